@@ -1,0 +1,127 @@
+"""The property that is fuzzed: a file gives the same rows as csv.reader sees, however it is cut, fed and resumed.
+
+A plain function of bytes, for any engine: coverage-guided in `fuzz_boundaries.py`, seeded in `tests/unit/test_fuzz.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import cycle
+
+from chalicelib.boundaries import Chunk, Splitter
+from chalicelib.header import DELIMITERS, Header, read_header
+from chalicelib.limits import OVERSIZED_ROW_BYTES_STORED
+from chalicelib.rows import RejectedRow, Row, oversized_row, read_rows
+from tests.support import csv_oracle
+
+BLOCK_SIZES = (1, 2, 3, 5, 7, 8, 13, 16, 21, 32, 48, 64, 100, 256, 1000, 4096)
+COLUMNS = (("sku", "name", "description", "active"), ("name", "sku"), ("active", "x", "sku", "name"))
+HEADERS = [
+    read_header(delimiter.join(columns).encode() + b"\n", is_whole=True)
+    for columns in COLUMNS
+    for delimiter in DELIMITERS
+]
+CHOICE_BYTES = 5
+SIZE_UNLIMITED = 65_536
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A file, its `content` being what follows the header, and how it is cut.
+
+    Blocks come in two sizes in turn; `resume_at` chooses the chunk behind which a new splitter goes on.
+    """
+
+    header: Header
+    record_bytes_max: int
+    chunk_bytes: int
+    block_sizes: tuple[int, int]
+    resume_at: int
+    content: bytes
+    file: bytes
+
+    @classmethod
+    def decode(cls, data: bytes) -> Case:
+        """Each of the first bytes is a choice; the rest is the content of the file behind its header."""
+        columns, cap, chunk, blocks, resume_at = data[:CHOICE_BYTES].ljust(CHOICE_BYTES, b"\0")
+        header = HEADERS[columns % len(HEADERS)]
+        content = data[CHOICE_BYTES:]
+        return cls(
+            header=header,
+            record_bytes_max=_size(cap),
+            chunk_bytes=_size(chunk),
+            block_sizes=(BLOCK_SIZES[blocks >> 4], BLOCK_SIZES[blocks & 15]),
+            resume_at=resume_at,
+            content=content,
+            file=header.raw.encode() + b"\n" + content,
+        )
+
+
+def _size(choice: int) -> int:
+    return SIZE_UNLIMITED if choice == 255 else choice + 1
+
+
+def check(data: bytes) -> None:
+    """Raises AssertionError where splitter or row rules disagree with csv.reader, and whatever they raise."""
+    case = Case.decode(data)
+    chunks = split(case, case.header.end, case.header.lines + 1)
+    check_tiles(case, chunks)
+    records = list(
+        csv_oracle.records(case.content, case.record_bytes_max, case.header.delimiter, case.header.lines + 1)
+    )
+    assert [(chunk.start, chunk.end, chunk.oversized) for chunk in chunks] == csv_oracle.packed(
+        records, case.chunk_bytes, case.header.end
+    )
+    accepted, rejected = read(case, chunks)
+    products, rejections = csv_oracle.judged(records, case.header)
+    assert accepted == products
+    assert [(row.line, row.code, row.raw) for row in rejected] == rejections
+    if chunks:
+        at = case.resume_at % len(chunks)
+        assert split(case, chunks[at].end, chunks[at].next_line) == chunks[at + 1 :]
+
+
+def check_tiles(case: Case, chunks: list[Chunk]) -> None:
+    """Every byte of the content is in one chunk, in order, and so is every physical line."""
+    at, line = case.header.end, case.header.lines + 1
+    for chunk in chunks:
+        assert (chunk.start, chunk.first_line) == (at, line)
+        assert chunk.end > chunk.start
+        at, line = chunk.end, chunk.next_line
+    assert at == len(case.file)
+    is_ended = case.content.endswith((b"\n", b"\r")) or not case.content
+    assert line == case.header.lines + len(csv_oracle.physical_lines(case.content)) + is_ended
+
+
+def split(case: Case, start: int, line: int) -> list[Chunk]:
+    """All chunks from a record boundary on, fed block by block."""
+    splitter = Splitter(case.header.delimiter, start, line, case.chunk_bytes, record_bytes_max=case.record_bytes_max)
+    chunks: list[Chunk] = []
+    for block in blocks(case, start):
+        chunks += splitter.feed(block)
+    return chunks + list(splitter.finish())
+
+
+def blocks(case: Case, at: int) -> Iterator[bytes]:
+    """The file from `at` on, in blocks of two sizes in turn."""
+    for size in cycle(case.block_sizes):
+        if at >= len(case.file):
+            return
+        yield case.file[at : at + size]
+        at += size
+
+
+def read(case: Case, chunks: list[Chunk]) -> tuple[list[Row], list[RejectedRow]]:
+    """The rows of all chunks, as the workers read them: each chunk on its own."""
+    accepted: list[Row] = []
+    rejected: list[RejectedRow] = []
+    for chunk in chunks:
+        data = case.file[chunk.start : chunk.end]
+        if chunk.oversized:
+            rejected.append(oversized_row(data[:OVERSIZED_ROW_BYTES_STORED], chunk.first_line))
+            continue
+        rows = read_rows(data, case.header, chunk.first_line, record_bytes_max=case.record_bytes_max)
+        accepted += rows.accepted
+        rejected += rows.rejected
+    return accepted, rejected
