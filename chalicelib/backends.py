@@ -1,0 +1,28 @@
+"""The three things outside the process, bound together once: database, file store, queues."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from chalicelib.database import Database
+from chalicelib.files import Files
+from chalicelib.queues import Queues
+from chalicelib.settings import Settings
+
+
+@dataclass(frozen=True)
+class Backends:
+    """What the domain functions take as their first argument."""
+
+    database: Database
+    files: Files
+    queues: Queues
+
+
+def connect(settings: Settings) -> Backends:
+    """The backends of one stage. Nothing is contacted yet."""
+    return Backends(
+        database=Database(settings.database_url.get_secret_value()),
+        files=Files(settings.files_bucket, settings.s3_public_endpoint_url),
+        queues=Queues(settings.stage),
+    )

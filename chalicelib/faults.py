@@ -1,0 +1,68 @@
+"""Named points at which a test may kill the work. They do nothing unless a test switches them on.
+
+Each stands where a crash would hurt most: between a commit and the message that should follow it, after a write and
+before its commit. `POINTS` lists them all, so that a test can visit every one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+POINTS = (
+    "accept.before_commit",
+    "accept.after_commit",
+    "split.after_head",
+    "split.after_rewrite",
+    "split.before_begin_commit",
+    "split.after_begin_commit",
+    "split.before_record",
+    "split.after_chunks",
+    "split.before_record_commit",
+    "split.after_record_commit",
+    "split.after_send",
+    "split.before_done_commit",
+    "split.before_hand_over",
+    "chunk.after_fetch",
+    "chunk.inside_copy",
+    "chunk.after_copy",
+    "chunk.after_lock",
+    "chunk.after_upsert",
+    "chunk.after_rejected",
+    "chunk.before_commit",
+    "chunk.after_commit",
+    "completion.after_lock",
+    "completion.after_status",
+    "completion.after_event",
+    "fail.after_status",
+    "retry.after_commit",
+    "sweep.after_cursor",
+    "sweep.after_accept",
+    "sweep.before_wake",
+    "sweep.after_unsend",
+    "dead_letter.before_commit",
+    "bulk_delete.before_accept_commit",
+    "bulk_delete.before_send",
+    "bulk_delete.after_step",
+    "bulk_delete.before_step_commit",
+    "bulk_delete.before_hand_over",
+)
+
+_on_reach: Callable[[str], None] | None = None
+
+
+def fault_point(name: str) -> None:
+    """Nothing, outside tests."""
+    if _on_reach is not None:
+        _on_reach(name)
+
+
+@contextmanager
+def switched_on(on_reach: Callable[[str], None]) -> Iterator[None]:
+    """Calls `on_reach` with the name of every point that is reached."""
+    global _on_reach
+    _on_reach = on_reach
+    try:
+        yield
+    finally:
+        _on_reach = None

@@ -1,0 +1,185 @@
+"""The file store: an S3 bucket with versions. Every read names the version, so a replaced object never mixes in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
+
+import boto3
+from boto3.s3.transfer import TransferConfig
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from chalicelib.errors import ImporterError, Transient
+from chalicelib.limits import DOWNLOAD_EXPIRES_SECONDS, REWRITE_PART_BYTES, UPLOAD_EXPIRES_SECONDS
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+CONNECT_SECONDS_MAX = 5
+READ_SECONDS_MAX = 30
+ATTEMPTS_MAX = 3
+_GONE = {"404", "NoSuchKey", "NoSuchVersion", "NoSuchBucket", "MethodNotAllowed", "405"}
+
+
+class FileGone(ImporterError):
+    """The object, or that version of it, is no longer stored."""
+
+
+@dataclass(frozen=True)
+class StoredFile:
+    """One version of one object. `size_bytes` and `modified_at` are what S3 says of it."""
+
+    key: str
+    version: str
+    size_bytes: int
+    modified_at: datetime
+
+
+@dataclass(frozen=True)
+class PresignedUpload:
+    """How a client may put one object: exactly these headers, until `expires_at`."""
+
+    url: str
+    headers: dict[str, str]
+    expires_at: datetime
+    method: str = "PUT"
+
+
+class Files:
+    """One bucket. `public_endpoint` is the host put into presigned links, where it is not the one functions use."""
+
+    def __init__(self, bucket: str, public_endpoint: str | None = None) -> None:
+        self.bucket = bucket
+        self._s3 = _client(None)
+        self._signer = _client(public_endpoint) if public_endpoint else self._s3
+
+    def presign_upload(self, key: str, size_bytes: int, content_type: str) -> PresignedUpload:
+        """A link for one PUT of exactly `size_bytes`. It cannot replace an object that is there already."""
+        signed = {"ContentLength": size_bytes, "ContentType": content_type, "IfNoneMatch": "*"}
+        url = self._signer.generate_presigned_url(
+            "put_object",
+            Params={"Bucket": self.bucket, "Key": key, **signed},
+            ExpiresIn=UPLOAD_EXPIRES_SECONDS,
+        )
+        headers = {"Content-Type": content_type, "If-None-Match": "*"}
+        return PresignedUpload(url, headers, datetime.now(UTC) + timedelta(seconds=UPLOAD_EXPIRES_SECONDS))
+
+    def presign_download(self, key: str, version: str, filename: str) -> str:
+        """A link that downloads one version of an object under a name. It is a secret for as long as it lives."""
+        return self._signer.generate_presigned_url(
+            "get_object",
+            Params={
+                "Bucket": self.bucket,
+                "Key": key,
+                "VersionId": version,
+                "ResponseContentDisposition": f'attachment; filename="{filename}"',
+            },
+            ExpiresIn=DOWNLOAD_EXPIRES_SECONDS,
+        )
+
+    def find(self, key: str, version: str | None = None) -> StoredFile:
+        """What S3 knows of an object; of its newest version unless one is named. Raises FileGone, Transient."""
+        named: dict[str, Any] = {"VersionId": version} if version else {}
+        with _translated(key):
+            head = self._s3.head_object(Bucket=self.bucket, Key=key, **named)
+        return StoredFile(key, head.get("VersionId", "null"), head["ContentLength"], head["LastModified"])
+
+    def read(self, key: str, version: str, start: int, end: int) -> bytes:
+        """Bytes start..end (half-open) of one version. Raises FileGone, Transient."""
+        if start >= end:
+            return b""
+        with _translated(key):
+            answer = self._s3.get_object(
+                Bucket=self.bucket, Key=key, VersionId=version, Range=f"bytes={start}-{end - 1}"
+            )
+            return answer["Body"].read()
+
+    def blocks(self, key: str, version: str, start: int, block_bytes: int) -> Iterator[bytes]:
+        """The object from `start` to its end, in blocks. Raises FileGone, Transient."""
+        with _translated(key):
+            answer = self._s3.get_object(Bucket=self.bucket, Key=key, VersionId=version, Range=f"bytes={start}-")
+            while block := answer["Body"].read(block_bytes):
+                yield block
+
+    def write(self, key: str, blocks: Iterable[bytes]) -> StoredFile:
+        """Streams blocks into a new version of an object, holding a few parts in memory. Raises Transient."""
+        with _translated(key):
+            self._s3.upload_fileobj(
+                cast(BinaryIO, _Stream(iter(blocks))),
+                self.bucket,
+                key,
+                Config=TransferConfig(
+                    multipart_threshold=REWRITE_PART_BYTES,
+                    multipart_chunksize=REWRITE_PART_BYTES,
+                    use_threads=False,
+                ),
+            )
+        return self.find(key)
+
+    def list_versions(
+        self, prefix: str, limit: int, key_marker: str | None, version_marker: str | None
+    ) -> tuple[list[StoredFile], str | None, str | None]:
+        """Up to `limit` (≤ 1000) object versions after the markers, and the next page's markers. Raises Transient."""
+        markers: dict[str, Any] = {}
+        if key_marker and version_marker:
+            markers = {"KeyMarker": key_marker, "VersionIdMarker": version_marker}
+        with _translated(prefix):
+            page = self._s3.list_object_versions(Bucket=self.bucket, Prefix=prefix, MaxKeys=limit, **markers)
+        found = [
+            StoredFile(each["Key"], each["VersionId"], each["Size"], each["LastModified"])
+            for each in page.get("Versions", [])
+        ]
+        return found, page.get("NextKeyMarker"), page.get("NextVersionIdMarker")
+
+
+class _Stream:
+    """A minimal readable file over an iterator of blocks, for boto3's managed upload."""
+
+    def __init__(self, blocks: Iterator[bytes]) -> None:
+        self._blocks = blocks
+        self._rest = bytearray()
+
+    def read(self, size: int = -1) -> bytes:
+        while size < 0 or len(self._rest) < size:
+            block = next(self._blocks, None)
+            if block is None:
+                break
+            self._rest += block
+        size = len(self._rest) if size < 0 else size
+        taken = bytes(self._rest[:size])
+        del self._rest[:size]
+        return taken
+
+
+def _client(endpoint: str | None) -> S3Client:
+    return boto3.client(
+        "s3",
+        endpoint_url=endpoint,
+        config=Config(
+            # SigV2, boto3's choice for presigned links elsewhere, silently drops the signed headers.
+            signature_version="s3v4",
+            s3={"addressing_style": "path"},
+            connect_timeout=CONNECT_SECONDS_MAX,
+            read_timeout=READ_SECONDS_MAX,
+            retries={"total_max_attempts": ATTEMPTS_MAX, "mode": "standard"},
+        ),
+    )
+
+
+@contextmanager
+def _translated(key: str) -> Iterator[None]:
+    try:
+        yield
+    except ClientError as error:
+        code = error.response["Error"]["Code"]
+        if code in _GONE:
+            raise FileGone(f"{key} is no longer stored") from error
+        if error.response["ResponseMetadata"]["HTTPStatusCode"] >= 500 or code in {"SlowDown", "RequestTimeout"}:
+            raise Transient(f"S3 answered {code} for {key}") from error
+        raise
+    except (BotoCoreError, OSError) as error:
+        raise Transient(f"S3 could not be reached for {key}: {type(error).__name__}") from error

@@ -1,0 +1,55 @@
+-- name: add_chunk
+insert into chunk (import_id, number, start_byte, end_byte, first_line, oversized)
+values (%(import_id)s, %(number)s, %(start)s, %(end)s, %(first_line)s, %(oversized)s)
+
+-- name: unsent_chunks
+-- Chunks whose message was never sent, or whose sending was taken back by a retry or the sweep.
+select number from chunk
+where import_id = %(import_id)s and not done and sent_at is null
+order by number limit %(limit)s
+
+-- name: mark_chunks_sent
+update chunk set sent_at = now() where import_id = %(import_id)s and number = any(%(numbers)s)
+
+-- name: unsend_chunks
+update chunk set sent_at = null where import_id = %(import_id)s and not done and sent_at is not null
+
+-- name: chunk_to_do
+-- What a worker needs to read the chunk's bytes and rows.
+select c.number, c.start_byte, c.end_byte, c.first_line, c.oversized, c.done,
+       i.id as import_id, i.status, i.attempt, i.operation, i.header, i.data_key, i.data_version
+from chunk c join import i on i.id = c.import_id
+where c.import_id = %(import_id)s and c.number = %(number)s
+
+-- name: lock_chunk
+select done from chunk where import_id = %(import_id)s and number = %(number)s for update
+
+-- name: finish_chunk
+update chunk
+set done = true, done_at = now(), created = %(created)s, updated = %(updated)s, unchanged = %(unchanged)s,
+    superseded = %(superseded)s, rejected = %(rejected)s
+where import_id = %(import_id)s and number = %(number)s
+
+-- name: stored_rejections
+-- How much of the import's allowance for rejected rows is used.
+select count(*) as rows, coalesce(sum(length(raw)), 0)::bigint as bytes from rejected_row where import_id = %(import_id)s
+
+-- name: add_rejected_row
+insert into rejected_row (import_id, line, column_name, code, message, raw)
+values (%(import_id)s, %(line)s, %(column)s, %(code)s, %(message)s, %(raw)s)
+
+-- name: list_rejected_rows
+select line, column_name, code, message, raw from rejected_row
+where import_id = %(import_id)s and line > %(after)s
+order by line limit %(limit)s
+
+-- name: list_rejected_rows_before
+select line, column_name, code, message, raw from rejected_row
+where import_id = %(import_id)s and line < %(before)s
+order by line desc limit %(limit)s
+
+-- name: all_rejected_rows
+-- For the CSV. A row with an unclosed quote swallows what follows it until it is mended, so these come last.
+select line, message, raw from rejected_row
+where import_id = %(import_id)s
+order by code = 'quote_unclosed', line

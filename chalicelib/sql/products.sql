@@ -1,0 +1,155 @@
+-- name: create_incoming
+-- Where COPY puts a chunk's rows. It belongs to the connection, and is filled in a transaction that holds no other lock.
+create temporary table if not exists incoming (
+  line bigint not null,
+  sku text not null,
+  name text not null,
+  description text,
+  active boolean,
+  active_line bigint,
+  key text collate "C" not null generated always as (sku_key(sku)) stored
+) on commit preserve rows
+
+-- name: empty_incoming
+truncate incoming
+
+-- name: copy_incoming
+copy incoming (line, sku, name, description, active, active_line) from stdin
+
+-- name: inherit_active
+-- Of several rows with one SKU only the last is written; where its `active` cell is empty, the nearest cell before it counts.
+update incoming i set active = last.active, active_line = last.active_line
+from (
+  select distinct on (key) key, active, active_line from incoming
+  where active is not null order by key, line desc
+) last
+where last.key = i.key and i.active is null
+
+-- name: lock_barrier
+-- First in the lock order. Waits for a bulk delete that is being accepted, and makes it wait for us.
+lock table barrier in row exclusive mode
+
+-- name: read_floor
+-- A statement of its own after lock_barrier: what was written below the floor counts as deleted.
+select floor from barrier
+
+-- name: upsert_incoming
+-- One chunk's rows into the catalogue, sorted by key. Each field keeps the value of the newest operation that wrote it,
+-- so chunks, edits and deletes give one result in any order. A field that the file does not write comes with the floor as
+-- its version and its default as its value: that loses to every write above the floor and wins over what lies below it.
+with upserted as (
+  insert into product as p (sku, name, description, active,
+                            version, name_version, description_version, active_version, content_version)
+  select distinct on (key)
+    sku, name, coalesce(description, ''), coalesce(active, true),
+    version_of(%(operation)s, line), version_of(%(operation)s, line),
+    case when description is null then %(floor)s else version_of(%(operation)s, line) end,
+    case when active is null then %(floor)s else version_of(%(operation)s, active_line) end,
+    version_of(%(operation)s, line)
+  from incoming
+  order by key, line desc
+  on conflict (sku_key) do update set
+    id = case when p.deleted or p.version < %(floor)s then excluded.id else p.id end,
+    sku = case when excluded.version > p.version then excluded.sku else p.sku end,
+    name = case when excluded.name_version > p.name_version then excluded.name else p.name end,
+    description = case when excluded.description_version > p.description_version
+                       then excluded.description else p.description end,
+    active = case when excluded.active_version > p.active_version then excluded.active else p.active end,
+    deleted = p.deleted and excluded.version <= p.version,
+    version = greatest(p.version, excluded.version),
+    name_version = greatest(p.name_version, excluded.name_version),
+    description_version = greatest(p.description_version, excluded.description_version),
+    active_version = greatest(p.active_version, excluded.active_version),
+    content_version = case when product_changes(p, excluded, %(floor)s) then excluded.content_version else p.content_version end,
+    created_at = case when p.deleted or p.version < %(floor)s then excluded.created_at else p.created_at end,
+    updated_at = case when product_changes(p, excluded, %(floor)s) then excluded.updated_at else p.updated_at end
+  where excluded.version > p.version
+     or excluded.name_version > p.name_version
+     or excluded.description_version > p.description_version
+     or excluded.active_version > p.active_version
+  returning
+    case
+      when old.id is null then 'created'
+      when %(operation)s in (old.version >> 32, old.name_version >> 32, old.description_version >> 32,
+                             old.active_version >> 32) then 'superseded'
+      when old.deleted or old.version < %(floor)s then 'created'
+      when new.content_version = old.content_version then 'unchanged'
+      else 'updated'
+    end as outcome
+)
+select count(*) filter (where outcome = 'created') as created,
+       count(*) filter (where outcome = 'updated') as updated,
+       count(*) filter (where outcome = 'unchanged') as unchanged
+from upserted
+
+-- name: next_operation
+-- Taken after the rows to be written are locked, so that on one row the numbers follow the order of execution.
+select nextval('operation') as operation
+
+-- name: find_product
+-- What people see: no tombstones, nothing below the floor.
+select p.* from product p, barrier b where p.id = %(id)s and not p.deleted and p.version >= b.floor
+
+-- name: lock_keys
+-- Every row a writer is about to touch, in the order of their keys, as imports lock them.
+select * from product where sku_key = any(%(keys)s) order by sku_key for update
+
+-- name: key_of
+select sku_key(%(sku)s) as key
+
+-- name: put_product
+-- A whole product by hand: a new one, a revived tombstone, or a rename's new place. Touches nothing when the SKU is taken,
+-- or when the row was written by a later operation; then it returns nothing.
+insert into product as p (id, sku, name, description, active,
+                          version, name_version, description_version, active_version, content_version, created_at)
+values (coalesce(%(id)s, nextval('product_id_seq')), %(sku)s, %(name)s, %(description)s, %(active)s,
+        %(version)s, %(version)s, %(version)s, %(version)s, %(version)s, coalesce(%(created_at)s, now()))
+on conflict (sku_key) do update set
+  id = excluded.id, sku = excluded.sku, name = excluded.name, description = excluded.description,
+  active = excluded.active, deleted = false, version = excluded.version, name_version = excluded.name_version,
+  description_version = excluded.description_version, active_version = excluded.active_version,
+  content_version = excluded.content_version, created_at = excluded.created_at, updated_at = now()
+where (p.deleted or p.version < %(floor)s) and p.version < excluded.version
+returning *
+
+-- name: edit_product
+-- The given fields of a locked product; a field that is null is left alone, with its version.
+update product p set
+  sku = coalesce(%(sku)s, sku),
+  name = coalesce(%(name)s, name),
+  description = coalesce(%(description)s, description),
+  active = coalesce(%(active)s, active),
+  version = case when %(sku)s::text is null then version else %(version)s end,
+  name_version = case when %(name)s::text is null then name_version else %(version)s end,
+  description_version = case when %(description)s::text is null then description_version else %(version)s end,
+  active_version = case when %(active)s::boolean is null then active_version else %(version)s end,
+  content_version = case when edited.changed then %(version)s else content_version end,
+  updated_at = case when edited.changed then now() else updated_at end
+from (
+  select coalesce(%(sku)s, sku) <> sku or coalesce(%(name)s, name) <> name
+      or coalesce(%(description)s, description) <> description or coalesce(%(active)s, active) <> active as changed
+  from product where id = %(id)s
+) edited
+where p.id = %(id)s
+returning p.*
+
+-- name: bury_product
+-- The tombstone of a locked product: the defaults, written to every field, and a new id for whoever comes back.
+update product set
+  id = nextval('product_id_seq'), name = '', description = '', active = true, deleted = true,
+  version = %(version)s, name_version = %(version)s, description_version = %(version)s, active_version = %(version)s,
+  content_version = %(version)s, updated_at = now()
+where id = %(id)s
+
+-- name: purge_tombstones
+-- Tombstones below every operation that may still write. Their age leaves out operations whose acceptance is not
+-- committed yet: no transaction lives that long.
+delete from product where id in (
+  select id from product
+  where deleted
+    and version < coalesce((
+      select min(operation) from import where status = 'processing' or (status = 'failed' and retryable)
+    ), 2147483647) << 32
+    and updated_at < now() - make_interval(secs => %(age_seconds)s)
+  limit %(limit)s for update skip locked
+)

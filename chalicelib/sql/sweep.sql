@@ -1,0 +1,34 @@
+-- name: pending_imports
+-- Registered uploads without an object yet; `overdue` when none will come any more.
+select id, object_key, upload_expires_at + make_interval(secs => %(grace_seconds)s) < now() as overdue
+from import where status = 'pending'
+order by created_at limit %(limit)s
+
+-- name: read_sweep_cursor
+select key_marker, version_marker from sweep_cursor
+
+-- name: move_sweep_cursor
+update sweep_cursor set key_marker = %(key_marker)s, version_marker = %(version_marker)s
+
+-- name: known_objects
+-- Which of these objects belong to an import, or to a registration that ended before they came.
+select o.object_key, o.object_version
+from unnest(%(keys)s::text[], %(versions)s::text[]) as o (object_key, object_version)
+where exists (
+  select from import i
+  where i.bucket = %(bucket)s and i.object_key = o.object_key
+    and (i.object_version = o.object_version or (i.object_version is null and i.status <> 'pending'))
+)
+
+-- name: stalled_imports
+-- Running imports that neither the splitter nor a worker has advanced for a while.
+select i.id, i.data_key, i.data_version, i.object_key, i.object_version,
+       greatest(i.attempt_started_at, c.last_done_at) < now() - make_interval(secs => %(abandoned_seconds)s) as abandoned
+from import i
+cross join lateral (select max(done_at) as last_done_at from chunk where import_id = i.id) c
+where i.status = 'processing'
+  and greatest(i.advanced_at, c.last_done_at) < now() - make_interval(secs => %(seconds)s)
+order by i.created_at limit %(limit)s
+
+-- name: note_wake_up
+update import set advanced_at = now() where id = %(id)s

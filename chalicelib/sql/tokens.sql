@@ -1,0 +1,17 @@
+-- name: use_token
+-- last_used_at is kept to the minute, so that a busy token is not a hot row.
+with found as (
+  select id, name, scopes, last_used_at from api_token where sha256 = %(sha256)s and revoked_at is null
+), noted as (
+  update api_token t set last_used_at = now() from found
+  where t.id = found.id and (found.last_used_at is null or found.last_used_at < now() - interval '1 minute')
+)
+select name, scopes from found
+
+-- name: revoke_tokens
+update api_token set revoked_at = now() where name = %(name)s and revoked_at is null
+
+-- name: install_token
+-- The same clear text may be given again at the next start.
+insert into api_token (name, scopes, sha256) values (%(name)s, %(scopes)s, %(sha256)s)
+on conflict (sha256) do update set name = excluded.name, scopes = excluded.scopes, revoked_at = null
