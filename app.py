@@ -1,0 +1,85 @@
+"""Every trigger of the Product Importer, in the order data flows. This module binds; it decides nothing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from chalice.app import AuthRequest, AuthResponse, Chalice, CloudWatchEvent, Rate, SQSEvent
+
+from chalicelib.settings import queue_name, stage
+from functions import authorize as authorizing
+from functions import delete_products as deleting
+from functions import fail_chunk as failing_chunk
+from functions import fail_job as failing_job
+from functions import fail_upload as failing_upload
+from functions import migrate as migrating
+from functions import split_upload as splitting
+from functions import sweep as sweeping
+from functions import upsert_chunk as upserting
+from functions.api import health, imports
+
+app = Chalice(app_name="product-importer")
+
+
+# --- HTTP: register an upload, watch it, read the catalogue ---------------------------------------------------
+
+
+@app.authorizer(ttl_seconds=authorizing.AUTHORIZER_TTL_SECONDS)
+def authorize(request: AuthRequest) -> AuthResponse:
+    return authorizing.authorize(request)
+
+
+for module in (health, imports):
+    app.register_blueprint(module.resource)
+
+
+# --- S3 object created → uploads → chunks → catalogue -----------------------------------------------------------
+
+
+@app.on_sqs_message(queue=queue_name(stage(), "uploads"), batch_size=1, maximum_concurrency=4)
+def split_upload(event: SQSEvent) -> None:
+    splitting.split_upload(event)
+
+
+@app.on_sqs_message(queue=queue_name(stage(), "chunks"), batch_size=1, maximum_concurrency=16)
+def upsert_chunk(event: SQSEvent) -> None:
+    upserting.upsert_chunk(event)
+
+
+# --- jobs: delete everything ---------------------------------------------------------------------------------------
+
+
+@app.on_sqs_message(queue=queue_name(stage(), "jobs"), batch_size=1, maximum_concurrency=2)
+def delete_products(event: SQSEvent) -> None:
+    deleting.delete_products(event)
+
+
+# --- what failed at every try ------------------------------------------------------------------------------------
+
+
+@app.on_sqs_message(queue=queue_name(stage(), "uploads-dead"), batch_size=1, maximum_concurrency=2)
+def fail_upload(event: SQSEvent) -> None:
+    failing_upload.fail_upload(event)
+
+
+@app.on_sqs_message(queue=queue_name(stage(), "chunks-dead"), batch_size=1, maximum_concurrency=2)
+def fail_chunk(event: SQSEvent) -> None:
+    failing_chunk.fail_chunk(event)
+
+
+@app.on_sqs_message(queue=queue_name(stage(), "jobs-dead"), batch_size=1, maximum_concurrency=2)
+def fail_job(event: SQSEvent) -> None:
+    failing_job.fail_job(event)
+
+
+# --- repair and care ----------------------------------------------------------------------------------------------
+
+
+@app.schedule(Rate(1, unit=Rate.MINUTES))
+def sweep(event: CloudWatchEvent) -> None:
+    sweeping.sweep(event)
+
+
+@app.lambda_function(name="migrate")
+def migrate(event: dict[str, Any], context: Any) -> dict[str, list[str]]:  # noqa: ARG001
+    return migrating.migrate()

@@ -1,0 +1,119 @@
+"""One chunk of an import into the catalogue, in one transaction.
+
+Bytes are fetched and parsed before any lock is taken, and COPY fills a temporary table in a transaction of its own: a
+worker that freezes while sending rows holds nothing that others need. Locks are then taken in the one order of the
+project: barrier, chunk, products by key, import, outbox.
+"""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass
+from itertools import accumulate
+
+from psycopg.rows import DictRow
+
+from chalicelib import imports, products
+from chalicelib.backends import Backends
+from chalicelib.database import RollBack, Transaction
+from chalicelib.faults import fault_point
+from chalicelib.files import FileGone
+from chalicelib.header import Header
+from chalicelib.limits import OVERSIZED_ROW_BYTES_STORED, REJECTED_BYTES_STORED_MAX, REJECTED_ROWS_STORED_MAX
+from chalicelib.rows import RejectedRow, Row, Rows, oversized_row, read_rows
+from chalicelib.sql import query
+
+
+@dataclass(frozen=True)
+class ChunkMessage:
+    """What a message of the `chunks` queue says. `attempt` is the import's when it was sent."""
+
+    import_id: uuid.UUID
+    chunk: int
+    attempt: int
+
+
+def upsert_chunk(backends: Backends, message: ChunkMessage) -> None:
+    """Writes one chunk's products, rejected rows and counts; the last one completes the import. Raises Transient."""
+    with backends.database.transaction() as transaction:
+        found = transaction.one("chunk_to_do", import_id=message.import_id, number=message.chunk)
+    if found is None or found["done"] or found["status"] != "processing":
+        return
+    try:
+        parsed = _read(backends, found)
+        fault_point("chunk.after_fetch")
+        with backends.database.transaction() as transaction:
+            _copy(transaction, parsed.accepted)
+        fault_point("chunk.after_copy")
+        with backends.database.transaction() as transaction:
+            _write(transaction, found, parsed)
+        fault_point("chunk.after_commit")
+    except FileGone:
+        with backends.database.transaction() as transaction:
+            imports.fail(
+                transaction,
+                message.import_id,
+                "file_gone",
+                "The uploaded file was removed before it was read to its end.",
+                retryable=False,
+            )
+
+
+def _read(backends: Backends, found: DictRow) -> Rows:
+    start, end = found["start_byte"], found["end_byte"]
+    if found["oversized"]:
+        end = min(end, start + OVERSIZED_ROW_BYTES_STORED)
+        head = backends.files.read(found["data_key"], found["data_version"], start, end)
+        return Rows(accepted=[], rejected=[oversized_row(head, found["first_line"])])
+    data = backends.files.read(found["data_key"], found["data_version"], start, end)
+    return read_rows(data, Header.from_json(found["header"]), found["first_line"])
+
+
+def _copy(transaction: Transaction, accepted: list[Row]) -> None:
+    transaction.run("create_incoming")
+    transaction.run("empty_incoming")
+    with transaction.cursor.copy(query("copy_incoming")) as copy:
+        for row in accepted:
+            copy.write_row((*row, None if row.active is None else row.line))
+        fault_point("chunk.inside_copy")
+    if any(row.active is None for row in accepted) and any(row.active is not None for row in accepted):
+        transaction.run("inherit_active")
+
+
+def _write(transaction: Transaction, found: DictRow, parsed: Rows) -> None:
+    floor = products.enter(transaction)
+    locked = transaction.one("lock_chunk", import_id=found["import_id"], number=found["number"])
+    if locked is None or locked["done"]:
+        raise RollBack
+    fault_point("chunk.after_lock")
+    outcome = transaction.one("upsert_incoming", operation=found["operation"], floor=floor)
+    assert outcome is not None
+    fault_point("chunk.after_upsert")
+    _keep_rejected(transaction, found["import_id"], parsed.rejected)
+    fault_point("chunk.after_rejected")
+    transaction.run(
+        "finish_chunk",
+        import_id=found["import_id"],
+        number=found["number"],
+        created=outcome["created"],
+        updated=outcome["updated"],
+        unchanged=outcome["unchanged"],
+        superseded=len(parsed.accepted) - outcome["created"] - outcome["updated"] - outcome["unchanged"],
+        rejected=len(parsed.rejected),
+    )
+    if not imports.complete_if_done(transaction, found["import_id"]):
+        raise RollBack  # It was cancelled or failed: it contributes exactly what was committed before.
+    fault_point("chunk.before_commit")
+
+
+def _keep_rejected(transaction: Transaction, import_id: uuid.UUID, rejected: list[RejectedRow]) -> None:
+    """Stores rejected rows while the import's allowance lasts; their count is exact whatever is stored."""
+    if not rejected:
+        return
+    stored = transaction.one("stored_rejections", import_id=import_id)
+    assert stored is not None
+    rows_left = max(REJECTED_ROWS_STORED_MAX - stored["rows"], 0)
+    bytes_left = REJECTED_BYTES_STORED_MAX - stored["bytes"]
+    sizes = accumulate(len(row.raw) for row in rejected)
+    kept = [row for row, size in zip(rejected[:rows_left], sizes, strict=False) if size <= bytes_left]
+    transaction.many("add_rejected_row", [{"import_id": import_id, **row._asdict()} for row in kept])

@@ -1,0 +1,18 @@
+"""/health: whether the service can do its work. Open to everyone, and tells nothing else."""
+
+from __future__ import annotations
+
+from chalice.app import Response
+
+from functions.api.resource import Resource, resource_response
+from functions.composition import backends
+
+resource = Resource(__name__)
+
+
+@resource.endpoint("GET", "/health", scope=None)
+def read_health() -> Response:
+    """200 when the database answers, 503 otherwise."""
+    with backends().database.transaction() as transaction:
+        transaction.one("ping")
+    return resource_response({"status": "ok"}, resource.request)

@@ -1,0 +1,31 @@
+"""The authorizer: whose token is it, and what may it do? API Gateway caches its answer."""
+
+from __future__ import annotations
+
+from chalice.app import AuthRequest, AuthResponse
+
+from chalicelib import tokens
+from functions.composition import backends
+
+AUTHORIZER_TTL_SECONDS = 60
+"""Revoking a token takes this long at the most."""
+SCHEME = "bearer"
+
+
+class Unauthorized(Exception):
+    """API Gateway answers 401 when an authorizer fails with exactly this message."""
+
+    def __init__(self) -> None:
+        super().__init__("Unauthorized")
+
+
+def authorize(request: AuthRequest) -> AuthResponse:
+    """Allows every route to a known token; the route itself looks at the scopes. Raises Unauthorized."""
+    scheme, _, token = request.token.partition(" ")
+    if scheme.lower() != SCHEME or not token.strip():
+        raise Unauthorized
+    with backends().database.transaction() as transaction:
+        identity = tokens.identify(transaction, token.strip())
+    if identity is None:
+        raise Unauthorized
+    return AuthResponse(routes=["*"], principal_id=identity.name, context={"scopes": " ".join(sorted(identity.scopes))})

@@ -1,0 +1,18 @@
+"""Consumer of the jobs queue's dead letters: the bulk delete ends with a reason."""
+
+from __future__ import annotations
+
+from chalice.app import SQSEvent, SQSRecord
+
+from chalicelib import bulk_deletes
+from functions.composition import backends
+from functions.messages import JobMessage, each_record
+
+
+def fail_job(event: SQSEvent) -> None:
+    """Ends each bulk delete that failed at every try."""
+
+    def handle(record: SQSRecord) -> None:
+        bulk_deletes.fail(backends(), JobMessage.model_validate_json(record.body).bulk_delete)
+
+    each_record(event, "jobs-dead", handle)
