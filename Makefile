@@ -1,0 +1,84 @@
+# The commands of this project; `make help` lists them. They need Python 3.11 or newer, and nothing else.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+DATA_DIR ?= .local
+PYTEST_ARGS ?=
+RUNS ?= 500000
+FUZZ_VENV := .venv-fuzz
+export DATA_DIR
+
+.DEFAULT_GOAL := help
+.PHONY: help run demo import psql test chaos mutate fuzz huge check format emulator clean
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+# The supervisor replaces the shell, so that make is its parent: make hands it a SIGTERM, and it notices when make is killed.
+run: $(INSTALLED) emulator ## Start everything and print the link to open (PORT=8000 DATA_DIR=.local API_TOKEN= WORKERS= EMULATOR=)
+	@exec env STOP_WITH_PARENT=1 $(BIN)/python -m infra.local
+
+demo: $(INSTALLED) ## Import a made-up file of 500,000 products through the running stack (ROWS=500000)
+	@$(BIN)/python -m infra.local.client demo $(if $(ROWS),--rows $(ROWS))
+
+import: $(INSTALLED) ## Import a file of your own through the running stack (FILE=products.csv)
+	@$(BIN)/python -m infra.local.client import "$(FILE)"
+
+psql: $(INSTALLED) ## Open psql on the running stack's database
+	@$(BIN)/python -m infra.local.client psql
+
+test: $(INSTALLED) emulator ## Run every test, on an embedded stack of its own (PYTEST_ARGS='-k name')
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+chaos: $(INSTALLED) emulator ## Import 500,000 rows while workers and PostgreSQL are killed (CHAOS_SEED= repeats a run)
+	CHAOS=long $(BIN)/python -m pytest tests/chaos -s --timeout 1800
+
+mutate: $(INSTALLED) emulator ## Remove one safety mechanism at a time: each must turn a test red
+	$(BIN)/python tests/mutation/mutate.py
+
+fuzz: $(FUZZ_VENV)/.installed ## Fuzz the splitter and the row rules, guided by coverage (RUNS=500000; Linux, Python 3.11 to 3.13)
+	@mkdir -p $(DATA_DIR)/fuzz/corpus
+	$(FUZZ_VENV)/bin/python -m tests.fuzz.fuzz_boundaries -atheris_runs=$(RUNS) -max_len=640 -len_control=20 -timeout=10 \
+		-dict=tests/fuzz/boundaries.dict -artifact_prefix=$(DATA_DIR)/fuzz/ $(DATA_DIR)/fuzz/corpus tests/fuzz/corpus
+
+huge: $(INSTALLED) emulator ## Split a generated file of 5,000 MB, and show the time and the memory it took (HUGE_FILE_MB=5000)
+	HUGE_FILE_MB=$(or $(HUGE_FILE_MB),5000) \
+		$(BIN)/python -m pytest -o log_cli=true --log-cli-level=INFO tests/integration/test_huge_file.py
+
+check: $(INSTALLED) ## Check format, lint, types and the direction of imports
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(INSTALLED) ## Format the code, and repair what lint can repair
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+emulator: $(INSTALLED) ## Install the emulator of S3 and SQS, where it is missing (EMULATOR=localstack|ministack)
+	@$(BIN)/python -m infra.local.installation
+
+clean: ## Remove environments, caches and ALL DATA in DATA_DIR
+	@$(PYTHON) -m infra.local.lock "$(DATA_DIR)"
+	rm -rf .venv .venv-fuzz .venv-localstack .venv-ministack .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf "$(DATA_DIR)"
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(FUZZ_VENV)/.installed: requirements-fuzz.txt
+	$(PYTHON) -m venv --clear $(FUZZ_VENV)
+	$(FUZZ_VENV)/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-fuzz.txt
+	@touch $@
+
+# A stamp: as long as it is newer than the requirements, nothing is installed.
+$(INSTALLED): requirements.txt requirements-dev.txt
+	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) is not installed. Python 3.11 or newer is needed: make PYTHON=… run"; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "Python 3.11 or newer is needed; this is $$($(PYTHON) --version 2>&1). Choose another: make PYTHON=… run"; exit 1; }
+	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null \
+		|| { echo "Python's venv module is missing. On Debian and Ubuntu: apt install python3-venv"; exit 1; }
+	@test "$$($(BIN)/python --version 2>&1)" = "$$($(PYTHON) --version)" || $(PYTHON) -m venv --clear $(VENV)
+	@echo "Installing Python packages into $(VENV)/"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@touch $@

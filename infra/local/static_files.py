@@ -1,0 +1,85 @@
+"""The web page: files of web/ as they are, with headers that let them do no more than they need."""
+
+from __future__ import annotations
+
+import hashlib
+import mimetypes
+from http import HTTPStatus
+from pathlib import Path
+from urllib.parse import unquote
+
+from infra.local.problems import Answer, problem
+
+INDEX = "index.html"
+FILE_BYTES_MAX = 16 * 1024 * 1024
+TYPES = {
+    ".css": "text/css; charset=utf-8",
+    ".html": "text/html; charset=utf-8",
+    ".ico": "image/vnd.microsoft.icon",
+    ".js": "text/javascript; charset=utf-8",
+    ".json": "application/json",
+    ".svg": "image/svg+xml",
+    ".txt": "text/plain; charset=utf-8",
+    ".webmanifest": "application/manifest+json",
+    ".woff2": "font/woff2",
+}
+
+
+def security_headers(s3_origin: str) -> list[tuple[str, str]]:
+    """For every answer. Scripts, styles and pictures from here only; connections to here and to S3, for uploads."""
+    policy = {
+        "default-src": "'none'",
+        "script-src": "'self'",
+        "style-src": "'self'",
+        "img-src": "'self'",
+        "connect-src": f"'self' {s3_origin}",
+        "base-uri": "'none'",
+        "form-action": "'none'",
+        "frame-ancestors": "'none'",
+    }
+    return [
+        ("Content-Security-Policy", "; ".join(f"{name} {value}" for name, value in policy.items())),
+        ("X-Content-Type-Options", "nosniff"),
+        ("Referrer-Policy", "no-referrer"),
+        ("Cross-Origin-Opener-Policy", "same-origin"),
+        ("Cross-Origin-Resource-Policy", "same-origin"),
+    ]
+
+
+class StaticFiles:
+    """The files below one directory, hidden ones excepted."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory.resolve()
+
+    def answer(self, raw_path: str, if_none_match: str) -> Answer:
+        """The file at a path as it stands in the request line, still percent-encoded."""
+        file = self._find(unquote(raw_path))
+        if file is None:
+            return problem(HTTPStatus.NOT_FOUND, "not_found", "There is no such page.")
+        body = file.read_bytes()
+        etag = f'"{hashlib.sha256(body).hexdigest()[:32]}"'
+        # Always asked for again, so that a page never runs with the scripts of another version.
+        headers = [("ETag", etag), ("Cache-Control", "no-cache")]
+        if etag in if_none_match:
+            return Answer(HTTPStatus.NOT_MODIFIED, headers)
+        return Answer(HTTPStatus.OK, [("Content-Type", _type(file)), *headers], body)
+
+    def _find(self, path: str) -> Path | None:
+        parts = [part for part in path.split("/") if part]
+        if "\0" in path or "\\" in path or any(part.startswith(".") for part in parts):
+            return None
+        try:
+            file = self._directory.joinpath(*parts).resolve()
+            if file.is_dir():
+                file /= INDEX
+            # Links may not lead out of the directory either.
+            inside = file.resolve().is_relative_to(self._directory)
+            return file if inside and file.is_file() and file.stat().st_size <= FILE_BYTES_MAX else None
+        except OSError:
+            # A name that is too long, or a directory that may not be read.
+            return None
+
+
+def _type(file: Path) -> str:
+    return TYPES.get(file.suffix) or mimetypes.guess_type(file.name)[0] or "application/octet-stream"

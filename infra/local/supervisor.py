@@ -1,0 +1,198 @@
+"""The composition root of the local stack: starts everything in order, watches it, stops it in the opposite order."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import threading
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+
+from chalicelib import migrations, tokens
+from infra.local import aws, backing, emulator, resources, stack_file
+from infra.local.emulator import Emulator
+from infra.local.event_sources import EventSources
+from infra.local.installation import ROOT
+from infra.local.lock import DirectoryLock
+from infra.local.logbook import LogBook
+from infra.local.nursery import Nursery
+from infra.local.options import OptionError, Options
+from infra.local.ports import LOOPBACK, free_port, listen
+from infra.local.postgres import Postgres
+from infra.local.postgres_keeper import PostgresKeeper
+from infra.local.stack_file import StackFile, StackNotRunning
+from infra.local.static_files import StaticFiles
+from infra.local.web import Site, WebServer
+from infra.local.wiring import API_FUNCTION
+
+TOKEN_NAME = "local start"  # noqa: S105  a name, not a token
+TOKEN_SCOPES = ("admin",)
+WATCH_SECONDS = 0.5
+
+Say = Callable[[str], None]
+
+
+class StackBroke(Exception):
+    """Something that the stack cannot live without ended by itself."""
+
+
+class Supervisor:
+    """One run of the stack."""
+
+    def __init__(self, options: Options, say: Say, project: Path = ROOT) -> None:
+        self._options = options
+        self._say = say
+        self._project = project
+        self._stop = threading.Event()
+        self._checks: list[Callable[[], None]] = []
+        self._parent = os.getppid()
+
+    def run(self) -> None:
+        """Starts, serves until a signal comes, stops. Raises what went wrong."""
+        self._make_data_dir()
+        url = f"http://{LOOPBACK}:{self._options.port}"
+        with ExitStack() as cleanup:
+            lock = DirectoryLock(self._options.data_dir, url)
+            cleanup.callback(lock.release)
+            listener = listen(self._options.port)
+            cleanup.callback(listener.close)
+            self._listen_to_signals()
+            aws.forget_personal_settings()
+            started = time.monotonic()
+            self._start(url, listener, cleanup)
+            self._say(f"Started in {time.monotonic() - started:.1f} s. Ctrl-C stops everything.")
+            self._watch()
+            self._say("Stopping …")
+
+    def _make_data_dir(self) -> None:
+        """Nobody else may list the data; as root, PostgreSQL's system user must be able to pass through."""
+        directory = self._options.data_dir
+        try:
+            directory.mkdir(parents=True, exist_ok=True)
+            directory.chmod(0o711 if os.geteuid() == 0 else 0o700)
+        except OSError as error:
+            raise OptionError(f"DATA_DIR={directory} cannot be used: {error.strerror}") from None
+
+    def _listen_to_signals(self) -> None:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda *_: self._stop.set())
+        # nohup ignores the end of the terminal on purpose.
+        if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
+            signal.signal(signal.SIGHUP, lambda *_: self._stop.set())
+
+    def _start(self, url: str, listener: socket.socket, cleanup: ExitStack) -> None:
+        options = self._options
+        last = _last(options.data_dir)
+        logbook = LogBook(options.data_dir / "logs", self._say)
+        cleanup.callback(logbook.close)
+        declared = resources.declared(backing.overridden(options))
+        # All three start at the same time; the emulator is the slowest.
+        s3_and_sqs = emulator.start(options, logbook, self._say, last.emulator_port if last else None)
+        cleanup.callback(s3_and_sqs.stop)
+        port = options.postgres_port or free_port(last.postgres_port if last else None)
+        database = Postgres(options.data_dir, port, logbook, self._say)
+        cleanup.callback(database.stop)
+        bucket = resources.bucket_name(declared)
+        environment = backing.function_environment(options, database.role_conninfo, s3_and_sqs.endpoint, bucket)
+        nursery = Nursery(self._project, options.chalice_stage, environment, logbook)
+        cleanup.callback(nursery.stop)
+
+        database.wait_ready()
+        for name in migrations.migrate(database.owner_conninfo):
+            self._say(f"migrated the database: {name}")
+        token = _token(database, options)
+        s3_and_sqs.wait_ready()
+        created = resources.create(s3_and_sqs.endpoint, declared)
+        self._check_signal()
+        events = EventSources(nursery, s3_and_sqs.endpoint, options.workers, self._say)
+        cleanup.callback(events.stop)
+        events.start()
+        site = Site(
+            options.port,
+            StaticFiles(self._project / "web"),
+            events.pools.get(API_FUNCTION),
+            s3_and_sqs.endpoint.url,
+        )
+        web = WebServer(site, listener)
+
+        stack = self._stack_file(url, token, database, s3_and_sqs, created.bucket, nursery)
+        stack_file.write(options.data_dir, stack)
+        cleanup.callback(stack_file.remove, options.data_dir)
+        keeper = PostgresKeeper(database, self._say, lambda: self._note_restart(stack, database))
+        self._checks = [keeper.check, lambda: self._require("the functions' process", nursery.process.poll())]
+        if (emulator_child := s3_and_sqs.child) is not None:
+            # Started again it would have forgotten every message and file.
+            self._checks.append(lambda: self._require("the emulator", emulator_child.exit_status()))
+        web.start()
+        cleanup.callback(web.stop)
+        self._announce(stack)
+
+    def _stack_file(
+        self, url: str, token: str, database: Postgres, s3_and_sqs: Emulator, bucket: str, nursery: Nursery
+    ) -> StackFile:
+        pids = {"supervisor": os.getpid(), "postgres": database.pid, "functions": nursery.process.pid}
+        if s3_and_sqs.child is not None:
+            pids["emulator"] = s3_and_sqs.child.pid
+        return StackFile(
+            pid=os.getpid(),
+            url=url,
+            token=token,
+            s3_endpoint_url=s3_and_sqs.endpoint.url,
+            bucket=bucket,
+            aws_access_key_id=aws.ACCESS_KEY_ID,
+            aws_secret_access_key=aws.SECRET_ACCESS_KEY,
+            aws_default_region=aws.REGION,
+            owner_conninfo=database.owner_conninfo,
+            importer_conninfo=database.role_conninfo,
+            emulator=s3_and_sqs.name,
+            postgres_port=database.port,
+            emulator_port=s3_and_sqs.port,
+            pids=pids,
+        )
+
+    def _note_restart(self, stack: StackFile, database: Postgres) -> None:
+        stack_file.write(self._options.data_dir, replace(stack, pids={**stack.pids, "postgres": database.pid}))
+
+    def _announce(self, stack: StackFile) -> None:
+        self._say(f"Ready: {stack.url}/#token={stack.token}")
+        self._say(f"S3 endpoint: {stack.s3_endpoint_url} ({stack.emulator})")
+        self._say(f"Bucket: {stack.bucket}")
+
+    def _watch(self) -> None:
+        while not self._stop.wait(WATCH_SECONDS):
+            for check in self._checks:
+                check()
+            if self._options.stop_with_parent and os.getppid() != self._parent:
+                self._say("The process that started the stack is gone.")
+                return
+
+    def _require(self, name: str, exit_status: int | None) -> None:
+        if exit_status is not None:
+            raise StackBroke(
+                f"{name} ended by itself (status {exit_status}), so the stack stops; "
+                f"see the logs in {self._options.data_dir / 'logs'}"
+            )
+
+    def _check_signal(self) -> None:
+        if self._stop.is_set():
+            raise KeyboardInterrupt
+
+
+def _token(database: Postgres, options: Options) -> str:
+    """The token of this start; the one of the last start is not valid any more."""
+    try:
+        return tokens.install(database.owner_conninfo, TOKEN_NAME, TOKEN_SCOPES, options.api_token)
+    except ValueError as error:
+        raise OptionError(f"API_TOKEN: {error}") from None
+
+
+def _last(directory: Path) -> StackFile | None:
+    """What a stack that was killed has left behind: its ports are tried again, for the sake of open psql sessions."""
+    try:
+        return stack_file.read(directory)
+    except (StackNotRunning, ValueError, TypeError):
+        return None

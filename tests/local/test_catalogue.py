@@ -1,0 +1,34 @@
+"""Demonstration files: the same on every machine, and like the real thing."""
+
+from __future__ import annotations
+
+import csv
+import io
+from pathlib import Path
+
+from infra.local import catalogue
+
+ROWS = 30_000
+
+
+def test_catalogue_is_what_it_says(tmp_path: Path) -> None:
+    file = tmp_path / "demo.csv"
+    distinct = catalogue.write(file, ROWS)
+    raw = file.read_bytes()
+    header, *rows = list(csv.reader(io.StringIO(raw.decode(), newline="")))
+    assert header == ["name", "sku", "description"]
+    assert len(rows) == ROWS
+    assert {len(row) for row in rows} == {3}
+    assert not raw.endswith(b"\n")
+    assert raw.count(b"\r\n") == ROWS
+    spanning = sum("\n" in description for _, _, description in rows)
+    assert spanning == ROWS // catalogue.SPANNING_EVERY
+    skus = [sku for _, sku, _ in rows]
+    assert len({sku.lower() for sku in skus}) == distinct < ROWS
+    assert len(set(skus)) == ROWS, "duplicates are written in another case"
+
+
+def test_catalogue_is_the_same_every_time(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        catalogue.write(tmp_path / name, 1_000)
+    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()

@@ -1,0 +1,141 @@
+"""infra/resources.yml in a real emulator, and the limits of the subset that is read from it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote_plus
+
+import pytest
+import requests
+
+from infra.local import resources, template
+from infra.local.installation import ROOT
+from infra.local.template import TemplateError
+from infra.local.testing import Services
+from infra.local.wiring import chalice_config
+
+EVENT_SECONDS_MAX = 10
+ORIGIN = "http://127.0.0.1:8000"
+
+
+def _attributes(services: Services, queue: str) -> dict[str, Any]:
+    url = services.queue_urls[f"product-importer-local-{queue}"]
+    attributes: Any = services.endpoint.sqs().get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
+    return {**attributes}
+
+
+def test_queues_have_their_dead_letters_and_the_parameters_given(local_services: Services) -> None:
+    chunks, dead = _attributes(local_services, "chunks"), _attributes(local_services, "chunks-dead")
+    assert chunks["VisibilityTimeout"] == "7"
+    redrive = json.loads(chunks["RedrivePolicy"])
+    assert redrive["deadLetterTargetArn"] == dead["QueueArn"]
+    assert int(redrive["maxReceiveCount"]) == 3
+    assert dead["MessageRetentionPeriod"] == str(14 * 24 * 3600)
+
+
+def test_bucket_is_versioned_encrypted_and_private(local_services: Services) -> None:
+    s3, bucket = local_services.endpoint.s3(), local_services.bucket
+    assert bucket == "product-importer-local-files-000000000000"
+    assert s3.get_bucket_versioning(Bucket=bucket)["Status"] == "Enabled"
+    rules: Any = s3.get_bucket_encryption(Bucket=bucket)["ServerSideEncryptionConfiguration"]["Rules"]
+    assert rules[0]["ApplyServerSideEncryptionByDefault"]["SSEAlgorithm"] == "AES256"
+    assert all(s3.get_public_access_block(Bucket=bucket)["PublicAccessBlockConfiguration"].values())
+    lifecycle = s3.get_bucket_lifecycle_configuration(Bucket=bucket)["Rules"]
+    assert {rule["ID"] for rule in lifecycle} == {"expire-files", "abort-incomplete-uploads"}
+
+
+def test_object_under_uploads_and_no_other_is_announced(local_services: Services) -> None:
+    s3, sqs = local_services.endpoint.s3(), local_services.endpoint.sqs()
+    url = local_services.queue_urls["product-importer-local-uploads"]
+    for key in ("elsewhere/b.csv", "uploads/a b.csv"):
+        s3.put_object(Bucket=local_services.bucket, Key=key, Body=b"x")
+    keys: list[str] = []
+    while not keys:
+        messages = sqs.receive_message(QueueUrl=url, WaitTimeSeconds=EVENT_SECONDS_MAX, MaxNumberOfMessages=10)
+        for message in messages["Messages"]:
+            # The first message is S3's own test event.
+            keys += [record["s3"]["object"]["key"] for record in json.loads(message["Body"]).get("Records", [])]
+    assert [unquote_plus(key) for key in keys] == ["uploads/a b.csv"]
+
+
+def test_browsers_on_our_page_may_upload_and_others_may_not(local_services: Services) -> None:
+    if local_services.emulator == "ministack":
+        pytest.skip("ministack allows every origin")
+    url = f"{local_services.endpoint_url}/{local_services.bucket}/uploads/x.csv"
+    asked = {"Access-Control-Request-Method": "PUT", "Access-Control-Request-Headers": "content-type,if-none-match"}
+    with requests.Session() as browser:
+        browser.trust_env = False
+        ours = browser.options(url, headers={"Origin": ORIGIN, **asked}, timeout=EVENT_SECONDS_MAX)
+        assert ours.headers["Access-Control-Allow-Origin"] == ORIGIN
+        assert "if-none-match" in ours.headers["Access-Control-Allow-Headers"].lower()
+        foreign = browser.options(url, headers={"Origin": "http://evil.example", **asked}, timeout=EVENT_SECONDS_MAX)
+        assert foreign.headers.get("Access-Control-Allow-Origin") not in ("*", "http://evil.example")
+
+
+def test_creating_again_updates(local_services: Services) -> None:
+    overrides = {"Stage": "again", "MaxReceiveCount": "4"}
+    for count in ("4", "9"):
+        declared = resources.declared({**overrides, "MaxReceiveCount": count})
+        made = resources.create(local_services.endpoint, declared)
+        url = made.queue_urls["product-importer-again-chunks"]
+        answer = local_services.endpoint.sqs().get_queue_attributes(QueueUrl=url, AttributeNames=["RedrivePolicy"])
+        assert int(json.loads(answer["Attributes"]["RedrivePolicy"])["maxReceiveCount"]) == int(count)
+
+
+@pytest.mark.parametrize(
+    ("parameter", "function"),
+    [
+        ("UploadsVisibilitySeconds", "split_upload"),
+        ("ChunksVisibilitySeconds", "upsert_chunk"),
+        ("DeadVisibilitySeconds", "fail_upload"),
+        ("DeadVisibilitySeconds", "fail_chunk"),
+    ],
+)
+def test_default_visibility_is_six_times_the_functions_time_out(parameter: str, function: str) -> None:
+    timeout = chalice_config(ROOT, "dev").scope("dev", function).lambda_timeout
+    assert resources.declared({}).values[parameter] == 6 * timeout
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("Resources: {T: {Type: AWS::DynamoDB::Table}}", "resource T: type AWS::DynamoDB::Table is not known"),
+        ("Resources: {Q: {Type: AWS::SQS::Queue, Condition: C}}", "attribute of resource Q not known: Condition"),
+        ("Mappings: {}\nResources: {}", "section of t.yml not known: Mappings"),
+        ("Parameters: {P: {Type: String}}\nResources: {}", "parameter P has no default: set PARAMETER_P"),
+        ("Parameters: {P: {Type: Number, Default: x}}\nResources: {}", "parameter P must be a whole number, not 'x'"),
+        ("Parameters: {P: {Type: Weird, Default: x}}\nResources: {}", "type Weird is not known"),
+    ],
+)
+def test_what_is_outside_the_subset_is_an_error(tmp_path: Path, text: str, message: str) -> None:
+    file = tmp_path / "t.yml"
+    file.write_text(text)
+    with pytest.raises(TemplateError, match=message):
+        template.read(file, {}, {})
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("{Q: {Type: AWS::SQS::Queue, Properties: {QueueName: q, FifoQueue: true}}}", "not known.*: FifoQueue"),
+        ("{Q: {Type: AWS::SQS::Queue, Properties: {QueueName: {Ref: Nothing}}}}", "Nothing is neither a parameter"),
+        ("{Q: {Type: AWS::SQS::Queue, Properties: {QueueName: {'Fn::Join': [a, [b]]}}}}", "Fn::Join in this form"),
+        ("{Q: {Type: AWS::SQS::Queue}}", "queue Q needs a QueueName"),
+        (
+            "{A: {Type: AWS::SQS::Queue, DependsOn: B}, B: {Type: AWS::SQS::Queue, DependsOn: A}}",
+            "in a circle: A → B → A",
+        ),
+    ],
+)
+def test_what_cannot_be_created_is_an_error(local_services: Services, tmp_path: Path, text: str, message: str) -> None:
+    file = tmp_path / "t.yml"
+    file.write_text(f"Resources: {text}")
+    with pytest.raises(TemplateError, match=message):
+        resources.create(local_services.endpoint, resources.declared({}, file))
+
+
+def test_unknown_parameters_are_an_error_not_a_surprise() -> None:
+    with pytest.raises(TemplateError, match="parameter not known: ChunkVisibility"):
+        resources.declared({"ChunkVisibility": "3"})

@@ -1,0 +1,197 @@
+"""The web server: what it serves, and what it refuses."""
+
+from __future__ import annotations
+
+import http.client
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from infra.local.ports import LOOPBACK, free_port, is_free, listen
+from infra.local.static_files import StaticFiles
+from infra.local.web import BODY_BYTES_MAX, Site, WebServer
+from tests.local.conftest import Standin
+
+S3_ORIGIN = "http://127.0.0.1:4566"
+ANSWER_SECONDS_MAX = 20.0
+JSON = "application/json"
+
+
+@dataclass
+class Reply:
+    """An HTTP answer, read to its end."""
+
+    status: int
+    headers: http.client.HTTPMessage
+    body: bytes
+
+    @property
+    def problem(self) -> dict[str, Any]:
+        """The problem document it must be."""
+        assert self.headers["Content-Type"] == "application/problem+json"
+        content: dict[str, Any] = json.loads(self.body)
+        assert content["type"] == "about:blank"
+        assert content["status"] == self.status
+        assert content["title"]
+        assert content["detail"]
+        return content
+
+
+@dataclass
+class Server:
+    """A running web server."""
+
+    port: int
+    directory: Path
+
+    def ask(self, method: str, target: str, body: bytes | None = None, **headers: str) -> Reply:
+        """One request, with the target exactly as given."""
+        connection = http.client.HTTPConnection(LOOPBACK, self.port, timeout=ANSWER_SECONDS_MAX)
+        try:
+            connection.request(method, target, body, {name.replace("_", "-"): text for name, text in headers.items()})
+            response = connection.getresponse()
+            return Reply(response.status, response.headers, response.read())
+        finally:
+            connection.close()
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Server]:
+    """A server without an API."""
+    yield from _serve(tmp_path, None)
+
+
+@pytest.fixture
+def api_server(tmp_path: Path, standin: Standin) -> Iterator[Server]:
+    """A server with the stand-in's API."""
+    yield from _serve(tmp_path, standin)
+
+
+def _serve(tmp_path: Path, standin: Standin | None) -> Iterator[Server]:
+    directory = tmp_path / "web"
+    directory.mkdir()
+    (directory / "index.html").write_text("<h1>page</h1>")
+    (directory / "main.js").write_text("let x")
+    (directory / ".hidden").write_text("no")
+    (tmp_path / "secret.txt").write_text("secret")
+    (directory / "link.txt").symlink_to(tmp_path / "secret.txt")
+    port = free_port()
+    pool = standin.events.pools["api_handler"] if standin else None
+    web = WebServer(Site(port, StaticFiles(directory), pool, S3_ORIGIN), listen(port))
+    web.start()
+    yield Server(port, directory)
+    web.stop()
+    assert is_free(port)
+
+
+def test_page_comes_with_strict_headers(server: Server) -> None:
+    reply = server.ask("GET", "/")
+    assert (reply.status, reply.body) == (200, b"<h1>page</h1>")
+    assert reply.headers["Content-Type"] == "text/html; charset=utf-8"
+    assert reply.headers["Content-Security-Policy"] == (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
+        f"connect-src 'self' {S3_ORIGIN}; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    )
+    assert reply.headers["X-Content-Type-Options"] == "nosniff"
+    assert reply.headers["Referrer-Policy"] == "no-referrer"
+    assert server.ask("GET", "/main.js").headers["Content-Type"] == "text/javascript; charset=utf-8"
+
+
+def test_page_is_asked_for_again_but_not_sent_again(server: Server) -> None:
+    reply = server.ask("GET", "/index.html")
+    assert reply.headers["Cache-Control"] == "no-cache"
+    again = server.ask("GET", "/index.html", If_None_Match=reply.headers["ETag"])
+    assert (again.status, again.body) == (304, b"")
+    (server.directory / "index.html").write_text("changed")
+    assert server.ask("GET", "/index.html", If_None_Match=reply.headers["ETag"]).body == b"changed"
+
+
+def test_head_has_the_headers_and_no_body(server: Server) -> None:
+    reply = server.ask("HEAD", "/")
+    assert (reply.status, reply.body, reply.headers["Content-Length"]) == (200, b"", "13")
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "/../secret.txt",
+        "/%2e%2e/secret.txt",
+        "/..%2fsecret.txt",
+        "/..%5csecret.txt",
+        "//etc/passwd",
+        "/%00",
+        "/.hidden",
+        "/link.txt",
+        "/missing.html",
+        "/" + "x" * 5000,
+    ],
+)
+def test_nothing_outside_the_directory_is_served(server: Server, target: str) -> None:
+    reply = server.ask("GET", target)
+    assert reply.status == 404
+    assert b"secret" not in reply.body
+
+
+@pytest.mark.parametrize("host", ["evil.example", "evil.example:{port}", "127.0.0.1", "localhost.evil.example:{port}"])
+def test_foreign_host_headers_are_refused(server: Server, host: str) -> None:
+    reply = server.ask("GET", "/", Host=host.format(port=server.port))
+    assert reply.status == 421
+    assert reply.problem["code"] == "misdirected_request"
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "[::1]"])
+def test_own_host_headers_are_accepted(server: Server, host: str) -> None:
+    assert server.ask("GET", "/", Host=f"{host}:{server.port}").status == 200
+
+
+def test_pages_cannot_be_written(server: Server) -> None:
+    reply = server.ask("POST", "/", b"x")
+    assert reply.problem["code"] == "method_not_allowed"
+    assert reply.headers["Allow"] == "GET, HEAD"
+
+
+def test_api_reaches_the_view_with_everything(api_server: Server, standin: Standin) -> None:
+    body = '{"ä": 1}'.encode()
+    reply = api_server.ask("POST", "/api/things/a%20b?q=1&q=2", body, Authorization="known", Content_Type=JSON)
+    # As behind API Gateway, path parameters are not decoded.
+    assert json.loads(reply.body) == {"thing": "a%20b", "method": "POST", "body": body.decode()}
+    assert standin.seen("api")[0]["query"] == {"q": "2"}
+    assert reply.headers["X-Content-Type-Options"] == "nosniff"
+    redirect = api_server.ask("GET", "/api/open")
+    assert (redirect.status, redirect.headers["Location"]) == (303, "http://elsewhere")
+    head = api_server.ask("HEAD", "/api/things/x", Authorization="known")
+    assert (head.status, head.body) == (200, b"")
+
+
+def test_api_errors_are_problems(api_server: Server) -> None:
+    for token, status, code in (
+        ("unknown", 401, "unauthorized"),
+        ("other", 403, "forbidden"),
+        ("broken", 502, "function_failed"),
+    ):
+        reply = api_server.ask("GET", "/api/things/x", Authorization=token)
+        assert (reply.status, reply.problem["code"]) == (status, code)
+    assert api_server.ask("GET", "/api/things/x").problem["code"] == "unauthorized"
+    assert api_server.ask("GET", "/api/nothing").problem["code"] == "not_found"
+    wrong_method = api_server.ask("DELETE", "/api/things/x", Authorization="known")
+    assert (wrong_method.status, wrong_method.headers["Allow"]) == (405, "GET, POST")
+    assert wrong_method.problem["code"] == "method_not_allowed"
+
+
+def test_api_refuses_bodies_that_are_too_large(api_server: Server) -> None:
+    accepted = api_server.ask("POST", "/api/things/x", b"x" * BODY_BYTES_MAX, Authorization="known", Content_Type=JSON)
+    assert accepted.status == 200
+    refused = api_server.ask("POST", "/api/things/x", b"x" * (BODY_BYTES_MAX + 1), Authorization="known")
+    assert (refused.status, refused.problem["code"]) == (413, "body_too_large")
+
+
+def test_api_that_hangs_or_crashes_is_answered_for(api_server: Server) -> None:
+    hanging = api_server.ask("GET", "/api/things/hang", Authorization="known")
+    assert (hanging.status, hanging.problem["code"]) == (504, "timed_out")
+    crashing = api_server.ask("GET", "/api/things/crash", Authorization="known")
+    assert (crashing.status, crashing.problem["code"]) == (502, "function_failed")
+    assert api_server.ask("GET", "/api/things/x", Authorization="known").status == 200
