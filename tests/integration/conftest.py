@@ -1,0 +1,40 @@
+"""Integration tests run the real functions in this process, on real PostgreSQL and a real S3/SQS emulator."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import psycopg
+import pytest
+
+from chalicelib import migrations
+from functions.composition import backends
+from infra.local.testing import Services, backing_services
+
+if TYPE_CHECKING:
+    from tests.support.pipeline import Pipeline
+
+
+@pytest.fixture(scope="session")
+def services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Services]:
+    """PostgreSQL and the emulator, migrated; from here on the functions' environment is this process's."""
+    with backing_services(tmp_path_factory.mktemp("services")) as started:
+        os.environ.update(started.environment)
+        migrations.migrate(started.owner_conninfo)
+        yield started
+        backends().database.close()
+        with psycopg.connect(started.owner_conninfo) as connection:
+            counted = connection.execute("select deadlocks from pg_stat_database where datname = current_database()")
+            assert counted.fetchall() == [(0,)], "something locked out of order"
+
+
+@pytest.fixture
+def pipeline(services: Services) -> Pipeline:
+    """An empty system, with a token."""
+    from tests.support.pipeline import new_pipeline  # imports app.py, which wants the environment
+
+    made = new_pipeline(services)
+    made.reset()
+    return made

@@ -1,0 +1,380 @@
+"""The promise: whatever happens when, the catalogue is what the operations give one at a time in acceptance order.
+
+Hypothesis makes up histories: imports with and without some columns, edits, renames, deletes, bulk deletes, cancels,
+failures and retries; chunks in any order, repeated, killed, and two things really at the same time. After every step
+the table must equal a sequential model of what has been committed so far.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+import threading
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+import psycopg
+import pytest
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+from psycopg.rows import dict_row
+
+from chalicelib import bulk_deletes, dead_letters, imports, products, splitting, sweeping, upserting
+from chalicelib.errors import Conflict, NotFound
+from chalicelib.faults import switched_on
+from chalicelib.products import Changes, Content
+from infra.local.testing import Services
+from tests.support.fakes import BUCKET, MemoryFiles, RecordingQueues, memory_backends
+from tests.support.sequential_model import (
+    Cleared,
+    Deleted,
+    FileRow,
+    Imported,
+    Operation,
+    Patched,
+    Put,
+    Renamed,
+    key_of,
+    replay,
+)
+
+HISTORIES = int(os.environ.get("HISTORIES", "500"))
+PHASES = tuple(Phase) if os.environ.get("SHRINK", "1") == "1" else (Phase.generate,)
+STEPS_MAX = 40
+JOIN_SECONDS_MAX = 60
+
+skus = st.sampled_from(["a", "A", "b", "B", "é", "E\u0301", "c"])
+names = st.sampled_from(["one", "two", "three"])
+descriptions = st.sampled_from(["", "x", "y"])
+actives = st.sampled_from([True, False])
+rows = st.builds(FileRow, skus, names, descriptions, st.none() | actives)
+contents = st.lists(rows, min_size=1, max_size=5)
+chunk_points = st.sampled_from(["chunk.after_copy", "chunk.after_upsert", "chunk.before_commit", "chunk.after_commit"])
+
+
+class Killed(BaseException):
+    """Nothing after it runs."""
+
+
+@dataclass
+class RunningImport:
+    """An import the history has started, and what its file really says."""
+
+    id: uuid.UUID
+    rows: list[FileRow]
+    chunks: list[int] = field(default_factory=list)
+
+
+class Histories(RuleBasedStateMachine):
+    """One history. `services` is set by the test."""
+
+    services: Services
+    outcomes: dict[str, int]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.files = MemoryFiles()
+        self.queues = RecordingQueues()
+        # What is tested is the order of things, not the disk: a commit need not wait for it here.
+        conninfo = f"{self.services.importer_conninfo} options='-c synchronous_commit=off'"
+        self.workers = [memory_backends(conninfo, self.files, self.queues) for _ in range(2)]
+        self.backends = self.workers[0]
+        self.owner = psycopg.connect(self.services.owner_conninfo, autocommit=True, row_factory=dict_row)
+        self.imports: list[RunningImport] = []
+        self.bulk_deletes: list[uuid.UUID] = []
+        self.history: list[tuple[int, Operation]] = []
+
+    @initialize(first=contents, second=contents, described=actives, switched=actives)
+    def start_two_imports(self, first: list[FileRow], second: list[FileRow], described: bool, switched: bool) -> None:
+        self.sql("delete from product")
+        self.sql("delete from import")
+        self.sql("delete from event")
+        self.sql("delete from bulk_delete")
+        self.sql("update barrier set floor = 0")
+        self.start_import(first, described, switched)
+        self.start_import(second, not described, switched)
+
+    def teardown(self) -> None:
+        for worker in self.workers:
+            worker.database.close()
+        self.owner.close()
+
+    # --- imports --------------------------------------------------------------------------------------------------
+
+    @precondition(lambda self: len(self.imports) < 4)
+    @rule(content=contents, described=actives, switched=actives)
+    def start_import(self, content: list[FileRow], described: bool, switched: bool) -> None:
+        kept = [
+            FileRow(row.sku, row.name, row.description if described else None, row.active if switched else None)
+            for row in content
+        ]
+        stored = self.files.put(f"uploads/{uuid.uuid4()}.csv", _csv(kept, described, switched))
+        splitting.split_upload(self.backends, BUCKET, stored, lambda: 60.0)
+        found = self.sql("select id from import where object_key = %s", stored.key)
+        sent = [message["chunk"] for message in self.queues.take("chunks")]
+        self.imports.append(RunningImport(found[0]["id"], kept, sent))
+
+    @precondition(lambda self: self.imports)
+    @rule(data=st.data())
+    def do_chunk(self, data: st.DataObject) -> None:
+        self._chunk(data)()
+
+    @precondition(lambda self: self.imports)
+    @rule(data=st.data(), point=chunk_points)
+    def kill_a_chunk(self, data: st.DataObject, point: str) -> None:
+        def die(reached: str) -> None:
+            if reached == point:
+                raise Killed
+
+        with switched_on(die):
+            try:
+                self._chunk(data)()
+            except Killed:
+                self.backends.database.close()
+                self._count("killed")
+
+    @precondition(lambda self: self.imports)
+    @rule(data=st.data())
+    def cancel(self, data: st.DataObject) -> None:
+        with _expected():
+            imports.cancel(self.backends, data.draw(st.sampled_from(self.imports)).id)
+            self._count("cancelled")
+
+    @precondition(lambda self: self.imports)
+    @rule(data=st.data())
+    def fail_and_retry(self, data: st.DataObject) -> None:
+        chosen = data.draw(st.sampled_from(self.imports))
+        message = upserting.ChunkMessage(chosen.id, data.draw(st.sampled_from(chosen.chunks)), self._attempt(chosen))
+        dead_letters.fail_chunk(self.backends, message)
+        if data.draw(st.booleans()):
+            with _expected():
+                imports.retry(self.backends, chosen.id)
+                self._count("retried")
+
+    # --- by hand --------------------------------------------------------------------------------------------------
+
+    @rule(sku=skus, name=names, description=descriptions, active=actives)
+    def create(self, sku: str, name: str, description: str, active: bool) -> None:
+        self._create(Content(sku, name, description, active))
+
+    @rule(
+        data=st.data(),
+        sku=st.none() | skus,
+        name=st.none() | names,
+        description=st.none() | descriptions,
+        active=st.none() | actives,
+    )
+    def edit(
+        self, data: st.DataObject, sku: str | None, name: str | None, description: str | None, active: bool | None
+    ) -> None:
+        found = self._draw_product(data)
+        if found is not None:
+            self._edit(found, Changes(sku, name, description, active))
+
+    @rule(data=st.data())
+    def delete(self, data: st.DataObject) -> None:
+        found = self._draw_product(data)
+        if found is not None:
+            self._delete(found)
+
+    @precondition(lambda self: not self.bulk_deletes)
+    @rule()
+    def delete_everything(self) -> None:
+        self._delete_everything()
+
+    @precondition(lambda self: self.bulk_deletes)
+    @rule(data=st.data())
+    def carry_out(self, data: st.DataObject) -> None:
+        bulk_deletes.carry_out(self.backends, data.draw(st.sampled_from(self.bulk_deletes)), lambda: 60.0)
+
+    @rule()
+    def sweep(self) -> None:
+        sweeping._purge_tombstones(self.backends)
+
+    # --- two at a time ----------------------------------------------------------------------------------------------
+
+    @precondition(lambda self: self.imports)
+    @rule(
+        data=st.data(),
+        sku=st.none() | skus,
+        name=names,
+        what=st.sampled_from(["chunk", "edit", "delete", "create", "clear"]),
+    )
+    def together(self, data: st.DataObject, sku: str | None, name: str, what: str) -> None:
+        first = self._chunk(data, self.workers[1])
+        second: Callable[[], None]
+        found = self._draw_product(data)
+        if what == "chunk":
+            second = self._chunk(data)
+        elif what == "clear":
+            if self.bulk_deletes:
+                return
+            second = self._delete_everything
+        elif what == "create":
+            content = Content(sku or "c", name)
+            second = lambda: self._create(content)  # noqa: E731
+        elif found is None:
+            return
+        elif what == "edit":
+            changes = Changes(sku=sku, name=name)
+            second = lambda: self._edit(found, changes)  # noqa: E731
+        else:
+            second = lambda: self._delete(found)  # noqa: E731
+        _at_once(first, second)
+        self._count(f"chunk with {what}")
+
+    # --- the promise --------------------------------------------------------------------------------------------------
+
+    @invariant()
+    def the_table_is_what_the_sequence_gives(self) -> None:
+        visible = self.sql(
+            "select p.* from product p, barrier b where not p.deleted and p.version >= b.floor order by sku_key"
+        )
+        real = {key_of(row["sku"]): (row["sku"], row["name"], row["description"], row["active"]) for row in visible}
+        assert real == replay([*self.history, *map(self._imported, self.imports)])
+        assert len(real) == len(visible)
+
+    @invariant()
+    def the_receipts_add_up(self) -> None:
+        wrong = self.sql(
+            "select i.id from import i cross join lateral import_sums(i.id) s where i.status = 'completed'"
+            " and s.created + s.updated + s.unchanged + s.superseded + s.rejected <> (i.split_line - 2)"
+        )
+        assert wrong == []
+
+    def _imported(self, running: RunningImport) -> tuple[int, Operation]:
+        """What of an import is committed: its done chunks. Each row is one line, behind the header."""
+        found = self.sql("select operation from import where id = %s", running.id)[0]
+        done = self.sql("select first_line from chunk where import_id = %s and done", running.id)
+        lines = sorted(row["first_line"] for row in done)
+        return found["operation"], Imported(tuple(running.rows[line - 2] for line in lines))
+
+    # --- steps --------------------------------------------------------------------------------------------------------
+
+    def _chunk(self, data: st.DataObject, worker: Any = None) -> Callable[[], None]:
+        chosen = data.draw(st.sampled_from(self.imports))
+        message = upserting.ChunkMessage(chosen.id, data.draw(st.sampled_from(chosen.chunks)), 1)
+        return lambda: upserting.upsert_chunk(worker or self.backends, message)
+
+    def _create(self, content: Content) -> None:
+        with _expected():
+            made = products.create(self.backends, content)
+            self._note(made["version"] >> 32, Put((content.sku, content.name, content.description, content.active)))
+
+    def _edit(self, found: dict[str, Any], changes: Changes) -> None:
+        with _expected():
+            edited = products.edit(self.backends, found["id"], changes)
+            if key_of(edited["sku"]) == key_of(found["sku"]):
+                fields = (changes.sku, changes.name, changes.description, changes.active)
+                self._note(self._last_operation(), Patched(key_of(found["sku"]), *fields))
+            else:
+                seen = (edited["sku"], edited["name"], edited["description"], edited["active"])
+                self._note(edited["version"] >> 32, Renamed(key_of(found["sku"]), seen))
+
+    def _delete(self, found: dict[str, Any]) -> None:
+        with _expected():
+            products.delete(self.backends, found["id"])
+            self._note(self._last_operation(), Deleted(key_of(found["sku"])))
+
+    def _delete_everything(self) -> None:
+        accepted = bulk_deletes.accept(self.backends)
+        self.bulk_deletes.append(accepted["id"])
+        self._note(accepted["operation"], Cleared())
+
+    def _note(self, number: int, operation: Operation) -> None:
+        self.history.append((number, operation))
+        self._count(type(operation).__name__)
+
+    def _last_operation(self) -> int:
+        """The number just taken: only one operation at a time takes one here."""
+        return int(self.sql("select last_value from operation")[0]["last_value"])
+
+    def _attempt(self, running: RunningImport) -> int:
+        return int(self.sql("select attempt from import where id = %s", running.id)[0]["attempt"])
+
+    def _draw_product(self, data: st.DataObject) -> dict[str, Any] | None:
+        visible = self.sql(
+            "select p.id, p.sku from product p, barrier b where not p.deleted and p.version >= b.floor order by sku_key"
+        )
+        return data.draw(st.sampled_from(visible)) if visible else None
+
+    def _count(self, what: str) -> None:
+        self.outcomes[what] = self.outcomes.get(what, 0) + 1
+
+    def sql(self, statement: str, *parameters: object) -> list[dict[str, Any]]:
+        cursor = self.owner.execute(statement.encode(), parameters)
+        return cursor.fetchall() if cursor.description else []
+
+
+def _csv(content: list[FileRow], described: bool, switched: bool) -> bytes:
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(["sku", "name", *(["description"] if described else []), *(["active"] if switched else [])])
+    for row in content:
+        active = "" if row.active is None else "yes" if row.active else "no"
+        described_cell = [row.description] if described else []
+        writer.writerow([row.sku, row.name, *described_cell, *([active] if switched else [])])
+    return out.getvalue().encode()
+
+
+@contextmanager
+def _expected() -> Iterator[None]:
+    """Conditions are judged at the moment: an operation that is refused is no operation."""
+    with suppress(NotFound, Conflict):
+        yield
+
+
+def _at_once(*steps: Callable[[], None]) -> None:
+    failures: list[BaseException] = []
+
+    def run(step: Callable[[], None]) -> None:
+        try:
+            step()
+        except BaseException as error:  # noqa: BLE001  # shown to the test below
+            failures.append(error)
+
+    threads = [threading.Thread(target=run, args=[step]) for step in steps]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(JOIN_SECONDS_MAX)
+    assert not any(thread.is_alive() for thread in threads), "somebody waits for a lock"
+    assert failures == []
+
+
+def test_every_history_ends_as_its_operations_in_acceptance_order(
+    services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("chalicelib.splitting.CHUNK_BYTES", 1)
+    monkeypatch.setattr("chalicelib.bulk_deletes.BULK_DELETE_STEP_ROWS", 2)
+    monkeypatch.setattr("chalicelib.sweeping.TOMBSTONE_SECONDS_MIN", 0)
+    Histories.services, Histories.outcomes = services, {}
+
+    run_state_machine_as_test(
+        Histories,
+        settings=settings(
+            max_examples=HISTORIES,
+            stateful_step_count=STEPS_MAX,
+            deadline=None,
+            database=None,
+            phases=PHASES,
+            suppress_health_check=list(HealthCheck),
+        ),
+    )
+
+    print(f"{HISTORIES} histories:", dict(sorted(Histories.outcomes.items())))  # noqa: T201
+    assert {"killed", "cancelled", "retried", "chunk with chunk", "chunk with clear", "Renamed"} <= set(
+        Histories.outcomes
+    )

@@ -1,0 +1,337 @@
+"""At-least-once: messages that are lost, late, doubled, re-ordered, or always fail. One result, one event."""
+
+from __future__ import annotations
+
+import random
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from chalicelib import limits, sweeping
+from chalicelib.errors import Transient
+from chalicelib.files import FileGone, Files
+from chalicelib.queues import Queues
+
+if TYPE_CHECKING:
+    from tests.support.pipeline import Pipeline
+
+CONTENT = b"sku,name\n" + b"".join(b"S%d,name %d\n" % (number % 37, number) for number in range(100))
+RECEIPT = {"total": 100, "created": 37, "updated": 0, "unchanged": 0, "superseded": 63, "rejected": 0}
+
+
+@pytest.fixture(autouse=True)
+def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("chalicelib.splitting.CHUNK_BYTES", 200)
+
+
+def events(pipeline: Pipeline) -> list[dict[str, Any]]:
+    return pipeline.sql("select type, payload->'rows' as rows, payload->>'status' as status from event order by id")
+
+
+def assert_complete(pipeline: Pipeline, import_id: str) -> None:
+    """The table is what the file says, the receipt adds up, and one event tells of it."""
+    found = pipeline.show(import_id)
+    assert (found["status"], found["percent"], found["rows"]) == ("completed", 100, RECEIPT)
+    last = {f"s{number % 37}": f"name {number}" for number in range(100)}
+    assert {key: name for key, (_, name, _, _) in pipeline.products().items()} == last
+    assert events(pipeline) == [{"type": "import.completed", "rows": RECEIPT, "status": "completed"}]
+
+
+def test_chunks_in_any_order_and_twice_give_one_result(pipeline: Pipeline) -> None:
+    import_id = pipeline.upload(CONTENT)
+    pipeline.split_next()
+    messages = pipeline.chunks() * 2
+    random.Random(5).shuffle(messages)
+
+    for message in messages:
+        pipeline.deliver("upsert_chunk", message)
+
+    assert_complete(pipeline, import_id)
+
+
+def test_a_row_that_changes_nothing_still_beats_the_rows_before_it(
+    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("chalicelib.splitting.CHUNK_BYTES", 1)
+    pipeline.run(b"sku,name\nA,last\n")
+    import_id = pipeline.upload(b"sku,name\nA,first\nA,last\n")
+    pipeline.split_next()
+
+    for message in pipeline.chunks()[::-1]:
+        pipeline.deliver("upsert_chunk", message)
+
+    assert pipeline.products()["a"][1] == "last"
+    assert pipeline.show(import_id)["rows"]["superseded"] == 1
+
+
+def test_events_that_come_three_times_and_late_change_nothing(pipeline: Pipeline) -> None:
+    import_id = pipeline.upload(CONTENT)
+    event = pipeline.receive("uploads", wait_seconds=5)
+    assert event is not None
+    for _ in range(3):
+        pipeline.deliver("split_upload", event)
+    pipeline.upsert_all()
+
+    pipeline.deliver("split_upload", event)
+
+    assert pipeline.chunks() == []
+    assert_complete(pipeline, import_id)
+
+
+def test_the_splitter_continues_itself_where_its_time_ran_out(
+    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("chalicelib.splitting.SCAN_BLOCK_BYTES", limits.MIB)
+    padding = b"," + b"x" * 60_000 + b"\n"
+    import_id = pipeline.upload(b"sku,name,description\n" + CONTENT.partition(b"\n")[2].replace(b"\n", padding))
+
+    invocations = 0
+    while pipeline.split_next(seconds=0):
+        invocations += 1
+    pipeline.upsert_all()
+
+    assert invocations > 3
+    assert_complete(pipeline, import_id)
+
+
+def test_a_splitter_killed_between_commit_and_send_leaves_nothing_unsent(
+    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import_id = pipeline.upload(CONTENT)
+    event = pipeline.receive("uploads", wait_seconds=5)
+    assert event is not None
+    with monkeypatch.context() as broken:
+        broken.setattr(Queues, "send", _fail)
+        with pytest.raises(Transient):
+            pipeline.deliver("split_upload", event)
+    assert pipeline.chunks() == []
+
+    pipeline.deliver("split_upload", event)
+    pipeline.upsert_all()
+
+    assert_complete(pipeline, import_id)
+
+
+def test_an_object_that_is_replaced_meanwhile_does_not_mix_into_the_import(pipeline: Pipeline) -> None:
+    pipeline.drop(CONTENT)
+    first_event = pipeline.receive("uploads", wait_seconds=5)
+    pipeline.drop(b"sku,name\nother,other\n")
+    second_event = pipeline.receive("uploads", wait_seconds=5)
+    assert first_event
+    assert second_event
+    pipeline.deliver("split_upload", first_event)
+    pipeline.upsert_all()
+
+    assert_complete(pipeline, pipeline.dropped_imports()[0])
+    pipeline.deliver("split_upload", second_event)
+    pipeline.upsert_all()
+    assert pipeline.products()["other"][1] == "other"
+    assert len(pipeline.dropped_imports()) == 2
+
+
+def test_an_object_that_is_removed_meanwhile_ends_its_import_with_a_reason(pipeline: Pipeline) -> None:
+    import_id = pipeline.upload(CONTENT)
+    pipeline.split_next()
+    first, *rest = pipeline.chunks()
+    pipeline.deliver("upsert_chunk", first)
+    found = pipeline.sql("select object_key, object_version from import")[0]
+    pipeline.s3.delete_object(
+        Bucket=pipeline.services.bucket, Key=found["object_key"], VersionId=found["object_version"]
+    )
+
+    for message in rest:
+        pipeline.deliver("upsert_chunk", message)
+
+    ended = pipeline.show(import_id)
+    assert (ended["status"], ended["error"]["code"]) == ("failed", "file_gone")
+    assert events(pipeline)[0]["type"] == "import.failed"
+
+
+def test_a_chunk_that_always_fails_ends_its_import_and_retry_completes_it(
+    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import_id = pipeline.upload(CONTENT)
+    pipeline.split_next()
+    first, poison, *rest = pipeline.chunks()
+    pipeline.deliver("upsert_chunk", first)
+    with monkeypatch.context() as broken:
+        broken.setattr(Files, "read", _fail)
+        with pytest.raises(Transient):
+            pipeline.deliver("upsert_chunk", poison)
+
+    pipeline.deliver("fail_chunk", poison)
+
+    failed = pipeline.show(import_id)
+    assert (failed["status"], failed["error"]["code"], failed["error"]["retryable"]) == ("failed", "chunk_failed", True)
+    pipeline.deliver("upsert_chunk", rest[0])
+    assert pipeline.show(import_id)["rows"] == failed["rows"], "a failed import takes nothing more"
+
+    reopened = pipeline.call("POST", f"/imports/{import_id}/retry")
+    assert (reopened.status, reopened.json["status"], reopened.json["attempt"]) == (202, "processing", 2)
+    pipeline.deliver("fail_chunk", poison)  # Late, of the attempt before: it says nothing of this one.
+    pipeline.finish(import_id)
+    pipeline.sql("delete from event where type = 'import.failed'")
+    assert_complete(pipeline, import_id)
+
+
+def test_a_retry_after_a_newer_import_touched_the_skus_takes_its_old_place(pipeline: Pipeline) -> None:
+    import_id = pipeline.upload(CONTENT)
+    pipeline.split_next()
+    first, poison, *_ = pipeline.chunks()
+    pipeline.deliver("upsert_chunk", first)
+    pipeline.deliver("fail_chunk", poison)
+    newer = pipeline.run(b"sku,name\n" + b"".join(b"s%d,newer\n" % number for number in range(20)))
+
+    pipeline.call("POST", f"/imports/{import_id}/retry")
+    ended = pipeline.finish(import_id)
+
+    assert (newer["status"], ended["status"]) == ("completed", "completed")
+    last = {f"s{number % 37}": f"name {number}" for number in range(100)}
+    expected = last | {f"s{number}": "newer" for number in range(20)}
+    assert {key: name for key, (_, name, _, _) in pipeline.products().items()} == expected
+    assert ended["rows"]["total"] == sum(ended["rows"].values()) - ended["rows"]["total"] == 100
+
+
+def test_a_dead_letter_of_a_chunk_that_was_done_after_all_changes_nothing(pipeline: Pipeline) -> None:
+    import_id = pipeline.upload(CONTENT)
+    pipeline.split_next()
+    first, *rest = pipeline.chunks()
+    pipeline.deliver("upsert_chunk", first)
+
+    pipeline.deliver("fail_chunk", first)
+    for message in rest:
+        pipeline.deliver("upsert_chunk", message)
+
+    assert_complete(pipeline, import_id)
+
+
+def test_an_upload_that_cannot_be_split_ends_its_import_and_retry_completes_it(
+    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import_id = pipeline.upload(CONTENT)
+    event = pipeline.receive("uploads", wait_seconds=5)
+    assert event is not None
+    with monkeypatch.context() as broken:
+        broken.setattr(Files, "read", _fail)
+        with pytest.raises(Transient):
+            pipeline.deliver("split_upload", event)
+
+    pipeline.deliver("fail_upload", event)
+
+    assert pipeline.show(import_id)["error"]["code"] == "split_failed"
+    assert pipeline.call("POST", f"/imports/{import_id}/retry").status == 202
+    pipeline.finish(import_id)
+    pipeline.sql("delete from event where type = 'import.failed'")
+    assert_complete(pipeline, import_id)
+
+
+def test_a_retry_is_refused_when_the_file_is_gone(pipeline: Pipeline) -> None:
+    import_id = pipeline.upload(CONTENT)
+    pipeline.split_next()
+    (message, *_) = pipeline.chunks()
+    pipeline.deliver("fail_chunk", message)
+    found = pipeline.sql("select object_key, object_version from import")[0]
+    pipeline.s3.delete_object(
+        Bucket=pipeline.services.bucket, Key=found["object_key"], VersionId=found["object_version"]
+    )
+
+    answer = pipeline.call("POST", f"/imports/{import_id}/retry")
+
+    assert (answer.status, answer.json["code"]) == (409, "file_gone")
+
+
+def test_a_folder_made_in_a_console_is_no_import(pipeline: Pipeline) -> None:
+    pipeline.drop(b"", "uploads/spring/")
+    assert pipeline.split_next()
+    sweeping.sweep(pipeline.backends, event_seconds=0)
+
+    assert pipeline.dropped_imports() == []
+
+
+def test_the_sweep_finds_uploads_whose_event_was_lost(pipeline: Pipeline) -> None:
+    registered = pipeline.upload(CONTENT)
+    pipeline.drop(b"sku,name\nother,other\n")
+    assert pipeline.receive("uploads", wait_seconds=5)
+    assert pipeline.receive("uploads", wait_seconds=5)
+
+    sweeping.sweep(pipeline.backends, event_seconds=0)
+    pipeline.finish(registered)
+
+    (_, dropped) = pipeline.dropped_imports()
+    pipeline.finish(dropped)
+    assert len(pipeline.products()) == 38
+
+
+def test_the_sweep_goes_through_the_whole_listing(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("chalicelib.sweeping.SWEEP_LIST_VERSIONS_MAX", 2)
+    for number in range(5):
+        pipeline.drop(b"sku,name\nA,b\n", f"uploads/zz-{number}.csv")
+
+    for _ in range(3):
+        sweeping.sweep(pipeline.backends, event_seconds=0)
+
+    assert len(pipeline.dropped_imports()) == 5
+
+
+def test_the_sweep_leaves_new_objects_to_their_event(pipeline: Pipeline) -> None:
+    pipeline.drop(CONTENT, "uploads/fresh.csv")
+    sweeping.sweep(pipeline.backends)
+
+    assert pipeline.sql("select filename from import where filename = 'fresh.csv'") == []
+
+
+def test_the_sweep_sends_lost_chunks_again(pipeline: Pipeline) -> None:
+    import_id = pipeline.upload(CONTENT)
+    pipeline.split_next()
+    lost = pipeline.chunks()
+    assert len(lost) > 3
+    sweeping.sweep(pipeline.backends)
+    assert pipeline.receive("uploads") is None, "it has not stalled yet"
+
+    sweeping.sweep(pipeline.backends, stalled_seconds=0)
+    pipeline.finish(import_id)
+
+    assert_complete(pipeline, import_id)
+
+
+def test_the_sweep_ends_uploads_that_were_never_made(pipeline: Pipeline) -> None:
+    registered = pipeline.register(100)
+    sweeping.sweep(pipeline.backends)
+    assert pipeline.show(registered["id"])["status"] == "pending"
+
+    pipeline.sql("update import set upload_expires_at = now() - interval '2 hours'")
+    sweeping.sweep(pipeline.backends)
+
+    ended = pipeline.show(registered["id"])
+    assert (ended["status"], ended["error"]["code"]) == ("failed", "upload_expired")
+
+
+def test_the_sweep_ends_imports_whose_file_was_lost(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
+    import_id = pipeline.upload(CONTENT)
+    pipeline.split_next()
+    monkeypatch.setattr(Files, "find", _gone)
+
+    sweeping.sweep(pipeline.backends, stalled_seconds=0)
+
+    assert pipeline.show(import_id)["error"]["code"] == "file_gone"
+
+
+def test_the_sweep_ends_what_has_not_advanced_for_a_day(pipeline: Pipeline) -> None:
+    import_id = pipeline.upload(CONTENT)
+    pipeline.split_next()
+    pipeline.sql(
+        "update import set attempt_started_at = now() - interval '25 hours', advanced_at = now() - interval '3 minutes'"
+    )
+
+    sweeping.sweep(pipeline.backends)
+
+    ended = pipeline.show(import_id)
+    assert (ended["error"]["code"], ended["error"]["retryable"]) == ("stalled", True)
+
+
+def _fail(*_: object, **__: object) -> None:
+    raise Transient("broken on purpose")
+
+
+def _gone(*_: object, **__: object) -> None:
+    raise FileGone("gone on purpose")

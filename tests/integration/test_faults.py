@@ -1,0 +1,255 @@
+"""Killed at every named point, once, twice, or the second time it gets there: the system recovers alone.
+
+The file store and the queues are in memory, PostgreSQL is real. A kill is an exception that nothing catches, with the
+connection cut. Its message was not finished, so it comes again, as SQS does it; when all is quiet and something is
+still unfinished, the sweep comes by. Nothing else helps.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import psycopg
+import pytest
+
+from chalicelib import bulk_deletes, dead_letters, faults, imports, splitting, sweeping, upserting
+from chalicelib.backends import Backends
+from chalicelib.database import Database
+from chalicelib.errors import Conflict
+from chalicelib.files import StoredFile
+from infra.local.testing import Services
+from tests.support.fakes import BUCKET, MemoryFiles, RecordingQueues, memory_backends
+
+ROUNDS_MAX = 60
+CHUNK_ROWS = 90
+KILLED_ON = {"the first time": {1}, "twice in a row": {1, 2}, "the second time": {2}}
+ONCE_ONLY = {
+    "split.before_done_commit", "completion.after_status", "completion.after_event", "fail.after_status",
+    "retry.after_commit", "dead_letter.before_commit", "bulk_delete.before_accept_commit", "bulk_delete.before_send",
+    "sweep.after_accept", "sweep.after_unsend", "sweep.before_wake", "accept.before_commit", "accept.after_commit",
+    "split.after_head", "split.after_rewrite", "split.before_begin_commit", "split.after_begin_commit",
+}  # fmt: skip
+"""Points that one import reaches once, unless it was killed there."""
+
+LONG = "x" * 60_000
+ROWS = [f"S-{number % 50},name {number},{LONG}" for number in range(CHUNK_ROWS)]
+CONTENT = "\n".join(["sku,name,description", *ROWS, ",nobody,", "S-0,last,"]).encode("utf-16")
+RECEIPT = {"created": 50, "superseded": CHUNK_ROWS + 1 - 50, "rejected": 1}
+
+
+class Killed(BaseException):
+    """Nothing after it runs."""
+
+
+class World:
+    """A system whose workers die at one point, and whose queues do not forget."""
+
+    def __init__(self, services: Services, point: str, on_hits: set[int]) -> None:
+        self.files, self.queues = MemoryFiles(), RecordingQueues()
+        self._conninfo = services.importer_conninfo
+        self.backends: Backends = memory_backends(self._conninfo, self.files, self.queues)
+        self._point, self._on_hits, self.hits = point, on_hits, 0
+        self.waiting: list[tuple[str, Mapping[str, Any]]] = []
+
+    def reached(self, name: str) -> None:
+        if name == self._point:
+            self.hits += 1
+            if self.hits in self._on_hits:
+                raise Killed
+
+    def survive(self, work: Callable[[Backends], None]) -> bool:
+        """Does some work in a worker that may die of it. Returns whether it finished."""
+        try:
+            work(self.backends)
+        except Killed:
+            _cut(self.backends.database)
+            self.backends = memory_backends(self._conninfo, self.files, self.queues)
+            return False
+        finally:
+            for queue in ("uploads", "chunks", "jobs"):
+                self.waiting += [(queue, message) for message in self.queues.take(queue)]
+        return True
+
+    def pump(self, finished: Callable[[], bool]) -> None:
+        """Delivers messages until all is done; what died comes again; the sweep repairs the rest."""
+        for _ in range(ROUNDS_MAX):
+            while self.waiting:
+                queue, message = self.waiting.pop(0)
+                if not self.survive(lambda backends, q=queue, m=message: _handle(backends, q, m)):  # type: ignore[misc]
+                    self.waiting.append((queue, message))
+            if finished():
+                return
+            self.survive(lambda backends: sweeping.sweep(backends, stalled_seconds=0, event_seconds=0))
+        raise AssertionError("it did not recover")
+
+    def until_done(self, work: Callable[[Backends], None]) -> None:
+        """A person repeats what failed."""
+        while not self.survive(work):
+            pass
+
+
+def _handle(backends: Backends, queue: str, message: Mapping[str, Any]) -> None:
+    if "object" in message:
+        splitting.split_upload(backends, BUCKET, message["object"], lambda: 0.0)
+    elif queue == "uploads":
+        splitting.continue_splitting(backends, uuid.UUID(message["continue_import"]), lambda: 0.0)
+    elif queue == "chunks":
+        upserting.upsert_chunk(backends, chunk_message(message))
+    elif queue == "jobs":
+        bulk_deletes.carry_out(backends, uuid.UUID(message["bulk_delete"]), lambda: 0.0)
+    else:
+        dead_letters.fail_chunk(backends, chunk_message(message))
+
+
+def chunk_message(message: Mapping[str, Any]) -> upserting.ChunkMessage:
+    return upserting.ChunkMessage(uuid.UUID(message["import_id"]), message["chunk"], message["attempt"])
+
+
+def _cut(database: Database) -> None:
+    """The socket goes away without a word, as when a process is killed."""
+    connection = database.connection()
+    connection.pgconn.finish()
+    database.close()
+
+
+@pytest.fixture
+def sql(services: Services) -> Callable[[str], list[tuple[Any, ...]]]:
+    def run(statement: str) -> list[tuple[Any, ...]]:
+        with psycopg.connect(services.owner_conninfo) as connection:
+            cursor = connection.execute(statement.encode())
+            return cursor.fetchall() if cursor.description else []
+
+    run("truncate product, import, chunk, rejected_row, event, bulk_delete cascade; update barrier set floor = 0")
+    return run
+
+
+@pytest.fixture(autouse=True)
+def small_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("chalicelib.splitting.SCAN_BLOCK_BYTES", 1 << 20)
+    monkeypatch.setattr("chalicelib.bulk_deletes.BULK_DELETE_STEP_ROWS", 20)
+
+
+SQL = Callable[[str], list[tuple[Any, ...]]]
+
+
+def ended(sql: SQL) -> bool:
+    return sql("select count(*) from import where status in ('pending', 'processing')") == [(0,)]
+
+
+def check_import(sql: SQL) -> None:
+    assert sql("select status from import") == [("completed",)]
+    sums = sql("select s.created, s.superseded, s.rejected from import i cross join lateral import_sums(i.id) s")
+    assert sums == [tuple(RECEIPT.values())]
+    expected = {f"s-{number % 50}": f"name {number}" for number in range(CHUNK_ROWS)} | {"s-0": "last"}
+    assert dict(sql("select sku_key, name from product")) == expected
+    assert sql("select line, code from rejected_row") == [(CHUNK_ROWS + 2, "sku_missing")]
+    assert sql("select count(*) from event where type = 'import.completed'") == [(1,)]
+    assert sql("select count(*), count(distinct start_byte) from chunk")[0][0] > 2
+
+
+def scenario_import(world: World, sql: SQL) -> None:
+    """A file in UTF-16 with a bad row; every invocation has time for one step only."""
+    world.waiting.append(("uploads", {"object": world.files.put("uploads/a.csv", CONTENT)}))
+    world.pump(lambda: ended(sql))
+
+
+def scenario_lost(world: World, sql: SQL) -> None:
+    """No event comes, and the first chunk messages are lost too: the sweep alone keeps it going."""
+    world.files.put("uploads/a.csv", CONTENT)
+    while not sql("select 1 from chunk"):
+        world.survive(lambda backends: sweeping.sweep(backends, stalled_seconds=0, event_seconds=0))
+        for queue, message in [each for each in world.waiting if each[0] == "uploads"]:
+            world.survive(lambda backends, q=queue, m=message: _handle(backends, q, m))  # type: ignore[misc]
+    world.waiting.clear()
+    world.pump(lambda: ended(sql))
+
+
+def scenario_poison(world: World, sql: SQL) -> None:
+    """One chunk comes out of the dead-letter queue; a person retries the import."""
+    stored: StoredFile = world.files.put("uploads/a.csv", CONTENT)
+    splitting.split_upload(world.backends, BUCKET, stored, lambda: 60.0)
+    first, *rest = world.queues.take("chunks")
+    world.waiting.append(("chunks-dead", first))
+    world.waiting += [("chunks", message) for message in rest]
+    world.pump(lambda: ended(sql))
+    assert sql("select status, error_code from import") == [("failed", "chunk_failed")]
+    import_id = sql("select id from import")[0][0]
+
+    def retry(backends: Backends) -> None:
+        try:
+            imports.retry(backends, import_id)
+        except Conflict:
+            assert sql("select status from import") != [("failed",)]
+
+    world.until_done(retry)
+    world.pump(lambda: ended(sql))
+    assert sql("select count(*) from event where type = 'import.failed'") == [(1,)]
+
+
+def scenario_bulk_delete(world: World, sql: SQL) -> None:
+    """Everything goes, in steps, each in an invocation of its own; a product written meanwhile stays."""
+    splitting.split_upload(world.backends, BUCKET, world.files.put("uploads/a.csv", CONTENT), lambda: 60.0)
+    for message in world.queues.take("chunks"):
+        upserting.upsert_chunk(world.backends, chunk_message(message))
+    world.until_done(lambda backends: None if sql("select 1 from bulk_delete") else _accept(backends))
+    sql(
+        "insert into product (sku, name, description, active, version, name_version, description_version,"
+        " active_version, content_version) select 'after', 'n', '', true, v, v, v, v, v"
+        " from (select nextval('operation') << 32 as v)"
+    )
+    world.pump(lambda: sql("select 1 from bulk_delete where status in ('pending', 'processing')") == [])
+
+
+def _accept(backends: Backends) -> None:
+    bulk_deletes.accept(backends)
+
+
+def check_bulk_delete(sql: SQL) -> None:
+    assert sql("select status, total, deleted from bulk_delete") == [("completed", 50, 50)]
+    assert sql("select sku from product") == [("after",)]
+    assert sql("select payload->'deleted' from event where type = 'products.bulk_deleted'") == [(50,)]
+
+
+def scenario_of(point: str) -> tuple[Callable[[World, SQL], None], Callable[[SQL], None]]:
+    stage = point.partition(".")[0]
+    if stage == "sweep":
+        return scenario_lost, check_import
+    if stage in {"fail", "retry", "dead_letter"}:
+        return scenario_poison, check_import
+    if stage == "bulk_delete":
+        return scenario_bulk_delete, check_bulk_delete
+    return scenario_import, check_import
+
+
+DONE_BY_THEN = {"split.after_begin_commit", "retry.after_commit", "sweep.after_accept", "bulk_delete.before_send"}
+"""Points behind a commit: who comes again finds the work done, and does not get there a second time."""
+
+CASES = [
+    pytest.param(point, on_hits, id=f"{point} {when}")
+    for point in faults.POINTS
+    for when, on_hits in KILLED_ON.items()
+    if (when != "the second time" or point not in ONCE_ONLY) and (when == "the first time" or point not in DONE_BY_THEN)
+]
+
+
+@pytest.mark.parametrize(("point", "on_hits"), CASES)
+def test_killed_at_a_point_the_system_recovers_alone(
+    services: Services, sql: SQL, point: str, on_hits: set[int]
+) -> None:
+    world = World(services, point, on_hits)
+    scenario, check = scenario_of(point)
+
+    with faults.switched_on(world.reached):
+        scenario(world, sql)
+
+    world.backends.database.close()
+    assert world.hits >= max(on_hits), "the point was not reached"
+    check(sql)
+
+
+def test_there_are_points_at_every_stage() -> None:
+    stages = {point.partition(".")[0] for point in faults.POINTS}
+    assert {"accept", "split", "chunk", "completion", "sweep", "dead_letter", "bulk_delete"} <= stages
+    assert len(faults.POINTS) >= 25

@@ -1,0 +1,207 @@
+"""A file becomes products: the whole path, compared with Python's own csv module reading the same file."""
+
+from __future__ import annotations
+
+import gzip
+from typing import TYPE_CHECKING
+
+import pytest
+
+from chalicelib import limits
+from tests.support.catalogues import assignment_like, reference
+
+if TYPE_CHECKING:
+    from tests.support.pipeline import Pipeline
+
+
+def test_an_uploaded_file_becomes_exactly_the_products_that_python_reads(
+    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("chalicelib.splitting.CHUNK_BYTES", 8 * limits.KIB)
+    content = assignment_like(3000)
+    expected = reference(content)
+
+    ended = pipeline.run(content.encode())
+
+    assert ended["status"] == "completed"
+    assert ended["percent"] == 100
+    assert pipeline.products() == expected
+    assert ended["rows"] == {
+        "total": 3000,
+        "created": len(expected),
+        "updated": 0,
+        "unchanged": 0,
+        "superseded": 3000 - len(expected),
+        "rejected": 0,
+    }
+    assert pipeline.sql("select count(*) from chunk")[0]["count"] > 10
+
+
+def test_a_file_dropped_with_an_s3_client_is_imported_too(pipeline: Pipeline) -> None:
+    content = assignment_like(50)
+    pipeline.drop(content.encode(), "uploads/Frühjahr + Sommer 2026.csv")
+    pipeline.split_next()
+
+    (import_id,) = pipeline.dropped_imports()
+    ended = pipeline.finish(import_id)
+
+    assert (ended["status"], ended["filename"]) == ("completed", "Frühjahr + Sommer 2026.csv")
+    assert pipeline.products() == reference(content)
+
+
+def test_the_same_file_again_changes_nothing_and_says_so(pipeline: Pipeline) -> None:
+    content = assignment_like(200).encode()
+    pipeline.run(content)
+    before = pipeline.sql(
+        "select id, sku, name, description, active, content_version, updated_at from product order by id"
+    )
+
+    again = pipeline.run(content)
+
+    assert again["rows"]["unchanged"] == len(before)
+    assert (again["rows"]["created"], again["rows"]["updated"]) == (0, 0)
+    assert before == pipeline.sql(
+        "select id, sku, name, description, active, content_version, updated_at from product order by id"
+    )
+
+
+def test_columns_that_are_absent_and_cells_that_are_empty_keep_what_is_stored(pipeline: Pipeline) -> None:
+    pipeline.run(b"sku,name,description,active\nA,one,text,no\nB,two,text,yes\n")
+
+    pipeline.run(b"sku,name\nA,uno\n")
+    pipeline.run(b"sku,name,active\nB,due,\nC,tre,\n")
+
+    assert pipeline.products() == {
+        "a": ("A", "uno", "text", False),
+        "b": ("B", "due", "text", True),
+        "c": ("C", "tre", "", True),
+    }
+
+
+def test_an_empty_active_cell_keeps_what_an_earlier_row_of_the_same_file_said(pipeline: Pipeline) -> None:
+    ended = pipeline.run(b"sku,name,active\nA,one,no\na,two,\nB,x,\nb,y,off\n")
+
+    assert pipeline.products() == {"a": ("a", "two", "", False), "b": ("b", "y", "", False)}
+    assert ended["rows"]["superseded"] == 2
+
+
+def test_bad_rows_are_explained_and_the_good_ones_are_imported(pipeline: Pipeline) -> None:
+    ended = pipeline.run(b"sku,name,active\nA,one,yes\n,two,\nB,,\nC,three,maybe\nD,x,yes,extra\nE,n\xff,\nF,ok,no")
+
+    assert ended["status"] == "completed"
+    assert ended["rows"] == {"total": 7, "created": 2, "updated": 0, "unchanged": 0, "superseded": 0, "rejected": 5}
+    page = pipeline.call("GET", f"/imports/{ended['id']}/rejected-rows").json
+    assert [(row["line"], row["column"], row["code"]) for row in page["items"]] == [
+        (3, "sku", "sku_missing"),
+        (4, "name", "name_missing"),
+        (5, "active", "active_invalid"),
+        (6, None, "too_many_fields"),
+        (7, "name", "invalid_utf8"),
+    ]
+    assert page["items"][2]["raw"] == "C,three,maybe"
+
+
+@pytest.mark.parametrize(
+    ("content", "code", "words"),
+    [
+        (b"sku,price\nA,1\n", "column_missing", "no name column"),
+        (b"sku,name,SKU\nA,n,B\n", "column_doubled", "More than one column could be the sku"),
+        (b"PK\x03\x04" + b"\0" * 26 + b"[Content_Types].xml" + b"\0" * 400, "file_is_xlsx", "Excel"),
+        (b"PK\x03\x04" + b"\0" * 26 + b"products.csv" + b"\0" * 400, "file_is_zip", "ZIP"),
+        (b"%PDF-1.7\n%\xe2\xe3\xcf\xd3\n", "file_is_pdf", "PDF"),
+        (b"\x89PNG\r\n\x1a\n" + b"\0" * 100, "file_is_image", "image"),
+        (b"n\xe4me,sku\nx,y\n", "header_not_utf8", "UTF-8"),
+        (b"sku,na\0me\nA,b\n", "header_nul", "NUL"),
+    ],
+)
+def test_a_file_that_cannot_be_imported_fails_with_a_reason_and_touches_nothing(
+    pipeline: Pipeline, content: bytes, code: str, words: str
+) -> None:
+    pipeline.run(b"sku,name\nkept,kept\n")
+
+    ended = pipeline.run(content)
+
+    assert ended["status"] == "failed"
+    assert ended["error"]["code"] == code
+    assert words in ended["error"]["message"]
+    assert ended["error"]["retryable"] is False
+    assert list(pipeline.products()) == ["kept"]
+    assert pipeline.sql("select type from event order by id") == [
+        {"type": "import.completed"},
+        {"type": "import.failed"},
+    ]
+
+
+def test_an_empty_file_dropped_into_the_bucket_fails_with_a_reason(pipeline: Pipeline) -> None:
+    pipeline.drop(b"")
+    pipeline.split_next()
+
+    assert pipeline.finish(pipeline.dropped_imports()[0])["error"]["code"] == "file_empty"
+
+
+def test_a_header_alone_completes_with_no_rows(pipeline: Pipeline) -> None:
+    for content in (b"sku,name", b"sku,name\r\n", b"sku,name\n\n\n"):
+        ended = pipeline.run(content)
+        assert (ended["status"], ended["percent"], ended["rows"]["total"]) == ("completed", 100, 0)
+
+
+def test_nul_and_invalid_utf8_in_the_data_cost_only_their_own_rows(pipeline: Pipeline) -> None:
+    ended = pipeline.run(b"sku,name\nA,o\0ne\nB,t\xc3\x28wo\nC,three\n")
+
+    assert list(pipeline.products()) == ["c"]
+    codes = [row["code"] for row in pipeline.sql("select code from rejected_row order by line")]
+    assert codes == ["nul_character", "invalid_utf8"]
+    assert ended["rows"]["total"] == 3
+
+
+@pytest.mark.parametrize(
+    ("packed", "more"),
+    [
+        (lambda text: text.encode("utf-16"), {}),
+        (lambda text: b"\xef\xbb\xbf" + text.encode(), {}),
+        (lambda text: gzip.compress(text.encode()), {}),
+        (lambda text: text.encode("cp1252"), {"encoding": "windows-1252"}),
+    ],
+    ids=["utf-16", "utf-8 with BOM", "gzip", "windows-1252"],
+)
+def test_other_encodings_give_the_same_products(pipeline: Pipeline, packed: object, more: dict[str, str]) -> None:
+    text = 'sku;name;description\r\nÄ-1;Größe;"zwei\nZeilen"\r\nä-1;Größe XL;\r\nB;€ 5;x'
+    assert callable(packed)
+
+    ended = pipeline.run(packed(text), **more)
+
+    assert ended["status"] == "completed", ended["error"]
+    assert pipeline.products() == {"ä-1": ("ä-1", "Größe XL", "", True), "b": ("B", "€ 5", "x", True)}
+
+
+def test_the_rejected_rows_can_be_mended_and_uploaded_again(pipeline: Pipeline) -> None:
+    import requests
+
+    first = pipeline.run(b'sku;name;active\r\nA;one;maybe\r\nB;"two; or\n2";yes\r\n;=three;no\r\nC;"four\r\nD;five;on')
+    answer = pipeline.call("GET", f"/imports/{first['id']}/rejected-rows.csv")
+    assert answer.status == 303
+    rejected = requests.get(answer.headers["Location"], timeout=10)
+    assert rejected.headers["Content-Disposition"].startswith("attachment")
+    lines = rejected.content.split(b"\r\n")
+    assert lines[0] == b"rejected_line;rejected_because;sku;name;active"
+    assert [line.rpartition(b'";')[2] for line in lines[1:3]] == [b"A;one;maybe", b";=three;no"]
+    assert lines[3].endswith(b'C;"four')  # It would swallow what follows, so it comes last.
+
+    mended = rejected.content.replace(b"maybe", b"yes").replace(b";;=three", b";E;=three").replace(b'"four', b"four;no")
+    second = pipeline.run(mended)
+
+    assert second["rows"]["created"] == 3
+    assert second["warnings"] == []
+    mended_table = pipeline.products()
+    pipeline.reset()
+    pipeline.run(b'sku;name;active\r\nA;one;yes\r\nB;"two; or\n2";yes\r\nE;=three;no\r\nC;four;no\r\nD;five;on')
+    assert mended_table == pipeline.products(), "the same as the clean file's"
+    assert len(mended_table) == 5
+
+
+def test_warnings_name_the_columns_that_were_ignored(pipeline: Pipeline) -> None:
+    ended = pipeline.run(b"sku,name,colour\nA,b,red\n")
+
+    assert ended["status"] == "completed"
+    assert len(ended["warnings"]) == 1
+    assert "colour" in ended["warnings"][0]

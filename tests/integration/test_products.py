@@ -1,0 +1,231 @@
+"""Products written by hand, and deleted by the thousand: conditions, tombstones, renames, and running imports."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from chalicelib import bulk_deletes, products, sweeping
+from chalicelib.errors import Conflict, NotFound
+from chalicelib.products import Changes, Content
+
+if TYPE_CHECKING:
+    from tests.support.pipeline import Message, Pipeline
+
+
+def running_import(pipeline: Pipeline, content: bytes) -> tuple[str, list[Message]]:
+    """An accepted import whose chunks are not done yet."""
+    import_id = pipeline.upload(content)
+    assert pipeline.split_next()
+    return import_id, pipeline.chunks()
+
+
+def carry_out(pipeline: Pipeline) -> None:
+    while message := pipeline.receive("jobs"):
+        pipeline.deliver("delete_products", message)
+
+
+def test_an_edit_made_while_an_import_runs_survives_it_field_by_field(pipeline: Pipeline) -> None:
+    made = products.create(pipeline.backends, Content("A-1", "old", "old text"))
+    _, chunks = running_import(pipeline, b"sku,name,description,active\na-1,from file,text from file,no\n")
+    products.edit(pipeline.backends, made["id"], Changes(name="by hand"))
+
+    for message in chunks:
+        pipeline.deliver("upsert_chunk", message)
+
+    assert pipeline.products() == {"a-1": ("a-1", "by hand", "text from file", False)}
+
+
+def test_a_product_deleted_while_an_import_runs_stays_deleted(pipeline: Pipeline) -> None:
+    made = products.create(pipeline.backends, Content("A", "old"))
+    import_id, chunks = running_import(pipeline, b"sku,name\nA,from file\nB,new\n")
+    products.delete(pipeline.backends, made["id"])
+
+    for message in chunks:
+        pipeline.deliver("upsert_chunk", message)
+
+    assert list(pipeline.products()) == ["b"]
+    assert pipeline.show(import_id)["rows"] == {
+        "total": 2, "created": 1, "updated": 0, "unchanged": 0, "superseded": 1, "rejected": 0,
+    }  # fmt: skip
+
+
+def test_a_sku_that_comes_back_is_a_new_product_with_nothing_of_the_old_one(pipeline: Pipeline) -> None:
+    made = products.create(pipeline.backends, Content("A", "old", "old text", active=False))
+    products.delete(pipeline.backends, made["id"])
+
+    ended = pipeline.run(b"sku,name\na,new\n")
+
+    assert ended["rows"]["created"] == 1
+    assert pipeline.products() == {"a": ("a", "new", "", True)}
+    assert pipeline.sql("select id from product where not deleted")[0]["id"] != made["id"]
+    with pytest.raises(NotFound):
+        products.edit(pipeline.backends, made["id"], Changes(name="x"))
+
+
+def test_a_taken_sku_names_the_product_that_holds_it(pipeline: Pipeline) -> None:
+    first = products.create(pipeline.backends, Content("Straße", "one"))
+    other = products.create(pipeline.backends, Content("B", "two"))
+
+    with pytest.raises(Conflict, match=f"the SKU Straße belongs to product {first['id']}"):
+        products.create(pipeline.backends, Content("STRAßE", "three"))
+    with pytest.raises(Conflict, match=f"product {first['id']}"):
+        products.edit(pipeline.backends, other["id"], Changes(sku="straße"))
+    assert len(pipeline.products()) == 2
+
+
+def test_another_casing_of_its_own_sku_is_no_conflict(pipeline: Pipeline) -> None:
+    made = products.create(pipeline.backends, Content("abc", "one"))
+
+    edited = products.edit(pipeline.backends, made["id"], Changes(sku="ABC"))
+
+    assert (edited["id"], edited["sku"], edited["sku_key"]) == (made["id"], "ABC", "abc")
+
+
+def test_a_rename_moves_the_product_and_leaves_nothing_for_an_older_import_to_find(pipeline: Pipeline) -> None:
+    made = products.create(pipeline.backends, Content("A", "one", "text", active=False))
+    _, chunks = running_import(pipeline, b"sku,name\nA,from file\nB,from file\n")
+
+    moved = products.edit(pipeline.backends, made["id"], Changes(sku="B", name="two"))
+    for message in chunks:
+        pipeline.deliver("upsert_chunk", message)
+
+    assert (moved["id"], moved["created_at"]) == (made["id"], made["created_at"])
+    assert pipeline.products() == {"b": ("B", "two", "text", False)}
+
+
+def test_a_rename_onto_a_deleted_sku_takes_its_place(pipeline: Pipeline) -> None:
+    gone = products.create(pipeline.backends, Content("B", "gone"))
+    products.delete(pipeline.backends, gone["id"])
+    made = products.create(pipeline.backends, Content("A", "one"))
+
+    products.edit(pipeline.backends, made["id"], Changes(sku="b"))
+
+    assert pipeline.products() == {"b": ("b", "one", "", True)}
+
+
+def test_an_edit_that_changes_nothing_keeps_the_content_version(pipeline: Pipeline) -> None:
+    made = products.create(pipeline.backends, Content("A", "one"))
+
+    edited = products.edit(pipeline.backends, made["id"], Changes(name="one"))
+
+    assert edited["content_version"] == made["content_version"]
+    assert edited["updated_at"] == made["updated_at"]
+    assert edited["name_version"] > made["name_version"]
+
+
+def test_what_is_not_there_is_not_found(pipeline: Pipeline) -> None:
+    with pytest.raises(NotFound):
+        products.edit(pipeline.backends, 12345, Changes(name="x"))
+    with pytest.raises(NotFound):
+        products.delete(pipeline.backends, 12345)
+
+
+def test_a_bulk_delete_empties_the_catalogue_at_once_and_ends_older_imports(pipeline: Pipeline) -> None:
+    pipeline.run(b"sku,name\nA,one\nB,two\n")
+    made = products.create(pipeline.backends, Content("C", "three"))
+    import_id, chunks = running_import(pipeline, b"sku,name\nD,four\n")
+
+    accepted = bulk_deletes.accept(pipeline.backends)
+
+    assert accepted["total"] == 3
+    with pytest.raises(NotFound):
+        products.edit(pipeline.backends, made["id"], Changes(name="x"))
+    ended = pipeline.show(import_id)
+    assert (ended["status"], ended["error"]["code"]) == ("cancelled", "products_deleted")
+    for message in chunks:
+        pipeline.deliver("upsert_chunk", message)
+    carry_out(pipeline)
+    assert pipeline.sql("select count(*) from product")[0]["count"] == 0
+    finished = pipeline.sql("select status, deleted from bulk_delete")[0]
+    assert finished == {"status": "completed", "deleted": 3}
+    assert pipeline.sql("select payload->'deleted' as deleted from event where type = 'products.bulk_deleted'") == [
+        {"deleted": 3}
+    ]
+
+
+def test_what_is_written_after_a_bulk_delete_stays_and_takes_nothing_over(pipeline: Pipeline) -> None:
+    pipeline.run(b"sku,name,description,active\nA,one,text,no\nB,two,text,no\nC,three,,\n")
+    bulk_deletes.accept(pipeline.backends)
+
+    made = products.create(pipeline.backends, Content("a", "by hand"))
+    ended = pipeline.run(b"sku,name\nb,from file\n")
+    carry_out(pipeline)
+
+    assert ended["rows"]["created"] == 1
+    assert pipeline.products() == {"a": ("a", "by hand", "", True), "b": ("b", "from file", "", True)}
+    assert made["id"] not in (1, 2, 3)
+    assert pipeline.sql("select deleted from bulk_delete")[0]["deleted"] == 1
+
+
+def test_a_bulk_delete_goes_on_in_steps_and_in_new_invocations(
+    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("chalicelib.bulk_deletes.BULK_DELETE_STEP_ROWS", 10)
+    pipeline.run(b"sku,name\n" + b"".join(b"S%d,x\n" % number for number in range(55)))
+    bulk_deletes.accept(pipeline.backends)
+
+    invocations = 0
+    while message := pipeline.receive("jobs"):
+        pipeline.deliver("delete_products", message, seconds=0)
+        invocations += 1
+
+    assert invocations == 6
+    assert pipeline.sql("select status, deleted from bulk_delete")[0] == {"status": "completed", "deleted": 55}
+
+
+def test_the_sweep_wakes_a_bulk_delete_whose_message_was_lost(pipeline: Pipeline) -> None:
+    pipeline.run(b"sku,name\nA,one\n")
+    bulk_deletes.accept(pipeline.backends)
+    assert pipeline.receive("jobs")
+
+    sweeping.sweep(pipeline.backends, stalled_seconds=0)
+    carry_out(pipeline)
+
+    assert pipeline.sql("select status, deleted from bulk_delete")[0] == {"status": "completed", "deleted": 1}
+
+
+def test_a_failed_import_from_before_a_bulk_delete_cannot_be_retried(pipeline: Pipeline) -> None:
+    import_id, (message, *_) = running_import(pipeline, b"sku,name\nA,one\n")
+    pipeline.deliver("fail_chunk", message)
+    bulk_deletes.accept(pipeline.backends)
+
+    answer = pipeline.call("POST", f"/imports/{import_id}/retry")
+
+    assert (answer.status, answer.json["code"]) == (409, "not_retryable")
+
+
+def test_a_bulk_delete_that_fails_at_every_try_says_so(pipeline: Pipeline) -> None:
+    bulk_deletes.accept(pipeline.backends)
+    message = pipeline.receive("jobs")
+    assert message is not None
+
+    pipeline.deliver("fail_job", message)
+
+    assert pipeline.sql("select status, error_code from bulk_delete")[0] == {
+        "status": "failed",
+        "error_code": "delete_failed",
+    }
+
+
+def test_tombstones_go_when_no_import_can_need_them(pipeline: Pipeline) -> None:
+    old = products.create(pipeline.backends, Content("A", "one"))
+    products.delete(pipeline.backends, old["id"])
+    _, chunks = running_import(pipeline, b"sku,name\nB,late\n")
+    made = products.create(pipeline.backends, Content("B", "two"))
+    products.delete(pipeline.backends, made["id"])
+
+    def tombstones() -> list[str]:
+        return [row["sku_key"] for row in pipeline.sql("select sku_key from product where deleted order by 1")]
+
+    sweeping.sweep(pipeline.backends)
+    assert tombstones() == ["a", "b"], "they are young"
+    pipeline.sql("update product set updated_at = now() - interval '2 hours'")
+    sweeping.sweep(pipeline.backends)
+    assert tombstones() == ["b"], "the running import could bring B back"
+    for message in chunks:
+        pipeline.deliver("upsert_chunk", message)
+    sweeping.sweep(pipeline.backends)
+    assert tombstones() == []
+    assert pipeline.products() == {}

@@ -1,0 +1,252 @@
+"""Two things at the same moment, held at named points so that they meet where it hurts. No luck is needed."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import psycopg
+import pytest
+
+from chalicelib import bulk_deletes, imports, splitting, upserting
+from chalicelib.backends import Backends, connect
+from chalicelib.faults import switched_on
+from chalicelib.settings import settings
+
+if TYPE_CHECKING:
+    from tests.support.pipeline import Pipeline
+
+WAIT_SECONDS_MAX = 20
+
+
+class Held:
+    """A thread that stops at a point until it is let go."""
+
+    def __init__(self, work: Callable[[], Any]) -> None:
+        self._failures: list[BaseException] = []
+        self._thread = threading.Thread(target=self._run, args=[work])
+
+    def _run(self, work: Callable[[], Any]) -> None:
+        try:
+            work()
+        except BaseException as error:  # noqa: BLE001  # raised again in `finish`
+            self._failures.append(error)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def finish(self) -> None:
+        self._thread.join(WAIT_SECONDS_MAX)
+        assert not self._thread.is_alive()
+        if self._failures:
+            raise self._failures[0]
+
+
+@contextmanager
+def held_at(point: str, work: Callable[[], Any]) -> Iterator[Callable[[], None]]:
+    """Runs `work` in a thread up to the first time it reaches `point`; the block goes on meanwhile.
+
+    The block is given a function that lets the thread go on; at its end the thread is let go and awaited.
+    """
+    reached, go_on = threading.Event(), threading.Event()
+    thread = Held(work)
+
+    def hold(name: str) -> None:
+        if name == point and not reached.is_set():
+            reached.set()
+            assert go_on.wait(WAIT_SECONDS_MAX)
+
+    with switched_on(hold):
+        thread.start()
+        assert reached.wait(WAIT_SECONDS_MAX), f"{point} was not reached"
+        try:
+            yield go_on.set
+        finally:
+            go_on.set()
+            thread.finish()
+
+
+def in_thread(work: Callable[[], Any]) -> Held:
+    started = Held(work)
+    started.start()
+    return started
+
+
+def wait_for_lock(pipeline: Pipeline) -> None:
+    """Returns once a session waits for a lock that another one holds."""
+    deadline = threading.Event()
+    timer = threading.Timer(WAIT_SECONDS_MAX, deadline.set)
+    timer.start()
+    try:
+        while not pipeline.sql(
+            "select 1 from pg_stat_activity where wait_event_type = 'Lock' and usename = 'importer'"
+        ):
+            assert not deadline.is_set(), "nobody waits for a lock"
+    finally:
+        timer.cancel()
+
+
+@pytest.fixture
+def worker(pipeline: Pipeline) -> Iterator[Callable[[], Backends]]:
+    """Makes the backends of another worker."""
+    made: list[Backends] = []
+
+    def make() -> Backends:
+        made.append(connect(settings()))
+        return made[-1]
+
+    yield make
+    for each in made:
+        each.database.close()
+
+
+@pytest.fixture
+def other(worker: Callable[[], Backends]) -> Backends:
+    """The backends of a second worker."""
+    return worker()
+
+
+def started(pipeline: Pipeline, content: bytes, monkeypatch: pytest.MonkeyPatch) -> tuple[str, list[Any]]:
+    monkeypatch.setattr("chalicelib.splitting.CHUNK_BYTES", 1)
+    import_id = pipeline.upload(content)
+    pipeline.split_next()
+    bodies = [upserting_message(message) for message in pipeline.chunks()]
+    return import_id, bodies
+
+
+def upserting_message(message: dict[str, Any]) -> upserting.ChunkMessage:
+    from functions.messages import ChunkBody
+
+    body = ChunkBody.model_validate_json(message["Body"])
+    return upserting.ChunkMessage(body.import_id, body.chunk, body.attempt)
+
+
+def test_of_two_last_chunks_at_once_one_completes_the_import(
+    pipeline: Pipeline, other: Backends, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import_id, (first, second) = started(pipeline, b"sku,name\nA,1\nB,2\n", monkeypatch)
+
+    with held_at("chunk.before_commit", lambda: upserting.upsert_chunk(pipeline.backends, first)) as go_on:
+        racer = in_thread(lambda: upserting.upsert_chunk(other, second))
+        wait_for_lock(pipeline)
+        go_on()
+        racer.finish()
+
+    assert pipeline.show(import_id)["status"] == "completed"
+    assert len(pipeline.sql("select 1 from event")) == 1
+
+
+def test_a_last_chunk_and_the_end_of_splitting_at_once_complete_the_import(
+    pipeline: Pipeline, worker: Callable[[], Backends], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("chalicelib.splitting.SCAN_BLOCK_BYTES", 1 << 20)
+    row = b"A,b," + b"x" * 60_000 + b"\n"
+    stored = pipeline.backends.files.find(_uploaded(pipeline, b"sku,name,description\n" + row * 60))
+
+    with held_at(
+        "split.before_done_commit",
+        lambda: splitting.split_upload(pipeline.backends, stored_bucket(pipeline), stored, lambda: 60.0),
+    ) as go_on:
+        messages = [upserting_message(message) for message in pipeline.chunks()]
+        racers = [in_thread(partial(upserting.upsert_chunk, worker(), message)) for message in messages]
+        wait_for_lock(pipeline)
+        go_on()
+        for racer in racers:
+            racer.finish()
+
+    (import_id,) = pipeline.dropped_imports()
+    pipeline.upsert_all()
+    assert pipeline.show(import_id)["status"] == "completed"
+    assert len(pipeline.sql("select 1 from event")) == 1
+
+
+def test_chunks_done_before_splitting_ends_do_not_complete_the_import(
+    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("chalicelib.splitting.SCAN_BLOCK_BYTES", 1 << 20)
+    row = b"A,b," + b"x" * 60_000 + b"\n"
+    import_id = pipeline.upload(b"sku,name,description\n" + row * 100)
+    pipeline.split_next(seconds=0)
+    pipeline.upsert_all()
+
+    halfway = pipeline.show(import_id)
+
+    assert halfway["status"] == "processing"
+    assert 0 < halfway["percent"] < 100
+    assert pipeline.finish(import_id)["status"] == "completed"
+
+
+def test_a_chunk_that_commits_after_a_cancel_is_rolled_back(
+    pipeline: Pipeline, other: Backends, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import_id, (first, _) = started(pipeline, b"sku,name\nA,1\nB,2\n", monkeypatch)
+
+    with held_at("chunk.after_upsert", lambda: upserting.upsert_chunk(other, first)):
+        pipeline.call("POST", f"/imports/{import_id}/cancel")
+
+    assert pipeline.products() == {}
+    assert pipeline.show(import_id)["rows"]["total"] == 0
+
+
+def test_an_import_accepted_just_before_a_bulk_delete_is_ended_by_it(pipeline: Pipeline, other: Backends) -> None:
+    stored = pipeline.backends.files.find(_uploaded(pipeline, b"sku,name\nA,1\n"))
+
+    with held_at(
+        "accept.before_commit",
+        lambda: splitting.split_upload(other, stored_bucket(pipeline), stored, lambda: 60.0),
+    ) as go_on:
+        racer = in_thread(lambda: bulk_deletes.accept(pipeline.backends))
+        wait_for_lock(pipeline)
+        go_on()
+        racer.finish()
+
+    (import_id,) = pipeline.dropped_imports()
+    assert pipeline.show(import_id)["status"] == "cancelled"
+    pipeline.upsert_all()
+    assert pipeline.products() == {}
+
+
+@pytest.mark.parametrize("point", ["split.after_begin_commit", "split.before_record"])
+def test_two_splitters_of_one_import_make_each_chunk_once(
+    pipeline: Pipeline, other: Backends, monkeypatch: pytest.MonkeyPatch, point: str
+) -> None:
+    monkeypatch.setattr("chalicelib.splitting.SCAN_BLOCK_BYTES", 1 << 20)
+    content = b"sku,name,description\n" + b"".join(b"S%d,x,%b\n" % (number, b"x" * 60_000) for number in range(90))
+    stored = pipeline.backends.files.find(_uploaded(pipeline, content))
+    bucket = stored_bucket(pipeline)
+
+    with held_at(point, lambda: splitting.split_upload(other, bucket, stored, lambda: 60.0)):
+        splitting.split_upload(pipeline.backends, bucket, stored, lambda: 0.0)
+
+    (import_id,) = pipeline.dropped_imports()
+    assert pipeline.finish(import_id)["rows"]["created"] == 90
+    chunks = pipeline.sql("select start_byte, end_byte, number from chunk order by number")
+    starts = [chunk["start_byte"] for chunk in chunks]
+    assert starts == sorted(set(starts)), "each byte is in one chunk"
+    assert [chunk["number"] for chunk in chunks] == list(range(len(chunks)))
+
+
+def test_the_database_itself_refuses_a_second_event_of_one_attempt(pipeline: Pipeline) -> None:
+    import uuid
+
+    ended = pipeline.run(b"sku,name\nA,1\n")
+
+    with (
+        pytest.raises(psycopg.errors.UniqueViolation),
+        pipeline.backends.database.transaction() as transaction,
+    ):
+        imports._tell(transaction, uuid.UUID(ended["id"]), "import.completed")
+
+
+def stored_bucket(pipeline: Pipeline) -> str:
+    return pipeline.services.bucket
+
+
+def _uploaded(pipeline: Pipeline, content: bytes) -> str:
+    """Drops a file, and takes its event off the queue. Returns its key."""
+    pipeline.drop(content)
+    assert pipeline.receive("uploads", wait_seconds=5)
+    return "uploads/dropped.csv"

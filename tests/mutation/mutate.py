@@ -1,0 +1,195 @@
+"""Removes one safety mechanism at a time from a copy of the project, and checks that a test turns red.
+
+    python tests/mutation/mutate.py [NAME …]
+
+Each mutation names the tests that should notice; they run with `-x`, so a noticed one is quick. Exit status 1 when a
+mechanism can be removed without a test saying so, or when a mutation no longer applies to the code.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+COPIED = (
+    "app.py",
+    "chalicelib",
+    "functions",
+    "infra",
+    "tests",
+    "vendor",
+    ".chalice",
+    "pyproject.toml",
+    "web",
+    "Makefile",
+)
+LINKED = (".venv", ".venv-localstack", ".venv-ministack")
+RUN_SECONDS_MAX = 600
+SQL = "chalicelib/sql/products.sql"
+HISTORIES = "tests/integration/test_acceptance_order.py"
+
+
+@dataclass(frozen=True)
+class Mutation:
+    """One mechanism, gone: `old` becomes `new` in `file`, everywhere it stands; and so does `also`."""
+
+    name: str
+    file: str
+    old: str
+    new: str
+    tests: tuple[str, ...]
+    also: tuple[str, str] = ("", "")
+
+
+MUTATIONS = (
+    Mutation("version comparison", SQL,
+             "case when excluded.name_version > p.name_version then excluded.name else p.name end", "excluded.name",
+             ("tests/integration/test_delivery.py",),
+             also=("  where excluded.version > p.version\n     or", "  where true or")),
+    Mutation("name version comparison", SQL,
+             "case when excluded.name_version > p.name_version then excluded.name else p.name end", "excluded.name",
+             (HISTORIES,)),
+    Mutation("description version comparison", SQL,
+             "case when excluded.description_version > p.description_version\n                       then",
+             "case when true then",
+             (HISTORIES,)),
+    Mutation("active version comparison", SQL,
+             "case when excluded.active_version > p.active_version then", "case when true then",
+             ("tests/integration/test_import.py",)),
+    Mutation("sorted rows", SQL, "  order by key, line desc\n  on conflict",
+             "  order by key, line desc) shuffled order by random()\n  on conflict",
+             ("tests/integration/test_orders.py",),
+             also=("  select distinct on (key)\n", "  select * from (select distinct on (key)\n")),
+    Mutation("batch dedupe", SQL, "select distinct on (key)\n", "select\n", ("tests/integration/test_import.py",)),
+    Mutation("unchanged row advances its versions", SQL,
+             "  where excluded.version > p.version\n"
+             "     or excluded.name_version > p.name_version\n"
+             "     or excluded.description_version > p.description_version\n"
+             "     or excluded.active_version > p.active_version\n",
+             "  where product_changes(p, excluded, %(floor)s)\n", ("tests/integration/test_delivery.py",)),
+    Mutation("inherited active cells", "chalicelib/upserting.py",
+             'transaction.run("inherit_active")', "pass", ("tests/integration/test_import.py",)),
+    Mutation("tombstone", SQL,
+             "update product set\n  id = nextval('product_id_seq'), name = '', description = '', active = true,"
+             " deleted = true,\n  version = %(version)s, name_version = %(version)s, description_version = %(version)s,"
+             " active_version = %(version)s,\n  content_version = %(version)s, updated_at = now()\nwhere id = %(id)s",
+             "delete from product where id = %(id)s and %(version)s > 0", ("tests/integration/test_products.py",)),
+    Mutation("tombstones wait for running imports", SQL, "status = 'processing' or", "false or",
+             ("tests/integration/test_products.py",)),
+    Mutation("floor for writers", "chalicelib/products.py", 'return int(barrier["floor"])', "return 0",
+             ("tests/integration/test_products.py",)),
+    Mutation("floor for readers", SQL, "where p.id = %(id)s and not p.deleted and p.version >= b.floor",
+             "where p.id = %(id)s and not p.deleted", ("tests/integration/test_products.py",)),
+    Mutation("barrier at acceptance", "chalicelib/imports.py",
+             "    products.enter(transaction)  # So that", "    pass  # So that", ("tests/integration/test_races.py",)),
+    Mutation("bulk delete ends older imports", "chalicelib/bulk_deletes.py",
+             "        _end_older_imports(transaction, operation)\n", "", ("tests/integration/test_products.py",)),
+    Mutation("FOR UPDATE on the import", "chalicelib/sql/imports.sql",
+             "select * from import where id = %(id)s for update", "select * from import where id = %(id)s",
+             ("tests/integration/test_races.py",)),
+    Mutation("split_done", "chalicelib/imports.py", 'if locked["split_done"]:', "if True:",
+             ("tests/integration/test_races.py",)),
+    Mutation("fence of the splitters", "chalicelib/sql/imports.sql", " and split_offset = %(from_offset)s", "",
+             ("tests/integration/test_races.py",)),
+    Mutation("ended imports take nothing more", "chalicelib/upserting.py",
+             'if not imports.complete_if_done(transaction, found["import_id"]):',
+             'if not imports.complete_if_done(transaction, found["import_id"]) and False:',
+             ("tests/integration/test_races.py",)),
+    Mutation("unique event key", "chalicelib/sql/migrations/0001_catalogue.sql",
+             "dedupe_key text not null unique", "dedupe_key text not null", ("tests/integration/test_races.py",)),
+    Mutation("a done chunk is not done again", "chalicelib/upserting.py",
+             'if locked is None or locked["done"]:', "if locked is None:", ("tests/integration/test_orders.py",)),
+    Mutation("version id on reads", "chalicelib/files.py", ", VersionId=version, Range", ", Range",
+             ("tests/integration/test_delivery.py",)),
+    Mutation("attempt of a dead letter", "chalicelib/dead_letters.py", "attempt=message.attempt", "attempt=None",
+             ("tests/integration/test_delivery.py",)),
+    Mutation("unsent chunks are sent again", "chalicelib/splitting.py",
+             "        _send_unsent(backends, found)\n        if not found", "        if not found",
+             ("tests/integration/test_delivery.py",)),
+    Mutation("record cap", "chalicelib/boundaries.py",
+             "cap = min(record + self._record_bytes_max, self.known)", "cap = self.known",
+             ("tests/unit/test_boundaries.py",)),
+    Mutation("unclosed quotes cost one line", "chalicelib/rows.py",
+             "judge(line, cells) if cells is not None else _refuse_unclosed()", "judge(line, cells or [])",
+             ("tests/unit/test_rows.py",)),
+    Mutation("COPY in a transaction of its own", "chalicelib/upserting.py",
+             "            _copy(transaction, parsed.accepted)\n        fault_point(\"chunk.after_copy\")\n"
+             "        with backends.database.transaction() as transaction:\n",
+             "            products.enter(transaction)\n"
+             "            transaction.one(\"lock_chunk\", import_id=found[\"import_id\"], number=found[\"number\"])\n"
+             "            _copy(transaction, parsed.accepted)\n"
+             "        with backends.database.transaction() as transaction:\n",
+             ("tests/integration/test_freeze.py",)),
+    Mutation("idle transactions are ended", "chalicelib/sql/migrations/0001_catalogue.sql",
+             "alter role importer set idle_in_transaction_session_timeout = '5s';", "",
+             ("tests/integration/test_freeze.py",)),
+    Mutation("signed size of an upload", "chalicelib/files.py", '"ContentLength": size_bytes, ', "",
+             ("tests/integration/test_api.py",)),
+    Mutation("uploads cannot be replaced", "chalicelib/files.py", ', "IfNoneMatch": "*"}', "}",
+             ("tests/integration/test_api.py",)),
+    Mutation("scope of a token", "functions/api/resource.py",
+             "        if scope not in scopes:\n", "        if False:\n", ("tests/integration/test_api.py",)),
+)  # fmt: skip
+
+
+def main(names: list[str]) -> int:
+    """Runs the chosen mutations, or all. Returns the exit status."""
+    chosen = [each for each in MUTATIONS if not names or each.name in names]
+    survivors = [each.name for each in chosen if not _noticed(each)]
+    print(f"{len(chosen) - len(survivors)} of {len(chosen)} mutations noticed")  # noqa: T201
+    for name in survivors:
+        print(f"NOT NOTICED: {name}")  # noqa: T201
+    return 1 if survivors else 0
+
+
+def _noticed(mutation: Mutation) -> bool:
+    started = time.monotonic()
+    with tempfile.TemporaryDirectory() as directory:
+        copy = Path(directory)
+        copy.chmod(0o755)  # PostgreSQL's own user must get to its programs, when root runs this.
+        _copy_project(copy)
+        target = copy / mutation.file
+        text = target.read_text("utf-8")
+        if mutation.old not in text:
+            print(f"does not apply: {mutation.name}", flush=True)  # noqa: T201
+            return False
+        text = text.replace(mutation.old, mutation.new)
+        target.write_text(text.replace(*mutation.also) if mutation.also[0] else text, "utf-8")
+        ran = subprocess.run(
+            [copy / ".venv/bin/python", "-m", "pytest", "-x", "-q", "--timeout", "120", *mutation.tests],
+            cwd=copy,
+            env={**os.environ, "HISTORIES": "500", "SHRINK": "0"},
+            capture_output=True,
+            text=True,
+            timeout=RUN_SECONDS_MAX,
+            check=False,
+        )
+    # An error outside a test is no notice: it would be there without the mutation too.
+    red = next((line for line in ran.stdout.splitlines() if line.startswith("FAILED")), "")
+    broken = next((line for line in ran.stdout.splitlines() if line.startswith("ERROR")), "")
+    verdict = "red  " if red else "BROKEN" if broken else "GREEN"
+    print(f"{verdict} {time.monotonic() - started:5.1f} s  {mutation.name}: {(red or broken)[:150]}", flush=True)  # noqa: T201
+    return verdict == "red  "
+
+
+def _copy_project(copy: Path) -> None:
+    for name in COPIED:
+        source = ROOT / name
+        if source.is_dir():
+            shutil.copytree(source, copy / name, symlinks=True, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy2(source, copy / name)
+    for name in LINKED:
+        if (ROOT / name).exists():
+            (copy / name).symlink_to(ROOT / name)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

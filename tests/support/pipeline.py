@@ -1,0 +1,219 @@
+"""The whole import path in one process, on real PostgreSQL, S3 and SQS, with a test that turns the crank.
+
+Messages are received and handed to the functions here, in the shape Lambda gives them, so a test decides which message
+comes when, twice, or not at all. The local stack's own poller has tests of its own.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+import boto3
+import psycopg
+import requests
+from chalice.config import Config
+from chalice.local import LocalGateway
+from psycopg.rows import dict_row
+
+import app as triggers
+from chalicelib import tokens
+from chalicelib.backends import Backends
+from functions.composition import backends
+from infra.local.testing import Services
+
+DEADLINE_SECONDS = 30
+INVOCATION_SECONDS = 60
+RUNNING = {"pending", "processing"}
+Message = dict[str, Any]
+
+
+class Context:
+    """What the functions use of a Lambda context."""
+
+    aws_request_id = "test"
+    function_name = "test"
+
+    def __init__(self, seconds: float = INVOCATION_SECONDS) -> None:
+        self._ends_at = time.monotonic() + seconds
+
+    def get_remaining_time_in_millis(self) -> int:
+        return int(1000 * (self._ends_at - time.monotonic()))
+
+
+@dataclass(frozen=True)
+class Answer:
+    """An HTTP answer of the API."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+
+@dataclass
+class Pipeline:
+    """An empty system. `imports` and `products` look at it from outside, with plain SQL."""
+
+    services: Services
+    token: str
+    _percents: dict[str, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.s3 = boto3.client("s3")
+        self.sqs = boto3.client("sqs")
+
+    @property
+    def backends(self) -> Backends:
+        """The backends that the functions use."""
+        return backends()
+
+    # --- HTTP -------------------------------------------------------------------------------------------------
+
+    def call(self, method: str, path: str, body: Any = None, **headers: str) -> Answer:
+        """Calls the API as its gateway would, as an administrator unless `Authorization` says otherwise."""
+        sent = {"Authorization": f"Bearer {self.token}", **headers}
+        raw = body if isinstance(body, bytes) else b"" if body is None else json.dumps(body).encode()
+        if body is not None:
+            sent.setdefault("Content-Type", "application/json")
+        gateway = LocalGateway(triggers.app, Config())
+        answer = gateway.handle_request(method, path, {name.lower(): value for name, value in sent.items()}, raw)
+        return Answer(answer["statusCode"], answer["headers"], answer["body"].encode())
+
+    def show(self, import_id: str) -> dict[str, Any]:
+        """One import, as the API shows it. Every look checks that progress keeps its promise."""
+        answer = self.call("GET", f"/imports/{import_id}")
+        assert answer.status == 200, answer.body
+        found = cast(dict[str, Any], answer.json)
+        assert found["percent"] >= self._percents.get(import_id, 0), "progress went back"
+        assert (found["percent"] == 100) == (found["status"] == "completed")
+        self._percents[import_id] = found["percent"]
+        return found
+
+    # --- files ------------------------------------------------------------------------------------------------
+
+    def register(self, size_bytes: int, **more: Any) -> dict[str, Any]:
+        """Registers an upload."""
+        answer = self.call("POST", "/imports", {"filename": "products.csv", "size_bytes": size_bytes, **more})
+        assert answer.status == 201, answer.body
+        return cast(dict[str, Any], answer.json)
+
+    def upload(self, content: bytes, **more: Any) -> str:
+        """Registers and uploads a file as a browser does. Returns the import's id."""
+        registered = self.register(len(content), **more)
+        upload = registered["upload"]
+        answer = requests.request(upload["method"], upload["url"], data=content, headers=upload["headers"], timeout=30)
+        assert answer.status_code == 200, answer.text
+        return str(registered["id"])
+
+    def drop(self, content: bytes, key: str = "uploads/dropped.csv") -> str:
+        """Puts a file into the bucket as any S3 client does. Returns its version."""
+        put = self.s3.put_object(Bucket=self.services.bucket, Key=key, Body=content)
+        return put["VersionId"]
+
+    def run(self, content: bytes, **more: Any) -> dict[str, Any]:
+        """Uploads a file and turns the crank until its import has ended."""
+        return self.finish(self.upload(content, **more))
+
+    # --- queues -----------------------------------------------------------------------------------------------
+
+    def receive(self, queue: str, wait_seconds: int = 1) -> Message | None:
+        """Takes one message off a queue and deletes it: from here on it is the test that may deliver it."""
+        url = self.services.queue_urls[f"product-importer-local-{queue}"]
+        answer = self.sqs.receive_message(
+            QueueUrl=url, WaitTimeSeconds=wait_seconds, AttributeNames=["All"], MaxNumberOfMessages=1
+        )
+        for message in answer.get("Messages", []):
+            self.sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
+            return cast(Message, message)
+        return None
+
+    def deliver(self, function: str, message: Message, seconds: float = INVOCATION_SECONDS) -> Any:
+        """Invokes a function with one message, as Lambda does."""
+        record = {
+            "messageId": message.get("MessageId", str(uuid.uuid4())),
+            "receiptHandle": message.get("ReceiptHandle", "gone"),
+            "body": message["Body"],
+            "attributes": message.get("Attributes", {"ApproximateReceiveCount": "1"}),
+            "messageAttributes": {},
+            "md5OfBody": message.get("MD5OfBody", ""),
+            "eventSource": "aws:sqs",
+            "eventSourceARN": "arn:aws:sqs:us-east-1:000000000000:queue",
+            "awsRegion": "us-east-1",
+        }
+        return getattr(triggers, function)({"Records": [record]}, Context(seconds))
+
+    def split_next(self, seconds: float = INVOCATION_SECONDS) -> bool:
+        """Delivers the next message of the uploads queue; False when there is none."""
+        message = self.receive("uploads")
+        if message is not None:
+            self.deliver("split_upload", message, seconds)
+        return message is not None
+
+    def chunks(self) -> list[Message]:
+        """Takes every chunk message that waits."""
+        taken = []
+        while message := self.receive("chunks", wait_seconds=0):
+            taken.append(message)
+        return taken
+
+    def upsert_all(self) -> None:
+        """Delivers every chunk message that waits."""
+        for message in self.chunks():
+            self.deliver("upsert_chunk", message)
+
+    def finish(self, import_id: str) -> dict[str, Any]:
+        """Turns the crank until the import has ended."""
+        return self.until(import_id, lambda found: found["status"] not in RUNNING)
+
+    def until(self, import_id: str, reached: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
+        """Turns the crank until the import is as wanted."""
+        deadline = time.monotonic() + DEADLINE_SECONDS
+        while time.monotonic() < deadline:
+            found = self.show(import_id)
+            if reached(found):
+                return found
+            self.split_next()
+            self.upsert_all()
+        raise AssertionError(f"import {import_id} did not get there: {self.show(import_id)}")
+
+    # --- the database, from outside ----------------------------------------------------------------------------
+
+    def sql(self, statement: str, *parameters: Any) -> list[dict[str, Any]]:
+        """Runs a statement as the owner, past all of the project's own code."""
+        with psycopg.connect(self.services.owner_conninfo, row_factory=dict_row) as connection:
+            cursor = connection.execute(statement.encode(), parameters)
+            return cursor.fetchall() if cursor.description else []
+
+    def products(self) -> dict[str, tuple[str, str, str, bool]]:
+        """The catalogue: key → (sku, name, description, active), without tombstones."""
+        rows = self.sql("select sku_key, sku, name, description, active from product where not deleted")
+        return {row["sku_key"]: (row["sku"], row["name"], row["description"], row["active"]) for row in rows}
+
+    def dropped_imports(self) -> list[str]:
+        """Ids of all imports, oldest first."""
+        return [str(row["id"]) for row in self.sql("select id from import order by id")]
+
+    def reset(self) -> None:
+        """Empties tables, queues and the bucket."""
+        self.sql(
+            "truncate product, import, chunk, rejected_row, event, bulk_delete restart identity cascade;"
+            "update barrier set floor = 0; alter sequence operation restart;"
+            "update sweep_cursor set key_marker = null, version_marker = null"
+        )
+        for url in self.services.queue_urls.values():
+            self.sqs.purge_queue(QueueUrl=url)
+        for version in self.s3.list_object_versions(Bucket=self.services.bucket).get("Versions", []):
+            self.s3.delete_object(Bucket=self.services.bucket, Key=version["Key"], VersionId=version["VersionId"])
+
+
+def new_pipeline(services: Services) -> Pipeline:
+    """A pipeline on running services, with a fresh administrator's token."""
+    return Pipeline(services, tokens.install(services.owner_conninfo, "tests", ["admin"]))

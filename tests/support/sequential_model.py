@@ -1,0 +1,118 @@
+"""What the catalogue must be: the operations one at a time, in acceptance order, on a dictionary.
+
+Written without a look at the real thing's versions, tombstones and floors. This is the meaning of the promise.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+Product = tuple[str, str, str, bool]
+"""(sku, name, description, active)"""
+Catalogue = dict[str, Product]
+
+
+def key_of(sku: str) -> str:
+    """An independent reading of «the same SKU», good for the letters that tests use."""
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", sku.strip()).lower())
+
+
+@dataclass(frozen=True)
+class FileRow:
+    """A row as a file has it: None for a column that the file lacks, and for an empty active cell."""
+
+    sku: str
+    name: str
+    description: str | None
+    active: bool | None
+
+
+@dataclass(frozen=True)
+class Imported:
+    """An import: the rows that count, in the order of the file."""
+
+    rows: tuple[FileRow, ...]
+
+    def apply(self, catalogue: Catalogue) -> None:
+        for row in self.rows:
+            _, _, description, active = catalogue.get(key_of(row.sku), ("", "", "", True))
+            catalogue[key_of(row.sku)] = (
+                row.sku,
+                row.name,
+                description if row.description is None else row.description,
+                active if row.active is None else row.active,
+            )
+
+
+@dataclass(frozen=True)
+class Put:
+    """A product as a whole: created, or moved here by a rename."""
+
+    product: Product
+
+    def apply(self, catalogue: Catalogue) -> None:
+        catalogue[key_of(self.product[0])] = self.product
+
+
+@dataclass(frozen=True)
+class Renamed:
+    """A product, as it was seen, leaves one SKU for another."""
+
+    old_key: str
+    product: Product
+
+    def apply(self, catalogue: Catalogue) -> None:
+        catalogue.pop(self.old_key, None)
+        Put(self.product).apply(catalogue)
+
+
+@dataclass(frozen=True)
+class Patched:
+    """Some fields of the product at a SKU; None leaves one alone."""
+
+    key: str
+    sku: str | None
+    name: str | None
+    description: str | None
+    active: bool | None
+
+    def apply(self, catalogue: Catalogue) -> None:
+        if self.key in catalogue:
+            sku, name, description, active = catalogue[self.key]
+            catalogue[self.key] = (
+                sku if self.sku is None else self.sku,
+                name if self.name is None else self.name,
+                description if self.description is None else self.description,
+                active if self.active is None else self.active,
+            )
+
+
+@dataclass(frozen=True)
+class Deleted:
+    """The product at a SKU goes."""
+
+    key: str
+
+    def apply(self, catalogue: Catalogue) -> None:
+        catalogue.pop(self.key, None)
+
+
+@dataclass(frozen=True)
+class Cleared:
+    """Everything goes."""
+
+    def apply(self, catalogue: Catalogue) -> None:
+        catalogue.clear()
+
+
+Operation = Imported | Put | Renamed | Patched | Deleted | Cleared
+
+
+def replay(history: Iterable[tuple[int, Operation]]) -> Catalogue:
+    """The catalogue after all operations, in the order of their numbers."""
+    catalogue: Catalogue = {}
+    for _, operation in sorted(history, key=lambda each: each[0]):
+        operation.apply(catalogue)
+    return catalogue
