@@ -148,7 +148,7 @@ class Stormy:
         threading.Timer(STORM.pause_seconds, _resume, [worker]).start()
 
     def _strike(self, blow: Callable[[psutil.Process], None]) -> psutil.Process:
-        """Hits a worker in the middle of a chunk or of splitting: its session is in a transaction of the import path."""
+        """Hits a worker in the middle of its work: its session is in a transaction of the import path."""
         deadline = time.monotonic() + BUSY_SECONDS_MAX
         while time.monotonic() < deadline:
             busy = self.sql(
