@@ -42,11 +42,13 @@ COLUMNS_SHOWN_MAX = 10
 VALUE_CHARACTERS_SHOWN_MAX = 40
 
 # --- what is kept of bad rows ---------------------------------------------------------------------------------
-REJECTED_ROWS_STORED_MAX = 10_000
+REJECTED_ROWS_STORED_MAX = 100_000
 OVERSIZED_ROW_BYTES_STORED = 1 * KIB
 """Of a single line longer than a record may be, only its beginning is kept."""
-REJECTED_BYTES_STORED_MAX = 3 * MIB
-"""Raw bytes of rejected rows kept per import; with the row limit, the CSV of them fits one Lambda response."""
+REJECTED_BYTES_STORED_MAX = 64 * MIB
+"""Raw bytes of rejected rows kept per import."""
+REJECTED_ROWS_PER_READ = 500
+"""The CSV of rejected rows is written page by page; a page holds no more than is kept in all, usually 100 KB."""
 
 # --- uploads --------------------------------------------------------------------------------------------------
 UPLOAD_EXPIRES_SECONDS = 3600

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 from psycopg.rows import DictRow
 
 from chalicelib import imports
 from chalicelib.backends import Backends
-from chalicelib.database import Transaction
 from chalicelib.errors import Conflict
 from chalicelib.header import REJECTED_BECAUSE, REJECTED_LINE, Header
-from chalicelib.sql import query
+from chalicelib.limits import REJECTED_ROWS_PER_READ
 
 REJECTED_PREFIX = "rejected/"
-FETCH_ROWS = 1000
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
 
@@ -30,17 +29,20 @@ def csv_link(backends: Backends, import_id: uuid.UUID) -> str:
     if found["header"] is None:
         raise Conflict("the file's header was never read, so no row was rejected", code="no_rejected_rows")
     header = Header.from_json(found["header"])
-    # Read to the end before uploading: no network call inside a transaction. The stored rows have a limit in bytes.
-    with backends.database.transaction() as transaction:
-        lines = list(_csv(header, _stored(transaction, import_id)))
-    stored = backends.files.write(f"{REJECTED_PREFIX}{import_id}.csv", lines)
+    stored = backends.files.write(f"{REJECTED_PREFIX}{import_id}.csv", _csv(header, _stored(backends, import_id)))
     return backends.files.presign_download(stored.key, stored.version, f"rejected-rows-{import_id}.csv")
 
 
-def _stored(transaction: Transaction, import_id: uuid.UUID) -> Iterator[DictRow]:
-    transaction.cursor.execute(query("all_rejected_rows"), {"import_id": import_id})
-    while batch := transaction.cursor.fetchmany(FETCH_ROWS):
-        yield from batch
+def _stored(backends: Backends, import_id: uuid.UUID) -> Iterator[DictRow]:
+    """Page by page, each in a transaction of its own: what takes them is sending to S3 between two pages."""
+    after: dict[str, Any] = {"after_unclosed": False, "after_line": 0}
+    page: list[DictRow] | None = None
+    while page is None or len(page) == REJECTED_ROWS_PER_READ:
+        with backends.database.transaction() as transaction:
+            page = transaction.all("next_rejected_rows", import_id=import_id, limit=REJECTED_ROWS_PER_READ, **after)
+        yield from page
+        if page:
+            after = {"after_unclosed": page[-1]["unclosed"], "after_line": page[-1]["line"]}
 
 
 def _csv(header: Header, rows: Iterable[DictRow]) -> Iterator[bytes]:

@@ -48,8 +48,9 @@ select line, column_name, code, message, raw from rejected_row
 where import_id = %(import_id)s and line < %(before)s
 order by line desc limit %(limit)s
 
--- name: all_rejected_rows
--- For the CSV. A row with an unclosed quote swallows what follows it until it is mended, so these come last.
-select line, message, raw from rejected_row
-where import_id = %(import_id)s
-order by code = 'quote_unclosed', line
+-- name: next_rejected_rows
+-- For the CSV, a page at a time. A row with an unclosed quote swallows what follows it until it is mended, so these come
+-- last.
+select line, code = 'quote_unclosed' as unclosed, message, raw from rejected_row
+where import_id = %(import_id)s and (code = 'quote_unclosed', line) > (%(after_unclosed)s, %(after_line)s)
+order by code = 'quote_unclosed', line limit %(limit)s

@@ -199,6 +199,23 @@ def test_the_rejected_rows_can_be_mended_and_uploaded_again(pipeline: Pipeline) 
     assert len(mended_table) == 5
 
 
+def test_the_csv_of_rejected_rows_is_whole_over_many_pages(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
+    import requests
+
+    from chalicelib import rejections
+
+    monkeypatch.setattr(rejections, "REJECTED_ROWS_PER_READ", 3)
+    bad = [f",nameless {number}" for number in range(20)]
+    bad[7] = '"never closed,x'
+    ended = pipeline.run("\n".join(["sku,name", *bad]).encode())
+    assert ended["rows"]["rejected"] == 20
+
+    answer = pipeline.call("GET", f"/imports/{ended['id']}/rejected-rows.csv")
+    lines = requests.get(answer.headers["Location"], timeout=10).content.decode().splitlines()
+
+    assert [line.rpartition('",')[2] for line in lines[1:]] == bad[:7] + bad[8:] + bad[7:8]
+
+
 def test_warnings_name_the_columns_that_were_ignored(pipeline: Pipeline) -> None:
     ended = pipeline.run(b"sku,name,colour\nA,b,red\n")
 
