@@ -7,19 +7,22 @@ terminator counts), or whose quote is still open at the end of the file, is take
 first physical line alone is a record, which the row parser rejects, and parsing starts afresh at the next
 physical line.
 
-Cost. `bytes.find` walks over quotes and line ends, never over bytes, and every search stops at the next thing
-it needs. A forgotten quote makes the text behind it be read again, but not once per line: wherever two
-records that are both still inside quotes meet, they go on alike, so all lines under a forgotten quote share
-one search for its end (see `_Window._record_end`). So the work for one chunk is at most a few times
-`chunk_bytes` + `RECORD_BYTES_MAX`, and any two chunks in a row advance by more than `chunk_bytes`: the time is
-linear in the size of the file, whatever it holds.
+Cost. Most files are well formed: quotes only around whole fields, doubled inside. There one regular expression
+walks over a mebibyte at a time, and a line end is a record's end when the number of quotes before it is even
+(see `_Window._well_formed_end`). Where that cannot be proven, `bytes.find` walks over quotes and line ends, never
+over bytes, and every search stops at the next thing it needs. A forgotten quote makes the text behind it be read
+again, but not once per line: wherever two records that are both still inside quotes meet, they go on alike, so
+all lines under a forgotten quote share one search for its end (see `_Window._record_end`). So the work for one
+chunk is at most a few times `chunk_bytes` + `RECORD_BYTES_MAX`, and any two chunks in a row advance by more than
+`chunk_bytes`: the time is linear in the size of the file, whatever it holds.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cache
 
 from chalicelib.errors import UnreadableFile
 from chalicelib.limits import CHUNK_BYTES, LINES_MAX, RECORD_BYTES_MAX
@@ -28,6 +31,8 @@ _QUOTE = ord('"')
 _LF = ord("\n")
 _CR = ord("\r")
 _LINE_END = re.compile(rb"\r\n?|\n")
+_LINE_ENDS_TRIED_MAX = 100
+"""How many line ends inside quotes are looked at, backwards, before the slower way is taken."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +41,8 @@ class Chunk:
 
     `first_line` is the physical line number of the byte at `start`, `next_line` of the byte at `end`. An
     `oversized` chunk is a single physical line longer than a record may be; nobody needs to read more than
-    its beginning.
+    its beginning. In a `regular` chunk no record can be too long, so that it may be parsed in one go; where
+    that could not be proven at little cost, a chunk is not called regular.
     """
 
     start: int
@@ -44,6 +50,7 @@ class Chunk:
     first_line: int
     next_line: int
     oversized: bool
+    regular: bool = field(compare=False)
 
 
 class Splitter:
@@ -120,13 +127,14 @@ class Splitter:
                 yield self._chunk_to(end, oversized=True)
 
     def _chunk_to(self, end: int, *, oversized: bool) -> Chunk:
+        regular = not oversized and end - self._window.well_formed_end <= self._record_bytes_max
         next_line = self._line + self._window.line_ends(self._at, end)
         if next_line > LINES_MAX:
             raise UnreadableFile(
                 f"The file has more than {LINES_MAX:,} lines. Split it into several files and import them in order.",
                 code="too_many_lines",
             )
-        chunk = Chunk(self._start, self._window_start + end, self._line, next_line, oversized)
+        chunk = Chunk(self._start, self._window_start + end, self._line, next_line, oversized, regular)
         self._at, self._start, self._line = end, chunk.end, next_line
         return chunk
 
@@ -148,15 +156,18 @@ class _Window:
         self._has_lone_cr = b"\r" in data and (
             data.count(b"\r", 0, self.known) != data.count(b"\r\n", 0, self.known + 1)
         )
+        self.well_formed_end = 0
+        """How far the chunk that was cut last is known to be well formed, without a record that is too long."""
         self._path_end = 0
+        self._well_formed = _well_formed(delimiter)
 
     def cut(self, start: int, chunk_bytes: int) -> int | None:
         """The end of the chunk that starts at `start`, or None when its first line is longer than a record
         may be."""
         limit = min(start + chunk_bytes, self.known)
         horizon = min(limit + self._record_bytes_max, self.known)
-        record = self._path_end = start
-        end: int | None = start
+        record = self._path_end = self.well_formed_end = self._well_formed_end(start, limit)
+        end: int | None = record
         while record < limit:
             quote = self.data.find(b'"', record, limit)
             if quote != record:
@@ -168,6 +179,32 @@ class _Window:
                 break
             record = end
         return record if record > start else end
+
+    def _well_formed_end(self, start: int, limit: int) -> int:
+        """A record boundary in [start, limit]: the last one that can be proven to be one at little cost."""
+        if self._has_lone_cr:
+            return start
+        boundary = start
+        while True:
+            # No record in a stride of this length can be too long.
+            stop = min(boundary + self._record_bytes_max, limit)
+            end = self._last_end_outside_quotes(boundary, stop)
+            if end == boundary or self._well_formed.fullmatch(self.data, boundary, end) is None:
+                return boundary
+            boundary = end
+
+    def _last_end_outside_quotes(self, start: int, stop: int) -> int:
+        """The last line end in (start, stop] behind an even number of quotes; `start` when it is not found soon."""
+        data, end, quotes = self.data, stop, 0
+        for tried in range(_LINE_ENDS_TRIED_MAX):
+            previous = data.rfind(b"\n", start, end) + 1
+            if previous == 0:
+                break
+            quotes = data.count(b'"', start, previous) if tried == 0 else quotes - data.count(b'"', previous, end)
+            if quotes % 2 == 0:
+                return previous
+            end = previous - 1
+        return start
 
     def line_end(self, start: int, stop: int) -> int:
         """The end of the physical line that holds position `start`; more than `stop` when it lies behind
@@ -277,3 +314,14 @@ class _Window:
                 position += 2
             else:
                 return position
+
+
+@cache
+def _well_formed(delimiter: int) -> re.Pattern[bytes]:
+    """Whole records in which every quote is one around a field, or one of two that stand for one inside.
+
+    Possessive throughout, so that a text which does not match costs one walk over it, like one that does.
+    """
+    separator = re.escape(bytes([delimiter]))
+    field = rb'"[^"]*+(?:""[^"]*+)*+"(?=[%b\r\n])' % separator
+    return re.compile(rb'(?:%b)?+(?:[^"]*+(?<=[%b\n])%b)*+[^"]*+' % (field, separator, field))

@@ -32,7 +32,7 @@ FIELD_CHARACTERS_MAX = max(HEADER_BYTES_MAX, RECORD_BYTES_MAX)
 """No field is longer than the record it stands in; csv's own limit of 128 KiB is raised to this."""
 
 # --- splitting ------------------------------------------------------------------------------------------------
-CHUNK_BYTES = 1 * MIB
+CHUNK_BYTES = 2 * MIB
 """A chunk ends at the last record boundary within this many bytes, or at its first record's end."""
 SCAN_BLOCK_BYTES = 8 * MIB
 """How much of the object the splitter reads at a time."""

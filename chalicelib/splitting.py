@@ -164,6 +164,7 @@ def _add_chunks(transaction: Transaction, import_id: uuid.UUID, chunks: list[Chu
                 "end": chunk.end,
                 "first_line": chunk.first_line,
                 "oversized": chunk.oversized,
+                "regular": chunk.regular,
             }
             for number, chunk in enumerate(chunks, first_number)
         ],

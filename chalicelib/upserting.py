@@ -13,14 +13,14 @@ from itertools import accumulate
 
 from psycopg.rows import DictRow
 
-from chalicelib import imports, products
+from chalicelib import copytext, imports, products
 from chalicelib.backends import Backends
 from chalicelib.database import RollBack, Transaction
 from chalicelib.faults import fault_point
 from chalicelib.files import FileGone
 from chalicelib.header import Header
 from chalicelib.limits import OVERSIZED_ROW_BYTES_STORED, REJECTED_BYTES_STORED_MAX, REJECTED_ROWS_STORED_MAX
-from chalicelib.rows import RejectedRow, Row, Rows, oversized_row, read_rows
+from chalicelib.rows import RejectedRow, oversized_row, read_rows
 from chalicelib.sql import query
 
 
@@ -33,6 +33,14 @@ class ChunkMessage:
     attempt: int
 
 
+@dataclass(frozen=True)
+class _Chunk:
+    """A chunk's rows: the products as COPY takes them, and those that are none."""
+
+    products: bytes
+    rejected: list[RejectedRow]
+
+
 def upsert_chunk(backends: Backends, message: ChunkMessage) -> None:
     """Writes one chunk's products, rejected rows and counts; the last one completes the import. Raises Transient."""
     with backends.database.transaction() as transaction:
@@ -40,13 +48,15 @@ def upsert_chunk(backends: Backends, message: ChunkMessage) -> None:
     if found is None or found["done"] or found["status"] != "processing":
         return
     try:
-        parsed = _read(backends, found)
+        chunk = _read(backends, found)
         fault_point("chunk.after_fetch")
         with backends.database.transaction() as transaction:
-            _copy(transaction, parsed.accepted)
+            accepted = _copy(transaction, chunk.products)
+            if found["header"]["active"] is not None and transaction.one("any_blank_active"):
+                transaction.run("inherit_active")
         fault_point("chunk.after_copy")
         with backends.database.transaction() as transaction:
-            _write(transaction, found, parsed)
+            _write(transaction, found, accepted, chunk.rejected)
         fault_point("chunk.after_commit")
     except FileGone:
         with backends.database.transaction() as transaction:
@@ -59,28 +69,31 @@ def upsert_chunk(backends: Backends, message: ChunkMessage) -> None:
             )
 
 
-def _read(backends: Backends, found: DictRow) -> Rows:
+def _read(backends: Backends, found: DictRow) -> _Chunk:
     start, end = found["start_byte"], found["end_byte"]
     if found["oversized"]:
         end = min(end, start + OVERSIZED_ROW_BYTES_STORED)
         head = backends.files.read(found["data_key"], found["data_version"], start, end)
-        return Rows(accepted=[], rejected=[oversized_row(head, found["first_line"])])
+        return _Chunk(b"", [oversized_row(head, found["first_line"])])
     data = backends.files.read(found["data_key"], found["data_version"], start, end)
-    return read_rows(data, Header.from_json(found["header"]), found["first_line"])
+    rejected: list[RejectedRow] = []
+    header = Header.from_json(found["header"])
+    rows = read_rows(data, header, found["first_line"], rejected.append, regular=found["regular"])
+    return _Chunk(copytext.encode(rows, holds_delimiter=copytext.DELIMITER.encode() in data), rejected)
 
 
-def _copy(transaction: Transaction, accepted: list[Row]) -> None:
+def _copy(transaction: Transaction, lines: bytes) -> int:
+    """Puts a chunk's products into the temporary table, which outlives the transaction. Returns how many."""
     transaction.run("create_incoming")
-    transaction.run("empty_incoming")
+    if transaction.one("any_incoming"):
+        transaction.run("empty_incoming")
     with transaction.cursor.copy(query("copy_incoming")) as copy:
-        for row in accepted:
-            copy.write_row((*row, None if row.active is None else row.line))
+        copy.write(lines)
         fault_point("chunk.inside_copy")
-    if any(row.active is None for row in accepted) and any(row.active is not None for row in accepted):
-        transaction.run("inherit_active")
+    return transaction.cursor.rowcount
 
 
-def _write(transaction: Transaction, found: DictRow, parsed: Rows) -> None:
+def _write(transaction: Transaction, found: DictRow, accepted: int, rejected: list[RejectedRow]) -> None:
     floor = products.enter(transaction)
     locked = transaction.one("lock_chunk", import_id=found["import_id"], number=found["number"])
     if locked is None or locked["done"]:
@@ -89,7 +102,7 @@ def _write(transaction: Transaction, found: DictRow, parsed: Rows) -> None:
     outcome = transaction.one("upsert_incoming", operation=found["operation"], floor=floor)
     assert outcome is not None
     fault_point("chunk.after_upsert")
-    _keep_rejected(transaction, found["import_id"], parsed.rejected)
+    _keep_rejected(transaction, found["import_id"], rejected)
     fault_point("chunk.after_rejected")
     transaction.run(
         "finish_chunk",
@@ -98,9 +111,11 @@ def _write(transaction: Transaction, found: DictRow, parsed: Rows) -> None:
         created=outcome["created"],
         updated=outcome["updated"],
         unchanged=outcome["unchanged"],
-        superseded=len(parsed.accepted) - outcome["created"] - outcome["updated"] - outcome["unchanged"],
-        rejected=len(parsed.rejected),
+        superseded=accepted - outcome["created"] - outcome["updated"] - outcome["unchanged"],
+        rejected=len(rejected),
     )
+    # Here, because a transaction of its own would wait for the disk once more.
+    transaction.run("empty_incoming")
     if not imports.complete_if_done(transaction, found["import_id"]):
         raise RollBack  # It was cancelled or failed: it contributes exactly what was committed before.
     fault_point("chunk.before_commit")

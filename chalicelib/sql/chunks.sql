@@ -1,6 +1,6 @@
 -- name: add_chunk
-insert into chunk (import_id, number, start_byte, end_byte, first_line, oversized)
-values (%(import_id)s, %(number)s, %(start)s, %(end)s, %(first_line)s, %(oversized)s)
+insert into chunk (import_id, number, start_byte, end_byte, first_line, oversized, regular)
+values (%(import_id)s, %(number)s, %(start)s, %(end)s, %(first_line)s, %(oversized)s, %(regular)s)
 
 -- name: unsent_chunks
 -- Chunks whose message was never sent, or whose sending was taken back by a retry or the sweep.
@@ -16,7 +16,7 @@ update chunk set sent_at = null where import_id = %(import_id)s and not done and
 
 -- name: chunk_to_do
 -- What a worker needs to read the chunk's bytes and rows.
-select c.number, c.start_byte, c.end_byte, c.first_line, c.oversized, c.done,
+select c.number, c.start_byte, c.end_byte, c.first_line, c.oversized, c.regular, c.done,
        i.id as import_id, i.status, i.attempt, i.operation, i.header, i.data_key, i.data_version
 from chunk c join import i on i.id = c.import_id
 where c.import_id = %(import_id)s and c.number = %(number)s

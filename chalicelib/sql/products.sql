@@ -6,21 +6,29 @@ create temporary table if not exists incoming (
   name text not null,
   description text,
   active boolean,
+  -- Where `active` stands, if not in the row's own line: see inherit_active.
   active_line bigint,
   key text collate "C" not null generated always as (sku_key(sku)) stored
 ) on commit preserve rows
+
+-- name: any_incoming
+-- Rows of a chunk whose transaction was rolled back.
+select 1 as found from incoming limit 1
 
 -- name: empty_incoming
 truncate incoming
 
 -- name: copy_incoming
-copy incoming (line, sku, name, description, active, active_line) from stdin
+copy incoming (line, sku, name, description, active) from stdin with (delimiter E'\x01')
+
+-- name: any_blank_active
+select 1 as found from incoming where active is null limit 1
 
 -- name: inherit_active
 -- Of several rows with one SKU only the last is written; where its `active` cell is empty, the nearest cell before it counts.
-update incoming i set active = last.active, active_line = last.active_line
+update incoming i set active = last.active, active_line = last.line
 from (
-  select distinct on (key) key, active, active_line from incoming
+  select distinct on (key) key, active, line from incoming
   where active is not null order by key, line desc
 ) last
 where last.key = i.key and i.active is null
@@ -44,7 +52,7 @@ with upserted as (
     sku, name, coalesce(description, ''), coalesce(active, true),
     version_of(%(operation)s, line), version_of(%(operation)s, line),
     case when description is null then %(floor)s else version_of(%(operation)s, line) end,
-    case when active is null then %(floor)s else version_of(%(operation)s, active_line) end,
+    case when active is null then %(floor)s else version_of(%(operation)s, coalesce(active_line, line)) end,
     version_of(%(operation)s, line)
   from incoming
   order by key, line desc

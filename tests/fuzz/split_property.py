@@ -121,7 +121,12 @@ def read(case: Case, chunks: list[Chunk]) -> tuple[list[Row], list[RejectedRow]]
         if chunk.oversized:
             rejected.append(oversized_row(data[:OVERSIZED_ROW_BYTES_STORED], chunk.first_line))
             continue
-        rows = read_rows(data, case.header, chunk.first_line, record_bytes_max=case.record_bytes_max)
-        accepted += rows.accepted
-        rejected += rows.rejected
+        accepted += read_rows(
+            data,
+            case.header,
+            chunk.first_line,
+            rejected.append,
+            regular=chunk.regular,
+            record_bytes_max=case.record_bytes_max,
+        )
     return accepted, rejected

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import time
+from dataclasses import dataclass, field
 
 import pytest
 from hypothesis import example, given, settings
@@ -21,7 +22,7 @@ from chalicelib.limits import (
     RECORD_BYTES_MAX,
     SKU_CHARACTERS_MAX,
 )
-from chalicelib.rows import RejectedRow, Row, Rows, oversized_row, read_rows
+from chalicelib.rows import RejectedRow, Row, oversized_row, read_rows
 from tests.support.csv_oracle import judged, records
 
 HEADER = read_header(b"sku,name,description,active\n", is_whole=True)
@@ -37,8 +38,25 @@ hostile_files = st.lists(st.sampled_from(FRAGMENTS), max_size=50).map(b"".join)
 record_caps = st.sampled_from((8, 16, 64, 1000))
 
 
-def read(data: bytes, header: Header = HEADER, first_line: int = 2) -> Rows:
-    return read_rows(data, header, first_line)
+@dataclass
+class Rows:
+    """What became of a file's rows."""
+
+    accepted: list[Row] = field(default_factory=list)
+    rejected: list[RejectedRow] = field(default_factory=list)
+
+
+def read(
+    data: bytes,
+    header: Header = HEADER,
+    first_line: int = 2,
+    cap: int = RECORD_BYTES_MAX,
+    *,
+    regular: bool = False,
+) -> Rows:
+    rows = Rows()
+    rows.accepted += read_rows(data, header, first_line, rows.rejected.append, regular=regular, record_bytes_max=cap)
+    return rows
 
 
 def accepted(data: bytes, header: Header = HEADER) -> list[Row]:
@@ -62,12 +80,12 @@ def read_in_chunks(data: bytes, header: Header, *, chunk: int, block: int, cap: 
     for at in range(0, len(data), block):
         chunks += splitter.feed(data[at : at + block])
     chunks += splitter.finish()
-    rows = Rows([], [])
+    rows = Rows()
     for part in chunks:
         if part.oversized:
             rows.rejected.append(oversized_row(data[part.start : part.end], part.first_line))
             continue
-        piece = read_rows(data[part.start : part.end], header, part.first_line, record_bytes_max=cap)
+        piece = read(data[part.start : part.end], header, part.first_line, cap, regular=part.regular)
         rows.accepted.extend(piece.accepted)
         rows.rejected.extend(piece.rejected)
     return rows
@@ -77,7 +95,7 @@ def read_in_chunks(data: bytes, header: Header, *, chunk: int, block: int, cap: 
 @given(data=hostile_files, cap=record_caps)
 @example(data=b'a"a,"\na"a,"\n"x"\na,b,c,1', cap=1000)
 def test_rows_are_the_records_csv_reader_sees(data: bytes, cap: int) -> None:
-    rows = read_rows(data, HEADER, 2, record_bytes_max=cap)
+    rows = read(data, cap=cap)
     products, rejections = judged(records(data, cap, first_line=2), HEADER)
     assert rows.accepted == products
     assert [(row.line, row.code, row.raw) for row in rows.rejected] == rejections
@@ -92,7 +110,7 @@ def test_rows_are_the_records_csv_reader_sees(data: bytes, cap: int) -> None:
 )
 @example(data=b'"\r""\r\n\na,b,c,1\n"', cap=8, chunk=7, block=3)
 def test_rows_do_not_depend_on_how_the_file_was_cut(data: bytes, cap: int, chunk: int, block: int) -> None:
-    whole = read_rows(data, HEADER, 2, record_bytes_max=cap)
+    whole = read(data, cap=cap)
     assert read_in_chunks(data, HEADER, chunk=chunk, block=block, cap=cap) == whole
 
 
