@@ -11,7 +11,7 @@ FUZZ_VENV := .venv-fuzz
 export DATA_DIR
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo import psql test chaos mutate fuzz huge check format emulator clean
+.PHONY: help run demo import psql test bench chaos mutate fuzz huge check format emulator clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -31,6 +31,9 @@ psql: $(INSTALLED) ## Open psql on the running stack's database
 
 test: $(INSTALLED) emulator ## Run every test, on an embedded stack of its own (PYTEST_ARGS='-k name')
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+bench: $(INSTALLED) emulator ## Measure imports against psql on the same server (BENCH_ARGS='--runs 5 --only paired')
+	$(BIN)/python -m tests.benchmark $(BENCH_ARGS)
 
 chaos: $(INSTALLED) emulator ## Import 500,000 rows while workers and PostgreSQL are killed (CHAOS_SEED= repeats a run)
 	CHAOS=long $(BIN)/python -m pytest tests/chaos -s --timeout 1800

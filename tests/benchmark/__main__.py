@@ -1,0 +1,253 @@
+"""`make bench`: imports measured against psql on the same server, in the same run; medians, and ratios pair by pair.
+
+    python -m tests.benchmark [--rows 500000] [--runs 3] [--only paired,…] [--large-rows 5000000]
+
+Prints tables in Markdown; what was measured is kept in DATA_DIR/benchmark/results.json. Never a verdict: machines are
+noisy, so absolute times mean little, and only ratios of one run are to be quoted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import shutil
+import statistics
+import sys
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from chalicelib import migrations
+from infra.local.testing import backing_services, running_stack
+from tests.benchmark import files, psql, stages
+from tests.benchmark.imports import Measured, Stack
+
+WORKERS = "2"
+OPERATIONS = (1, 2)
+"""Numbers of psql's operations; its tables are emptied before each pair."""
+
+
+@dataclass
+class Bench:
+    """What is measured, where, and what has come out so far."""
+
+    directory: Path
+    rows: int
+    runs: int
+    large_rows: int
+    results: dict[str, Any] = field(default_factory=dict)
+
+    def file(self, kind: str, rows: int | None = None) -> Path:
+        """A file of that kind."""
+        return files.make(self.directory, kind, rows or self.rows)
+
+    def show(self, title: str, header: list[str], lines: list[list[Any]]) -> None:
+        """A table on the terminal, and in the results."""
+        self.results[title] = [dict(zip(header, line, strict=True)) for line in lines]
+        shown = [header, ["---"] * len(header), *([_text(cell) for cell in line] for line in lines)]
+        sys.stdout.write(f"\n### {title}\n\n" + "\n".join(f"| {' | '.join(line)} |" for line in shown) + "\n")
+        sys.stdout.flush()
+
+    def save(self) -> None:
+        """Keeps what has come out so far."""
+        (self.directory / "results.json").write_text(json.dumps(self.results, indent=1))
+
+
+def paired(bench: Bench, stack: Stack) -> None:
+    """The import and psql in turn, first into an empty table, then the same file again."""
+    rival = psql.Psql(stack.stack.file.importer_conninfo)
+    file = bench.file("plain")
+    stack.run(file)  # Everything is warm from here on: worker processes, the page cache, PostgreSQL's own files.
+    seconds: dict[str, list[float]] = {}
+    measured: list[Measured] = []
+    hot: list[str] = []
+    for _ in range(bench.runs):
+        stack.database.execute(psql.PLAIN_TABLE)
+        for label, run in (("psql, plain", rival.plain), ("psql, our statement", rival.ours)):
+            stack.clear()
+            for which, operation in zip(("first", "again"), OPERATIONS, strict=True):
+                stack.database.execute("checkpoint")
+                seconds.setdefault(f"{label}, {which}", []).append(run(file, operation))
+        stack.database.execute("drop table plain_product")
+        stack.clear()
+        stack.hot_updates()
+        for which in ("first", "again"):
+            stack.database.execute("checkpoint")
+            measured.append(stack.run(file))
+            seconds.setdefault(f"import, {which}", []).append(measured[-1].seconds)
+        hot.append("{1:,} of {0:,}".format(*stack.hot_updates()))
+    _show_paired(bench, seconds)
+    _show_costs(bench, "What the import costs", [("first", each) for each in measured[::2]])
+    _show_costs(bench, "What the same file again costs", [("again", each) for each in measured[1::2]])
+    bench.show(
+        "Updates in place (HOT) when the same file comes again", ["run", "HOT"], list(map(list, enumerate(hot, 1)))
+    )
+
+
+def kinds(bench: Bench, stack: Stack) -> None:
+    """Other files than the plain one."""
+    lines = []
+    for kind, before in (("bare", None), ("quoted", None), ("wide", None), ("changed", "plain")):
+        measured = []
+        for _ in range(bench.runs):
+            stack.clear()
+            if before:
+                stack.run(bench.file(before))
+            stack.database.execute("checkpoint")
+            measured.append(stack.run(bench.file(kind)))
+        size_mb = bench.file(kind).stat().st_size / 1e6
+        seconds = statistics.median(each.seconds for each in measured)
+        lines.append([kind, size_mb, seconds, bench.rows / seconds, size_mb / seconds, _receipt(measured[-1])])
+    bench.show("Other files", ["file", "MB", "seconds", "rows/s", "MB/s", "receipt"], lines)
+
+
+def two(bench: Bench, stack: Stack) -> None:
+    """Two imports at once, of files that share all but a hundredth of their SKUs' values."""
+    lines = []
+    for _ in range(bench.runs):
+        stack.clear()
+        one_alone = stack.run(bench.file("plain")).seconds
+        stack.clear()
+        both = stack.watch([stack.upload(bench.file("plain")), stack.upload(bench.file("changed"))])
+        lines.append([one_alone, *(each.seconds for each in both), max(each.seconds for each in both) / one_alone])
+    bench.show("Two imports at once", ["one alone, s", "first of two, s", "second of two, s", "last ÷ alone"], lines)
+
+
+def large(bench: Bench, stack: Stack) -> None:
+    """Ten times the rows: does a row still cost the same?"""
+    lines = []
+    for rows in (bench.rows, bench.large_rows):
+        stack.clear()
+        measured = stack.run(bench.file("plain", rows))
+        each_us = measured.seconds / rows * 1e6
+        memory = ", ".join(f"{kind} {mib}" for kind, mib in sorted(measured.memory_mib_peak.items()))
+        lines.append([f"{rows:,}", measured.seconds, each_us, measured.ahead_chunks_max, memory])
+    bench.show("Rows and time", ["rows", "seconds", "µs per row", "chunks ahead, at most", "peak MiB resident"], lines)
+
+
+def scan(bench: Bench, _stack: Stack) -> None:
+    """The splitter and the row rules alone, in memory."""
+    lines = []
+    for kind in ("bare", "plain", "quoted"):
+        speeds = [stages.scan_megabytes_per_second(bench.file(kind)) for _ in range(bench.runs)]
+        parsed = [stages.parse_seconds(bench.file(kind)) for _ in range(bench.runs)]
+        medians = [statistics.median(each[stage] for each in parsed) for stage in parsed[0]]
+        lines.append([kind, bench.file(kind).stat().st_size / 1e6, statistics.median(speeds), *medians])
+    header = ["file", "MB", "splitter, MB/s", "decode, parse, validate, s", "encode for COPY, s"]
+    bench.show("Splitter and row rules", header, lines)
+
+
+SCENARIOS: dict[str, Callable[[Bench, Stack], None]] = {
+    "paired": paired,
+    "kinds": kinds,
+    "two": two,
+    "scan": scan,
+    "large": large,
+}
+
+
+def budget(bench: Bench) -> None:
+    """Where the time goes, stage by stage, one worker, no parallelism."""
+    from functions.composition import backends
+
+    directory = bench.directory / "services"
+    with backing_services(_empty(directory)) as services:
+        os.environ.update(services.environment)
+        migrations.migrate(services.owner_conninfo)
+        from tests.support.pipeline import new_pipeline  # imports app.py, which wants the environment
+
+        pipeline = new_pipeline(services)
+        runs = []
+        for _ in range(bench.runs):
+            pipeline.reset()
+            pipeline.sql("checkpoint")
+            runs.append(stages.measure(pipeline, bench.file("plain")))
+        backends().database.close()
+    medians = {stage: statistics.median(run[stage] for run in runs) for stage in runs[0]}
+    total = sum(medians.values())
+    lines = [[stage, seconds, f"{seconds / total:.0%}"] for stage, seconds in medians.items()]
+    bench.show("Time by stage, one worker", ["stage", "seconds", "share"], [*lines, ["all", total, "100%"]])
+
+
+def main(arguments: list[str]) -> int:
+    """Measures. Returns the exit status."""
+    options = _parse(arguments)
+    directory = Path(os.environ.get("DATA_DIR") or ".local").resolve() / "benchmark"
+    directory.mkdir(parents=True, exist_ok=True)
+    bench = Bench(directory, options.rows, options.runs, options.large_rows)
+    bench.results["machine"] = f"{platform.machine()}, {os.cpu_count()} processors, Python {platform.python_version()}"
+    chosen = options.only.split(",") if options.only else [*SCENARIOS, "budget"]
+    with running_stack(_empty(directory / "stack"), WORKERS=WORKERS) as running:
+        stack = Stack(running)
+        for name in chosen:
+            if name in SCENARIOS:
+                SCENARIOS[name](bench, stack)
+                bench.save()
+    if "budget" in chosen:
+        budget(bench)
+        bench.save()
+    sys.stdout.write(f"\nKept in {directory / 'results.json'}\n")
+    return 0
+
+
+def _parse(arguments: list[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m tests.benchmark", description="Measure imports against psql.")
+    parser.add_argument("--rows", type=int, default=500_000)
+    parser.add_argument("--large-rows", type=int, default=5_000_000)
+    parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--only", help=f"of {', '.join([*SCENARIOS, 'budget'])}")
+    return parser.parse_args(arguments)
+
+
+def _show_paired(bench: Bench, seconds: dict[str, list[float]]) -> None:
+    lines = [[label, statistics.median(each), min(each), max(each)] for label, each in seconds.items()]
+    bench.show("Seconds", ["what", "median", "min", "max"], lines)
+    pairs = (
+        ("import, first", "psql, our statement, first"),
+        ("import, first", "psql, plain, first"),
+        ("import, again", "import, first"),
+        ("import, again", "psql, our statement, again"),
+        ("import, again", "psql, plain, again"),
+    )
+    ratios = []
+    for one, other in pairs:
+        each = [a / b for a, b in zip(seconds[one], seconds[other], strict=True)]
+        ratios.append([f"{one} ÷ {other}", statistics.median(each), min(each), max(each)])
+    bench.show("Ratios, pair by pair", ["ratio", "median", "min", "max"], ratios)
+
+
+def _show_costs(bench: Bench, title: str, measured: list[tuple[str, Measured]]) -> None:
+    everything = [each for _, each in measured]
+    lines: list[list[Any]] = []
+    for kind in everything[0].cpu_seconds:
+        cpu = statistics.median(each.cpu_seconds.get(kind, 0.0) for each in everything)
+        lines.append([f"CPU seconds, {kind}", cpu])
+    for kind in everything[0].memory_mib_peak:
+        lines.append([f"peak MiB, {kind}", max(each.memory_mib_peak[kind] for each in everything)])
+    for name in ("first_row_seconds", "longest_pause_seconds", "split_seconds", "ahead_chunks_max", "chunks"):
+        lines.append([name.replace("_", " "), statistics.median(getattr(each, name) for each in everything)])
+    idle = [1 - each.busy_seconds / (int(WORKERS) * each.seconds) for each in everything]
+    lines.append(["share of the workers' time between two chunks", f"{statistics.median(idle):.0%}"])
+    bench.show(title, ["what", "median"], lines)
+    bench.results.setdefault("raw", []).extend(asdict(each) for each in everything)
+
+
+def _receipt(measured: Measured) -> str:
+    return ", ".join(f"{name} {count:,}" for name, count in measured.rows.items() if count)
+
+
+def _text(cell: Any) -> str:
+    return f"{cell:,.2f}" if isinstance(cell, float) else str(cell)
+
+
+def _empty(directory: Path) -> Path:
+    shutil.rmtree(directory, ignore_errors=True)
+    directory.mkdir(parents=True)
+    return directory
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
