@@ -8,13 +8,14 @@ DATA_DIR ?= .local
 PYTEST_ARGS ?=
 RUNS ?= 500000
 FUZZ_VENV := .venv-fuzz
+RIVALS_VENV := .venv-rivals
 export DATA_DIR
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo import psql test bench chaos mutate fuzz huge check format emulator clean
+.PHONY: help run demo import psql test bench bench-rivals chaos mutate fuzz huge check format emulator clean
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 # The supervisor replaces the shell, so that make is its parent: make hands it a SIGTERM, and it notices when make is killed.
 run: $(INSTALLED) emulator ## Start everything and print the link to open (PORT=8000 DATA_DIR=.local API_TOKEN= WORKERS= EMULATOR=)
@@ -34,6 +35,9 @@ test: $(INSTALLED) emulator ## Run every test, on an embedded stack of its own (
 
 bench: $(INSTALLED) emulator ## Measure imports against psql on the same server (BENCH_ARGS='--runs 5 --only paired')
 	$(BIN)/python -m tests.benchmark $(BENCH_ARGS)
+
+bench-rivals: $(INSTALLED) emulator $(RIVALS_VENV)/.installed ## The same beside psql, dlt and, where it is installed, pgloader
+	$(BIN)/python -m tests.benchmark --only others $(BENCH_ARGS)
 
 chaos: $(INSTALLED) emulator ## Import 500,000 rows while workers and PostgreSQL are killed (CHAOS_SEED= repeats a run)
 	CHAOS=long $(BIN)/python -m pytest tests/chaos -s --timeout 1800
@@ -65,13 +69,13 @@ emulator: $(INSTALLED) ## Install the emulator of S3 and SQS, where it is missin
 
 clean: ## Remove environments, caches and ALL DATA in DATA_DIR
 	@$(PYTHON) -m infra.local.lock "$(DATA_DIR)"
-	rm -rf .venv .venv-fuzz .venv-localstack .venv-ministack .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf .venv .venv-fuzz .venv-rivals .venv-localstack .venv-ministack .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 	rm -rf "$(DATA_DIR)"
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-$(FUZZ_VENV)/.installed: requirements-fuzz.txt
-	$(PYTHON) -m venv --clear $(FUZZ_VENV)
-	$(FUZZ_VENV)/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-fuzz.txt
+$(FUZZ_VENV)/.installed $(RIVALS_VENV)/.installed: .venv-%/.installed: requirements-%.txt
+	$(PYTHON) -m venv --clear .venv-$*
+	.venv-$*/bin/python -m pip install --quiet --disable-pip-version-check -r $<
 	@touch $@
 
 # A stamp: as long as it is newer than the requirements, nothing is installed.

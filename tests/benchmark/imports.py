@@ -15,12 +15,14 @@ import psutil
 import psycopg
 import requests
 
+from infra.local.deadline import wait_until
 from infra.local.testing import RunningStack
 
 SAMPLE_SECONDS = 0.02
 MEMORY_SECONDS = 0.25
 END_SECONDS_MAX = 1800.0
 ANSWER_SECONDS_MAX = 60.0
+STATISTICS_SECONDS_MAX = 60.0
 MEBIBYTE = 1024 * 1024
 RUNNING = ("pending", "processing")
 _REPORT = re.compile(r"REPORT RequestId: \S+\tDuration: ([\d.]+) ms")
@@ -92,15 +94,24 @@ class Stack:
             assert result.rows, "an import did not complete"
         return results
 
-    def hot_updates(self) -> tuple[int, int]:
-        """Updates of products since the last look, and how many of them were made in place."""
-        self.database.execute("select pg_stat_force_next_flush()")
-        found = self.database.execute(
-            "select n_tup_upd, n_tup_hot_upd from pg_stat_user_tables where relname = 'product'"
-        ).fetchone()
-        self.database.execute("select pg_stat_reset_single_table_counters('product'::regclass)")
-        assert found is not None
-        return int(found[0]), int(found[1])
+    def hot_updates(self, expected: int) -> tuple[int, int]:
+        """All updates of products so far, `expected` at the least, and how many of them were made in place.
+
+        Sessions report what they did some time after they did it.
+        """
+        found = (0, 0)
+
+        def all_reported() -> bool:
+            nonlocal found
+            row = self.database.execute(
+                "select n_tup_upd, n_tup_hot_upd from pg_stat_user_tables where relname = 'product'"
+            ).fetchone()
+            assert row is not None
+            found = (int(row[0]), int(row[1]))
+            return found[0] >= expected
+
+        wait_until(all_reported, STATISTICS_SECONDS_MAX, "all updates reported")
+        return found
 
     def _follow(self, import_id: str, stored_at: float, result: Measured) -> None:
         """Looks at the import's rows in the database: a look through the API would cost the import time."""

@@ -1,0 +1,73 @@
+"""Other ways to get the same file into PostgreSQL, as a user would choose among them, on the same server.
+
+pgloader (from Debian or Homebrew) and dlt (in .venv-rivals, see requirements-rivals.txt) are started as a person starts them
+and timed as whole processes. Neither does the same work: pgloader only inserts, and stops at nothing; dlt merges by
+the SKU as it stands, without folding case, and tells nothing of single rows.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from psycopg.conninfo import conninfo_to_dict
+
+from infra.local.installation import ROOT
+
+SECONDS_MAX = 900.0
+DLT_PYTHON = ROOT / ".venv-rivals" / "bin" / "python"
+TABLE = "drop table if exists rival; create table rival (name text, sku text, description text)"
+
+_PGLOADER = """load csv from '{file}' (name, sku, description)
+into {url}?tablename=rival (name, sku, description)
+with skip header = 1, fields optionally enclosed by '"', fields escaped by double-quote, fields terminated by ','
+set client_encoding to 'utf8', work_mem to '64MB';
+"""
+
+_DLT = """
+import csv, sys, dlt
+
+def products(file):
+    with open(file, newline="", encoding="utf-8") as lines:
+        yield from csv.DictReader(lines)
+
+pipeline = dlt.pipeline("rival", destination=dlt.destinations.postgres(sys.argv[2]), dataset_name="rival_dlt",
+                        pipelines_dir=sys.argv[3])
+pipeline.run(products(sys.argv[1]), table_name="product", write_disposition="merge", primary_key="sku")
+"""
+
+
+def pgloader(conninfo: str, file: Path, directory: Path) -> float | None:
+    """Seconds of `pgloader load.file` into an empty table without an index; None where it is not installed."""
+    program = shutil.which("pgloader")
+    if program is None:
+        return None
+    script = directory / "rival.load"
+    script.write_text(_PGLOADER.format(file=file, url=_url(conninfo)))
+    return _timed([program, "--quiet", script])
+
+
+def dlt(conninfo: str, file: Path, directory: Path) -> float | None:
+    """Seconds of a dlt pipeline with write_disposition="merge"; None where it is not installed."""
+    if not DLT_PYTHON.exists():
+        return None
+    state = directory / "rival-dlt"
+    shutil.rmtree(state, ignore_errors=True)
+    return _timed([DLT_PYTHON, "-c", _DLT, file, _url(conninfo), state])
+
+
+def _timed(command: list[str | Path]) -> float:
+    environment = {"PATH": os.defpath, "HOME": os.environ["HOME"], "RUNTIME__DLTHUB_TELEMETRY": "false"}
+    started = time.perf_counter()
+    subprocess.run(command, env=environment, check=True, stdout=subprocess.DEVNULL, timeout=SECONDS_MAX)
+    return time.perf_counter() - started
+
+
+def _url(conninfo: str) -> str:
+    parts: dict[str, Any] = conninfo_to_dict(conninfo)
+    return f"postgresql://{parts['user']}:{quote(parts['password'])}@{parts['host']}:{parts['port']}/{parts['dbname']}"
