@@ -10,12 +10,13 @@ from typing import Any
 import psycopg
 from psycopg import Rollback as RollBack
 from psycopg import errors as pg
+from psycopg.errors import UniqueViolation
 from psycopg.rows import DictRow, dict_row
 
 from chalicelib.errors import Transient
 from chalicelib.sql import query
 
-__all__ = ["Database", "RollBack", "Transaction"]
+__all__ = ["Database", "RollBack", "Transaction", "UniqueViolation"]
 
 CONNECT_SECONDS_MAX = 10
 

@@ -15,7 +15,7 @@ from psycopg.rows import DictRow
 
 from chalicelib import copytext, imports, products
 from chalicelib.backends import Backends
-from chalicelib.database import RollBack, Transaction
+from chalicelib.database import RollBack, Transaction, UniqueViolation
 from chalicelib.faults import fault_point
 from chalicelib.files import FileGone
 from chalicelib.header import Header
@@ -55,8 +55,7 @@ def upsert_chunk(backends: Backends, message: ChunkMessage) -> None:
             if found["header"]["active"] is not None and transaction.one("any_blank_active"):
                 transaction.run("inherit_active")
         fault_point("chunk.after_copy")
-        with backends.database.transaction() as transaction:
-            _write(transaction, found, accepted, chunk.rejected)
+        _write(backends, found, accepted, chunk.rejected)
         fault_point("chunk.after_commit")
     except FileGone:
         with backends.database.transaction() as transaction:
@@ -93,13 +92,26 @@ def _copy(transaction: Transaction, lines: bytes) -> int:
     return transaction.cursor.rowcount
 
 
-def _write(transaction: Transaction, found: DictRow, accepted: int, rejected: list[RejectedRow]) -> None:
+def _write(backends: Backends, found: DictRow, accepted: int, rejected: list[RejectedRow]) -> None:
+    """The quick way first; the other one when somebody else was adding one of these SKUs at the same time."""
+    try:
+        with backends.database.transaction() as transaction:
+            transaction.run("lock_in_order")
+            _write_by(transaction, "merge_incoming", found, accepted, rejected)
+    except UniqueViolation:
+        with backends.database.transaction() as transaction:
+            _write_by(transaction, "upsert_incoming", found, accepted, rejected)
+
+
+def _write_by(
+    transaction: Transaction, statement: str, found: DictRow, accepted: int, rejected: list[RejectedRow]
+) -> None:
     floor = products.enter(transaction)
     locked = transaction.one("lock_chunk", import_id=found["import_id"], number=found["number"])
     if locked is None or locked["done"]:
         raise RollBack
     fault_point("chunk.after_lock")
-    outcome = transaction.one("upsert_incoming", operation=found["operation"], floor=floor)
+    outcome = transaction.one(statement, operation=found["operation"], floor=floor)
     assert outcome is not None
     fault_point("chunk.after_upsert")
     _keep_rejected(transaction, found["import_id"], rejected)

@@ -1,8 +1,8 @@
 """Other ways to get the same file into PostgreSQL, as a user would choose among them, on the same server.
 
-pgloader (from Debian or Homebrew) and dlt (in .venv-rivals, see requirements-rivals.txt) are started as a person starts them
-and timed as whole processes. Neither does the same work: pgloader only inserts, and stops at nothing; dlt merges by
-the SKU as it stands, without folding case, and tells nothing of single rows.
+pgloader (from Debian or Homebrew) and dlt (in .venv-rivals, see requirements-rivals.txt) are started as a person
+starts them and timed as whole processes. Neither does the same work: pgloader only inserts, and stops at nothing;
+dlt merges by the SKU as it stands, without folding case, and tells nothing of single rows.
 """
 
 from __future__ import annotations

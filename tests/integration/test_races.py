@@ -15,6 +15,7 @@ from chalicelib import bulk_deletes, imports, splitting, upserting
 from chalicelib.backends import Backends, connect
 from chalicelib.faults import switched_on
 from chalicelib.settings import settings
+from chalicelib.sql import query
 
 if TYPE_CHECKING:
     from tests.support.pipeline import Pipeline
@@ -137,6 +138,48 @@ def test_of_two_last_chunks_at_once_one_completes_the_import(
 
     assert pipeline.show(import_id)["status"] == "completed"
     assert len(pipeline.sql("select 1 from event")) == 1
+
+
+def test_a_sku_that_two_chunks_add_at_the_same_time_is_written_by_both_in_the_order_of_the_file(
+    pipeline: Pipeline, other: Backends, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import_id, (first, second) = started(pipeline, b"sku,name\nA,1\na,2\n", monkeypatch)
+
+    with held_at("chunk.before_commit", lambda: upserting.upsert_chunk(pipeline.backends, second)) as go_on:
+        racer = in_thread(lambda: upserting.upsert_chunk(other, first))
+        wait_for_lock(pipeline)
+        go_on()
+        racer.finish()
+
+    assert pipeline.products() == {"a": ("a", "2", "", True)}
+    ended = pipeline.show(import_id)
+    assert (ended["status"], ended["rows"]["created"], ended["rows"]["superseded"]) == ("completed", 1, 1)
+
+
+def test_a_chunk_locks_its_products_in_the_order_of_their_keys_whatever_the_planner_knows(pipeline: Pipeline) -> None:
+    pipeline.run(b"sku,name\n" + b"".join(b"%d,x\n" % number for number in range(3000)))
+    pipeline.sql("analyze product")
+    for wanted in (10, 3000):
+        with pipeline.backends.database.transaction() as transaction:
+            transaction.run("create_incoming")
+            transaction.run("empty_incoming")
+            transaction.cursor.execute(
+                "insert into incoming (line, sku, name) select n, n::text, 'y' from generate_series(1, %s) n", [wanted]
+            )
+            transaction.cursor.execute("analyze incoming")
+            transaction.run("lock_in_order")
+            statement = f"explain (costs off) {query('merge_incoming')}"
+            transaction.cursor.execute(statement.encode(), {"operation": 99, "floor": 0})
+            plan = [row["QUERY PLAN"].strip(" ->") for row in transaction.cursor.fetchall()]
+            transaction.run("empty_incoming")
+
+        steps = plan[plan.index("Merge on product p") :]
+        assert steps[1] == "Nested Loop Left Join", plan
+        assert [step for step in steps if step.startswith(("Unique", "Sort Key", "Index Scan"))] == [
+            "Unique",
+            'Sort Key: incoming.key COLLATE "C", incoming.line DESC',
+            "Index Scan using product_sku_key on product p",
+        ]
 
 
 def test_a_last_chunk_and_the_end_of_splitting_at_once_complete_the_import(

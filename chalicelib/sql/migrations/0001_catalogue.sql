@@ -56,15 +56,6 @@ create table product (
 ) with (fillfactor = 50);
 comment on table product is 'Half of each page is left free so that an import of known SKUs updates in place (HOT).';
 
--- Whether writing `incoming` over `stored` changes what people see: the fields it wins, compared byte by byte.
-create function product_changes(stored product, incoming product, floor bigint) returns boolean
-  language sql immutable parallel safe
-  return stored.deleted or stored.version < floor
-    or (incoming.version > stored.version and incoming.sku collate "C" <> stored.sku)
-    or (incoming.name_version > stored.name_version and incoming.name collate "C" <> stored.name)
-    or (incoming.description_version > stored.description_version and incoming.description collate "C" <> stored.description)
-    or (incoming.active_version > stored.active_version and incoming.active <> stored.active);
-
 create type import_status as enum ('pending', 'processing', 'completed', 'failed', 'cancelled');
 
 create table import (
