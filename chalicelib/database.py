@@ -84,6 +84,10 @@ class Transaction:
         """Every row of a query: for queries with a limit of their own."""
         return self.cursor.execute(query(name), parameters).fetchall()
 
+    def composed(self, names: Sequence[str], /, **parameters: Any) -> list[DictRow]:
+        """Every row of a query that is put together from named fragments."""
+        return self.cursor.execute("\n".join([query(name) for name in names]), parameters).fetchall()
+
     def many(self, name: str, parameters: Sequence[Mapping[str, Any]]) -> None:
         """Runs a query once for each set of parameters, in one round trip."""
         if parameters:

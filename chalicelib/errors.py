@@ -7,6 +7,7 @@
     │   ├── Forbidden       403: the token lacks the scope
     │   ├── NotFound        404
     │   ├── Conflict        409: the thing is not in a state that allows this
+    │   ├── PreconditionFailed  412: the thing is no longer what the caller has seen
     │   └── UnreadableFile  the uploaded file cannot be imported at all: its import fails with this reason
     └── Transient           infrastructure let us down: answered as 503, retried by the queue
 
@@ -15,6 +16,7 @@ Anything else that is raised is our bug: answered as 500, retried by the queue, 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 
@@ -31,16 +33,27 @@ class ImporterError(Exception):
 
 
 class Rejected(ImporterError):
-    """The caller must change something. `code` is stable and machine-readable; `status` is the HTTP status."""
+    """The caller must change something. `code` is stable and machine-readable; `status` is the HTTP status.
+
+    `members` are further members of the problem document: what a program needs to go on, such as an id.
+    """
 
     status = 400
     code = "rejected"
 
-    def __init__(self, message: str, *, code: str | None = None, errors: tuple[FieldError, ...] = ()) -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        code: str | None = None,
+        errors: tuple[FieldError, ...] = (),
+        members: Mapping[str, str] | None = None,
+    ) -> None:
         super().__init__(message)
         self.message = message
         self.code = code or type(self).code
         self.errors = errors
+        self.members = dict(members or {})
 
 
 class Invalid(Rejected):
@@ -76,6 +89,13 @@ class Conflict(Rejected):
 
     status = 409
     code = "conflict"
+
+
+class PreconditionFailed(Rejected):
+    """The thing is no longer what the caller has seen."""
+
+    status = 412
+    code = "precondition_failed"
 
 
 class UnreadableFile(Rejected):

@@ -62,6 +62,13 @@ REWRITE_PART_BYTES = 16 * MIB
 BODY_BYTES_MAX = 1 * MIB
 PAGE_ITEMS_MAX = 200
 PAGE_ITEMS_DEFAULT = 50
+CURSOR_CHARACTERS_MAX = 1_500
+"""Room for the longest key of a SKU: 64 characters that NFC makes three of, four bytes each, in base64."""
+FILTER_CHARACTERS_MAX = 255
+CATALOGUE_COUNT_ROWS_MAX = 1_000_000
+"""Up to so many products are counted one by one; the size of a larger catalogue is estimated."""
+MATCHES_COUNT_ROWS_MAX = 10_000
+"""Up to so many products that pass a filter are counted; of more it is only said that there are at least these."""
 
 # --- time and repair ------------------------------------------------------------------------------------------
 INVOCATION_RESERVE_SECONDS = 20

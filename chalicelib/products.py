@@ -7,6 +7,7 @@ are judged on what is visible at that moment.
 
 from __future__ import annotations
 
+from collections.abc import Container
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -15,7 +16,7 @@ from psycopg.rows import DictRow
 
 from chalicelib.backends import Backends
 from chalicelib.database import RollBack, Transaction
-from chalicelib.errors import Conflict, NotFound, Transient
+from chalicelib.errors import Conflict, NotFound, PreconditionFailed, Transient
 from chalicelib.limits import WRITE_ATTEMPTS_MAX
 
 
@@ -52,8 +53,11 @@ def create(backends: Backends, content: Content) -> DictRow:
     raise Transient(f"the SKU {content.sku} is being written by others")
 
 
-def edit(backends: Backends, product_id: int, changes: Changes) -> DictRow:
-    """Writes some fields of a product. Raises NotFound, Conflict when the new SKU is taken, Transient."""
+def edit(backends: Backends, product_id: int, changes: Changes, expected: Container[int] | None = None) -> DictRow:
+    """Writes some fields of a product; with `expected`, only if its content version is one of these.
+
+    Raises NotFound, PreconditionFailed, Conflict when the new SKU is taken, Transient.
+    """
     for _ in range(WRITE_ATTEMPTS_MAX):
         with backends.database.transaction() as transaction:
             floor = enter(transaction)
@@ -63,6 +67,7 @@ def edit(backends: Backends, product_id: int, changes: Changes) -> DictRow:
             current = rows.get(found["sku_key"])
             if current is None or current["id"] != product_id or not _visible(current, floor):
                 continue  # It was renamed or deleted before we had the lock.
+            _refuse_unexpected(current, expected)
             if key == found["sku_key"]:
                 return _edit(transaction, product_id, changes)
             _refuse_taken(rows, key, floor)
@@ -73,14 +78,18 @@ def edit(backends: Backends, product_id: int, changes: Changes) -> DictRow:
     raise Transient(f"product {product_id} is being written by others")
 
 
-def delete(backends: Backends, product_id: int) -> None:
-    """Deletes a product; a tombstone keeps older imports from bringing it back. Raises NotFound, Transient."""
+def delete(backends: Backends, product_id: int, expected: Container[int] | None = None) -> None:
+    """Deletes a product; with `expected`, only if its content version is one of these.
+
+    A tombstone keeps older imports from bringing it back. Raises NotFound, PreconditionFailed, Transient.
+    """
     for _ in range(WRITE_ATTEMPTS_MAX):
         with backends.database.transaction() as transaction:
             floor = enter(transaction)
             found = _find(transaction, product_id)
             current = _locked(transaction, found["sku_key"]).get(found["sku_key"])
             if current is not None and current["id"] == product_id and _visible(current, floor):
+                _refuse_unexpected(current, expected)
                 transaction.run("bury_product", id=product_id, version=_version(transaction))
                 return
     raise Transient(f"product {product_id} is being written by others")
@@ -157,7 +166,19 @@ def _locked(transaction: Transaction, *keys: str) -> dict[str, DictRow]:
 def _refuse_taken(rows: dict[str, DictRow], key: str, floor: int) -> None:
     holder = rows.get(key)
     if holder is not None and _visible(holder, floor):
-        raise Conflict(f"the SKU {holder['sku']} belongs to product {holder['id']}", code="sku_taken")
+        raise Conflict(
+            f"the SKU {holder['sku']} belongs to product {holder['id']}",
+            code="sku_taken",
+            members={"product_id": str(holder["id"])},
+        )
+
+
+def _refuse_unexpected(locked: DictRow, expected: Container[int] | None) -> None:
+    """Judged on the locked row: before the lock, somebody else could still write between our look and our write."""
+    if expected is not None and locked["content_version"] not in expected:
+        raise PreconditionFailed(
+            f"product {locked['id']} has been changed since it was read; read it again and repeat the change"
+        )
 
 
 def _visible(row: DictRow, floor: int) -> bool:

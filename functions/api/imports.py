@@ -15,7 +15,7 @@ from chalicelib.errors import NotFound
 from chalicelib.limits import FILE_BYTES_MAX, FILENAME_CHARACTERS_MAX
 from chalicelib.progress import Progress
 from chalicelib.transcode import ENCODINGS
-from functions.api.pages import checked, page, read_window
+from functions.api.pages import Total, checked, page, read_window, whole_number
 from functions.api.resource import PREFIX, Resource, resource_response
 from functions.composition import backends
 
@@ -80,7 +80,8 @@ def list_imports() -> Response:
             found = transaction.all("imports_after", after=checked(window.before, uuid.UUID), limit=limit)[::-1]
         else:
             found = transaction.all("imports_before", before=checked(window.after, uuid.UUID), limit=limit)
-    return page("/imports", window, found, "id", [_shown(each) for each in found], total["total"] if total else 0)
+    items = [_shown(each) for each in found]
+    return page("/imports", window, found, "id", items, Total(total["total"] if total else 0))
 
 
 @resource.endpoint("GET", "/imports/{import_id}", scope="read")
@@ -113,12 +114,14 @@ def list_rejected_rows(import_id: str) -> Response:
         found = imports.get(transaction, _id(import_id))
         identity = {"import_id": found["id"], "limit": limit}
         if window.before is not None:
-            rows = transaction.all("list_rejected_rows_before", before=checked(window.before, _line), **identity)[::-1]
+            before = checked(window.before, whole_number)
+            rows = transaction.all("list_rejected_rows_before", before=before, **identity)[::-1]
         else:
-            rows = transaction.all("list_rejected_rows", after=checked(window.after, _line) or 0, **identity)
+            rows = transaction.all("list_rejected_rows", after=checked(window.after, whole_number) or 0, **identity)
         stored = transaction.one("stored_rejections", import_id=found["id"])
     items = [_rejected(each) for each in rows]
-    return page(f"/imports/{found['id']}/rejected-rows", window, rows, "line", items, stored["rows"] if stored else 0)
+    total = Total(stored["rows"] if stored else 0)
+    return page(f"/imports/{found['id']}/rejected-rows", window, rows, "line", items, total)
 
 
 @resource.endpoint("GET", "/imports/{import_id}/rejected-rows.csv", scope="read")
@@ -134,12 +137,6 @@ def _id(text: str) -> uuid.UUID:
         return uuid.UUID(text)
     except ValueError:
         raise NotFound(f"there is no import {text[:64]}") from None
-
-
-def _line(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and len(text) <= 18):
-        raise ValueError
-    return int(text)
 
 
 def _rejected(row: DictRow) -> dict[str, Any]:

@@ -6,32 +6,51 @@ import base64
 import binascii
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 from urllib.parse import urlencode
 
 from chalice.app import Response
 
 from chalicelib.errors import FieldError, Invalid
-from chalicelib.limits import PAGE_ITEMS_DEFAULT, PAGE_ITEMS_MAX
+from chalicelib.limits import CURSOR_CHARACTERS_MAX, PAGE_ITEMS_DEFAULT, PAGE_ITEMS_MAX
 from functions.api.resource import JSON_TYPE, PREFIX, Headers, Resource
+from functions.api.texts import storable
 
 Key = TypeVar("Key")
-CURSOR_CHARACTERS_MAX = 500
+SORT = "sort"
+WHOLE_NUMBER_DIGITS_MAX = 18
+"""So many fit into PostgreSQL's bigint, whatever they are; no id or line of ours is longer."""
 
 
 @dataclass(frozen=True)
 class Window:
-    """The part of a list that is asked for: `limit` items after the key `after`, or before the key `before`."""
+    """The part of a list that is asked for: `limit` items after the key `after`, or before the key `before`.
+
+    `sort` is the list's order, where there is a choice; `kept` are the parameters that links to other pages repeat.
+    """
 
     limit: int
     after: str | None = None
     before: str | None = None
+    sort: str | None = None
+    kept: Mapping[str, str] = field(default_factory=dict)
 
 
-def read_window(resource: Resource) -> Window:
-    """The window that the request's `limit` and `cursor` describe. Raises Invalid."""
-    return Window(limit=_limit(resource.query("limit")), **_decode(resource.query("cursor")))
+@dataclass(frozen=True)
+class Total:
+    """How many items the whole list has; an estimate where counting them would take too long."""
+
+    items: int
+    is_estimate: bool = False
+
+
+def read_window(resource: Resource, sort: str | None = None, kept: Mapping[str, str] | None = None) -> Window:
+    """The window that the request's `limit` and `cursor` describe. Raises Invalid, also for another sort's cursor."""
+    position = _decode(resource.query("cursor"))
+    if position and position.pop(SORT, None) != sort:
+        raise _bad_cursor("the cursor belongs to another sort; start again without it")
+    return Window(limit=_limit(resource.query("limit")), sort=sort, kept=kept or {}, **position)
 
 
 def checked(key: str | None, parse: Callable[[str], Key]) -> Key | None:
@@ -44,8 +63,22 @@ def checked(key: str | None, parse: Callable[[str], Key]) -> Key | None:
         raise _bad_cursor() from None
 
 
+def whole_number(key: str) -> int:
+    """For `checked`: a cursor's key that is a number, such as a line or an id."""
+    if not (key.isascii() and key.isdigit() and len(key) <= WHOLE_NUMBER_DIGITS_MAX):
+        raise ValueError
+    return int(key)
+
+
+def text(key: str) -> str:
+    """For `checked`: a cursor's key that is a text PostgreSQL can hold."""
+    if not storable(key):
+        raise ValueError
+    return key
+
+
 def page(
-    path: str, window: Window, found: Sequence[Mapping[str, Any]], key: str, items: list[Any], total: int
+    path: str, window: Window, found: Sequence[Mapping[str, Any]], key: str, items: list[Any], total: Total
 ) -> Response:
     """The answer. `found` are up to limit + 1 rows in the list's order; the extra one is at the window's far end."""
     backwards = window.before is not None
@@ -55,13 +88,13 @@ def page(
         shown = shown[1:] if backwards else shown[:-1]
     has_next = more if not backwards else True
     has_prev = more if backwards else window.after is not None
-    following = _link(path, window.limit, after=shown[-1][0][key]) if shown and has_next else None
-    previous = _link(path, window.limit, before=shown[0][0][key]) if shown and has_prev else None
+    following = _link(path, window, after=shown[-1][0][key]) if shown and has_next else None
+    previous = _link(path, window, before=shown[0][0][key]) if shown and has_prev else None
     links = [f'<{url}>; rel="{rel}"' for url, rel in ((following, "next"), (previous, "prev")) if url]
     content = {
         "items": [item for _, item in shown],
-        "total": total,
-        "total_is_estimate": False,
+        "total": total.items,
+        "total_is_estimate": total.is_estimate,
         "next": following,
         "prev": previous,
     }
@@ -80,9 +113,12 @@ def _limit(text: str | None) -> int:
     return int(text)
 
 
-def _link(path: str, limit: int, **position: Any) -> str:
-    cursor = base64.urlsafe_b64encode(json.dumps(position, default=str).encode()).decode().rstrip("=")
-    return f"{PREFIX}{path}?{urlencode({'limit': limit, 'cursor': cursor})}"
+def _link(path: str, window: Window, **position: Any) -> str:
+    if window.sort is not None:
+        position[SORT] = window.sort
+    written = json.dumps(position, default=str, ensure_ascii=False)
+    cursor = base64.urlsafe_b64encode(written.encode()).decode().rstrip("=")
+    return f"{PREFIX}{path}?{urlencode({**window.kept, 'limit': window.limit, 'cursor': cursor})}"
 
 
 def _decode(cursor: str | None) -> dict[str, str]:
@@ -92,16 +128,17 @@ def _decode(cursor: str | None) -> dict[str, str]:
         if len(cursor) > CURSOR_CHARACTERS_MAX:
             raise _bad_cursor()
         position = json.loads(base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True))
+        sort = {SORT: str(position.pop(SORT))} if SORT in position else {}
         ((direction, key),) = position.items()
-    except (binascii.Error, ValueError, AttributeError, RecursionError):
+    except (binascii.Error, ValueError, AttributeError, TypeError, RecursionError):
         raise _bad_cursor() from None
     if direction not in {"after", "before"} or not isinstance(key, (str, int)):
         raise _bad_cursor()
-    return {direction: str(key)}
+    return {direction: str(key), **sort}
 
 
-def _bad_cursor() -> Invalid:
+def _bad_cursor(message: str = "the cursor is not one of ours; start again without it") -> Invalid:
     return Invalid(
-        "the cursor is not one of ours; start again without it",
+        message,
         errors=(FieldError("cursor", "take it from the next or prev link of a page"),),
     )

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from functools import wraps
 from typing import Any, TypeVar
@@ -17,7 +17,8 @@ from chalice.app import Blueprint, Chalice, Request, Response
 from pydantic import BaseModel, ValidationError
 
 from chalicelib.errors import FieldError, Forbidden, Invalid, Rejected, Transient
-from chalicelib.limits import BODY_BYTES_MAX, RETRY_SECONDS_MIN
+from chalicelib.limits import BODY_BYTES_MAX, RETRY_SECONDS_MIN, VALUE_CHARACTERS_SHOWN_MAX
+from functions.api.etags import is_known
 
 PREFIX = "/api"
 """Where the API Gateway stage, and the local server, mount the routes."""
@@ -88,6 +89,16 @@ class Resource(Blueprint):
             )
         return str(values[0]) if values else None
 
+    def refuse_other_parameters(self, known: Collection[str]) -> None:
+        """Raises Invalid for a query parameter that is not known: a misspelt filter must not pass for no filter."""
+        unknown = sorted(set(self.request.query_params or ()) - set(known))
+        if unknown:
+            message = f"there is no such parameter; there are {', '.join(known)}"
+            raise Invalid(
+                f"the parameter {unknown[0][:VALUE_CHARACTERS_SHOWN_MAX]} is not known",
+                errors=tuple(FieldError(name[:VALUE_CHARACTERS_SHOWN_MAX], message) for name in unknown),
+            )
+
     def body(self, model: type[Body]) -> Body:
         """The JSON body, validated. Raises Invalid with a pointer to each field, Rejected for another media type."""
         media_type = self.request.headers.get("content-type", "").split(";")[0].strip().lower()
@@ -122,13 +133,19 @@ class _TooLarge(Rejected):
 
 
 def resource_response(
-    content: dict[str, Any], request: Request, *, status: int = 200, headers: Mapping[str, str] | None = None
+    content: dict[str, Any],
+    request: Request,
+    *,
+    status: int = 200,
+    etag: str | None = None,
+    headers: Mapping[str, str] | None = None,
 ) -> Response:
-    """One resource as JSON with an ETag; 304 when the client has it already."""
+    """One resource as JSON with an ETag, by default of all that it says; 304 when a reader has it already."""
     text = json.dumps(content, separators=(",", ":"), ensure_ascii=False)
-    etag = f'"{hashlib.sha256(text.encode()).hexdigest()[:32]}"'
+    if etag is None:
+        etag = f'"{hashlib.sha256(text.encode()).hexdigest()[:32]}"'
     all_headers: Headers = {"ETag": etag, "Cache-Control": "private, no-cache", **(headers or {})}
-    if status == 200 and etag in (request.headers.get("if-none-match") or ""):
+    if request.method == "GET" and is_known(etag, request.headers.get("if-none-match")):
         return Response(body="", status_code=304, headers=all_headers)
     return Response(body=text, status_code=status, headers={"Content-Type": JSON_TYPE, **all_headers})
 
@@ -136,7 +153,7 @@ def resource_response(
 def problem_of(error: Exception) -> Response:
     """Any exception as application/problem+json (RFC 9457). What we did not foresee is logged, and tells nothing."""
     if isinstance(error, Rejected):
-        return problem(error.status, error.code, error.message, error.errors)
+        return problem(error.status, error.code, error.message, error.errors, error.members)
     if isinstance(error, Transient):
         logger.warning("answered 503: %s", error)
         answer = problem(503, "unavailable", "The service is unavailable for a moment. Try again in a few seconds.")
@@ -152,6 +169,7 @@ _TITLES = {
     403: "Forbidden",
     404: "Not found",
     409: "Conflict",
+    412: "Precondition failed",
     413: "Content too large",
     415: "Unsupported media type",
     422: "Invalid content",
@@ -160,8 +178,14 @@ _TITLES = {
 }
 
 
-def problem(status: int, code: str, detail: str, errors: tuple[FieldError, ...] = ()) -> Response:
-    """A problem answer. `errors` point at what is wrong with the request."""
+def problem(
+    status: int,
+    code: str,
+    detail: str,
+    errors: tuple[FieldError, ...] = (),
+    members: Mapping[str, str] | None = None,
+) -> Response:
+    """A problem answer. `errors` point at what is wrong with the request; `members` stand beside them."""
     content = {
         "type": "about:blank",
         "title": _TITLES[status],
@@ -169,6 +193,7 @@ def problem(status: int, code: str, detail: str, errors: tuple[FieldError, ...] 
         "code": code,
         "detail": detail[:1].upper() + detail[1:],
         "errors": [{"pointer": each.pointer, "message": each.message} for each in errors],
+        **(members or {}),
     }
     return Response(body=json.dumps(content), status_code=status, headers={"Content-Type": PROBLEM_TYPE})
 

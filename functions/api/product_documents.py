@@ -1,0 +1,104 @@
+"""A product as JSON: what people send, what they are answered, and the entity tag of its content."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from psycopg.rows import DictRow
+from pydantic import BaseModel, ConfigDict, Field
+
+from chalicelib.catalogue import Source
+from functions.api.etags import strong_tags
+from functions.api.texts import Description, Name, Sku
+
+_TAG = re.compile(r'"([0-9a-f]{1,16})-([0-9a-f]{1,16})"')
+
+
+class WholeProduct(BaseModel):
+    """All of a product: to be made, or to take the place of what is stored."""
+
+    model_config = ConfigDict(strict=True, extra="forbid")
+
+    sku: Sku
+    name: Name
+    description: Description = ""
+    active: bool = True
+
+
+class ProductChanges(BaseModel):
+    """Some of a product; what is not given is left alone. No field can be null, because none can be without a value.
+
+    The defaults are never used: they only make the fields optional.
+    """
+
+    model_config = ConfigDict(strict=True, extra="forbid")
+
+    sku: Sku = Field(default_factory=str)
+    name: Name = Field(default_factory=str)
+    description: Description = Field(default_factory=str)
+    active: bool = Field(default_factory=bool)
+
+    def given(self) -> dict[str, Any]:
+        """The fields that the body has."""
+        return self.model_dump(exclude_unset=True)
+
+
+class ImportSource(BaseModel):
+    """The content comes from this line of an imported file."""
+
+    kind: Literal["import"] = "import"
+    import_id: str
+    filename: str
+    line: int
+
+
+class EditSource(BaseModel):
+    """The content was written by hand."""
+
+    kind: Literal["edit"] = "edit"
+
+
+class Product(BaseModel):
+    """A product, as it is answered."""
+
+    id: str
+    sku: str
+    name: str
+    description: str
+    active: bool
+    created_at: datetime
+    updated_at: datetime
+    source: Annotated[ImportSource | EditSource, Field(discriminator="kind", description="What changed it last")]
+
+
+def shown(found: DictRow, sources: dict[int, Source]) -> dict[str, Any]:
+    """The answer for one stored product."""
+    source = sources[found["content_version"]]
+    return Product(
+        id=str(found["id"]),
+        sku=found["sku"],
+        name=found["name"],
+        description=found["description"],
+        active=found["active"],
+        created_at=found["created_at"],
+        updated_at=found["updated_at"],
+        source=EditSource()
+        if source.import_id is None or source.filename is None
+        else ImportSource(import_id=source.import_id, filename=source.filename, line=source.line),
+    ).model_dump(mode="json")
+
+
+def etag(found: DictRow) -> str:
+    """The tag of a product's content. An import that finds nothing to change leaves it as it is."""
+    return f'"{found["id"]:x}-{found["content_version"]:x}"'
+
+
+def expected_versions(product_id: int, if_match: str | None) -> frozenset[int] | None:
+    """The content versions that an If-Match header accepts; None for any. Tags of other products accept nothing."""
+    tags = strong_tags(if_match)
+    if tags is None:
+        return None
+    parts = [matched.groups() for tag in tags if (matched := _TAG.fullmatch(tag))]
+    return frozenset(int(version, 16) for tagged_id, version in parts if int(tagged_id, 16) == product_id)

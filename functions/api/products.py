@@ -1,0 +1,100 @@
+"""/products: find them, and write them one by one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from chalice.app import Response
+from psycopg.rows import DictRow
+
+from chalicelib import catalogue, products
+from chalicelib.catalogue import SORTS
+from chalicelib.errors import NotFound
+from chalicelib.products import Changes, Content
+from functions.api.pages import Total, checked, page, read_window, text, whole_number
+from functions.api.product_documents import ProductChanges, WholeProduct, etag, expected_versions, shown
+from functions.api.product_filters import read_choice
+from functions.api.resource import PREFIX, Resource, resource_response
+from functions.composition import backends
+
+resource = Resource(__name__)
+
+
+@resource.endpoint("GET", "/products", scope="read")
+def list_products() -> Response:
+    """The products that pass the filters, newest first unless `sort` says otherwise."""
+    choice = read_choice(resource)
+    window = read_window(resource, choice.sort, choice.kept)
+    sort = SORTS[choice.sort]
+    parse: Callable[[str], int | str] = whole_number if sort.key == "id" else text
+    after, before = checked(window.after, parse), checked(window.before, parse)
+    with backends().database.transaction() as transaction:
+        found = catalogue.read(transaction, choice.filters, sort, window.limit + 1, after=after, before=before)
+        if after is None and before is None and len(found) <= window.limit:
+            total = Total(len(found))  # The page is the whole list: a rare word is not searched for a second time.
+        else:
+            total = Total(*catalogue.count(transaction, choice.filters))
+        sources = catalogue.sources(transaction, found)
+    return page("/products", window, found, sort.key, [shown(each, sources) for each in found], total)
+
+
+@resource.endpoint("POST", "/products", scope="write")
+def create_product() -> Response:
+    """A new product. 409 names the product that holds the SKU."""
+    body = resource.body(WholeProduct)
+    made = products.create(backends(), Content(**body.model_dump()))
+    return _answer(made, status=201, headers={"Location": f"{PREFIX}/products/{made['id']}"})
+
+
+@resource.endpoint("GET", "/products/{product_id}", scope="read")
+def read_product(product_id: str) -> Response:
+    """One product, and where its content comes from."""
+    with backends().database.transaction() as transaction:
+        found = catalogue.get(transaction, _id(product_id))
+    return _answer(found)
+
+
+@resource.endpoint("PUT", "/products/{product_id}", scope="write")
+def replace_product(product_id: str) -> Response:
+    """Replaces all of a product: what the body leaves out gets its default."""
+    return _edit(product_id, Changes(**resource.body(WholeProduct).model_dump()))
+
+
+@resource.endpoint("PATCH", "/products/{product_id}", scope="write")
+def change_product(product_id: str) -> Response:
+    """Writes the given fields; the others keep what they have, also against an import that runs."""
+    return _edit(product_id, Changes(**resource.body(ProductChanges).given()))
+
+
+@resource.endpoint("DELETE", "/products/{product_id}", scope="write")
+def delete_product(product_id: str) -> Response:
+    """Deletes a product; an import that runs does not bring it back."""
+    known = _id(product_id)
+    products.delete(backends(), known, _expected(known))
+    return Response(body="", status_code=204)
+
+
+def _edit(product_id: str, changes: Changes) -> Response:
+    known = _id(product_id)
+    return _answer(products.edit(backends(), known, changes, _expected(known)))
+
+
+def _answer(found: DictRow, *, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+    with backends().database.transaction() as transaction:
+        sources = catalogue.sources(transaction, [found])
+    return resource_response(shown(found, sources), resource.request, status=status, etag=etag(found), headers=headers)
+
+
+def _expected(product_id: int) -> frozenset[int] | None:
+    return expected_versions(product_id, resource.request.headers.get("if-match"))
+
+
+def _id(given: str) -> int:
+    """Ids are opaque to clients: what cannot be one of ours does not exist, nor does another spelling of one."""
+    try:
+        number = whole_number(given)
+        if str(number) == given:
+            return number
+    except ValueError:
+        pass
+    raise NotFound(f"there is no product {given[:64]}")

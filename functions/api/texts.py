@@ -1,0 +1,55 @@
+"""Text from outside: what PostgreSQL can hold, and how a product's fields are judged at the edge.
+
+The limits are those of the CSV import, so that what can be imported can be written by hand, and the other way round.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import AfterValidator, BeforeValidator, Field
+
+from chalicelib.limits import DESCRIPTION_BYTES_MAX, NAME_CHARACTERS_MAX, SKU_CHARACTERS_MAX
+
+
+def storable(text: str) -> bool:
+    """Whether PostgreSQL can hold it: no NUL, and no surrogates, which no encoding can write."""
+    return "\0" not in text and not any("\ud800" <= character <= "\udfff" for character in text)
+
+
+def _trimmed(value: object) -> object:
+    """Trims before the length is judged. The white space is Python's, the same set that the database's key trims."""
+    return value.strip() if isinstance(value, str) else value
+
+
+def _storable(text: str) -> str:
+    if not storable(text):
+        raise ValueError("holds a NUL character, which no text may contain")
+    return text
+
+
+def _short_enough(description: str) -> str:
+    size_bytes = len(description.encode("utf-8", "surrogatepass"))
+    if size_bytes > DESCRIPTION_BYTES_MAX:
+        raise ValueError(f"has {size_bytes:,} bytes in UTF-8; there may be {DESCRIPTION_BYTES_MAX:,}")
+    return description
+
+
+Sku = Annotated[
+    str,
+    Field(min_length=1, max_length=SKU_CHARACTERS_MAX, description="Trimmed; the same SKU in any case of its letters"),
+    BeforeValidator(_trimmed),
+    AfterValidator(_storable),
+]
+Name = Annotated[
+    str,
+    Field(min_length=1, max_length=NAME_CHARACTERS_MAX, description="Trimmed"),
+    BeforeValidator(_trimmed),
+    AfterValidator(_storable),
+]
+Description = Annotated[
+    str,
+    Field(description=f"Kept as it is; at most {DESCRIPTION_BYTES_MAX:,} bytes in UTF-8"),
+    AfterValidator(_short_enough),
+    AfterValidator(_storable),
+]

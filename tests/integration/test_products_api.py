@@ -1,0 +1,352 @@
+"""The HTTP API of one product: its fields, its conditions, where its content comes from."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from functools import partial
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+import pytest
+
+from chalicelib import bulk_deletes, limits, products
+from chalicelib.backends import Backends
+from chalicelib.errors import PreconditionFailed
+from chalicelib.products import Changes
+from tests.support.concurrency import together, workers
+
+if TYPE_CHECKING:
+    from tests.support.pipeline import Answer, Pipeline
+
+FIELDS = {"id", "sku", "name", "description", "active", "created_at", "updated_at", "source"}
+RACES = 30
+
+
+def problem(answer: Answer, status: int, code: str) -> dict[str, Any]:
+    """The body of a problem answer."""
+    assert (answer.status, answer.json["code"]) == (status, code), answer.body
+    assert answer.headers["Content-Type"] == "application/problem+json"
+    content: dict[str, Any] = answer.json
+    return content
+
+
+def pointers(answer: Answer) -> list[str]:
+    """Where an invalid request is wrong."""
+    return [each["pointer"] for each in problem(answer, 422, "invalid")["errors"]]
+
+
+def create(pipeline: Pipeline, sku: str = "A-1", name: str = "one", **more: Any) -> Answer:
+    answer = pipeline.call("POST", "/products", {"sku": sku, "name": name, **more})
+    assert answer.status == 201, answer.body
+    return answer
+
+
+def path_of(answer: Answer) -> str:
+    return f"/products/{answer.json['id']}"
+
+
+# --- create and read --------------------------------------------------------------------------------------------------
+
+
+def test_a_created_product_is_answered_as_it_can_be_read_again(pipeline: Pipeline) -> None:
+    made = create(pipeline, "A-1", "Ünïcode", description="text\r\n with  spaces ", active=False)
+    read = pipeline.call("GET", path_of(made))
+
+    assert made.headers["Location"] == f"/api{path_of(made)}"
+    assert set(made.json) == FIELDS
+    assert isinstance(made.json["id"], str)
+    assert (made.json["sku"], made.json["name"], made.json["active"]) == ("A-1", "Ünïcode", False)
+    assert made.json["description"] == "text\r\n with  spaces "
+    assert made.json["source"] == {"kind": "edit"}
+    assert made.json["created_at"].endswith("Z")
+    assert abs((datetime.now(UTC) - datetime.fromisoformat(made.json["created_at"])).total_seconds()) < 60
+    assert (read.status, read.json, read.headers["ETag"]) == (200, made.json, made.headers["ETag"])
+
+
+def test_description_is_empty_and_active_is_true_unless_given(pipeline: Pipeline) -> None:
+    made = create(pipeline)
+
+    assert (made.json["description"], made.json["active"]) == ("", True)
+
+
+def test_sku_and_name_are_trimmed_of_unicode_white_space_and_descriptions_are_not(pipeline: Pipeline) -> None:
+    made = create(pipeline, "\u3000\x1c A 1 \u2028", "\u00a0 one\t", description=" x ")
+
+    assert (made.json["sku"], made.json["name"], made.json["description"]) == ("A 1", "one", " x ")
+
+
+@pytest.mark.parametrize(
+    ("body", "pointer"),
+    [
+        ({"name": "x"}, "/sku"),
+        ({"sku": "x"}, "/name"),
+        ({"sku": "", "name": "x"}, "/sku"),
+        ({"sku": " \u3000\x1f\u0085", "name": "x"}, "/sku"),
+        ({"sku": "x", "name": "\u00a0"}, "/name"),
+        ({"sku": "x" * (limits.SKU_CHARACTERS_MAX + 1), "name": "x"}, "/sku"),
+        ({"sku": "x", "name": "x" * (limits.NAME_CHARACTERS_MAX + 1)}, "/name"),
+        ({"sku": "x", "name": "x", "description": "ä" * (limits.DESCRIPTION_BYTES_MAX // 2 + 1)}, "/description"),
+        ({"sku": "a\0b", "name": "x"}, "/sku"),
+        ({"sku": "x", "name": "a\0"}, "/name"),
+        ({"sku": "x", "name": "x", "description": "\0"}, "/description"),
+        ({"sku": "x", "name": "x", "active": "yes"}, "/active"),
+        ({"sku": "x", "name": "x", "active": 1}, "/active"),
+        ({"sku": 5, "name": "x"}, "/sku"),
+        ({"sku": "x", "name": "x", "description": None}, "/description"),
+        ({"sku": "x", "name": "x", "id": "5"}, "/id"),
+        (b'{"sku": "x", "name": "\\ud800"}', "/"),
+        (b'{"sku": "x", "name": "\xed\xa0\x80"}', "/"),
+        (b"[]", "/"),
+        (b"null", "/"),
+    ],
+)
+def test_what_breaks_a_rule_is_refused_with_a_pointer(pipeline: Pipeline, body: object, pointer: str) -> None:
+    made = create(pipeline)
+
+    assert pointers(pipeline.call("POST", "/products", body)) == [pointer]
+    assert pointers(pipeline.call("PUT", path_of(made), body)) == [pointer]
+    if not isinstance(body, dict) or body.keys() >= {"sku", "name"}:
+        assert pointers(pipeline.call("PATCH", path_of(made), body)) == [pointer]
+    assert pipeline.products() == {"a-1": ("A-1", "one", "", True)}
+
+
+def test_the_longest_values_are_accepted(pipeline: Pipeline) -> None:
+    sku, name = " " + "😀" * limits.SKU_CHARACTERS_MAX, "é" * limits.NAME_CHARACTERS_MAX + " "
+    description = "ä" * (limits.DESCRIPTION_BYTES_MAX // 2)
+
+    made = create(pipeline, sku, name, description=description)
+
+    read = pipeline.call("GET", path_of(made)).json
+    assert (read["sku"], read["name"], read["description"]) == (sku.strip(), name.strip(), description)
+
+
+@pytest.mark.parametrize(
+    "product_id", ["0", "7", "-1", "+1", "01", "1.0", "x", "１", "9" * 18, "9" * 19, "9" * 500, "%00", "'; drop table"]
+)
+def test_what_cannot_be_an_id_of_ours_is_not_found(pipeline: Pipeline, product_id: str) -> None:
+    create(pipeline)
+
+    for method, body in (("GET", None), ("PUT", {"sku": "x", "name": "x"}), ("PATCH", {"name": "x"}), ("DELETE", None)):
+        problem(pipeline.call(method, f"/products/{product_id}", body), 404, "not_found")
+    assert len(pipeline.products()) == 1
+
+
+# --- change and delete ------------------------------------------------------------------------------------------------
+
+
+def test_put_replaces_everything(pipeline: Pipeline) -> None:
+    made = create(pipeline, description="text", active=False)
+
+    put = pipeline.call("PUT", path_of(made), {"sku": "B", "name": "two"})
+
+    assert put.status == 200
+    assert (put.json["id"], put.json["created_at"]) == (made.json["id"], made.json["created_at"])
+    assert pipeline.products() == {"b": ("B", "two", "", True)}
+    assert pipeline.call("GET", path_of(made)).json == put.json
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"sku": " a-1 "},
+        {"sku": "other"},
+        {"name": "two"},
+        {"description": ""},
+        {"description": "x"},
+        {"active": True},
+        {},
+    ],
+)
+def test_patch_writes_only_what_is_given(pipeline: Pipeline, changes: dict[str, Any]) -> None:
+    made = create(pipeline, description="text", active=False)
+
+    patched = pipeline.call("PATCH", path_of(made), changes)
+
+    expected = {**made.json, **changes, "sku": changes.get("sku", "A-1").strip()}
+    assert patched.status == 200
+    assert {**patched.json, "updated_at": None} == {**expected, "updated_at": None}
+    assert pipeline.call("GET", path_of(made)).json == patched.json
+    assert len(pipeline.products()) == 1
+
+
+@pytest.mark.parametrize("field", ["sku", "name", "description", "active"])
+def test_no_field_can_be_null(pipeline: Pipeline, field: str) -> None:
+    made = create(pipeline)
+
+    assert pointers(pipeline.call("PATCH", path_of(made), {field: None})) == [f"/{field}"]
+
+
+def test_a_deleted_product_is_gone(pipeline: Pipeline) -> None:
+    made = create(pipeline)
+
+    deleted = pipeline.call("DELETE", path_of(made))
+
+    assert (deleted.status, deleted.body) == (204, b"")
+    for method, body in (("GET", None), ("PUT", {"sku": "x", "name": "x"}), ("PATCH", {"name": "x"}), ("DELETE", None)):
+        problem(pipeline.call(method, path_of(made), body), 404, "not_found")
+    assert create(pipeline).json["id"] != made.json["id"], "a SKU that comes back is another product"
+
+
+def test_what_a_bulk_delete_has_still_to_remove_is_gone_already(pipeline: Pipeline) -> None:
+    made = create(pipeline)
+    bulk_deletes.accept(pipeline.backends)
+
+    assert pipeline.sql("select count(*) from product")[0]["count"] == 1
+    problem(pipeline.call("GET", path_of(made)), 404, "not_found")
+    assert pipeline.call("GET", "/products").json == {
+        "items": [], "total": 0, "total_is_estimate": False, "next": None, "prev": None,
+    }  # fmt: skip
+
+
+def test_a_taken_sku_is_answered_with_the_product_that_holds_it(pipeline: Pipeline) -> None:
+    holder = create(pipeline, "Straße-É", "one")
+    other = create(pipeline, "B", "two")
+
+    for answer in (
+        pipeline.call("POST", "/products", {"sku": "STRAßE-e\u0301", "name": "x"}),
+        pipeline.call("PUT", path_of(other), {"sku": "straße-é", "name": "x"}),
+        pipeline.call("PATCH", path_of(other), {"sku": " STRAßE-É "}),
+    ):
+        content = problem(answer, 409, "sku_taken")
+        assert content["product_id"] == holder.json["id"]
+        assert "Straße-É" in content["detail"]
+    assert pipeline.call("GET", path_of(other)).json == other.json
+
+
+# --- conditions -------------------------------------------------------------------------------------------------------
+
+
+def test_the_tag_follows_the_content_and_not_the_order_of_writing(pipeline: Pipeline) -> None:
+    made = create(pipeline, "A", "one")
+    same = pipeline.call("PATCH", path_of(made), {"name": "one"})
+    imported = pipeline.run(b"sku,name\nA,one\n")
+    read = pipeline.call("GET", path_of(made))
+    changed = pipeline.call("PATCH", path_of(made), {"name": "two"})
+    back = pipeline.call("PATCH", path_of(made), {"name": "one"})
+
+    assert imported["rows"]["unchanged"] == 1
+    assert made.headers["ETag"] == same.headers["ETag"] == read.headers["ETag"]
+    assert made.json == same.json == read.json
+    assert len({each.headers["ETag"] for each in (made, changed, back)}) == 3
+    assert changed.json["updated_at"] > made.json["updated_at"]
+
+
+def test_a_reader_who_has_the_content_is_answered_with_304(pipeline: Pipeline) -> None:
+    made = create(pipeline)
+    tag = made.headers["ETag"]
+
+    def status(if_none_match: str) -> int:
+        return pipeline.call("GET", path_of(made), **{"If-None-Match": if_none_match}).status
+
+    assert [status(known) for known in (tag, f"W/{tag}", f'"x", {tag}', "*")] == [304] * 4
+    assert [status(other) for other in ('"x"', tag.strip('"'), "", '"*"')] == [200] * 4
+    unchanged = pipeline.call("GET", path_of(made), **{"If-None-Match": tag})
+    assert (unchanged.body, unchanged.headers["ETag"]) == (b"", tag)
+
+
+WRITES = [("PUT", {"sku": "B", "name": "two"}), ("PATCH", {"name": "two"}), ("PATCH", {"sku": "B"}), ("DELETE", None)]
+
+
+@pytest.mark.parametrize(("method", "body"), WRITES)
+def test_a_write_with_the_tag_of_older_content_is_refused(pipeline: Pipeline, method: str, body: Any) -> None:
+    made = create(pipeline)
+    other = create(pipeline, "other")
+    now = pipeline.call("PATCH", path_of(made), {"description": "newer"})
+    old, current = made.headers["ETag"], now.headers["ETag"]
+
+    refused = [old, f"W/{current}", other.headers["ETag"], "", "nonsense", current.strip('"'), '"*"', f'{old}, "x"']
+    for if_match in refused:
+        answer = pipeline.call(method, path_of(made), body, **{"If-Match": if_match})
+        assert "read it again" in problem(answer, 412, "precondition_failed")["detail"]
+    assert pipeline.call("GET", path_of(made)).json == now.json
+
+
+@pytest.mark.parametrize(("method", "body"), WRITES)
+@pytest.mark.parametrize("form", ["{}", "*", ' "x", W/"y",{} '])
+def test_a_write_with_the_tag_of_the_current_content_is_done(
+    pipeline: Pipeline, method: str, body: Any, form: str
+) -> None:
+    made = create(pipeline)
+
+    answer = pipeline.call(method, path_of(made), body, **{"If-Match": form.format(made.headers["ETag"])})
+
+    assert answer.status == (204 if method == "DELETE" else 200)
+
+
+def test_a_condition_on_what_is_gone_is_not_found(pipeline: Pipeline) -> None:
+    made = create(pipeline)
+    pipeline.call("DELETE", path_of(made))
+
+    for if_match in (made.headers["ETag"], "*"):
+        problem(pipeline.call("DELETE", path_of(made), **{"If-Match": if_match}), 404, "not_found")
+
+
+def test_of_two_writers_who_read_the_same_content_exactly_one_is_refused(pipeline: Pipeline) -> None:
+    made = create(pipeline, name="a")
+    product_id = int(made.json["id"])
+    refused: list[str] = []
+
+    def append(worker: Backends, letter: str, read: dict[str, Any]) -> None:
+        try:
+            products.edit(worker, product_id, Changes(name=read["name"] + letter), frozenset({read["content_version"]}))
+        except PreconditionFailed:
+            refused.append(letter)
+
+    with workers(2) as (one, other):
+        for _ in range(RACES):
+            (read,) = pipeline.sql("select content_version, name from product where id = %s", product_id)
+            together(partial(append, one, "b", read), partial(append, other, "c", read))
+
+    name = pipeline.call("GET", path_of(made)).json["name"]
+    assert sorted(name[1:] + "".join(refused)) == sorted("bc" * RACES)
+    assert len(refused) == RACES
+
+
+# --- source -----------------------------------------------------------------------------------------------------------
+
+
+def test_the_source_is_the_line_of_the_import_that_last_changed_the_content(pipeline: Pipeline) -> None:
+    first = pipeline.run(b'sku,name\nA,"one\nmore"\nB,two\n', filename="first.csv")
+    second = pipeline.run(b"sku,name\nC,three\nA,other\nB,two\n", filename="März 2.csv")
+    found = {each["sku"]: each for each in pipeline.call("GET", "/products").json["items"]}
+
+    of_b = {"kind": "import", "import_id": first["id"], "filename": "first.csv", "line": 4}
+    assert found["A"]["source"] == {
+        "kind": "import", "import_id": second["id"], "filename": "März 2.csv", "line": 3,
+    }  # fmt: skip
+    assert found["B"]["source"] == of_b, "the second file changed nothing of it"
+    assert pipeline.call("GET", f"/products/{found['B']['id']}").json == found["B"]
+    untouched = pipeline.call("PATCH", f"/products/{found['B']['id']}", {"name": "two"})
+    assert untouched.json["source"] == of_b
+    edited = pipeline.call("PATCH", f"/products/{found['B']['id']}", {"name": "by hand"})
+    assert edited.json["source"] == {"kind": "edit"}
+
+
+# --- hostile text -----------------------------------------------------------------------------------------------------
+
+NAUGHTY = [
+    "'", '"', "`", "';--", "' or '1'='1", "\"; drop table product; --", "$1", "%s", "%(sku)s", "{0}", "${7*7}",
+    "%", "_", "\\", "100%", "a_b", "\\%", "\\\\_", "C:\\temp", ".*", "^[a-z]+$", "(", "null", "true", "NaN", "0", "-1",
+    "<script>alert(1)</script>", "<img src=x onerror=alert(1)>", "&amp;", "=1+1", "@SUM(A1)", "../../etc/passwd",
+    "😀", "👩‍👩‍👧", "🇩🇪", "مرحبا", "\u202eevil", "a\u200bb", "\u200b", "\ufeff", "Z̷̢a̸l̵g̶o̷", "ﬁ", "Å", "İ", "ß", "ſ",
+    "line\nbreak", "tab\tin", "\x01\x1b[31m", "\x7f", "x\u2028y\u2029z", "\ufffe", "\U0010ffff", "x" * 64, "漢字" * 32,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("naughty", NAUGHTY)
+def test_hostile_text_comes_back_as_it_was_sent_and_is_found_literally(pipeline: Pipeline, naughty: str) -> None:
+    made = create(pipeline, naughty, naughty, description=naughty)
+    create(pipeline, "qqqq", "qqqq", description="qqqq")
+
+    for answer in (made, pipeline.call("GET", path_of(made)), pipeline.call("PUT", path_of(made), body_of(made))):
+        assert [answer.json[field] for field in ("sku", "name", "description")] == [naughty] * 3
+    for parameter in ("sku", "name", "description", "q"):
+        listed = pipeline.call("GET", f"/products?{parameter}={quote(naughty, safe='')}").json
+        assert [each["sku"] for each in listed["items"]] == [naughty], parameter
+        assert listed["total"] == 1
+
+
+def body_of(answer: Answer) -> bytes:
+    fields = {name: answer.json[name] for name in ("sku", "name", "description", "active")}
+    return json.dumps(fields, ensure_ascii=False).encode()
