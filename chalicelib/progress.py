@@ -35,7 +35,7 @@ class Progress:
         rows = sum(found[name] for name in ("created", "updated", "unchanged", "superseded", "rejected"))
         running = found["status"] == "processing"
         return cls(
-            percent=_percent(found["status"], done, total),
+            percent=percent_of(found["status"], done, total),
             total_bytes=total,
             done_bytes=done,
             bytes_per_second=round(rate) if rate is not None else None,
@@ -44,7 +44,8 @@ class Progress:
         )
 
 
-def _percent(status: str, done: int, total: int) -> float:
+def percent_of(status: str, done: int, total: int) -> float:
+    """One decimal; 100 exactly when the work is completed, however much of it is done."""
     if status == "completed":
         return 100.0
     return min(done * 1000 // total / 10, UNFINISHED_PERCENT_MAX) if total else 0.0

@@ -31,6 +31,8 @@ ROUTES = [
     ("PUT", f"/products/{SOME_NUMBER}", "write"),
     ("PATCH", f"/products/{SOME_NUMBER}", "write"),
     ("DELETE", f"/products/{SOME_NUMBER}", "write"),
+    ("POST", "/bulk-deletes", "write"),
+    ("GET", f"/bulk-deletes/{SOME_ID}", "read"),
 ]
 
 

@@ -1,0 +1,93 @@
+"""/bulk-deletes: delete every product, and watch the rows go."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import datetime
+from typing import Any, Literal
+
+from chalice.app import Response
+from psycopg.rows import DictRow
+from pydantic import BaseModel, ConfigDict, Field
+
+from chalicelib import bulk_deletes
+from chalicelib.errors import NotFound
+from chalicelib.progress import percent_of
+from functions.api.resource import PREFIX, Resource, resource_response
+from functions.composition import backends
+
+resource = Resource(__name__)
+
+POLL_SECONDS = "1"
+
+
+class NewBulkDelete(BaseModel):
+    """The wish to delete everything, in words that nobody sends by accident."""
+
+    model_config = ConfigDict(strict=True, extra="forbid")
+
+    confirm: Literal["DELETE ALL"]
+
+
+class Failure(BaseModel):
+    """Why a bulk delete ended early."""
+
+    code: str
+    message: str
+
+
+class BulkDelete(BaseModel):
+    """A bulk delete, as it is answered."""
+
+    id: str
+    status: Literal["pending", "processing", "completed", "failed"]
+    total: int = Field(description="Products there were when it was accepted; from then on nobody sees them")
+    deleted: int = Field(description="Of these, how many are gone from the disk; one that comes back first is not")
+    percent: float = Field(description="100 exactly when completed")
+    error: Failure | None
+    created_at: datetime
+    finished_at: datetime | None
+
+
+@resource.endpoint("POST", "/bulk-deletes", scope="write")
+def create_bulk_delete() -> Response:
+    """Deletes every product: at once as far as anybody can see, their rows step by step."""
+    resource.body(NewBulkDelete)
+    return _answer(bulk_deletes.accept(backends()), status=202)
+
+
+@resource.endpoint("GET", "/bulk-deletes/{bulk_delete_id}", scope="read")
+def read_bulk_delete(bulk_delete_id: str) -> Response:
+    """How far a bulk delete is."""
+    with backends().database.transaction() as transaction:
+        found = bulk_deletes.get(transaction, _id(bulk_delete_id))
+    return _answer(found)
+
+
+def _answer(found: DictRow, *, status: int = 200) -> Response:
+    headers = {"Location": f"{PREFIX}/bulk-deletes/{found['id']}"} if status == 202 else {}
+    if found["status"] in bulk_deletes.RUNNING:
+        headers["Retry-After"] = POLL_SECONDS
+    return resource_response(_shown(found), resource.request, status=status, headers=headers)
+
+
+def _shown(found: DictRow) -> dict[str, Any]:
+    failed = found["error_code"] is not None
+    return BulkDelete(
+        id=str(found["id"]),
+        status=found["status"],
+        total=found["total"],
+        deleted=found["deleted"],
+        percent=percent_of(found["status"], found["deleted"], found["total"]),
+        error=Failure(code=found["error_code"], message=found["error_message"]) if failed else None,
+        created_at=found["created_at"],
+        finished_at=found["finished_at"],
+    ).model_dump(mode="json")
+
+
+def _id(text: str) -> uuid.UUID:
+    """Ids are opaque to clients: what cannot be one of ours does not exist."""
+    try:
+        return uuid.UUID(text)
+    except ValueError:
+        raise NotFound(f"there is no bulk delete {text[:64]}") from None
