@@ -2,7 +2,8 @@
 
 Hypothesis makes up histories: imports with and without some columns, edits, renames, deletes, bulk deletes, cancels,
 failures and retries; chunks in any order, repeated, killed, and two things really at the same time. After every step
-the table must equal a sequential model of what has been committed so far.
+the table must equal a sequential model of what has been committed so far. Half of the histories write by hand through
+the HTTP API, the others through the domain.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from typing import Any
 
 import psycopg
 import pytest
+from chalice.app import Chalice
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -31,12 +33,14 @@ from hypothesis.stateful import (
 )
 from psycopg.rows import dict_row
 
-from chalicelib import bulk_deletes, dead_letters, imports, products, splitting, sweeping, upserting
+from chalicelib import bulk_deletes, dead_letters, imports, splitting, sweeping, tokens, upserting
+from chalicelib.backends import Backends
 from chalicelib.errors import Conflict, NotFound
 from chalicelib.faults import switched_on
 from chalicelib.products import Changes, Content
 from infra.local.testing import Services
 from tests.support.fakes import BUCKET, MemoryFiles, RecordingQueues, memory_backends
+from tests.support.hands import DomainHand, Hand, HttpHand, Refused
 from tests.support.sequential_model import (
     Cleared,
     Deleted,
@@ -81,7 +85,11 @@ class Histories(RuleBasedStateMachine):
     """One history. `services` is set by the test."""
 
     services: Services
+    app: Chalice
+    token: str
     outcomes: dict[str, int]
+    served: Backends
+    """What the API works on: the backends of the history that runs."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -90,14 +98,20 @@ class Histories(RuleBasedStateMachine):
         # What is tested is the order of things, not the disk: a commit need not wait for it here.
         conninfo = f"{self.services.importer_conninfo} options='-c synchronous_commit=off'"
         self.workers = [memory_backends(conninfo, self.files, self.queues) for _ in range(2)]
-        self.backends = self.workers[0]
+        self.backends = type(self).served = self.workers[0]
+        self.hand: Hand = DomainHand(self.backends)
         self.owner = psycopg.connect(self.services.owner_conninfo, autocommit=True, row_factory=dict_row)
         self.imports: list[RunningImport] = []
         self.bulk_deletes: list[uuid.UUID] = []
         self.history: list[tuple[int, Operation]] = []
 
-    @initialize(first=contents, second=contents, described=actives, switched=actives)
-    def start_two_imports(self, first: list[FileRow], second: list[FileRow], described: bool, switched: bool) -> None:
+    @initialize(first=contents, second=contents, described=actives, switched=actives, by_http=st.booleans())
+    def start_two_imports(
+        self, first: list[FileRow], second: list[FileRow], described: bool, switched: bool, by_http: bool
+    ) -> None:
+        if by_http:
+            self.hand = HttpHand(self.app, self.token)
+            self._count("history by HTTP")
         self.sql("delete from product")
         self.sql("delete from import")
         self.sql("delete from event")
@@ -269,32 +283,30 @@ class Histories(RuleBasedStateMachine):
         return lambda: upserting.upsert_chunk(worker or self.backends, message)
 
     def _create(self, content: Content) -> None:
-        with _expected():
-            made = products.create(self.backends, content)
-            self._note(made["version"] >> 32, Put((content.sku, content.name, content.description, content.active)))
+        with suppress(Refused):
+            self.hand.create(content)
+            self._note(Put((content.sku, content.name, content.description, content.active)))
 
     def _edit(self, found: dict[str, Any], changes: Changes) -> None:
-        with _expected():
-            edited = products.edit(self.backends, found["id"], changes)
-            if key_of(edited["sku"]) == key_of(found["sku"]):
+        with suppress(Refused):
+            seen = self.hand.edit(found["id"], changes)
+            if key_of(seen[0]) == key_of(found["sku"]):
                 fields = (changes.sku, changes.name, changes.description, changes.active)
-                self._note(self._last_operation(), Patched(key_of(found["sku"]), *fields))
+                self._note(Patched(key_of(found["sku"]), *fields))
             else:
-                seen = (edited["sku"], edited["name"], edited["description"], edited["active"])
-                self._note(edited["version"] >> 32, Renamed(key_of(found["sku"]), seen))
+                self._note(Renamed(key_of(found["sku"]), seen))
 
     def _delete(self, found: dict[str, Any]) -> None:
-        with _expected():
-            products.delete(self.backends, found["id"])
-            self._note(self._last_operation(), Deleted(key_of(found["sku"])))
+        with suppress(Refused):
+            self.hand.delete(found["id"])
+            self._note(Deleted(key_of(found["sku"])))
 
     def _delete_everything(self) -> None:
-        accepted = bulk_deletes.accept(self.backends)
-        self.bulk_deletes.append(accepted["id"])
-        self._note(accepted["operation"], Cleared())
+        self.bulk_deletes.append(self.hand.delete_everything())
+        self._note(Cleared())
 
-    def _note(self, number: int, operation: Operation) -> None:
-        self.history.append((number, operation))
+    def _note(self, operation: Operation) -> None:
+        self.history.append((self._last_operation(), operation))
         self._count(type(operation).__name__)
 
     def _last_operation(self) -> int:
@@ -360,7 +372,12 @@ def test_every_history_ends_as_its_operations_in_acceptance_order(
     monkeypatch.setattr("chalicelib.splitting.CHUNK_BYTES", 1)
     monkeypatch.setattr("chalicelib.bulk_deletes.BULK_DELETE_STEP_ROWS", 2)
     monkeypatch.setattr("chalicelib.sweeping.TOMBSTONE_SECONDS_MIN", 0)
+    from app import app  # wants the environment
+
     Histories.services, Histories.outcomes = services, {}
+    Histories.app, Histories.token = app, tokens.install(services.owner_conninfo, "histories", ["write"])
+    for module in ("products", "bulk_deletes"):
+        monkeypatch.setattr(f"functions.api.{module}.backends", lambda: Histories.served)
 
     run_state_machine_as_test(
         Histories,
@@ -375,6 +392,6 @@ def test_every_history_ends_as_its_operations_in_acceptance_order(
     )
 
     print(f"{HISTORIES} histories:", dict(sorted(Histories.outcomes.items())))  # noqa: T201
-    assert {"killed", "cancelled", "retried", "chunk with chunk", "chunk with clear", "Renamed"} <= set(
-        Histories.outcomes
-    )
+    assert {
+        "killed", "cancelled", "retried", "chunk with chunk", "chunk with clear", "Renamed", "history by HTTP",
+    } <= set(Histories.outcomes)  # fmt: skip
