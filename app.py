@@ -9,14 +9,16 @@ from chalice.app import AuthRequest, AuthResponse, Chalice, CloudWatchEvent, Rat
 from chalicelib.settings import queue_name, stage
 from functions import authorize as authorizing
 from functions import delete_products as deleting
+from functions import export_products as exporting
 from functions import fail_chunk as failing_chunk
+from functions import fail_export as failing_export
 from functions import fail_job as failing_job
 from functions import fail_upload as failing_upload
 from functions import migrate as migrating
 from functions import split_upload as splitting
 from functions import sweep as sweeping
 from functions import upsert_chunk as upserting
-from functions.api import bulk_deletes, health, imports, products
+from functions.api import bulk_deletes, exports, health, imports, products
 
 app = Chalice(app_name="product-importer")
 
@@ -29,7 +31,7 @@ def authorize(request: AuthRequest) -> AuthResponse:
     return authorizing.authorize(request)
 
 
-for module in (health, imports, products, bulk_deletes):
+for module in (health, imports, products, bulk_deletes, exports):
     app.register_blueprint(module.resource)
 
 
@@ -54,6 +56,14 @@ def delete_products(event: SQSEvent) -> None:
     deleting.delete_products(event)
 
 
+# --- exports: the catalogue as a file ---------------------------------------------------------------------------
+
+
+@app.on_sqs_message(queue=queue_name(stage(), "exports"), batch_size=1, maximum_concurrency=2)
+def export_products(event: SQSEvent) -> None:
+    exporting.export_products(event)
+
+
 # --- what failed at every try ------------------------------------------------------------------------------------
 
 
@@ -70,6 +80,11 @@ def fail_chunk(event: SQSEvent) -> None:
 @app.on_sqs_message(queue=queue_name(stage(), "jobs-dead"), batch_size=1, maximum_concurrency=2)
 def fail_job(event: SQSEvent) -> None:
     failing_job.fail_job(event)
+
+
+@app.on_sqs_message(queue=queue_name(stage(), "exports-dead"), batch_size=1, maximum_concurrency=2)
+def fail_export(event: SQSEvent) -> None:
+    failing_export.fail_export(event)
 
 
 # --- repair and care ----------------------------------------------------------------------------------------------

@@ -46,6 +46,16 @@ POINTS = (
     "bulk_delete.after_step",
     "bulk_delete.before_step_commit",
     "bulk_delete.before_hand_over",
+    "export.before_accept_commit",
+    "export.before_send",
+    "export.before_wake",
+    "export.after_open",
+    "export.after_part",
+    "export.before_step_commit",
+    "export.before_hand_over",
+    "export.before_finish",
+    "export.after_finish",
+    "export.before_complete_commit",
 )
 
 _on_reach: Callable[[str], None] | None = None

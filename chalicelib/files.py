@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, BinaryIO, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal, cast
 
 import boto3
 from boto3.s3.transfer import TransferConfig
@@ -22,11 +22,21 @@ if TYPE_CHECKING:
 CONNECT_SECONDS_MAX = 5
 READ_SECONDS_MAX = 30
 ATTEMPTS_MAX = 3
+_PART_CHECKSUM: Literal["CRC32"] = "CRC32"
+"""S3 compares it with what it received, for each part and for the object."""
 _GONE = {"404", "NoSuchKey", "NoSuchVersion", "NoSuchBucket", "MethodNotAllowed", "405"}
 
 
 class FileGone(ImporterError):
     """The object, or that version of it, is no longer stored."""
+
+
+class UploadGone(ImporterError):
+    """A multipart upload was removed before it was finished."""
+
+
+StoredPart = dict[str, Any]
+"""A part of a multipart upload, as S3 wants to hear of it at the end. It can be kept as JSON."""
 
 
 @dataclass(frozen=True)
@@ -120,6 +130,46 @@ class Files:
             )
         return self.find(key)
 
+    def begin_parts(self, key: str) -> str:
+        """Begins an object that is written in parts, by as many processes as it takes. Raises Transient."""
+        with _translated(key):
+            begun = self._s3.create_multipart_upload(
+                Bucket=self.bucket, Key=key, ContentType="text/csv; charset=utf-8", ChecksumAlgorithm=_PART_CHECKSUM
+            )
+        return begun["UploadId"]
+
+    def write_part(self, key: str, upload_id: str, number: int, data: bytes) -> StoredPart:
+        """One part, of 5 MiB or more unless it is the last, numbered from 1 to 10,000. Raises UploadGone, Transient."""
+        with _upload_translated(key):
+            stored = self._s3.upload_part(
+                Bucket=self.bucket,
+                Key=key,
+                UploadId=upload_id,
+                PartNumber=number,
+                Body=data,
+                ChecksumAlgorithm=_PART_CHECKSUM,
+            )
+        # Emulators may leave out the checksum.
+        told = {name: str(value) for name, value in stored.items() if name in {"ETag", "ChecksumCRC32"}}
+        return {"PartNumber": number, **told}
+
+    def finish_parts(self, key: str, upload_id: str, parts: Sequence[StoredPart]) -> StoredFile:
+        """Makes the object of these parts, which ascend. Doing it again finds the object. Raises UploadGone, Transient.
+
+        Only for keys that nothing else writes: an object at the key of an upload that is gone is taken for its result.
+        """
+        try:
+            with _upload_translated(key):
+                self._s3.complete_multipart_upload(
+                    Bucket=self.bucket, Key=key, UploadId=upload_id, MultipartUpload={"Parts": cast(Any, list(parts))}
+                )
+            return self.find(key)
+        except UploadGone:
+            try:
+                return self.find(key)
+            except FileGone:
+                raise UploadGone(f"the upload of {key} was removed") from None
+
     def list_versions(
         self, prefix: str, limit: int, key_marker: str | None, version_marker: str | None
     ) -> tuple[list[StoredFile], str | None, str | None]:
@@ -168,6 +218,17 @@ def _client(endpoint: str | None) -> S3Client:
             retries={"total_max_attempts": ATTEMPTS_MAX, "mode": "standard"},
         ),
     )
+
+
+@contextmanager
+def _upload_translated(key: str) -> Iterator[None]:
+    try:
+        with _translated(key):
+            yield
+    except ClientError as error:
+        if error.response["Error"]["Code"] == "NoSuchUpload":
+            raise UploadGone(f"the upload of {key} was removed") from error
+        raise
 
 
 @contextmanager

@@ -79,6 +79,8 @@ ABANDONED_SECONDS = 24 * 3600
 """An import that has not finished this long after its last advance fails."""
 SWEEP_IMPORTS_MAX = 100
 """How many imports one sweep repairs; the next sweep goes on."""
+SWEEP_EXPORTS_MAX = 100
+"""How many exports one sweep wakes."""
 SWEEP_LIST_VERSIONS_MAX = 1000
 """How many object versions one sweep looks at for dropped files without an event."""
 SWEEP_EVENT_SECONDS = 60
@@ -91,6 +93,20 @@ RATE_WINDOW_SECONDS = 10
 """Rate and remaining time are taken from what was done in this window."""
 DOWNLOAD_EXPIRES_SECONDS = 300
 """How long a presigned link to a file we made can be opened."""
+
+# --- exports --------------------------------------------------------------------------------------------------
+EXPORTS_UNFINISHED_MAX = 20
+"""So many exports wait or run at a time; a new one is refused."""
+FILTER_CHARACTERS_MAX = 255
+EXPORT_PAGE_ROWS = 1_000
+EXPORT_PAGE_BYTES = 4 * MIB
+"""So many rows, and bytes of their descriptions, are looked at in one transaction."""
+EXPORT_PART_BYTES = 8 * MIB
+"""Read before a part is uploaded. S3 takes 5 MiB at least."""
+EXPORT_STEP_PAGES_MAX = 200
+"""A step ends after so many pages though they made no part: few rows match the filter."""
+EXPORT_STEPS_MAX = 10_000
+"""S3 numbers parts up to here, and each step may write one: 78 GiB, or two billion rows looked at."""
 
 # --- products and bulk deletes --------------------------------------------------------------------------------
 WRITE_ATTEMPTS_MAX = 5

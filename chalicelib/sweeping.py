@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 
 from psycopg.rows import DictRow
 
-from chalicelib import bulk_deletes, imports
+from chalicelib import bulk_deletes, exports, imports
 from chalicelib.backends import Backends
 from chalicelib.faults import fault_point
 from chalicelib.files import FileGone, StoredFile
@@ -18,6 +18,7 @@ from chalicelib.limits import (
     ABANDONED_SECONDS,
     STALLED_SECONDS,
     SWEEP_EVENT_SECONDS,
+    SWEEP_EXPORTS_MAX,
     SWEEP_IMPORTS_MAX,
     SWEEP_LIST_VERSIONS_MAX,
     SWEEP_TOMBSTONES_MAX,
@@ -34,6 +35,7 @@ def sweep(
     _accept_dropped_files(backends, event_seconds)
     _wake_stalled(backends, stalled_seconds)
     _wake_stalled_bulk_deletes(backends, stalled_seconds)
+    _wake_stalled_exports(backends, stalled_seconds)
     _purge_tombstones(backends)
 
 
@@ -105,6 +107,13 @@ def _wake_stalled_bulk_deletes(backends: Backends, stalled_seconds: float) -> No
     with backends.database.transaction() as transaction:
         stalled = transaction.all("stalled_bulk_deletes", seconds=stalled_seconds, limit=SWEEP_IMPORTS_MAX)
     backends.queues.send("jobs", [bulk_deletes.message(found["id"]) for found in stalled])
+
+
+def _wake_stalled_exports(backends: Backends, stalled_seconds: float) -> None:
+    with backends.database.transaction() as transaction:
+        stalled = transaction.all("wake_stalled_exports", seconds=stalled_seconds, limit=SWEEP_EXPORTS_MAX)
+    fault_point("export.before_wake")
+    backends.queues.send("exports", [exports.message_of(found["id"]) for found in stalled])
 
 
 def _purge_tombstones(backends: Backends) -> None:

@@ -67,6 +67,12 @@ class JobMessage(BaseModel):
     bulk_delete: uuid.UUID
 
 
+class ExportMessage(BaseModel):
+    """A message of the `exports` queue."""
+
+    export: uuid.UUID
+
+
 def seconds_left_of(event: SQSEvent) -> Callable[[], float]:
     """Tells how long the invocation may still take."""
     # Chalice declares the Lambda context as a dict; it is an object.

@@ -33,6 +33,8 @@ ROUTES = [
     ("DELETE", f"/products/{SOME_NUMBER}", "write"),
     ("POST", "/bulk-deletes", "write"),
     ("GET", f"/bulk-deletes/{SOME_ID}", "read"),
+    ("POST", "/exports", "read"),
+    ("GET", f"/exports/{SOME_ID}", "read"),
 ]
 
 

@@ -7,14 +7,26 @@ still unfinished, the sweep comes by. Nothing else helps.
 
 from __future__ import annotations
 
+import csv
 import uuid
 from collections.abc import Callable, Mapping
+from io import StringIO
 from typing import Any
 
 import psycopg
 import pytest
 
-from chalicelib import bulk_deletes, dead_letters, faults, imports, splitting, sweeping, upserting
+from chalicelib import (
+    bulk_deletes,
+    dead_letters,
+    exporting,
+    exports,
+    faults,
+    imports,
+    splitting,
+    sweeping,
+    upserting,
+)
 from chalicelib.backends import Backends
 from chalicelib.database import Database
 from chalicelib.errors import Conflict
@@ -29,6 +41,8 @@ ONCE_ONLY = {
     "split.before_done_commit", "completion.after_status", "completion.after_event", "fail.after_status",
     "retry.after_commit", "dead_letter.before_commit", "bulk_delete.before_accept_commit", "bulk_delete.before_send",
     "sweep.after_accept", "sweep.after_unsend", "sweep.before_wake", "accept.before_commit", "accept.after_commit",
+    "export.before_accept_commit", "export.before_send", "export.before_wake", "export.after_open",
+    "export.before_finish", "export.after_finish", "export.before_complete_commit",
     "split.after_head", "split.after_rewrite", "split.before_begin_commit", "split.after_begin_commit",
 }  # fmt: skip
 """Points that one import reaches once, unless it was killed there."""
@@ -68,7 +82,7 @@ class World:
             self.backends = memory_backends(self._conninfo, self.files, self.queues)
             return False
         finally:
-            for queue in ("uploads", "chunks", "jobs"):
+            for queue in ("uploads", "chunks", "jobs", "exports"):
                 self.waiting += [(queue, message) for message in self.queues.take(queue)]
         return True
 
@@ -99,6 +113,8 @@ def _handle(backends: Backends, queue: str, message: Mapping[str, Any]) -> None:
         upserting.upsert_chunk(backends, chunk_message(message))
     elif queue == "jobs":
         bulk_deletes.carry_out(backends, uuid.UUID(message["bulk_delete"]), lambda: 0.0)
+    elif queue == "exports":
+        exporting.carry_out(backends, uuid.UUID(message["export"]), lambda: 0.0)
     else:
         dead_letters.fail_chunk(backends, chunk_message(message))
 
@@ -121,7 +137,8 @@ def sql(services: Services) -> Callable[[str], list[tuple[Any, ...]]]:
             cursor = connection.execute(statement.encode())
             return cursor.fetchall() if cursor.description else []
 
-    run("truncate product, import, chunk, rejected_row, event, bulk_delete cascade; update barrier set floor = 0")
+    run("truncate product, import, chunk, rejected_row, event, bulk_delete, export cascade")
+    run("update barrier set floor = 0")
     return run
 
 
@@ -129,6 +146,9 @@ def sql(services: Services) -> Callable[[str], list[tuple[Any, ...]]]:
 def small_steps(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("chalicelib.splitting.SCAN_BLOCK_BYTES", 1 << 20)
     monkeypatch.setattr("chalicelib.bulk_deletes.BULK_DELETE_STEP_ROWS", 20)
+    monkeypatch.setattr("chalicelib.exporting.EXPORT_PAGE_ROWS", 10)
+    monkeypatch.setattr("chalicelib.exporting.EXPORT_PART_BYTES", 600)
+    monkeypatch.setattr("chalicelib.exporting.EXPORT_STEP_PAGES_MAX", 2)
 
 
 SQL = Callable[[str], list[tuple[Any, ...]]]
@@ -212,6 +232,32 @@ def check_bulk_delete(sql: SQL) -> None:
     assert sql("select payload->'deleted' from event where type = 'products.bulk_deleted'") == [(50,)]
 
 
+def scenario_export(world: World, sql: SQL) -> None:
+    """The first message is lost; every invocation has time for one step, which may or may not make a part."""
+    sql(
+        "insert into product (sku, name, description, active, version, name_version, description_version,"
+        " active_version, content_version) select 'S-' || n, repeat(n::text, case when n < 50 then 1 else 20 end), '',"
+        " n % 2 = 0, v, v, v, v, v from generate_series(1, 99) n, (select nextval('operation') << 32 as v)"
+    )
+    world.until_done(lambda backends: None if sql("select 1 from export") else _accept_export(backends))
+    world.waiting.clear()
+    world.pump(lambda: sql("select 1 from export where status in ('pending', 'processing')") == [])
+    (export_id, version, size_bytes), *_ = sql("select id, object_version, size_bytes from export")
+    content = world.files.read(exports.key_of(export_id), version, 0, 1 << 20)
+    expected = sql("select sku, name, description, active::text from product order by sku_key")
+    assert list(csv.reader(StringIO(content.decode(), newline="")))[1:] == [list(row) for row in expected]
+    assert len(content) == size_bytes
+
+
+def _accept_export(backends: Backends) -> None:
+    exports.accept(backends, exports.Filters())
+
+
+def check_export(sql: SQL) -> None:
+    assert sql("select status, exported_rows, looked_at, tail from export") == [("completed", 99, 99, b"")]
+    assert sql("select count(*) from export_part")[0][0] > 2
+
+
 def scenario_of(point: str) -> tuple[Callable[[World, SQL], None], Callable[[SQL], None]]:
     stage = point.partition(".")[0]
     if stage == "sweep":
@@ -220,10 +266,15 @@ def scenario_of(point: str) -> tuple[Callable[[World, SQL], None], Callable[[SQL
         return scenario_poison, check_import
     if stage == "bulk_delete":
         return scenario_bulk_delete, check_bulk_delete
+    if stage == "export":
+        return scenario_export, check_export
     return scenario_import, check_import
 
 
-DONE_BY_THEN = {"split.after_begin_commit", "retry.after_commit", "sweep.after_accept", "bulk_delete.before_send"}
+DONE_BY_THEN = {
+    "split.after_begin_commit", "retry.after_commit", "sweep.after_accept", "bulk_delete.before_send",
+    "export.before_send",
+}  # fmt: skip
 """Points behind a commit: who comes again finds the work done, and does not get there a second time."""
 
 CASES = [
@@ -251,5 +302,5 @@ def test_killed_at_a_point_the_system_recovers_alone(
 
 def test_there_are_points_at_every_stage() -> None:
     stages = {point.partition(".")[0] for point in faults.POINTS}
-    assert {"accept", "split", "chunk", "completion", "sweep", "dead_letter", "bulk_delete"} <= stages
+    assert {"accept", "split", "chunk", "completion", "sweep", "dead_letter", "bulk_delete", "export"} <= stages
     assert len(faults.POINTS) >= 25

@@ -89,8 +89,10 @@ def test_creating_again_updates(local_services: Services) -> None:
     [
         ("UploadsVisibilitySeconds", "split_upload"),
         ("ChunksVisibilitySeconds", "upsert_chunk"),
+        ("ExportsVisibilitySeconds", "export_products"),
         ("DeadVisibilitySeconds", "fail_upload"),
         ("DeadVisibilitySeconds", "fail_chunk"),
+        ("DeadVisibilitySeconds", "fail_export"),
     ],
 )
 def test_default_visibility_is_six_times_the_functions_time_out(parameter: str, function: str) -> None:

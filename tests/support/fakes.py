@@ -9,7 +9,7 @@ from typing import Any, cast
 
 from chalicelib.backends import Backends
 from chalicelib.database import Database
-from chalicelib.files import FileGone, Files, StoredFile
+from chalicelib.files import FileGone, Files, StoredFile, StoredPart, UploadGone
 from chalicelib.queues import Queues
 
 BUCKET = "memory"
@@ -23,6 +23,7 @@ class MemoryFiles:
     def __init__(self) -> None:
         self._contents: dict[tuple[str, str], bytes] = {}
         self._newest: dict[str, str] = {}
+        self._uploads: dict[str, dict[int, tuple[str, bytes]]] = {}
 
     def put(self, key: str, content: bytes) -> StoredFile:
         version = uuid.uuid4().hex
@@ -44,6 +45,29 @@ class MemoryFiles:
 
     def write(self, key: str, blocks: Iterable[bytes]) -> StoredFile:
         return self.put(key, b"".join(blocks))
+
+    def begin_parts(self, key: str) -> str:
+        upload_id = uuid.uuid4().hex
+        self._uploads[upload_id] = {}
+        return upload_id
+
+    def write_part(self, key: str, upload_id: str, number: int, data: bytes) -> StoredPart:
+        if upload_id not in self._uploads:
+            raise UploadGone(f"the upload of {key} was removed")
+        etag = uuid.uuid4().hex
+        self._uploads[upload_id][number] = (etag, data)
+        return {"PartNumber": number, "ETag": etag}
+
+    def finish_parts(self, key: str, upload_id: str, parts: Sequence[StoredPart]) -> StoredFile:
+        stored = self._uploads.pop(upload_id, None)
+        if stored is None:
+            if key in self._newest:
+                return self.find(key)
+            raise UploadGone(f"the upload of {key} was removed")
+        numbers = [part["PartNumber"] for part in parts]
+        assert numbers == sorted(set(numbers))
+        assert all(stored[part["PartNumber"]][0] == part["ETag"] for part in parts), "a part was replaced"
+        return self.put(key, b"".join(stored[number][1] for number in numbers))
 
     def list_versions(
         self, prefix: str, limit: int, key_marker: str | None, version_marker: str | None

@@ -204,7 +204,7 @@ class Pipeline:
     def reset(self) -> None:
         """Empties tables, queues and the bucket."""
         self.sql(
-            "truncate product, import, chunk, rejected_row, event, bulk_delete restart identity cascade;"
+            "truncate product, import, chunk, rejected_row, event, bulk_delete, export restart identity cascade;"
             "update barrier set floor = 0; alter sequence operation restart;"
             "update sweep_cursor set key_marker = null, version_marker = null"
         )

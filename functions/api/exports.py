@@ -1,0 +1,113 @@
+"""/exports: ask for a CSV of the catalogue, watch it being written, download it."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import datetime
+from typing import Annotated, Literal
+
+from chalice.app import Response
+from psycopg.rows import DictRow
+from pydantic import BaseModel, ConfigDict, Field
+
+from chalicelib import exports
+from chalicelib.errors import NotFound
+from chalicelib.limits import FILTER_CHARACTERS_MAX
+from functions.api.resource import PREFIX, Resource, resource_response
+from functions.composition import backends
+
+resource = Resource(__name__)
+
+POLL_SECONDS = "1"
+
+# NUL is the one character that PostgreSQL has no place for.
+Contained = Annotated[str, Field(max_length=FILTER_CHARACTERS_MAX, pattern=r"^[^\x00]*$")]
+
+
+class NewExport(BaseModel):
+    """Which products are wanted: those that match everything given. Texts are contained, in any case, literally."""
+
+    model_config = ConfigDict(strict=True, extra="forbid")
+
+    sku: Contained | None = None
+    name: Contained | None = None
+    description: Contained | None = None
+    active: bool | None = None
+    q: Annotated[Contained | None, Field(description="In the SKU, the name or the description")] = None
+
+
+class ExportError(BaseModel):
+    """Why an export failed."""
+
+    code: str
+    message: str
+
+
+class Download(BaseModel):
+    """A link that anybody can open until it expires; reading the export again makes a new one."""
+
+    url: str
+    expires_at: datetime
+
+
+class Export(BaseModel):
+    """One export."""
+
+    id: str
+    status: Literal["pending", "processing", "completed", "failed"]
+    rows: Annotated[int, Field(description="Products written so far")]
+    size_bytes: Annotated[int, Field(description="Bytes written so far")]
+    percent: Annotated[float, Field(description="Of the catalogue's estimated size; 100 exactly when completed")]
+    error: ExportError | None
+    download: Annotated[Download | None, Field(description="When completed, as long as the file is stored")]
+    created_at: datetime
+    finished_at: datetime | None
+
+
+@resource.endpoint("POST", "/exports", scope="read")
+def create_export() -> Response:
+    """Starts an export of the products that match."""
+    wanted = resource.body(NewExport)
+    accepted = exports.accept(backends(), exports.Filters(**wanted.model_dump()))
+    return _answer(accepted, status=202, headers={"Location": f"{PREFIX}/exports/{accepted['id']}"})
+
+
+@resource.endpoint("GET", "/exports/{export_id}", scope="read")
+def read_export(export_id: str) -> Response:
+    """One export: how far it is, and when it is completed a link to its file."""
+    with backends().database.transaction() as transaction:
+        found = exports.get(transaction, _id(export_id))
+    return _answer(found, status=200, headers={})
+
+
+def _answer(found: DictRow, *, status: int, headers: dict[str, str]) -> Response:
+    shown = _shown(found)
+    if found["status"] in exports.RUNNING:
+        headers["Retry-After"] = POLL_SECONDS
+    if shown.download is not None:
+        headers["Cache-Control"] = "no-store"  # The link is a secret.
+    return resource_response(shown.model_dump(mode="json"), resource.request, status=status, headers=headers)
+
+
+def _shown(found: DictRow) -> Export:
+    link = exports.download(backends(), found)
+    error = ExportError(code=found["error_code"], message=found["error_message"]) if found["error_code"] else None
+    return Export(
+        id=str(found["id"]),
+        status=found["status"],
+        rows=found["exported_rows"],
+        size_bytes=found["size_bytes"],
+        percent=exports.percent(found),
+        error=error,
+        download=Download(url=link.url, expires_at=link.expires_at) if link else None,
+        created_at=found["created_at"],
+        finished_at=found["finished_at"],
+    )
+
+
+def _id(text: str) -> uuid.UUID:
+    """Ids are opaque to clients: what cannot be one of ours does not exist."""
+    try:
+        return uuid.UUID(text)
+    except ValueError:
+        raise NotFound(f"there is no export {text[:64]}") from None

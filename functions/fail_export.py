@@ -1,0 +1,18 @@
+"""Consumer of the exports queue's dead letters: the export ends with a reason."""
+
+from __future__ import annotations
+
+from chalice.app import SQSEvent, SQSRecord
+
+from chalicelib import exports
+from functions.composition import backends
+from functions.messages import ExportMessage, each_record
+
+
+def fail_export(event: SQSEvent) -> None:
+    """Ends each export that failed at every try."""
+
+    def handle(record: SQSRecord) -> None:
+        exports.fail(backends(), ExportMessage.model_validate_json(record.body).export)
+
+    each_record(event, "exports-dead", handle)

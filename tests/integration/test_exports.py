@@ -1,0 +1,160 @@
+"""Exports over HTTP: who may have which products, and a file that reads back exactly."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from chalicelib import bulk_deletes, exports, limits, products
+from chalicelib.products import Content
+from tests.integration.test_api import SOME_ID, problem
+from tests.support.exported import add, carry_out, downloaded, export, rows_of, show, skus
+
+if TYPE_CHECKING:
+    from tests.support.pipeline import Pipeline
+
+HOSTILE = [
+    Content("=1+1", '=cmd|"/c calc"!A0', "+1\t-1", active=False),
+    Content("+A;b,c", "@SUM(A1)", '"'),
+    Content('"', "'", '""', active=False),
+    Content("a,b", ",", ","),
+    Content('6" nail', 'say "hi", twice', 'ends with a quote"'),
+    Content("back\\slash", "\\N", "\\.\\n\\"),
+    Content("cr", "lone CR", "\r"),
+    Content("lf", "lone LF", "\n"),
+    Content("crlf", "both", "a\r\nb\r\n"),
+    Content("mixed", "all of them", "\n\r\r\n\n a \r\t"),
+    Content("spaces", "in  between", "  leading and trailing \t "),
+    Content("Ünï-ß-İ", "e\u0301 and é", "\u2028 \x85 \x0b \x1c \ufeff \U0001f9e8\U0001f468\u200d\U0001f469"),
+    Content("empty", "no description", "", active=False),
+    Content("long", "n" * limits.NAME_CHARACTERS_MAX, '"\r\n,' * (limits.DESCRIPTION_BYTES_MAX // 4)),
+    Content("s" * limits.SKU_CHARACTERS_MAX, "a|b;c\td", "SKU,name"),
+]
+
+
+def test_importing_an_export_again_changes_nothing(pipeline: Pipeline) -> None:
+    add(pipeline, *HOSTILE)
+    look = "select id, sku, name, description, active, content_version, created_at, updated_at from product order by id"
+    before = pipeline.sql(look)
+
+    found = export(pipeline)
+    content = downloaded(found)
+    receipt = pipeline.run(content)
+
+    written = {each.sku: [each.sku, each.name, each.description, str(each.active).lower()] for each in HOSTILE}
+    assert {row[0]: row for row in rows_of(content)} == written
+    assert content.startswith(b"sku,name,description,active\r\n")
+    assert receipt["status"] == "completed"
+    assert receipt["rows"]["unchanged"] == receipt["rows"]["total"] == found["rows"] == len(HOSTILE)
+    assert pipeline.sql(look) == before
+
+
+def test_an_export_is_accepted_watched_and_downloaded(pipeline: Pipeline) -> None:
+    add(pipeline, Content("A", "a"))
+    accepted = pipeline.call("POST", "/exports", {})
+    export_id = accepted.json["id"]
+
+    assert (accepted.status, accepted.headers["Location"]) == (202, f"/api/exports/{export_id}")
+    assert accepted.headers["Retry-After"] == show(pipeline, export_id).headers["Retry-After"] == "1"
+    empty = {"status": "pending", "rows": 0, "percent": 0, "error": None, "download": None, "finished_at": None}
+    assert empty.items() <= accepted.json.items()
+    completed = carry_out(pipeline, export_id)
+    answer = show(pipeline, export_id)
+    assert (completed["status"], completed["rows"], completed["percent"]) == ("completed", 1, 100)
+    assert downloaded(completed) == b"sku,name,description,active\r\nA,a,,true\r\n"
+    assert "Retry-After" not in answer.headers
+    assert answer.headers["Cache-Control"] == "no-store"
+    assert completed["created_at"] < completed["finished_at"] < completed["download"]["expires_at"]
+
+
+def test_an_empty_catalogue_gives_a_header(pipeline: Pipeline) -> None:
+    assert skus(export(pipeline)) == []
+
+
+@pytest.mark.parametrize(
+    ("filters", "expected"),
+    [
+        ({}, ["100%", "a_b", "a\\b", "axb", "éclair"]),
+        ({"sku": "A"}, ["a_b", "a\\b", "axb", "éclair"]),
+        ({"sku": "%"}, ["100%"]),
+        ({"sku": "_"}, ["a_b"]),
+        ({"sku": "\\"}, ["a\\b"]),
+        ({"sku": "ÉCL"}, ["éclair"]),
+        ({"name": "BLUE"}, ["a_b", "axb"]),
+        ({"description": "σ"}, ["axb"]),
+        ({"active": False}, ["a\\b", "axb"]),
+        ({"name": "blue", "active": True}, ["a_b"]),
+        ({"name": "blue", "sku": "100"}, []),
+        ({"q": "blue"}, ["100%", "a_b", "axb"]),
+        ({"q": "%"}, ["100%"]),
+        ({"q": "", "sku": None}, ["100%", "a_b", "a\\b", "axb", "éclair"]),
+        ({"sku": "'; drop table export; --"}, []),
+    ],
+)
+def test_filters_are_contained_in_any_case_and_literally(
+    pipeline: Pipeline, filters: dict[str, Any], expected: list[str]
+) -> None:
+    add(
+        pipeline,
+        Content("100%", "one", "almost Blue"),
+        Content("a_b", "Blue", ""),
+        Content("axb", "light blue", "ΑΣΑ", active=False),
+        Content("a\\b", "x", "", active=False),
+        Content("éclair", "cake", ""),
+    )
+
+    assert skus(export(pipeline, **filters)) == sorted(expected, key=lambda sku: sku.encode())
+
+
+@pytest.mark.parametrize(
+    ("body", "pointer"),
+    [
+        ({"sku": 1}, "/sku"),
+        ({"active": "true"}, "/active"),
+        ({"colour": "red"}, "/colour"),
+        ({"q": "a\0b"}, "/q"),
+        ({"name": "x" * (limits.FILTER_CHARACTERS_MAX + 1)}, "/name"),
+        (b'{"q": "\\ud800"}', "/"),
+    ],
+)
+def test_a_wrong_filter_is_refused(pipeline: Pipeline, body: object, pointer: str) -> None:
+    content = problem(pipeline.call("POST", "/exports", body), 422)
+
+    assert [each["pointer"] for each in content["errors"]] == [pointer]
+    assert pipeline.sql("select 1 from export") == []
+
+
+@pytest.mark.parametrize("export_id", [SOME_ID, "1", "x" * 500])
+def test_an_unknown_export_is_not_found(pipeline: Pipeline, export_id: str) -> None:
+    assert problem(show(pipeline, export_id), 404)["code"] == "not_found"
+
+
+def test_only_so_many_exports_wait_at_a_time(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("chalicelib.exports.EXPORTS_UNFINISHED_MAX", 1)
+    first = pipeline.call("POST", "/exports", {}).json
+
+    assert problem(pipeline.call("POST", "/exports", {}), 409)["code"] == "too_many_exports"
+    carry_out(pipeline, first["id"])
+    assert pipeline.call("POST", "/exports", {}).status == 202
+
+
+def test_what_is_deleted_is_not_exported(pipeline: Pipeline) -> None:
+    add(pipeline, Content("A", "a"), Content("B", "b"))
+    products.delete(pipeline.backends, pipeline.sql("select id from product where sku = 'A'")[0]["id"])
+    assert skus(export(pipeline)) == ["B"]
+
+    bulk_deletes.accept(pipeline.backends)  # Its rows are still there: nobody carries it out.
+    add(pipeline, Content("C", "c"))
+    assert skus(export(pipeline)) == ["C"]
+
+
+def test_without_its_file_an_export_has_no_link(pipeline: Pipeline) -> None:
+    found = export(pipeline)
+    version = pipeline.sql("select object_version from export")[0]["object_version"]
+    pipeline.s3.delete_object(
+        Bucket=pipeline.services.bucket, Key=exports.EXPORTS_PREFIX + found["id"] + ".csv", VersionId=version
+    )
+
+    again = show(pipeline, found["id"]).json
+    assert (again["status"], again["download"]) == ("completed", None)
