@@ -12,7 +12,8 @@ RIVALS_VENV := .venv-rivals
 export DATA_DIR
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo import psql test bench bench-rivals chaos mutate fuzz huge check format emulator clean
+.PHONY: help run demo import psql token tokens revoke-token test bench bench-rivals chaos mutate fuzz huge check format
+.PHONY: emulator clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -29,6 +30,15 @@ import: $(INSTALLED) ## Import a file of your own through the running stack (FIL
 
 psql: $(INSTALLED) ## Open psql on the running stack's database
 	@$(BIN)/python -m infra.local.client psql
+
+token: $(INSTALLED) ## Make an API token and show it, once (NAME='the shop' SCOPE=read|write|admin)
+	@$(BIN)/python -m infra.tokens create $(if $(SCOPE),--scope "$(SCOPE)") -- "$(NAME)"
+
+tokens: $(INSTALLED) ## List the API tokens: whose, what for, when used last
+	@$(BIN)/python -m infra.tokens list
+
+revoke-token: $(INSTALLED) ## Make an API token useless (NAME='the shop')
+	@$(BIN)/python -m infra.tokens revoke -- "$(NAME)"
 
 test: $(INSTALLED) emulator ## Run every test, on an embedded stack of its own (PYTEST_ARGS='-k name')
 	$(BIN)/python -m pytest $(PYTEST_ARGS)

@@ -70,6 +70,10 @@ CATALOGUE_COUNT_ROWS_MAX = 1_000_000
 MATCHES_COUNT_ROWS_MAX = 10_000
 """Up to so many products that pass a filter are counted; of more it is only said that there are at least these."""
 
+# --- tokens ---------------------------------------------------------------------------------------------------
+TOKEN_NAME_CHARACTERS_MAX = 100
+TOKENS_LISTED_MAX = 1_000
+
 # --- time and repair ------------------------------------------------------------------------------------------
 INVOCATION_RESERVE_SECONDS = 20
 """The splitter continues itself in a new invocation when less than this is left of its time limit."""

@@ -1,4 +1,4 @@
-"""API tokens: random, named, scoped, kept only as SHA-256."""
+"""API tokens: random, named, scoped, revocable, kept only as SHA-256."""
 
 from __future__ import annotations
 
@@ -8,8 +8,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import psycopg
+from psycopg.rows import DictRow
 
 from chalicelib.database import Transaction
+from chalicelib.errors import Conflict, FieldError, Invalid, NotFound
+from chalicelib.limits import TOKEN_NAME_CHARACTERS_MAX, TOKENS_LISTED_MAX
 from chalicelib.sql import query
 
 PREFIX = "imp_"
@@ -41,15 +44,48 @@ def granted(scopes: Sequence[str]) -> frozenset[str]:
     return frozenset(SCOPES[: highest + 1])
 
 
+def create(transaction: Transaction, name: str, scopes: Sequence[str]) -> str:
+    """A new token, in clear; nobody can ever read it again. Raises Invalid, Conflict when the name is in use."""
+    _check_name(name)
+    transaction.run("lock_tokens")
+    if transaction.one("find_active_token", name=name):
+        raise Conflict(f"there is a token named {name} already; revoke it first, or choose another name")
+    token = _new()
+    transaction.run("add_token", name=name, scopes=list(scopes), sha256=_sha256(token))
+    return token
+
+
+def revoke(transaction: Transaction, name: str) -> None:
+    """The token of that name is refused from now on, as soon as no authorizer remembers it. Raises NotFound."""
+    if not transaction.run("revoke_tokens", name=name):
+        raise NotFound(f"there is no token named {name} that could be revoked")
+
+
+def listed(transaction: Transaction) -> list[DictRow]:
+    """The newest tokens, revoked ones too: name, scopes and times, nothing that lets anybody in."""
+    return transaction.all("list_tokens", limit=TOKENS_LISTED_MAX)
+
+
 def install(conninfo: str, name: str, scopes: Sequence[str], token: str | None = None) -> str:
     """Makes `token`, or a new one, the only token of that name; returns it in clear. Raises ValueError if too short."""
-    token = token or PREFIX + secrets.token_urlsafe(TOKEN_BYTES)
+    token = token or _new()
     if len(token) < TOKEN_CHARACTERS_MIN:
         raise ValueError(f"a token needs at least {TOKEN_CHARACTERS_MIN} characters")
     with psycopg.connect(conninfo) as connection:
         connection.execute(query("revoke_tokens"), {"name": name})
         connection.execute(query("install_token"), {"name": name, "scopes": list(scopes), "sha256": _sha256(token)})
     return token
+
+
+def _new() -> str:
+    return PREFIX + secrets.token_urlsafe(TOKEN_BYTES)
+
+
+def _check_name(name: str) -> None:
+    """Names stand in lists and logs, so there is nothing in them that is not seen."""
+    if not (0 < len(name) <= TOKEN_NAME_CHARACTERS_MAX and name.isprintable() and name == name.strip()):
+        message = f"1 to {TOKEN_NAME_CHARACTERS_MAX} visible characters, no space at either end"
+        raise Invalid(f"the name of a token has {message}", errors=(FieldError("/name", message),))
 
 
 def _sha256(token: str) -> bytes:

@@ -15,3 +15,16 @@ update api_token set revoked_at = now() where name = %(name)s and revoked_at is 
 -- The same clear text may be given again at the next start.
 insert into api_token (name, scopes, sha256) values (%(name)s, %(scopes)s, %(sha256)s)
 on conflict (sha256) do update set name = excluded.name, scopes = excluded.scopes, revoked_at = null
+
+-- name: lock_tokens
+-- Of two that create a token of one name, the second sees the first.
+lock table api_token in share row exclusive mode
+
+-- name: find_active_token
+select 1 as found from api_token where name = %(name)s and revoked_at is null
+
+-- name: add_token
+insert into api_token (name, scopes, sha256) values (%(name)s, %(scopes)s, %(sha256)s)
+
+-- name: list_tokens
+select name, scopes, created_at, last_used_at, revoked_at from api_token order by created_at desc, id desc limit %(limit)s

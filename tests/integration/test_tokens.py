@@ -1,0 +1,182 @@
+"""Tokens: made, listed and revoked from the terminal, and what they open over HTTP."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from chalicelib import limits, tokens
+from chalicelib.database import Database
+from chalicelib.errors import Conflict, Invalid
+from functions.authorize import AUTHORIZER_TTL_SECONDS
+from infra import tokens as terminal
+from infra.local import stack_file
+from infra.tokens import DONE, REFUSED, USAGE
+
+if TYPE_CHECKING:
+    from infra.local.testing import Services
+    from tests.support.pipeline import Pipeline
+
+Said = pytest.CaptureFixture[str]
+
+
+@pytest.fixture(autouse=True)
+def deployment(services: Services, monkeypatch: pytest.MonkeyPatch, pipeline: Pipeline) -> None:
+    """The database as a deployment names it, with no token but the one of `pipeline`."""
+    monkeypatch.setenv("OWNER_DATABASE_URL", services.owner_conninfo)
+    pipeline.sql("delete from api_token where name <> 'tests'")
+
+
+def created(capsys: Said, name: str, *more: str) -> str:
+    assert terminal.main(["create", name, *more]) == DONE
+    return capsys.readouterr().out.removesuffix("\n")
+
+
+def refusal(capsys: Said, *arguments: str, status: int = REFUSED) -> str:
+    assert terminal.main(list(arguments)) == status
+    said = capsys.readouterr()
+    assert said.out == ""
+    return said.err
+
+
+def status_of(pipeline: Pipeline, method: str, path: str, token: str) -> int:
+    return pipeline.call(method, path, Authorization=f"Bearer {token}").status
+
+
+@pytest.mark.parametrize(("scope", "reads", "writes"), [("read", 200, 403), ("write", 200, 415), ("admin", 200, 415)])
+def test_a_token_opens_what_its_scope_says(
+    pipeline: Pipeline, capsys: Said, scope: str, reads: int, writes: int
+) -> None:
+    token = created(capsys, "shop", "--scope", scope)
+
+    assert status_of(pipeline, "GET", "/imports", token) == reads
+    assert status_of(pipeline, "POST", "/imports", token) == writes
+
+
+def test_without_a_scope_a_token_reads(capsys: Said, pipeline: Pipeline) -> None:
+    token = created(capsys, "shop")
+
+    assert status_of(pipeline, "POST", "/imports", token) == 403
+
+
+def test_a_revoked_token_is_refused(pipeline: Pipeline, capsys: Said) -> None:
+    token = created(capsys, "shop")
+    assert status_of(pipeline, "GET", "/imports", token) == 200
+
+    assert terminal.main(["revoke", "shop"]) == DONE
+
+    assert f"{AUTHORIZER_TTL_SECONDS} s" in capsys.readouterr().out
+    with pytest.raises(Exception, match=r"^Unauthorized$"):
+        pipeline.call("GET", "/imports", Authorization=f"Bearer {token}")
+
+
+def test_the_list_tells_everything_but_the_token(pipeline: Pipeline, capsys: Said) -> None:
+    used, unused = created(capsys, "in use", "--scope", "write"), created(capsys, "idle")
+    status_of(pipeline, "GET", "/imports", used)
+    terminal.main(["revoke", "idle"])
+    capsys.readouterr()
+
+    assert terminal.main(["list"]) == DONE
+    said = capsys.readouterr().out
+
+    header, *lines = said.splitlines()
+    assert header.split() == ["NAME", "SCOPES", "CREATED", "LAST", "USED", "REVOKED"]
+    by_name = {line[: header.index("SCOPES")].strip(): line for line in lines}
+    assert set(by_name) == {"in use", "idle", "tests"}
+    assert "write" in by_name["in use"]
+    assert (by_name["in use"].count("Z"), by_name["idle"].count("Z")) == (2, 2), "created and used, created and revoked"
+    hashes = [bytes(row["sha256"]).hex() for row in pipeline.sql("select sha256 from api_token")]
+    assert not any(secret in said for secret in (used, unused, *hashes))
+
+
+def test_a_name_in_use_is_refused_until_its_token_is_revoked(pipeline: Pipeline, capsys: Said) -> None:
+    first = created(capsys, "shop")
+
+    assert "There is a token named shop already" in refusal(capsys, "create", "shop")
+    assert status_of(pipeline, "GET", "/imports", first) == 200
+    terminal.main(["revoke", "shop"])
+    capsys.readouterr()
+    assert created(capsys, "shop") != first
+
+
+def test_what_is_not_there_cannot_be_revoked(capsys: Said) -> None:
+    assert "There is no token named nobody" in refusal(capsys, "revoke", "nobody")
+    created(capsys, "once")
+    terminal.main(["revoke", "once"])
+    capsys.readouterr()
+    assert "There is no token named once" in refusal(capsys, "revoke", "once")
+
+
+@pytest.mark.parametrize("name", ["", " shop", "two\nlines", "x" * (limits.TOKEN_NAME_CHARACTERS_MAX + 1), "a\0b"])
+def test_a_name_that_cannot_be_shown_is_refused(services: Services, name: str) -> None:
+    database = Database(services.owner_conninfo)
+    with pytest.raises(Invalid), database.transaction() as transaction:
+        tokens.create(transaction, name, ["read"])
+    database.close()
+
+
+def test_an_unknown_scope_is_wrong_usage(capsys: Said) -> None:
+    with pytest.raises(SystemExit) as ended:
+        terminal.main(["create", "shop", "--scope", "root"])
+    assert ended.value.code == USAGE
+
+
+def test_of_two_that_take_a_name_at_once_one_gets_it(services: Services, pipeline: Pipeline) -> None:
+    started = threading.Barrier(2)
+    refused: list[Conflict] = []
+
+    def take() -> None:
+        database = Database(services.owner_conninfo)
+        database.connection()
+        started.wait()
+        try:
+            with database.transaction() as transaction:
+                tokens.create(transaction, "shop", ["read"])
+        except Conflict as error:
+            refused.append(error)
+        finally:
+            database.close()
+
+    threads = [threading.Thread(target=take) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert len(refused) == 1
+    assert len(pipeline.sql("select 1 from api_token where name = 'shop'")) == 1
+
+
+def test_the_running_stack_is_found_by_its_data_directory(
+    services: Services, pipeline: Pipeline, capsys: Said, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("OWNER_DATABASE_URL")
+    monkeypatch.setenv("DATA_DIR", str(tmp_path))
+    assert "make run" in refusal(capsys, "list", status=USAGE)
+
+    conninfo = services.owner_conninfo
+    running = stack_file.StackFile(1, "", "", "", "", "", "", "", conninfo, "", "localstack", 1, None, {})
+    stack_file.write(tmp_path, running)
+
+    assert status_of(pipeline, "GET", "/imports", created(capsys, "shop")) == 200
+
+
+@pytest.mark.parametrize(
+    ("url", "message"),
+    [
+        ("host=127.0.0.1 port=9 dbname=importer user=postgres", "PostgreSQL could not finish the work"),
+        ("postgres//owner:secret@host/importer", "OWNER_DATABASE_URL is not the address of a database"),
+    ],
+)
+def test_a_database_that_cannot_be_used_is_told(
+    capsys: Said, monkeypatch: pytest.MonkeyPatch, url: str, message: str
+) -> None:
+    monkeypatch.setenv("OWNER_DATABASE_URL", url)
+
+    said = refusal(capsys, "list", status=USAGE)
+
+    assert message in said
+    assert "secret" not in said
