@@ -62,6 +62,9 @@ REWRITE_PART_BYTES = 16 * MIB
 BODY_BYTES_MAX = 1 * MIB
 PAGE_ITEMS_MAX = 200
 PAGE_ITEMS_DEFAULT = 50
+CURSOR_CHARACTERS_MAX = 500
+POLL_SECONDS = 1
+"""How long clients are asked to wait before they look again at something that runs."""
 
 # --- time and repair ------------------------------------------------------------------------------------------
 INVOCATION_RESERVE_SECONDS = 20

@@ -8,20 +8,19 @@ from typing import Annotated, Any
 
 from chalice.app import Response
 from psycopg.rows import DictRow
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from chalicelib import imports, rejections
 from chalicelib.errors import NotFound
-from chalicelib.limits import FILE_BYTES_MAX, FILENAME_CHARACTERS_MAX
+from chalicelib.limits import FILE_BYTES_MAX, FILENAME_CHARACTERS_MAX, POLL_SECONDS
 from chalicelib.progress import Progress
 from chalicelib.transcode import ENCODINGS
-from functions.api.pages import checked, page, read_window
+from functions.api.intake import whole_number
+from functions.api.pages import WindowQuery, checked, page, read_window
 from functions.api.resource import PREFIX, Resource, resource_response
 from functions.composition import backends
 
 resource = Resource(__name__)
-
-POLL_SECONDS = "1"
 
 
 def _known_encoding(name: str | None) -> str | None:
@@ -33,7 +32,11 @@ def _known_encoding(name: str | None) -> str | None:
 class NewImport(BaseModel):
     """What is promised of an upload."""
 
-    model_config = ConfigDict(strict=True, extra="forbid")
+    model_config = ConfigDict(
+        strict=True,
+        extra="forbid",
+        json_schema_extra={"examples": [{"filename": "products.csv", "size_bytes": 75_000_000}]},
+    )
 
     filename: Annotated[
         str,
@@ -44,7 +47,11 @@ class NewImport(BaseModel):
             description="As the user knows it",
         ),
     ]
-    size_bytes: Annotated[int, Field(ge=1, le=FILE_BYTES_MAX, description="Exactly; the signed link accepts no other")]
+    size_bytes: Annotated[
+        int,
+        Field(ge=1, le=FILE_BYTES_MAX, description="Exactly; the signed link accepts no other"),
+        BeforeValidator(whole_number),
+    ]
     encoding: Annotated[
         str | None,
         AfterValidator(_known_encoding),
@@ -52,7 +59,7 @@ class NewImport(BaseModel):
     ] = None
 
 
-@resource.endpoint("POST", "/imports", scope="write")
+@resource.endpoint("POST", "/imports", scope="write", body=NewImport, status=201)
 def create_import() -> Response:
     """Registers an upload; answers with the link to PUT the file to."""
     wanted = resource.body(NewImport)
@@ -69,7 +76,7 @@ def create_import() -> Response:
     return resource_response(content, resource.request, status=201, headers=location)
 
 
-@resource.endpoint("GET", "/imports", scope="read")
+@resource.endpoint("GET", "/imports", scope="read", query=WindowQuery)
 def list_imports() -> Response:
     """The history, newest first."""
     window = read_window(resource)
@@ -88,7 +95,7 @@ def read_import(import_id: str) -> Response:
     """One import: progress while it runs, the receipt when it has ended."""
     with backends().database.transaction() as transaction:
         found = imports.get(transaction, _id(import_id))
-    polling = {"Retry-After": POLL_SECONDS} if found["status"] in {"pending", "processing"} else {}
+    polling = {"Retry-After": str(POLL_SECONDS)} if found["status"] in {"pending", "processing"} else {}
     return resource_response(_shown(found), resource.request, headers=polling)
 
 
@@ -104,7 +111,7 @@ def retry_import(import_id: str) -> Response:
     return resource_response(_shown(imports.retry(backends(), _id(import_id))), resource.request, status=202)
 
 
-@resource.endpoint("GET", "/imports/{import_id}/rejected-rows", scope="read")
+@resource.endpoint("GET", "/imports/{import_id}/rejected-rows", scope="read", query=WindowQuery)
 def list_rejected_rows(import_id: str) -> Response:
     """The rejected rows in the order of their lines."""
     window = read_window(resource)
