@@ -16,7 +16,7 @@ from functions import migrate as migrating
 from functions import split_upload as splitting
 from functions import sweep as sweeping
 from functions import upsert_chunk as upserting
-from functions.api import health, imports
+from functions.api import description, health, imports
 
 app = Chalice(app_name="product-importer")
 
@@ -29,7 +29,7 @@ def authorize(request: AuthRequest) -> AuthResponse:
     return authorizing.authorize(request)
 
 
-for module in (health, imports):
+for module in (health, imports, description):
     app.register_blueprint(module.resource)
 
 

@@ -20,6 +20,7 @@ SCOPES: dict[str, str | None] = {
     "GET /imports/{import_id}": "read",
     "GET /imports/{import_id}/rejected-rows": "read",
     "GET /imports/{import_id}/rejected-rows.csv": "read",
+    "GET /openapi.json": None,
     "POST /imports": "write",
     "POST /imports/{import_id}/cancel": "write",
     "POST /imports/{import_id}/retry": "write",
@@ -225,4 +226,4 @@ def test_whatever_is_read_has_a_tag_and_is_not_sent_twice(
         for other in ('"other"', tag.strip('"'), f'"x{tag[1:]}', f"{tag} {tag}", "", '"'):
             assert api.ask("GET", each.path, pipeline.token, If_None_Match=other).status == 200, (each.path, other)
         tagged += 1
-    assert tagged >= 2
+    assert tagged >= 3
