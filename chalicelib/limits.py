@@ -65,6 +65,13 @@ PAGE_ITEMS_DEFAULT = 50
 CURSOR_CHARACTERS_MAX = 500
 POLL_SECONDS = 1
 """How long clients are asked to wait before they look again at something that runs."""
+IDEMPOTENCY_KEY_CHARACTERS_MAX = 255
+IDEMPOTENCY_KEY_SECONDS = 24 * 3600
+"""How long a key is remembered with the answer to its request."""
+IDEMPOTENCY_CLAIM_SECONDS = 60
+"""A request that has not ended after this long was killed (no function behind the API runs longer): its key is free."""
+SWEEP_IDEMPOTENCY_KEYS_MAX = 5_000
+"""How many forgotten keys one sweep removes."""
 
 # --- time and repair ------------------------------------------------------------------------------------------
 INVOCATION_RESERVE_SECONDS = 20

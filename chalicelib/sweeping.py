@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 
 from psycopg.rows import DictRow
 
-from chalicelib import bulk_deletes, imports
+from chalicelib import bulk_deletes, idempotency, imports
 from chalicelib.backends import Backends
 from chalicelib.faults import fault_point
 from chalicelib.files import FileGone, StoredFile
@@ -35,6 +35,7 @@ def sweep(
     _wake_stalled(backends, stalled_seconds)
     _wake_stalled_bulk_deletes(backends, stalled_seconds)
     _purge_tombstones(backends)
+    idempotency.prune(backends.database)
 
 
 def _accept_lost_uploads(backends: Backends) -> None:

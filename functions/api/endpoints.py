@@ -11,6 +11,8 @@ from chalice.app import Chalice, Response
 from pydantic import BaseModel, ConfigDict
 
 View = Callable[..., Response]
+Rebuild = Callable[[str], Response]
+"""Answers an idempotent request again, from the id at the end of the first answer's Location."""
 _ATTRIBUTE = "endpoint"
 
 
@@ -34,6 +36,7 @@ class Endpoint:
     query: type[BaseModel] = NoParameters
     errors: tuple[int, ...] = ()
     sends: tuple[str, ...] = ()
+    idempotent: bool | Rebuild = False
 
     @property
     def name(self) -> str:

@@ -65,6 +65,10 @@ class NewImport(BaseModel):
     ] = None
 
 
+def _registered_again(import_id: str) -> Response:
+    return _registered(*imports.renew(backends(), uuid.UUID(import_id)))
+
+
 @resource.endpoint(
     "POST",
     "/imports",
@@ -73,6 +77,7 @@ class NewImport(BaseModel):
     answer=NewImportAnswer,
     status=201,
     sends=("Retry-After",),
+    idempotent=_registered_again,
 )
 def create_import() -> Response:
     """Registers an upload; answers with the link to PUT the file to."""

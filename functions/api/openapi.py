@@ -10,6 +10,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import JsonSchemaMode, models_json_schema
 
 from functions.api.endpoints import Endpoint
+from functions.api.idempotency import KEY_HEADER, KEY_PATTERN, REPLAYED_HEADER
 from functions.api.intake import JSON_TYPE
 from functions.api.openapi_headers import HEADERS, headers_of
 from functions.api.pages import Page
@@ -106,6 +107,10 @@ def _parameters(endpoint: Endpoint, query: Json) -> list[Json]:
     if _is_tagged(endpoint):
         text = "Tags of what the client has already; when one of them still holds, the answer is 304"
         found.append({"name": "If-None-Match", "in": "header", "description": text, "schema": {"type": "string"}})
+    if endpoint.idempotent:
+        text = "Chosen by the client: within 24 hours a request repeated with the same key is carried out once"
+        schema = {"type": "string", "pattern": KEY_PATTERN}
+        found.append({"name": KEY_HEADER, "in": "header", "description": text, "schema": schema})
     return found
 
 
@@ -148,6 +153,8 @@ def _sent_with_success(endpoint: Endpoint) -> list[str]:
         names.append("ETag")
     if endpoint.answer is not None and issubclass(endpoint.answer, Page):
         names.append("Link")
+    if endpoint.idempotent:
+        names.append(REPLAYED_HEADER)
     return sorted(set(names))
 
 
@@ -162,6 +169,8 @@ def _error_statuses(endpoint: Endpoint) -> set[int]:
         statuses.add(413)
     if endpoint.body is not None:
         statuses.add(415)
+    if endpoint.idempotent:
+        statuses.add(409)
     return statuses
 
 

@@ -10,6 +10,10 @@ HEADERS: dict[str, dict[str, Any]] = {
         "description": "Tells this content from any other of the same address; quote it in If-None-Match",
         "schema": {"type": "string", "pattern": '^(W/)?".*"$'},
     },
+    "Idempotent-Replayed": {
+        "description": "`true` when the request was carried out before and this is its answer again",
+        "schema": {"type": "string", "const": "true"},
+    },
     "Link": {
         "description": "The pages after and before this one (`next`, `prev`), as in the body",
         "schema": {"type": "string"},

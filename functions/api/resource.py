@@ -14,8 +14,9 @@ from chalice.app import Blueprint, Chalice, Request, Response
 from pydantic import BaseModel
 
 from chalicelib.errors import Forbidden
+from functions.api import idempotency
 from functions.api.conditions import etag_of, not_modified
-from functions.api.endpoints import Endpoint, NoParameters, View, attach
+from functions.api.endpoints import Endpoint, NoParameters, Rebuild, View, attach
 from functions.api.intake import JSON_TYPE, raw_body, read_body, read_parameters
 from functions.api.problems import PROBLEM_TYPE, problem, problem_of
 
@@ -49,16 +50,19 @@ class Resource(Blueprint):
         query: type[BaseModel] = NoParameters,
         errors: tuple[int, ...] = (),
         sends: tuple[str, ...] = (),
+        idempotent: bool | Rebuild = False,
     ) -> Callable[[View], View]:
         """Registers a view, and says of it what guards and documents it.
 
         `scope` is what the token must hold; None leaves the route open to everyone. `query` is the model of its
         parameters: others are refused. `body` and `answer` are the models of request and answer; `status` is that of
         success, `errors` are statuses beside those that follow from the rest, `sends` names headers likewise.
+        `idempotent` lets a POST take an Idempotency-Key: True keeps the answer; a function keeps only the id of what
+        was made, and builds the answer again from it, for answers that contain a secret.
         """
 
         def register(view: View) -> View:
-            endpoint = Endpoint(method, path, scope, view, body, answer, status, query, errors, sends)
+            endpoint = Endpoint(method, path, scope, view, body, answer, status, query, errors, sends, idempotent)
 
             @wraps(view)
             def answered(*args: Any, **kwargs: Any) -> Response:
@@ -104,7 +108,8 @@ class Resource(Blueprint):
             if endpoint.body is not None:
                 # Here for every route, so that a malformed request is refused before anything is looked up.
                 read_body(self.request, endpoint.body)
-            return not_modified(view(), self.request.method, self.request.headers.get("if-none-match"))
+            answer = idempotency.once(self.request, endpoint, view)
+            return not_modified(answer, self.request.method, self.request.headers.get("if-none-match"))
         except Exception as error:  # noqa: BLE001  # this is the place where errors end
             return problem_of(error)
 

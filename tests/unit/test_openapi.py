@@ -90,7 +90,7 @@ def test_every_operation_says_what_it_does_and_how_it_can_end(described: dict[st
 
 def test_lists_and_creations_declare_their_headers(described: dict[str, Any]) -> None:
     post = described["paths"]["/imports"]["post"]["responses"]["201"]["headers"]
-    assert set(post) == {"ETag", "Location", "Retry-After"}
+    assert set(post) == {"ETag", "Idempotent-Replayed", "Location", "Retry-After"}
     listed = described["paths"]["/imports"]["get"]
     assert set(listed["responses"]["200"]["headers"]) == {"ETag", "Link"}
     assert "304" in listed["responses"]
