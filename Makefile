@@ -9,14 +9,15 @@ PYTEST_ARGS ?=
 RUNS ?= 500000
 FUZZ_VENV := .venv-fuzz
 RIVALS_VENV := .venv-rivals
+SCHEMATHESIS_VENV := .venv-schemathesis
 export DATA_DIR
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo import psql token tokens revoke-token test bench bench-rivals chaos mutate fuzz huge check format
-.PHONY: emulator clean
+.PHONY: help run demo import psql token tokens revoke-token test bench bench-rivals chaos mutate fuzz schemathesis huge
+.PHONY: check format emulator clean
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 # The supervisor replaces the shell, so that make is its parent: make hands it a SIGTERM, and it notices when make is killed.
 run: $(INSTALLED) emulator ## Start everything and print the link to open (PORT=8000 DATA_DIR=.local API_TOKEN= WORKERS= EMULATOR=)
@@ -60,6 +61,9 @@ fuzz: $(FUZZ_VENV)/.installed ## Fuzz the splitter and the row rules, guided by 
 	$(FUZZ_VENV)/bin/python -m tests.fuzz.fuzz_boundaries -atheris_runs=$(RUNS) -max_len=640 -len_control=20 -timeout=10 \
 		-dict=tests/fuzz/boundaries.dict -artifact_prefix=$(DATA_DIR)/fuzz/ $(DATA_DIR)/fuzz/corpus tests/fuzz/corpus
 
+schemathesis: $(INSTALLED) $(SCHEMATHESIS_VENV)/.installed emulator ## Try the running API against its OpenAPI document (SCHEMATHESIS_ARGS='--max-examples 1000')
+	$(BIN)/python -m tests.contract $(SCHEMATHESIS_ARGS)
+
 huge: $(INSTALLED) emulator ## Split a generated file of 5,000 MB, and show the time and the memory it took (HUGE_FILE_MB=5000)
 	HUGE_FILE_MB=$(or $(HUGE_FILE_MB),5000) \
 		$(BIN)/python -m pytest -o log_cli=true --log-cli-level=INFO tests/integration/test_huge_file.py
@@ -79,11 +83,11 @@ emulator: $(INSTALLED) ## Install the emulator of S3 and SQS, where it is missin
 
 clean: ## Remove environments, caches and ALL DATA in DATA_DIR
 	@$(PYTHON) -m infra.local.lock "$(DATA_DIR)"
-	rm -rf .venv .venv-fuzz .venv-rivals .venv-localstack .venv-ministack .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf .venv .venv-fuzz .venv-rivals .venv-schemathesis .venv-localstack .venv-ministack .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 	rm -rf "$(DATA_DIR)"
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-$(FUZZ_VENV)/.installed $(RIVALS_VENV)/.installed: .venv-%/.installed: requirements-%.txt
+$(FUZZ_VENV)/.installed $(RIVALS_VENV)/.installed $(SCHEMATHESIS_VENV)/.installed: .venv-%/.installed: requirements-%.txt
 	$(PYTHON) -m venv --clear .venv-$*
 	.venv-$*/bin/python -m pip install --quiet --disable-pip-version-check -r $<
 	@touch $@

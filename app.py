@@ -18,7 +18,7 @@ from functions import migrate as migrating
 from functions import split_upload as splitting
 from functions import sweep as sweeping
 from functions import upsert_chunk as upserting
-from functions.api import bulk_deletes, exports, health, imports, products
+from functions.api import bulk_deletes, description, exports, health, imports, products
 
 app = Chalice(app_name="product-importer")
 
@@ -31,7 +31,7 @@ def authorize(request: AuthRequest) -> AuthResponse:
     return authorizing.authorize(request)
 
 
-for module in (health, imports, products, bulk_deletes, exports):
+for module in (health, imports, products, bulk_deletes, exports, description):
     app.register_blueprint(module.resource)
 
 

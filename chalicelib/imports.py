@@ -47,6 +47,19 @@ def register(
     return found, backends.files.presign_upload(found["object_key"], size_bytes, CONTENT_TYPE)
 
 
+def renew(backends: Backends, import_id: uuid.UUID) -> tuple[DictRow, PresignedUpload | None]:
+    """An import that was registered before, with a fresh link while its file is still waited for.
+
+    Raises NotFound, Transient.
+    """
+    with backends.database.transaction() as transaction:
+        renewed = transaction.one("renew_upload", id=import_id, expires_seconds=UPLOAD_EXPIRES_SECONDS)
+        found = get(transaction, import_id)
+    if renewed is None:
+        return found, None
+    return found, backends.files.presign_upload(renewed["object_key"], renewed["size_bytes"], CONTENT_TYPE)
+
+
 def accept(transaction: Transaction, bucket: str, stored: StoredFile) -> uuid.UUID | None:
     """The import of an object that is in S3, taking its place in the acceptance order the first time it is seen.
 

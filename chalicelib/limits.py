@@ -69,6 +69,15 @@ CATALOGUE_COUNT_ROWS_MAX = 1_000_000
 """Up to so many products are counted one by one; the size of a larger catalogue is estimated."""
 MATCHES_COUNT_ROWS_MAX = 10_000
 """Up to so many products that pass a filter are counted; of more it is only said that there are at least these."""
+POLL_SECONDS = 1
+"""How long clients are asked to wait before they look again at something that runs."""
+IDEMPOTENCY_KEY_CHARACTERS_MAX = 255
+IDEMPOTENCY_KEY_SECONDS = 24 * 3600
+"""How long a key is remembered with the answer to its request."""
+IDEMPOTENCY_CLAIM_SECONDS = 60
+"""A request that has not ended after this long was killed (no function behind the API runs longer): its key is free."""
+SWEEP_IDEMPOTENCY_KEYS_MAX = 5_000
+"""How many forgotten keys one sweep removes."""
 
 # --- tokens ---------------------------------------------------------------------------------------------------
 TOKEN_NAME_CHARACTERS_MAX = 100

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 
 from psycopg.rows import DictRow
 
-from chalicelib import bulk_deletes, exports, imports
+from chalicelib import bulk_deletes, exports, idempotency, imports
 from chalicelib.backends import Backends
 from chalicelib.faults import fault_point
 from chalicelib.files import FileGone, StoredFile
@@ -37,6 +37,7 @@ def sweep(
     _wake_stalled_bulk_deletes(backends, stalled_seconds)
     _wake_stalled_exports(backends, stalled_seconds)
     _purge_tombstones(backends)
+    idempotency.prune(backends.database)
 
 
 def _accept_lost_uploads(backends: Backends) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
+import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -26,6 +27,7 @@ SCOPES = ("read", "write", "admin")
 class Identity:
     """Whose token it is, and what it may do."""
 
+    token_id: uuid.UUID
     name: str
     scopes: frozenset[str]
 
@@ -35,7 +37,7 @@ def identify(transaction: Transaction, token: str) -> Identity | None:
     found = transaction.one("use_token", sha256=_sha256(token))
     if found is None:
         return None
-    return Identity(found["name"], granted(found["scopes"]))
+    return Identity(found["id"], found["name"], granted(found["scopes"]))
 
 
 def granted(scopes: Sequence[str]) -> frozenset[str]:

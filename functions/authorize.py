@@ -28,4 +28,5 @@ def authorize(request: AuthRequest) -> AuthResponse:
         identity = tokens.identify(transaction, token.strip())
     if identity is None:
         raise Unauthorized
-    return AuthResponse(routes=["*"], principal_id=identity.name, context={"scopes": " ".join(sorted(identity.scopes))})
+    context = {"scopes": " ".join(sorted(identity.scopes)), "token_id": str(identity.token_id)}
+    return AuthResponse(routes=["*"], principal_id=identity.name, context=context)

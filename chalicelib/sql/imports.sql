@@ -7,6 +7,12 @@ select id, %(filename)s, %(encoding)s, %(bucket)s, %(prefix)s || id || '.csv', %
 from made
 returning id
 
+-- name: renew_upload
+-- A new link is about to be made: the object is waited for as long as that one lives.
+update import set upload_expires_at = now() + make_interval(secs => %(expires_seconds)s)
+where id = %(id)s and status = 'pending'
+returning object_key, size_bytes
+
 -- name: accept_registered_import
 -- The registered upload has arrived: it takes its place in the acceptance order.
 update import

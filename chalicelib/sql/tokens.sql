@@ -6,7 +6,7 @@ with found as (
   update api_token t set last_used_at = now() from found
   where t.id = found.id and (found.last_used_at is null or found.last_used_at < now() - interval '1 minute')
 )
-select name, scopes from found
+select id, name, scopes from found
 
 -- name: revoke_tokens
 update api_token set revoked_at = now() where name = %(name)s and revoked_at is null

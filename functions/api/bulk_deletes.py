@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from datetime import datetime
-from typing import Any, Literal
+from typing import Literal
 
 from chalice.app import Response
 from psycopg.rows import DictRow
@@ -12,19 +12,18 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from chalicelib import bulk_deletes
 from chalicelib.errors import NotFound
+from chalicelib.limits import POLL_SECONDS
 from chalicelib.progress import percent_of
 from functions.api.resource import PREFIX, Resource, resource_response
 from functions.composition import backends
 
 resource = Resource(__name__)
 
-POLL_SECONDS = "1"
-
 
 class NewBulkDelete(BaseModel):
     """The wish to delete everything, in words that nobody sends by accident."""
 
-    model_config = ConfigDict(strict=True, extra="forbid")
+    model_config = ConfigDict(strict=True, extra="forbid", json_schema_extra={"examples": [{"confirm": "DELETE ALL"}]})
 
     confirm: Literal["DELETE ALL"]
 
@@ -49,14 +48,23 @@ class BulkDelete(BaseModel):
     finished_at: datetime | None
 
 
-@resource.endpoint("POST", "/bulk-deletes", scope="write")
+@resource.endpoint(
+    "POST",
+    "/bulk-deletes",
+    scope="write",
+    body=NewBulkDelete,
+    answer=BulkDelete,
+    status=202,
+    sends=("Location", "Retry-After"),
+    idempotent=True,
+)
 def create_bulk_delete() -> Response:
     """Deletes every product: at once as far as anybody can see, their rows step by step."""
     resource.body(NewBulkDelete)
     return _answer(bulk_deletes.accept(backends()), status=202)
 
 
-@resource.endpoint("GET", "/bulk-deletes/{bulk_delete_id}", scope="read")
+@resource.endpoint("GET", "/bulk-deletes/{bulk_delete_id}", scope="read", answer=BulkDelete, sends=("Retry-After",))
 def read_bulk_delete(bulk_delete_id: str) -> Response:
     """How far a bulk delete is."""
     with backends().database.transaction() as transaction:
@@ -67,11 +75,11 @@ def read_bulk_delete(bulk_delete_id: str) -> Response:
 def _answer(found: DictRow, *, status: int = 200) -> Response:
     headers = {"Location": f"{PREFIX}/bulk-deletes/{found['id']}"} if status == 202 else {}
     if found["status"] in bulk_deletes.RUNNING:
-        headers["Retry-After"] = POLL_SECONDS
+        headers["Retry-After"] = str(POLL_SECONDS)
     return resource_response(_shown(found), resource.request, status=status, headers=headers)
 
 
-def _shown(found: DictRow) -> dict[str, Any]:
+def _shown(found: DictRow) -> BulkDelete:
     failed = found["error_code"] is not None
     return BulkDelete(
         id=str(found["id"]),
@@ -82,7 +90,7 @@ def _shown(found: DictRow) -> dict[str, Any]:
         error=Failure(code=found["error_code"], message=found["error_message"]) if failed else None,
         created_at=found["created_at"],
         finished_at=found["finished_at"],
-    ).model_dump(mode="json")
+    )
 
 
 def _id(text: str) -> uuid.UUID:

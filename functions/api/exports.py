@@ -12,13 +12,11 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from chalicelib import exports
 from chalicelib.errors import NotFound
-from chalicelib.limits import FILTER_CHARACTERS_MAX
+from chalicelib.limits import FILTER_CHARACTERS_MAX, POLL_SECONDS
 from functions.api.resource import PREFIX, Resource, resource_response
 from functions.composition import backends
 
 resource = Resource(__name__)
-
-POLL_SECONDS = "1"
 
 # NUL is the one character that PostgreSQL has no place for.
 Contained = Annotated[str, Field(max_length=FILTER_CHARACTERS_MAX, pattern=r"^[^\x00]*$")]
@@ -27,7 +25,9 @@ Contained = Annotated[str, Field(max_length=FILTER_CHARACTERS_MAX, pattern=r"^[^
 class NewExport(BaseModel):
     """Which products are wanted: those that match everything given. Texts are contained, in any case, literally."""
 
-    model_config = ConfigDict(strict=True, extra="forbid")
+    model_config = ConfigDict(
+        strict=True, extra="forbid", json_schema_extra={"examples": [{"name": "drill", "active": True}]}
+    )
 
     sku: Contained | None = None
     name: Contained | None = None
@@ -64,7 +64,17 @@ class Export(BaseModel):
     finished_at: datetime | None
 
 
-@resource.endpoint("POST", "/exports", scope="read")
+@resource.endpoint(
+    "POST",
+    "/exports",
+    scope="read",
+    body=NewExport,
+    answer=Export,
+    status=202,
+    errors=(409,),
+    sends=("Location", "Retry-After"),
+    idempotent=True,
+)
 def create_export() -> Response:
     """Starts an export of the products that match."""
     wanted = resource.body(NewExport)
@@ -72,7 +82,7 @@ def create_export() -> Response:
     return _answer(accepted, status=202, headers={"Location": f"{PREFIX}/exports/{accepted['id']}"})
 
 
-@resource.endpoint("GET", "/exports/{export_id}", scope="read")
+@resource.endpoint("GET", "/exports/{export_id}", scope="read", answer=Export, sends=("Retry-After",))
 def read_export(export_id: str) -> Response:
     """One export: how far it is, and when it is completed a link to its file."""
     with backends().database.transaction() as transaction:
@@ -83,10 +93,10 @@ def read_export(export_id: str) -> Response:
 def _answer(found: DictRow, *, status: int, headers: dict[str, str]) -> Response:
     shown = _shown(found)
     if found["status"] in exports.RUNNING:
-        headers["Retry-After"] = POLL_SECONDS
+        headers["Retry-After"] = str(POLL_SECONDS)
     if shown.download is not None:
         headers["Cache-Control"] = "no-store"  # The link is a secret.
-    return resource_response(shown.model_dump(mode="json"), resource.request, status=status, headers=headers)
+    return resource_response(shown, resource.request, status=status, headers=headers)
 
 
 def _shown(found: DictRow) -> Export:

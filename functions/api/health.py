@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from chalice.app import Response
+from pydantic import BaseModel
 
 from functions.api.resource import Resource, resource_response
 from functions.composition import backends
@@ -10,9 +13,15 @@ from functions.composition import backends
 resource = Resource(__name__)
 
 
-@resource.endpoint("GET", "/health", scope=None)
+class Health(BaseModel):
+    """The service can do its work."""
+
+    status: Literal["ok"] = "ok"
+
+
+@resource.endpoint("GET", "/health", scope=None, answer=Health)
 def read_health() -> Response:
     """200 when the database answers, 503 otherwise."""
     with backends().database.transaction() as transaction:
         transaction.one("ping")
-    return resource_response({"status": "ok"}, resource.request)
+    return resource_response(Health(), resource.request)

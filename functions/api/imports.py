@@ -3,29 +3,35 @@
 from __future__ import annotations
 
 import uuid
-from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Annotated
 
 from chalice.app import Response
 from psycopg.rows import DictRow
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from chalicelib import imports, rejections
 from chalicelib.errors import NotFound
-from chalicelib.limits import FILE_BYTES_MAX, FILENAME_CHARACTERS_MAX
-from chalicelib.progress import Progress
+from chalicelib.files import PresignedUpload
+from chalicelib.limits import FILE_BYTES_MAX, FILENAME_CHARACTERS_MAX, POLL_SECONDS
 from chalicelib.transcode import ENCODINGS
-from functions.api.pages import Total, checked, page, read_window, whole_number
+from functions.api import intake
+from functions.api.import_answers import (
+    ImportAnswer,
+    NewImportAnswer,
+    RejectedRowAnswer,
+    import_answer,
+    new_import_answer,
+    rejected_row_answer,
+)
+from functions.api.pages import Page, Total, WindowQuery, checked, page, read_window, whole_number
 from functions.api.resource import PREFIX, Resource, resource_response
 from functions.composition import backends
 
 resource = Resource(__name__)
 
-POLL_SECONDS = "1"
 
-
-def _known_encoding(name: str | None) -> str | None:
-    if name is not None and name.lower() not in ENCODINGS:
+def _known_encoding(name: str) -> str:
+    if name.lower() not in ENCODINGS:
         raise ValueError(f"must be one of {', '.join(ENCODINGS)}")
     return name
 
@@ -33,7 +39,11 @@ def _known_encoding(name: str | None) -> str | None:
 class NewImport(BaseModel):
     """What is promised of an upload."""
 
-    model_config = ConfigDict(strict=True, extra="forbid")
+    model_config = ConfigDict(
+        strict=True,
+        extra="forbid",
+        json_schema_extra={"examples": [{"filename": "products.csv", "size_bytes": 75_000_000}]},
+    )
 
     filename: Annotated[
         str,
@@ -44,32 +54,38 @@ class NewImport(BaseModel):
             description="As the user knows it",
         ),
     ]
-    size_bytes: Annotated[int, Field(ge=1, le=FILE_BYTES_MAX, description="Exactly; the signed link accepts no other")]
+    size_bytes: Annotated[
+        int,
+        Field(ge=1, le=FILE_BYTES_MAX, description="Exactly; the signed link accepts no other"),
+        BeforeValidator(intake.whole_number),
+    ]
     encoding: Annotated[
-        str | None,
-        AfterValidator(_known_encoding),
-        Field(description="Only where the file is neither UTF-8, nor UTF-16 with a byte order mark"),
+        Annotated[str, AfterValidator(_known_encoding), Field(json_schema_extra={"enum": [*ENCODINGS]})] | None,
+        Field(description="Only where the file is neither UTF-8, nor UTF-16 with a byte order mark; in any case"),
     ] = None
 
 
-@resource.endpoint("POST", "/imports", scope="write")
+def _registered_again(import_id: str) -> Response:
+    return _registered(*imports.renew(backends(), uuid.UUID(import_id)))
+
+
+@resource.endpoint(
+    "POST",
+    "/imports",
+    scope="write",
+    body=NewImport,
+    answer=NewImportAnswer,
+    status=201,
+    sends=("Retry-After",),
+    idempotent=_registered_again,
+)
 def create_import() -> Response:
     """Registers an upload; answers with the link to PUT the file to."""
     wanted = resource.body(NewImport)
-    found, upload = imports.register(backends(), wanted.filename, wanted.size_bytes, wanted.encoding)
-    content = _shown(found) | {
-        "upload": {
-            "method": upload.method,
-            "url": upload.url,
-            "headers": upload.headers,
-            "expires_at": upload.expires_at.isoformat(),
-        }
-    }
-    location = {"Location": f"{PREFIX}/imports/{found['id']}"}
-    return resource_response(content, resource.request, status=201, headers=location)
+    return _registered(*imports.register(backends(), wanted.filename, wanted.size_bytes, wanted.encoding))
 
 
-@resource.endpoint("GET", "/imports", scope="read")
+@resource.endpoint("GET", "/imports", scope="read", query=WindowQuery, answer=Page[ImportAnswer])
 def list_imports() -> Response:
     """The history, newest first."""
     window = read_window(resource)
@@ -80,32 +96,41 @@ def list_imports() -> Response:
             found = transaction.all("imports_after", after=checked(window.before, uuid.UUID), limit=limit)[::-1]
         else:
             found = transaction.all("imports_before", before=checked(window.after, uuid.UUID), limit=limit)
-    items = [_shown(each) for each in found]
+    items = [import_answer(each) for each in found]
     return page("/imports", window, found, "id", items, Total(total["total"] if total else 0))
 
 
-@resource.endpoint("GET", "/imports/{import_id}", scope="read")
+@resource.endpoint("GET", "/imports/{import_id}", scope="read", answer=ImportAnswer, sends=("Retry-After",))
 def read_import(import_id: str) -> Response:
     """One import: progress while it runs, the receipt when it has ended."""
     with backends().database.transaction() as transaction:
         found = imports.get(transaction, _id(import_id))
-    polling = {"Retry-After": POLL_SECONDS} if found["status"] in {"pending", "processing"} else {}
-    return resource_response(_shown(found), resource.request, headers=polling)
+    return _shown(found)
 
 
-@resource.endpoint("POST", "/imports/{import_id}/cancel", scope="write")
+@resource.endpoint("POST", "/imports/{import_id}/cancel", scope="write", answer=ImportAnswer, errors=(409,))
 def cancel_import(import_id: str) -> Response:
     """Stops an import; finished chunks stay."""
-    return resource_response(_shown(imports.cancel(backends(), _id(import_id))), resource.request)
+    return _shown(imports.cancel(backends(), _id(import_id)))
 
 
-@resource.endpoint("POST", "/imports/{import_id}/retry", scope="write")
+@resource.endpoint(
+    "POST",
+    "/imports/{import_id}/retry",
+    scope="write",
+    answer=ImportAnswer,
+    status=202,
+    errors=(409,),
+    sends=("Retry-After",),
+)
 def retry_import(import_id: str) -> Response:
     """Goes on with an import that failed through no fault of its file."""
-    return resource_response(_shown(imports.retry(backends(), _id(import_id))), resource.request, status=202)
+    return _shown(imports.retry(backends(), _id(import_id)), status=202)
 
 
-@resource.endpoint("GET", "/imports/{import_id}/rejected-rows", scope="read")
+@resource.endpoint(
+    "GET", "/imports/{import_id}/rejected-rows", scope="read", query=WindowQuery, answer=Page[RejectedRowAnswer]
+)
 def list_rejected_rows(import_id: str) -> Response:
     """The rejected rows in the order of their lines."""
     window = read_window(resource)
@@ -114,17 +139,18 @@ def list_rejected_rows(import_id: str) -> Response:
         found = imports.get(transaction, _id(import_id))
         identity = {"import_id": found["id"], "limit": limit}
         if window.before is not None:
-            before = checked(window.before, whole_number)
-            rows = transaction.all("list_rejected_rows_before", before=before, **identity)[::-1]
+            rows = transaction.all(
+                "list_rejected_rows_before", before=checked(window.before, whole_number), **identity
+            )[::-1]
         else:
             rows = transaction.all("list_rejected_rows", after=checked(window.after, whole_number) or 0, **identity)
         stored = transaction.one("stored_rejections", import_id=found["id"])
-    items = [_rejected(each) for each in rows]
+    items = [rejected_row_answer(each) for each in rows]
     total = Total(stored["rows"] if stored else 0)
     return page(f"/imports/{found['id']}/rejected-rows", window, rows, "line", items, total)
 
 
-@resource.endpoint("GET", "/imports/{import_id}/rejected-rows.csv", scope="read")
+@resource.endpoint("GET", "/imports/{import_id}/rejected-rows.csv", scope="read", status=303, errors=(409,))
 def download_rejected_rows(import_id: str) -> Response:
     """Redirects to a CSV of the rejected rows that can be mended and uploaded again."""
     link = rejections.csv_link(backends(), _id(import_id))
@@ -139,36 +165,17 @@ def _id(text: str) -> uuid.UUID:
         raise NotFound(f"there is no import {text[:64]}") from None
 
 
-def _rejected(row: DictRow) -> dict[str, Any]:
-    return {
-        "line": row["line"],
-        "column": row["column_name"],
-        "code": row["code"],
-        "message": row["message"],
-        "raw": bytes(row["raw"]).decode("utf-8", "replace"),
-    }
+def _registered(found: DictRow, upload: PresignedUpload | None) -> Response:
+    answer = new_import_answer(found, upload)
+    headers = {"Location": f"{PREFIX}/imports/{answer.id}", "Cache-Control": "no-store", **_polling(answer)}
+    return resource_response(answer, resource.request, status=201, headers=headers)
 
 
-def _shown(found: DictRow) -> dict[str, Any]:
-    progress = Progress.of(found, datetime.now(UTC))
-    return {
-        "id": str(found["id"]),
-        "status": found["status"],
-        "filename": found["filename"],
-        "percent": progress.percent,
-        "rows": imports.rows(found),
-        "bytes": {"total": progress.total_bytes, "done": progress.done_bytes},
-        "bytes_per_second": progress.bytes_per_second,
-        "rows_per_second": progress.rows_per_second,
-        "eta_seconds": progress.eta_seconds,
-        "attempt": found["attempt"],
-        "error": imports.error(found),
-        "warnings": found["warnings"],
-        "created_at": _time(found["created_at"]),
-        "started_at": _time(found["started_at"]),
-        "finished_at": _time(found["finished_at"]),
-    }
+def _shown(found: DictRow, *, status: int = 200) -> Response:
+    answer = import_answer(found)
+    return resource_response(answer, resource.request, status=status, headers=_polling(answer))
 
 
-def _time(value: datetime | None) -> str | None:
-    return value.astimezone(UTC).isoformat().replace("+00:00", "Z") if value else None
+def _polling(answer: ImportAnswer) -> dict[str, str]:
+    """Tells a client when to ask again, for as long as there will be news."""
+    return {"Retry-After": str(POLL_SECONDS)} if answer.runs else {}

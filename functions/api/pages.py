@@ -1,4 +1,4 @@
-"""Lists: one envelope, opaque cursors, the same links in a Link header."""
+"""Lists: one envelope, opaque cursors, the same links in a Link header, an ETag over the page."""
 
 from __future__ import annotations
 
@@ -7,20 +7,57 @@ import binascii
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Annotated, Any, Generic, TypeVar
 from urllib.parse import urlencode
 
 from chalice.app import Response
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from chalicelib.errors import FieldError, Invalid
 from chalicelib.limits import CURSOR_CHARACTERS_MAX, PAGE_ITEMS_DEFAULT, PAGE_ITEMS_MAX
-from functions.api.resource import JSON_TYPE, PREFIX, Headers, Resource
+from functions.api.conditions import etag_of
+from functions.api.resource import JSON_TYPE, PREFIX, Headers, Resource, json_text
 from functions.api.texts import storable
 
 Key = TypeVar("Key")
+Item = TypeVar("Item")
+LIMIT_DIGITS_MAX = 3
 SORT = "sort"
 WHOLE_NUMBER_DIGITS_MAX = 18
 """So many fit into PostgreSQL's bigint, whatever they are; no id or line of ours is longer."""
+
+
+def _limit(value: object) -> object:
+    """pydantic would also read ` 5`, `5.0` and `1_0` as numbers."""
+    if isinstance(value, str) and not (value.isascii() and value.isdigit() and len(value) <= LIMIT_DIGITS_MAX):
+        raise ValueError(f"must be a whole number from 1 to {PAGE_ITEMS_MAX}")
+    return value
+
+
+class WindowQuery(BaseModel):
+    """The parameters of every list; those with filters inherit from it."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    limit: Annotated[
+        int,
+        Field(ge=1, le=PAGE_ITEMS_MAX, description="How many items a page has at the most"),
+        BeforeValidator(_limit),
+    ] = PAGE_ITEMS_DEFAULT
+    cursor: Annotated[
+        Annotated[str, Field(max_length=CURSOR_CHARACTERS_MAX, json_schema_extra={"format": "cursor"})] | None,
+        Field(description="Opaque: taken from the `next` or `prev` link of a page"),
+    ] = None
+
+
+class Page(BaseModel, Generic[Item]):
+    """One page of a list."""
+
+    items: list[Item]
+    total: Annotated[int, Field(ge=0, description="How many items the whole list has")]
+    total_is_estimate: Annotated[bool, Field(description="Whether `total` was not counted exactly")] = False
+    next: Annotated[str | None, Field(description="The page after this one, or null at the end")]
+    prev: Annotated[str | None, Field(description="The page before this one, or null at the beginning")]
 
 
 @dataclass(frozen=True)
@@ -50,7 +87,8 @@ def read_window(resource: Resource, sort: str | None = None, kept: Mapping[str, 
     position = _decode(resource.query("cursor"))
     if position and position.pop(SORT, None) != sort:
         raise _bad_cursor("the cursor belongs to another sort; start again without it")
-    return Window(limit=_limit(resource.query("limit")), sort=sort, kept=kept or {}, **position)
+    limit = resource.query("limit")  # Within its bounds: the route's model was asked before the view.
+    return Window(PAGE_ITEMS_DEFAULT if limit is None else int(limit), sort=sort, kept=kept or {}, **position)
 
 
 def checked(key: str | None, parse: Callable[[str], Key]) -> Key | None:
@@ -91,26 +129,18 @@ def page(
     following = _link(path, window, after=shown[-1][0][key]) if shown and has_next else None
     previous = _link(path, window, before=shown[0][0][key]) if shown and has_prev else None
     links = [f'<{url}>; rel="{rel}"' for url, rel in ((following, "next"), (previous, "prev")) if url]
-    content = {
-        "items": [item for _, item in shown],
-        "total": total.items,
-        "total_is_estimate": total.is_estimate,
-        "next": following,
-        "prev": previous,
-    }
-    headers: Headers = {"Content-Type": JSON_TYPE, "Cache-Control": "private, no-cache"}
+    content = Page[Any](
+        items=[item for _, item in shown],
+        total=total.items,
+        total_is_estimate=total.is_estimate,
+        next=following,
+        prev=previous,
+    )
+    written = json_text(content)
+    headers: Headers = {"Content-Type": JSON_TYPE, "ETag": etag_of(written), "Cache-Control": "private, no-cache"}
     if links:
         headers["Link"] = ", ".join(links)
-    return Response(body=json.dumps(content, ensure_ascii=False), headers=headers)
-
-
-def _limit(text: str | None) -> int:
-    if text is None:
-        return PAGE_ITEMS_DEFAULT
-    if not (text.isascii() and text.isdigit() and len(text) <= 3 and 1 <= int(text) <= PAGE_ITEMS_MAX):
-        message = f"a whole number from 1 to {PAGE_ITEMS_MAX}"
-        raise Invalid(f"limit must be {message}", errors=(FieldError("limit", message),))
-    return int(text)
+    return Response(body=written, headers=headers)
 
 
 def _link(path: str, window: Window, **position: Any) -> str:
@@ -125,8 +155,6 @@ def _decode(cursor: str | None) -> dict[str, str]:
     if cursor is None:
         return {}
     try:
-        if len(cursor) > CURSOR_CHARACTERS_MAX:
-            raise _bad_cursor()
         position = json.loads(base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True))
         sort = {SORT: str(position.pop(SORT))} if SORT in position else {}
         ((direction, key),) = position.items()

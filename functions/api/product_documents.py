@@ -10,7 +10,7 @@ from psycopg.rows import DictRow
 from pydantic import BaseModel, ConfigDict, Field
 
 from chalicelib.catalogue import Source
-from functions.api.etags import strong_tags
+from functions.api.conditions import strong_tags
 from functions.api.texts import Description, Name, Sku
 
 _TAG = re.compile(r'"([0-9a-f]{1,16})-([0-9a-f]{1,16})"')
@@ -19,7 +19,13 @@ _TAG = re.compile(r'"([0-9a-f]{1,16})-([0-9a-f]{1,16})"')
 class WholeProduct(BaseModel):
     """All of a product: to be made, or to take the place of what is stored."""
 
-    model_config = ConfigDict(strict=True, extra="forbid")
+    model_config = ConfigDict(
+        strict=True,
+        extra="forbid",
+        json_schema_extra={
+            "examples": [{"sku": "H-1", "name": "Hammer", "description": "Ash handle.", "active": True}]
+        },
+    )
 
     sku: Sku
     name: Name
@@ -33,7 +39,9 @@ class ProductChanges(BaseModel):
     The defaults are never used: they only make the fields optional.
     """
 
-    model_config = ConfigDict(strict=True, extra="forbid")
+    model_config = ConfigDict(
+        strict=True, extra="forbid", json_schema_extra={"examples": [{"name": "Claw hammer", "active": False}]}
+    )
 
     sku: Sku = Field(default_factory=str)
     name: Name = Field(default_factory=str)
@@ -73,7 +81,7 @@ class Product(BaseModel):
     source: Annotated[ImportSource | EditSource, Field(discriminator="kind", description="What changed it last")]
 
 
-def shown(found: DictRow, sources: dict[int, Source]) -> dict[str, Any]:
+def shown(found: DictRow, sources: dict[int, Source]) -> Product:
     """The answer for one stored product."""
     source = sources[found["content_version"]]
     return Product(
@@ -87,7 +95,7 @@ def shown(found: DictRow, sources: dict[int, Source]) -> dict[str, Any]:
         source=EditSource()
         if source.import_id is None or source.filename is None
         else ImportSource(import_id=source.import_id, filename=source.filename, line=source.line),
-    ).model_dump(mode="json")
+    )
 
 
 def etag(found: DictRow) -> str:

@@ -3,16 +3,36 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated, Literal, get_args
+
+from pydantic import Field
 
 from chalicelib.catalogue import SORTS, Filters
-from chalicelib.errors import FieldError, Invalid
 from chalicelib.limits import FILTER_CHARACTERS_MAX
+from functions.api.pages import WindowQuery
 from functions.api.resource import Resource
-from functions.api.texts import storable
 
 TEXTS = ("sku", "name", "description", "q")
-PARAMETERS = (*TEXTS, "active", "sort", "limit", "cursor")
 _ACTIVE = {"true": True, "false": False}
+
+
+# An empty parameter asks for nothing: that is how forms send what was left out.
+Active = Literal["", "true", "false"]
+SortName = Literal["", "-id", "id", "sku", "-sku"]
+assert {*get_args(SortName)} == {"", *SORTS}
+
+Contained = Annotated[str, Field(max_length=FILTER_CHARACTERS_MAX)] | None
+
+
+class ProductQuery(WindowQuery):
+    """Which products are wanted, in which order. Texts are contained, in any case; nothing in them is a wildcard."""
+
+    sku: Contained = None
+    name: Contained = None
+    description: Contained = None
+    q: Annotated[Contained, Field(description="In the SKU, the name or the description")] = None
+    active: Active | None = None
+    sort: Annotated[SortName | None, Field(description="The default is the newest first")] = None
 
 
 @dataclass(frozen=True)
@@ -25,28 +45,8 @@ class Choice:
 
 
 def read_choice(resource: Resource) -> Choice:
-    """The filters and the sort of a request. An empty parameter asks for nothing. Raises Invalid."""
-    resource.refuse_other_parameters(PARAMETERS)
+    """The filters and the sort of a request, which the route's model has checked."""
     kept = {name: value for name in (*TEXTS, "active", "sort") if (value := resource.query(name))}
-    texts = {name: _text(name, kept[name]) for name in TEXTS if name in kept}
-    active = _choose("active", kept["active"], tuple(_ACTIVE)) if "active" in kept else None
-    sort = _choose("sort", kept.get("sort", next(iter(SORTS))), tuple(SORTS))
-    return Choice(Filters(**texts, active=_ACTIVE[active] if active else None), sort, kept)
-
-
-def _text(name: str, value: str) -> str:
-    if len(value) > FILTER_CHARACTERS_MAX:
-        raise _wrong(name, f"at most {FILTER_CHARACTERS_MAX} characters")
-    if not storable(value):
-        raise _wrong(name, "text without NUL characters, which no product contains")
-    return value
-
-
-def _choose(name: str, value: str, allowed: tuple[str, ...]) -> str:
-    if value not in allowed:
-        raise _wrong(name, f"one of {', '.join(allowed)}")
-    return value
-
-
-def _wrong(name: str, wanted: str) -> Invalid:
-    return Invalid(f"the parameter {name} must be {wanted}", errors=(FieldError(name, f"must be {wanted}"),))
+    texts = {name: kept[name] for name in TEXTS if name in kept}
+    active = _ACTIVE[kept["active"]] if "active" in kept else None
+    return Choice(Filters(**texts, active=active), kept.get("sort", next(iter(SORTS))), kept)

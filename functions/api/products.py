@@ -11,16 +11,16 @@ from chalicelib import catalogue, products
 from chalicelib.catalogue import SORTS
 from chalicelib.errors import NotFound
 from chalicelib.products import Changes, Content
-from functions.api.pages import Total, checked, page, read_window, text, whole_number
-from functions.api.product_documents import ProductChanges, WholeProduct, etag, expected_versions, shown
-from functions.api.product_filters import read_choice
+from functions.api.pages import Page, Total, checked, page, read_window, text, whole_number
+from functions.api.product_documents import Product, ProductChanges, WholeProduct, etag, expected_versions, shown
+from functions.api.product_filters import ProductQuery, read_choice
 from functions.api.resource import PREFIX, Resource, resource_response
 from functions.composition import backends
 
 resource = Resource(__name__)
 
 
-@resource.endpoint("GET", "/products", scope="read")
+@resource.endpoint("GET", "/products", scope="read", query=ProductQuery, answer=Page[Product])
 def list_products() -> Response:
     """The products that pass the filters, newest first unless `sort` says otherwise."""
     choice = read_choice(resource)
@@ -38,7 +38,16 @@ def list_products() -> Response:
     return page("/products", window, found, sort.key, [shown(each, sources) for each in found], total)
 
 
-@resource.endpoint("POST", "/products", scope="write")
+@resource.endpoint(
+    "POST",
+    "/products",
+    scope="write",
+    body=WholeProduct,
+    answer=Product,
+    status=201,
+    errors=(409,),
+    idempotent=True,
+)
 def create_product() -> Response:
     """A new product. 409 names the product that holds the SKU."""
     body = resource.body(WholeProduct)
@@ -46,7 +55,7 @@ def create_product() -> Response:
     return _answer(made, status=201, headers={"Location": f"{PREFIX}/products/{made['id']}"})
 
 
-@resource.endpoint("GET", "/products/{product_id}", scope="read")
+@resource.endpoint("GET", "/products/{product_id}", scope="read", answer=Product)
 def read_product(product_id: str) -> Response:
     """One product, and where its content comes from."""
     with backends().database.transaction() as transaction:
@@ -54,19 +63,21 @@ def read_product(product_id: str) -> Response:
     return _answer(found)
 
 
-@resource.endpoint("PUT", "/products/{product_id}", scope="write")
+@resource.endpoint("PUT", "/products/{product_id}", scope="write", body=WholeProduct, answer=Product, errors=(409, 412))
 def replace_product(product_id: str) -> Response:
     """Replaces all of a product: what the body leaves out gets its default."""
     return _edit(product_id, Changes(**resource.body(WholeProduct).model_dump()))
 
 
-@resource.endpoint("PATCH", "/products/{product_id}", scope="write")
+@resource.endpoint(
+    "PATCH", "/products/{product_id}", scope="write", body=ProductChanges, answer=Product, errors=(409, 412)
+)
 def change_product(product_id: str) -> Response:
     """Writes the given fields; the others keep what they have, also against an import that runs."""
     return _edit(product_id, Changes(**resource.body(ProductChanges).given()))
 
 
-@resource.endpoint("DELETE", "/products/{product_id}", scope="write")
+@resource.endpoint("DELETE", "/products/{product_id}", scope="write", status=204, errors=(412,))
 def delete_product(product_id: str) -> Response:
     """Deletes a product; an import that runs does not bring it back."""
     known = _id(product_id)
@@ -82,7 +93,8 @@ def _edit(product_id: str, changes: Changes) -> Response:
 def _answer(found: DictRow, *, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
     with backends().database.transaction() as transaction:
         sources = catalogue.sources(transaction, [found])
-    return resource_response(shown(found, sources), resource.request, status=status, etag=etag(found), headers=headers)
+    headers = {"ETag": etag(found), **(headers or {})}
+    return resource_response(shown(found, sources), resource.request, status=status, headers=headers)
 
 
 def _expected(product_id: int) -> frozenset[int] | None:

@@ -32,7 +32,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         ).to_json()
     if method == "HEAD" and method not in methods:
         method = "GET"
-    if method not in methods and method != "OPTIONS":
+    if method not in methods:
         detail = f"{method} is not possible here; {', '.join(sorted(methods))} is."
         answer = problem(HTTPStatus.METHOD_NOT_ALLOWED, "method_not_allowed", detail)
         return answer.with_header("Allow", ", ".join(sorted(methods))).to_json()

@@ -8,6 +8,7 @@ from http import HTTPStatus
 from pathlib import Path
 from urllib.parse import unquote
 
+from functions.api.conditions import is_known
 from infra.local.problems import Answer, problem
 
 INDEX = "index.html"
@@ -61,7 +62,7 @@ class StaticFiles:
         etag = f'"{hashlib.sha256(body).hexdigest()[:32]}"'
         # Always asked for again, so that a page never runs with the scripts of another version.
         headers = [("ETag", etag), ("Cache-Control", "no-cache")]
-        if etag in if_none_match:
+        if is_known(etag, if_none_match):
             return Answer(HTTPStatus.NOT_MODIFIED, headers)
         return Answer(HTTPStatus.OK, [("Content-Type", _type(file)), *headers], body)
 

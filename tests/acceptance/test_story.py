@@ -16,6 +16,7 @@ import requests
 
 from infra.local.testing import RunningStack, clean_environment, running_stack
 from tests.support.catalogues import assignment_like, reference
+from tests.support.concurrency import together
 from tests.support.sequential_model import Catalogue
 
 END_SECONDS_MAX = 60
@@ -138,6 +139,23 @@ def test_the_command_line_imports_a_file_and_its_exit_status_tells(stack: Runnin
     assert "The SKU is empty" in ended.stdout
     assert run(str(bad)).returncode == 1
     assert run(str(tmp_path / "missing.csv")).returncode == 2
+
+
+def test_a_request_sent_twice_at_once_is_carried_out_once(stack: RunningStack) -> None:
+    headers = {"Authorization": f"Bearer {stack.file.token}", "Idempotency-Key": "twice-at-once"}
+    body = {"filename": "twice at once.csv", "size_bytes": 5}
+    answers: list[requests.Response] = []
+
+    def send() -> None:
+        answers.append(requests.post(f"{stack.file.url}/api/imports", json=body, headers=headers, timeout=30))
+
+    together(send, send)
+    send()
+
+    assert {each.status_code for each in answers} <= {201, 409}
+    assert answers[-1].status_code == 201
+    assert len({each.json()["id"] for each in answers if each.status_code == 201}) == 1
+    assert [each["filename"] for each in history(stack)].count("twice at once.csv") == 1
 
 
 def test_nobody_gets_in_without_a_token(stack: RunningStack) -> None:

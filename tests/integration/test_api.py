@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import uuid
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -16,26 +15,6 @@ if TYPE_CHECKING:
     from tests.support.pipeline import Answer, Pipeline
 
 SOME_ID = str(uuid.UUID(int=1))
-SOME_NUMBER = "1"
-ROUTES = [
-    ("POST", "/imports", "write"),
-    ("GET", "/imports", "read"),
-    ("GET", f"/imports/{SOME_ID}", "read"),
-    ("POST", f"/imports/{SOME_ID}/cancel", "write"),
-    ("POST", f"/imports/{SOME_ID}/retry", "write"),
-    ("GET", f"/imports/{SOME_ID}/rejected-rows", "read"),
-    ("GET", f"/imports/{SOME_ID}/rejected-rows.csv", "read"),
-    ("GET", "/products", "read"),
-    ("POST", "/products", "write"),
-    ("GET", f"/products/{SOME_NUMBER}", "read"),
-    ("PUT", f"/products/{SOME_NUMBER}", "write"),
-    ("PATCH", f"/products/{SOME_NUMBER}", "write"),
-    ("DELETE", f"/products/{SOME_NUMBER}", "write"),
-    ("POST", "/bulk-deletes", "write"),
-    ("GET", f"/bulk-deletes/{SOME_ID}", "read"),
-    ("POST", "/exports", "read"),
-    ("GET", f"/exports/{SOME_ID}", "read"),
-]
 
 
 def problem(answer: Answer, status: int) -> dict[str, Any]:
@@ -48,36 +27,7 @@ def problem(answer: Answer, status: int) -> dict[str, Any]:
     return content
 
 
-@pytest.mark.parametrize(("method", "path", "needed"), ROUTES)
-@pytest.mark.parametrize("held", ["read", "write", "admin"])
-def test_every_route_needs_its_scope(pipeline: Pipeline, method: str, path: str, needed: str, held: str) -> None:
-    token = tokens.install(pipeline.services.owner_conninfo, f"a {held} token", [held])
-
-    answer = pipeline.call(method, path, Authorization=f"Bearer {token}")
-
-    allowed = tokens.SCOPES.index(held) >= tokens.SCOPES.index(needed)
-    assert (answer.status != 403) == allowed, answer.body
-    assert answer.status < 500
-    if not allowed:
-        assert f"the scope {needed}" in problem(answer, 403)["detail"]
-
-
-def test_the_table_of_routes_is_complete(pipeline: Pipeline) -> None:
-    import app
-
-    def without_names(path: str) -> str:
-        return re.sub(r"\{\w+\}", "{}", path)
-
-    known = {(method, re.sub(rf"{SOME_ID}|\b{SOME_NUMBER}\b", "{}", path)) for method, path, _ in ROUTES}
-    registered = {(method, without_names(path)) for path, methods in app.app.routes.items() for method in methods}
-    assert registered == known | {("GET", "/health")}
-
-
-def test_only_health_is_open_to_everyone(pipeline: Pipeline) -> None:
-    import app
-
-    open_routes = [path for path, methods in app.app.routes.items() for each in methods.values() if not each.authorizer]
-    assert open_routes == ["/health"]
+def test_health_is_open_to_everyone(pipeline: Pipeline) -> None:
     assert pipeline.call("GET", "/health").json == {"status": "ok"}
 
 
@@ -129,6 +79,7 @@ def test_registering_gives_a_link_that_takes_exactly_the_promised_file_once(pipe
         ({"filename": "a.csv"}, "/size_bytes"),
         ({"filename": "a.csv", "size_bytes": "5"}, "/size_bytes"),
         ({"filename": "a.csv", "size_bytes": 0}, "/size_bytes"),
+        ({"filename": "a.csv", "size_bytes": 5.5}, "/size_bytes"),
         ({"filename": "a.csv", "size_bytes": limits.FILE_BYTES_MAX + 1}, "/size_bytes"),
         ({"filename": "", "size_bytes": 5}, "/filename"),
         ({"filename": "a\0.csv", "size_bytes": 5}, "/filename"),
@@ -138,7 +89,7 @@ def test_registering_gives_a_link_that_takes_exactly_the_promised_file_once(pipe
         ([], "/"),
         (b"{", "/"),
         (b"\xff", "/"),
-        (b'{"filename": "\\ud800", "size_bytes": 5}', "/"),
+        (b'{"filename": "\\ud800", "size_bytes": 5}', "/filename"),
         (b"[" * 10_000, "/"),
     ],
 )
@@ -152,16 +103,9 @@ def test_a_wrong_body_is_answered_with_a_pointer_to_what_is_wrong(
     assert pipeline.dropped_imports() == []
 
 
-def test_only_json_is_accepted(pipeline: Pipeline) -> None:
-    for media_type in ("text/plain", "", "application/jsonp"):
-        answer = pipeline.call("POST", "/imports", b"{}", **{"Content-Type": media_type})
-        assert problem(answer, 415)["code"] == "unsupported_media_type"
-
-
-def test_a_body_that_is_too_large_is_refused(pipeline: Pipeline) -> None:
-    answer = pipeline.call("POST", "/imports", b" " * (limits.BODY_BYTES_MAX + 1))
-
-    assert problem(answer, 413)["code"] == "body_too_large"
+def test_a_whole_number_may_be_written_as_json_schema_allows(pipeline: Pipeline) -> None:
+    body = b'{"filename": "a.csv", "size_bytes": 5.0}'
+    assert pipeline.call("POST", "/imports", body).json["bytes"]["total"] == 5
 
 
 @pytest.mark.parametrize("import_id", [SOME_ID, "1", "x" * 500, "'; drop table import; --"])

@@ -156,6 +156,28 @@ def test_a_sku_that_two_chunks_add_at_the_same_time_is_written_by_both_in_the_or
     assert (ended["status"], ended["rows"]["created"], ended["rows"]["superseded"]) == ("completed", 1, 1)
 
 
+def test_a_chunk_that_loses_two_races_for_new_skus_is_written_all_the_same(pipeline: Pipeline) -> None:
+    import_id = pipeline.upload(b"sku,name\nA,1\nB,2\n")
+    pipeline.split_next()
+    (message,) = pipeline.chunks()
+    add = (
+        "insert into product (sku, name, description, active, version, name_version, description_version,"
+        " active_version, content_version) values (%s, 'theirs', '', true, 1, 1, 1, 1, 1)"
+    )
+    owner = pipeline.services.owner_conninfo
+    with psycopg.connect(owner) as first, psycopg.connect(owner) as second:
+        first.execute(add, ["a"])
+        second.execute(add, ["b"])
+        racer = in_thread(lambda: upserting.upsert_chunk(pipeline.backends, upserting_message(message)))
+        for winner in (first, second):
+            wait_for_lock(pipeline)
+            winner.commit()
+        racer.finish()
+
+    assert pipeline.products() == {"a": ("A", "1", "", True), "b": ("B", "2", "", True)}
+    assert pipeline.show(import_id)["status"] == "completed"
+
+
 def test_a_chunk_locks_its_products_in_the_order_of_their_keys_whatever_the_planner_knows(pipeline: Pipeline) -> None:
     pipeline.run(b"sku,name\n" + b"".join(b"%d,x\n" % number for number in range(3000)))
     pipeline.sql("analyze product")
@@ -232,6 +254,11 @@ def test_a_chunk_that_commits_after_a_cancel_is_rolled_back(
 
     assert pipeline.products() == {}
     assert pipeline.show(import_id)["rows"]["total"] == 0
+    pipeline.upload(b"sku,name\nC,3\n")
+    pipeline.split_next()
+    (message,) = pipeline.chunks()
+    upserting.upsert_chunk(other, upserting_message(message))
+    assert pipeline.products() == {"c": ("C", "3", "", True)}, "nothing of the chunk before is left on the connection"
 
 
 def test_an_import_accepted_just_before_a_bulk_delete_is_ended_by_it(pipeline: Pipeline, other: Backends) -> None:

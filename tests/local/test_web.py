@@ -148,6 +148,13 @@ def test_own_host_headers_are_accepted(server: Server, host: str) -> None:
     assert server.ask("GET", "/", Host=f"{host}:{server.port}").status == 200
 
 
+def test_foreign_host_headers_do_not_reach_the_api(api_server: Server, standin: Standin) -> None:
+    for host in ("evil.example", f"evil.example:{api_server.port}", "169.254.169.254"):
+        reply = api_server.ask("GET", "/api/things/x", Authorization="known", Host=host)
+        assert (reply.status, reply.problem["code"]) == (421, "misdirected_request")
+    assert standin.seen("api") == []
+
+
 def test_pages_cannot_be_written(server: Server) -> None:
     reply = server.ask("POST", "/", b"x")
     assert reply.problem["code"] == "method_not_allowed"

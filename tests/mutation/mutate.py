@@ -136,7 +136,7 @@ MUTATIONS = (
     Mutation("joins that keep the order of keys", SQL, "select set_config(name, 'off', true)",
              "select set_config(name, 'on', true)", ("tests/integration/test_races.py",)),
     Mutation("rows of a rolled-back chunk are removed first", "chalicelib/upserting.py",
-             '    if transaction.one("any_incoming"):\n', "    if False:\n", ("tests/integration/test_faults.py",)),
+             '    if transaction.one("any_incoming"):\n', "    if False:\n", ("tests/integration/test_races.py",)),
     Mutation("no record of a stride is too long", "chalicelib/boundaries.py",
              "stop = min(boundary + self._record_bytes_max, limit)", "stop = limit",
              ("tests/unit/test_boundaries.py",)),

@@ -205,6 +205,7 @@ class Pipeline:
         """Empties tables, queues and the bucket."""
         self.sql(
             "truncate product, import, chunk, rejected_row, event, bulk_delete, export restart identity cascade;"
+            "truncate idempotency_key;"
             "update barrier set floor = 0; alter sequence operation restart;"
             "update sweep_cursor set key_marker = null, version_marker = null"
         )

@@ -1,0 +1,68 @@
+"""What is known of a route: enough to guard it and to describe it. The OpenAPI document is made of nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from inspect import getdoc
+from typing import Any
+
+from chalice.app import Chalice, Response
+from pydantic import BaseModel, ConfigDict
+
+View = Callable[..., Response]
+Rebuild = Callable[[str], Response]
+"""Answers an idempotent request again, from the id at the end of the first answer's Location."""
+_ATTRIBUTE = "endpoint"
+
+
+class NoParameters(BaseModel):
+    """A route without query parameters."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """One route. `Resource.endpoint` tells what each part means."""
+
+    method: str
+    path: str
+    scope: str | None
+    view: View
+    body: type[BaseModel] | None = None
+    answer: type[BaseModel] | None = None
+    status: int = 200
+    query: type[BaseModel] = NoParameters
+    errors: tuple[int, ...] = ()
+    sends: tuple[str, ...] = ()
+    idempotent: bool | Rebuild = False
+
+    @property
+    def name(self) -> str:
+        """Unique, for programs that generate clients."""
+        return str(self.view.__name__)
+
+    @property
+    def text(self) -> str:
+        """What the route does, for people: the view's docstring."""
+        return getdoc(self.view) or ""
+
+    @property
+    def tag(self) -> str:
+        """The resource it belongs to."""
+        return self.path.split("/")[1].partition(".")[0]
+
+
+def attach(view: View, endpoint: Endpoint) -> None:
+    """Lets the view that Chalice holds tell of its endpoint."""
+    setattr(view, _ATTRIBUTE, endpoint)
+
+
+def endpoints_of(app: Chalice) -> Iterator[Endpoint]:
+    """The endpoint of every route that the application answers. Raises AttributeError for a route without one."""
+    routes: dict[str, dict[str, Any]] = app.routes
+    for path in sorted(routes):
+        for method in sorted(routes[path]):
+            endpoint: Endpoint = getattr(routes[path][method].view_function, _ATTRIBUTE)
+            yield endpoint

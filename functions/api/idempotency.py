@@ -1,0 +1,92 @@
+"""Idempotency-Key at the edge: a creating request may be repeated without fear that it is carried out twice."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import re
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from chalice.app import Request, Response
+
+from chalicelib import idempotency
+from chalicelib.errors import FieldError, Invalid, Transient
+from chalicelib.idempotency import Claim, Outcome
+from chalicelib.limits import IDEMPOTENCY_KEY_CHARACTERS_MAX
+from functions.api.endpoints import Endpoint
+from functions.api.intake import raw_body
+from functions.composition import backends
+
+KEY_HEADER = "Idempotency-Key"
+REPLAYED_HEADER = "Idempotent-Replayed"
+KEY_PATTERN = rf"^[\x21-\x7e]{{1,{IDEMPOTENCY_KEY_CHARACTERS_MAX}}}$"
+
+logger = logging.getLogger(__name__)
+
+
+def once(request: Request, endpoint: Endpoint, view: Callable[[], Response]) -> Response:
+    """The view's answer, or the first one's where the key was seen before. Raises what the view raises, and Rejected.
+
+    Only success is kept: a request that was refused or failed has had no effect, and frees its key, so that the mended
+    request may use it.
+    """
+    key = request.headers.get(KEY_HEADER.lower())
+    if not endpoint.idempotent or key is None:
+        return view()
+    if not re.fullmatch(KEY_PATTERN, key):
+        message = f"must be 1 to {IDEMPOTENCY_KEY_CHARACTERS_MAX} visible ASCII characters"
+        raise Invalid(f"the {KEY_HEADER} {message}", errors=(FieldError(KEY_HEADER, message),))
+    token_id = uuid.UUID(request.context["authorizer"]["token_id"])
+    found = idempotency.claim(backends().database, token_id, key, _sha256(request))
+    if isinstance(found, Outcome):
+        return _again(endpoint, found)
+    with _released_on_failure(found):
+        answer = view()
+    _keep(endpoint, found, answer)
+    return answer
+
+
+@contextmanager
+def _released_on_failure(claimed: Claim) -> Iterator[None]:
+    try:
+        yield
+    except Exception:
+        try:
+            idempotency.release(backends().database, claimed)
+        except Transient as error:  # The key frees itself after a minute.
+            logger.warning("an idempotency key was not released: %s", error)
+        raise
+
+
+def _keep(endpoint: Endpoint, claimed: Claim, answer: Response) -> None:
+    """Keeps the answer; where it holds a secret, only the id of what was made.
+
+    A presigned link in a table would let whoever reads the database, or a backup of it, upload in the client's name;
+    and a link that is as old as the first answer may have expired just when the client repeats its request.
+    """
+    headers = {name: str(value) for name, value in answer.headers.items()}
+    if callable(endpoint.idempotent):
+        outcome = Outcome(answer.status_code, headers, reference=headers["Location"].rpartition("/")[2])
+    else:
+        outcome = Outcome(answer.status_code, headers, body=str(answer.body))
+    try:
+        idempotency.finish(backends().database, claimed, outcome)
+    except Transient as error:  # What was asked for is done: better to answer than to keep the key.
+        logger.warning("an idempotency key was not kept: %s", error)
+
+
+def _again(endpoint: Endpoint, outcome: Outcome) -> Response:
+    headers: dict[str, str | list[str]] = {**outcome.headers, REPLAYED_HEADER: "true"}
+    if outcome.reference is None:
+        return Response(body=outcome.body, status_code=outcome.status, headers=headers)
+    assert callable(endpoint.idempotent)
+    rebuilt = endpoint.idempotent(outcome.reference)
+    return Response(body=rebuilt.body, status_code=outcome.status, headers={**rebuilt.headers, REPLAYED_HEADER: "true"})
+
+
+def _sha256(request: Request) -> bytes:
+    """What makes two requests the same: method, path and body."""
+    target = f"{request.method} {request.path} {sorted((request.uri_params or {}).items())}\n"
+    return hashlib.sha256(target.encode("utf-8", "surrogatepass") + raw_body(request)).digest()

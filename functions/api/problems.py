@@ -1,0 +1,99 @@
+"""Errors as application/problem+json (RFC 9457): the one shape of every answer that is not a success."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Mapping
+from typing import Annotated, Literal
+
+from chalice.app import Response
+from pydantic import BaseModel, ConfigDict, Field
+
+from chalicelib.errors import FieldError, Rejected, Transient
+from chalicelib.limits import RETRY_SECONDS_MIN
+
+PROBLEM_TYPE = "application/problem+json"
+TITLES = {
+    400: "Bad request",
+    401: "Unauthorized",
+    403: "Forbidden",
+    404: "Not found",
+    405: "Method not allowed",
+    409: "Conflict",
+    412: "Precondition failed",
+    413: "Content too large",
+    415: "Unsupported media type",
+    422: "Invalid content",
+    428: "Precondition required",
+    429: "Too many requests",
+    500: "Internal error",
+    503: "Unavailable",
+}
+
+logger = logging.getLogger(__name__)
+
+
+class ProblemError(BaseModel):
+    """One thing that is wrong with a request."""
+
+    pointer: Annotated[str, Field(description="A JSON pointer into the body, or the name of a parameter or header")]
+    message: str
+
+
+class Problem(BaseModel):
+    """Why a request was not carried out, as RFC 9457 describes it."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "type": "about:blank",
+                    "title": "Not found",
+                    "status": 404,
+                    "code": "not_found",
+                    "detail": "There is no import 019a2b3c-0000-7000-8000-000000000000",
+                    "errors": [],
+                }
+            ]
+        }
+    )
+
+    type: Literal["about:blank"] = "about:blank"
+    title: str
+    status: Annotated[int, Field(ge=400, le=599)]
+    code: Annotated[str, Field(description="Stable, for programs; the texts may change")]
+    detail: Annotated[str, Field(description="For people: what happened, to what, and what to do")]
+    errors: Annotated[list[ProblemError], Field(description="Everything that is wrong with the request")]
+
+
+def problem_of(error: Exception) -> Response:
+    """Any exception as a problem. What we did not foresee is logged, and tells nothing."""
+    if isinstance(error, Rejected):
+        return problem(error.status, error.code, error.message, error.errors, error.members)
+    if isinstance(error, Transient):
+        logger.warning("answered 503: %s", error)
+        answer = problem(503, "unavailable", "The service is unavailable for a moment. Try again in a few seconds.")
+        answer.headers["Retry-After"] = str(RETRY_SECONDS_MIN)
+        return answer
+    logger.error("answered 500", exc_info=error)
+    return problem(500, "internal_error", "Something went wrong on our side. It has been logged.")
+
+
+def problem(
+    status: int,
+    code: str,
+    detail: str,
+    errors: tuple[FieldError, ...] = (),
+    members: Mapping[str, str] | None = None,
+) -> Response:
+    """A problem answer. `errors` point at what is wrong with the request; `members` stand beside them."""
+    content = Problem(
+        title=TITLES[status],
+        status=status,
+        code=code,
+        detail=detail[:1].upper() + detail[1:],
+        errors=[ProblemError(pointer=each.pointer, message=each.message) for each in errors],
+    )
+    body = json.dumps({**content.model_dump(), **(members or {})})
+    return Response(body=body, status_code=status, headers={"Content-Type": PROBLEM_TYPE})

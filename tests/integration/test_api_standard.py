@@ -1,0 +1,239 @@
+"""What holds for every route of the API: found in the application, so that a new route is held to it too."""
+
+from __future__ import annotations
+
+import json
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from chalicelib import limits, tokens
+
+if TYPE_CHECKING:
+    from functions.api.endpoints import Endpoint
+    from tests.support.pipeline import Pipeline
+
+SCOPES: dict[str, str | None] = {
+    "DELETE /products/{product_id}": "write",
+    "GET /bulk-deletes/{bulk_delete_id}": "read",
+    "GET /exports/{export_id}": "read",
+    "GET /health": None,
+    "GET /imports": "read",
+    "GET /imports/{import_id}": "read",
+    "GET /imports/{import_id}/rejected-rows": "read",
+    "GET /imports/{import_id}/rejected-rows.csv": "read",
+    "GET /openapi.json": None,
+    "GET /products": "read",
+    "GET /products/{product_id}": "read",
+    "PATCH /products/{product_id}": "write",
+    "POST /bulk-deletes": "write",
+    "POST /exports": "read",
+    "POST /imports": "write",
+    "POST /imports/{import_id}/cancel": "write",
+    "POST /imports/{import_id}/retry": "write",
+    "POST /products": "write",
+    "PUT /products/{product_id}": "write",
+}
+"""What each route should need, written down apart from the routes: a forgotten scope makes the two differ."""
+METHODS = {"GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "QUERY"}
+JSON = "application/json"
+
+NOT_JSON = [
+    b"",
+    b"{",
+    b"nul",
+    b"\xff",
+    b"\xef\xbb\xbf{}",
+    b"\xff\xfe{\x00}\x00",
+    b"{}{}",
+    b"{'a': 1}",
+    b'{"a": NaN}',
+    b'{"a": -Infinity}',
+    b'{"a": 1e400}',
+    b'{"a": ' + b"1" * 401 + b"}",
+    b'{"a": ' + b"1" * 5000 + b"}",
+    b'{"a": "\\ud800"}',
+    b'{"\\udfff": 1}',
+    b'{"a": "\\u0000"}',
+    b'{"a": "\x00"}',
+    b"[" * 10_000,
+    b'{"a":' * 10_000,
+    b"[" * 900 + b'"\\u0000"' + b"]" * 900,
+]
+NO_OBJECT = [b"[]", b"null", b"true", b"1", b'"text"']
+GARBAGE = [
+    "%00",
+    "%ff",
+    "%2e%2e",
+    "%",
+    "%zz",
+    "..",
+    "'",
+    '"',
+    "%C3%28",
+    "%F0%9F",
+    "x" * 5000,
+    "0",
+    "-1",
+    "9" * 400,
+    "\xff",
+]
+
+
+@pytest.fixture
+def api(pipeline: Pipeline) -> ModuleType:
+    """The gateway to the application, which wants the environment that the pipeline brings."""
+    from tests.support import gateway
+
+    return gateway
+
+
+@pytest.fixture
+def routes(api: ModuleType) -> list[Endpoint]:
+    """Every route of the application."""
+    found: list[Endpoint] = api.discovered()
+    return found
+
+
+def test_every_route_needs_the_scope_that_it_should(routes: list[Endpoint]) -> None:
+    assert {f"{each.method} {each.path}": each.scope for each in routes} == SCOPES
+
+
+@pytest.mark.parametrize("held", [None, "unknown", "read", "write", "admin"])
+def test_no_route_answers_without_its_scope(
+    pipeline: Pipeline, api: ModuleType, routes: list[Endpoint], held: str | None
+) -> None:
+    token = (
+        held if held in {None, "unknown"} else tokens.install(pipeline.services.owner_conninfo, "held", [held or ""])
+    )
+    for each in routes:
+        answer = api.ask(each.method, api.filled(each.path), token)
+        needed = SCOPES[f"{each.method} {each.path}"]
+        if needed is not None and held not in tokens.SCOPES:
+            assert api.problem(answer, 401)["code"] == "unauthorized"
+            assert dict(answer.headers)["WWW-Authenticate"] == "Bearer"
+        elif needed is not None and tokens.SCOPES.index(held or "") < tokens.SCOPES.index(needed):
+            assert f"the scope {needed}" in api.problem(answer, 403)["detail"]
+        else:
+            assert answer.status not in {401, 403}, (each.path, answer.body)
+            assert answer.status < 500, (each.path, answer.body)
+
+
+@pytest.mark.parametrize("body", [*NOT_JSON, *NO_OBJECT])
+def test_a_body_that_is_no_plain_json_object_is_refused(pipeline: Pipeline, api: ModuleType, body: bytes) -> None:
+    for each in api.with_body():
+        found = api.problem(api.ask(each.method, api.filled(each.path), pipeline.token, body, Content_Type=JSON), 422)
+        assert found["errors"], found
+
+
+def test_an_unknown_field_is_refused(pipeline: Pipeline, api: ModuleType) -> None:
+    for each in api.with_body():
+        body = json.dumps({**api.example(each), "never_heard/of": 1}).encode()
+        found = api.problem(api.ask(each.method, api.filled(each.path), pipeline.token, body, Content_Type=JSON), 422)
+        assert [error["pointer"] for error in found["errors"]] == ["/never_heard~1of"]
+
+
+def test_a_field_that_stands_twice_is_refused(pipeline: Pipeline, api: ModuleType) -> None:
+    for each in api.with_body():
+        text = json.dumps(api.example(each))
+        first = json.dumps(next(iter(api.example(each).items())))[1:-1].replace(", ", ": ", 1)
+        body = f"{text[:-1]}, {first}}}".encode()
+        found = api.problem(api.ask(each.method, api.filled(each.path), pipeline.token, body, Content_Type=JSON), 422)
+        assert "twice" in found["errors"][0]["message"]
+
+
+def test_no_value_of_any_field_makes_a_route_fail(pipeline: Pipeline, api: ModuleType) -> None:
+    harmful: list[Any] = ["\0", "a\0b", "\ud800", "x\udfffx", 10**400, -(10**400), 2**63, -(2**63) - 1]
+    odd: list[Any] = [None, True, [], {}, [[]], {"a": {}}, 0, -1, 0.5, "", " ", "x" * 100_000, "\u202e", "\U0010ffff"]
+    for each in api.with_body():
+        assert each.body is not None
+        for field in each.body.model_fields:
+            for value in [*harmful, *odd]:
+                body = json.dumps({**api.example(each), field: value}).encode()
+                answer = api.ask(each.method, api.filled(each.path), pipeline.token, body, Content_Type=JSON)
+                if value in harmful:
+                    assert api.problem(answer, 422)["errors"]
+                elif answer.status >= 400:
+                    api.problem(answer, 404, 409, 412, 422, 428)
+
+
+@pytest.mark.parametrize("media_type", [None, "", "text/plain", "application/jsonp", "application/json-patch+json"])
+def test_only_json_is_accepted(pipeline: Pipeline, api: ModuleType, media_type: str | None) -> None:
+    for each in api.with_body():
+        headers = {} if media_type is None else {"Content_Type": media_type}
+        answer = api.ask(
+            each.method, api.filled(each.path), pipeline.token, json.dumps(api.example(each)).encode(), **headers
+        )
+        assert api.problem(answer, 415)["code"] == "unsupported_media_type"
+
+
+def test_a_body_of_more_than_a_mebibyte_is_refused(pipeline: Pipeline, api: ModuleType, routes: list[Endpoint]) -> None:
+    for each in routes:
+        if each.method != "GET":
+            body = b" " * (limits.BODY_BYTES_MAX + 1)
+            answer = api.ask(each.method, api.filled(each.path), pipeline.token, body, Content_Type=JSON)
+            assert api.problem(answer, 413)["code"] == "body_too_large"
+
+
+def test_parameters_that_a_route_does_not_know_are_refused(
+    pipeline: Pipeline, api: ModuleType, routes: list[Endpoint]
+) -> None:
+    for each in routes:
+        path = api.filled(each.path)
+        found = api.problem(api.ask(each.method, f"{path}?never_heard_of=1", pipeline.token), 422)
+        assert [error["pointer"] for error in found["errors"]] == ["never_heard_of"]
+        for name in each.query.model_fields:
+            for query in (f"{name}=%00", f"{name}=1&{name}=1"):
+                found = api.problem(api.ask(each.method, f"{path}?{query}", pipeline.token), 422)
+                assert found["errors"][0]["pointer"] == name
+            for value in ("%ff", "%F0%9F%92%A9", "9" * 400, "-1", "%2527", "", "%E2%80%AE", "NaN", "1e400"):
+                answer = api.ask(each.method, f"{path}?{name}={value}", pipeline.token)
+                assert answer.status < 500, (path, name, value, answer.body)
+
+
+@pytest.mark.parametrize("garbage", GARBAGE)
+def test_a_garbled_id_is_not_found(pipeline: Pipeline, api: ModuleType, routes: list[Endpoint], garbage: str) -> None:
+    for each in routes:
+        if "{" in each.path:
+            body = json.dumps(api.example(each)).encode() if each.body else b""
+            answer = api.ask(each.method, api.filled(each.path, garbage), pipeline.token, body, Content_Type=JSON)
+            api.problem(answer, 404, 428)
+
+
+@pytest.mark.parametrize(
+    "path", ["/", "/nothing", "/imports/a/b/c/d", "//", "//[", "/%00", "/%", "/imports%2f", "/health/..", "/\xff"]
+)
+def test_unknown_routes_are_problems(pipeline: Pipeline, api: ModuleType, path: str) -> None:
+    for method in ("GET", "POST", "OPTIONS"):
+        assert api.problem(api.ask(method, path, pipeline.token), 404)["code"] == "not_found"
+
+
+def test_wrong_methods_are_problems_and_tell_the_right_ones(
+    pipeline: Pipeline, api: ModuleType, routes: list[Endpoint]
+) -> None:
+    for path in {each.path for each in routes}:
+        known = {each.method for each in routes if each.path == path}
+        for method in METHODS - known:
+            answer = api.ask(method, api.filled(path), pipeline.token)
+            assert api.problem(answer, 405)["code"] == "method_not_allowed"
+            assert dict(answer.headers)["Allow"] == ", ".join(sorted(known))
+
+
+def test_whatever_is_read_has_a_tag_and_is_not_sent_twice(
+    pipeline: Pipeline, api: ModuleType, routes: list[Endpoint]
+) -> None:
+    tagged = 0
+    for each in routes:
+        if each.method != "GET" or "{" in each.path:
+            continue
+        first = api.ask("GET", each.path, pipeline.token)
+        tag = dict(first.headers)["ETag"]
+        for known in (tag, f"W/{tag}", f'"other", {tag}', f'W/"x",W/{tag} ', "*"):
+            again = api.ask("GET", each.path, pipeline.token, If_None_Match=known)
+            assert (again.status, again.body) == (304, b""), (each.path, known)
+            assert dict(again.headers)["ETag"] == tag
+        for other in ('"other"', tag.strip('"'), f'"x{tag[1:]}', f"{tag} {tag}", "", '"'):
+            assert api.ask("GET", each.path, pipeline.token, If_None_Match=other).status == 200, (each.path, other)
+        tagged += 1
+    assert tagged >= 3
