@@ -22,7 +22,7 @@ from typing import Any
 
 from chalicelib import migrations
 from infra.local.testing import backing_services, running_stack
-from tests.benchmark import files, psql, rivals, stages
+from tests.benchmark import files, psql, rivals, search, stages
 from tests.benchmark.imports import Measured, Stack
 
 WORKERS = "2"
@@ -61,11 +61,16 @@ def paired(bench: Bench, stack: Stack) -> None:
     rival = psql.Psql(stack.stack.file.importer_conninfo)
     file = bench.file("plain")
     stack.run(file)  # Everything is warm from here on: worker processes, the page cache, PostgreSQL's own files.
+    rivals_by_name = (
+        ("psql, plain", rival.plain),
+        ("psql, our upsert", rival.upsert),
+        ("psql, our merge", rival.merge),
+    )
     seconds: dict[str, list[float]] = {}
     measured: list[Measured] = []
     for _ in range(bench.runs):
         stack.database.execute(psql.PLAIN_TABLE)
-        for label, run in (("psql, plain", rival.plain), ("psql, our statement", rival.ours)):
+        for label, run in rivals_by_name:
             stack.clear()
             for which, operation in zip(("first", "again"), OPERATIONS, strict=True):
                 stack.database.execute("checkpoint")
@@ -79,9 +84,9 @@ def paired(bench: Bench, stack: Stack) -> None:
     _show_paired(bench, seconds)
     _show_costs(bench, "What the import costs", [("first", each) for each in measured[::2]])
     _show_costs(bench, "What the same file again costs", [("again", each) for each in measured[1::2]])
-    # The same file came again once by psql and once by an import, in each run.
+    # The same file came again twice by psql and once by an import, in each run.
     same = sum(measured[-1].rows[outcome] for outcome in ("updated", "unchanged"))
-    updates, in_place = stack.hot_updates(2 * bench.runs * same)
+    updates, in_place = stack.hot_updates(3 * bench.runs * same)
     line = [f"{updates:,}", f"{in_place:,}", f"{in_place / updates:.2%}"]
     bench.show("Updates in place (HOT) when the same file comes again", ["updates", "in place", "share"], [line])
 
@@ -139,6 +144,15 @@ def scan(bench: Bench, _stack: Stack) -> None:
     bench.show("Splitter and row rules", header, lines)
 
 
+def searches(bench: Bench, stack: Stack) -> None:
+    """Lists of products, over the plain catalogue."""
+    stack.clear()
+    stack.run(bench.file("plain"))
+    stack.database.execute("vacuum analyze product")
+    header = ["list", "page, ms, median", "page, ms, p95", "total, ms, median"]
+    bench.show("Lists and filters", header, search.measure(stack.stack.file.importer_conninfo))
+
+
 def others(bench: Bench, stack: Stack) -> None:
     """The same file by this importer, psql, pgloader and dlt, in turn."""
     file, owner = bench.file("plain"), stack.stack.file.owner_conninfo
@@ -164,6 +178,7 @@ SCENARIOS: dict[str, Callable[[Bench, Stack], None]] = {
     "kinds": kinds,
     "two": two,
     "scan": scan,
+    "searches": searches,
     "large": large,
     "others": others,
 }
@@ -226,10 +241,11 @@ def _show_paired(bench: Bench, seconds: dict[str, list[float]]) -> None:
     lines = [[label, statistics.median(each), min(each), max(each)] for label, each in seconds.items()]
     bench.show("Seconds", ["what", "median", "min", "max"], lines)
     pairs = (
-        ("import, first", "psql, our statement, first"),
+        ("import, first", "psql, our upsert, first"),
+        ("import, first", "psql, our merge, first"),
         ("import, first", "psql, plain, first"),
         ("import, again", "import, first"),
-        ("import, again", "psql, our statement, again"),
+        ("import, again", "psql, our upsert, again"),
         ("import, again", "psql, plain, again"),
     )
     ratios = []
@@ -247,7 +263,14 @@ def _show_costs(bench: Bench, title: str, measured: list[tuple[str, Measured]]) 
         lines.append([f"CPU seconds, {kind}", cpu])
     for kind in everything[0].memory_mib_peak:
         lines.append([f"peak MiB, {kind}", max(each.memory_mib_peak[kind] for each in everything)])
-    for name in ("first_row_seconds", "longest_pause_seconds", "split_seconds", "ahead_chunks_max", "chunks"):
+    for name in (
+        "first_row_seconds",
+        "longest_pause_seconds",
+        "split_seconds",
+        "ahead_chunks_max",
+        "chunks",
+        "log_megabytes",
+    ):
         lines.append([name.replace("_", " "), statistics.median(getattr(each, name) for each in everything)])
     idle = [1 - each.busy_seconds / (int(WORKERS) * each.seconds) for each in everything]
     lines.append(["share of the workers' time between two chunks", f"{statistics.median(idle):.0%}"])

@@ -45,6 +45,8 @@ class Measured:
     chunks: int = 0
     cpu_seconds: dict[str, float] = field(default_factory=dict)
     memory_mib_peak: dict[str, int] = field(default_factory=dict)
+    log_megabytes: float = 0.0
+    """What PostgreSQL wrote to its write-ahead log."""
     busy_seconds: float = 0.0
     """What all invocations of upsert_chunk took together."""
 
@@ -142,7 +144,7 @@ class Stack:
     @contextmanager
     def _accounted(self, results: list[Measured]) -> Iterator[None]:
         """Fills in CPU seconds, memory and busy time of the processes, by what they are."""
-        before, log_at = self._cpu(), self._log_size()
+        before, log_at, written = self._cpu(), self._log_size(), self._log_bytes()
         stop = threading.Event()
         peaks: dict[str, int] = {}
         sampler = threading.Thread(target=self._sample_memory, args=(stop, peaks))
@@ -156,7 +158,13 @@ class Stack:
         for result in results:
             result.cpu_seconds = {kind: after[kind] - before.get(kind, 0.0) for kind in after}
             result.memory_mib_peak = peaks
+            result.log_megabytes = (self._log_bytes() - written) / 1_000_000
             result.busy_seconds = self._busy_seconds(log_at)
+
+    def _log_bytes(self) -> int:
+        found = self.database.execute("select (pg_current_wal_lsn() - '0/0'::pg_lsn)::bigint").fetchone()
+        assert found is not None
+        return int(found[0])
 
     def _log_size(self) -> int:
         log = self.stack.directory / "logs" / "upsert_chunk.log"

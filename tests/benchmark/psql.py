@@ -1,8 +1,9 @@
 """The same work by psql alone, on the same server: what an import is measured against.
 
-«ours» is the statement that imports use, over the whole file at once, with all it promises. «plain» is what a careful
-person would write: copy into a temporary table, one upsert guarded by (operation, position), and nothing else: no
-version per field, no tombstones, no receipt, Unicode left to lower().
+«merge» and «upsert» are the statements that imports use, over the whole file at once, with all they promise: the one
+they try first, and the one that takes over when two chunks add the same new SKU. «plain» is what a careful person would
+write: copy into a temporary table, one upsert guarded by (operation, position), and nothing else: no version per field,
+no tombstones, no receipt, Unicode left to lower().
 """
 
 from __future__ import annotations
@@ -62,7 +63,8 @@ begin;
 create temporary sequence line start 2;
 alter table incoming alter line set default nextval('line');
 \\copy incoming (name, sku, description) from pstdin with (format csv, header)
-{upsert_incoming};
+{lock_in_order};
+{statement};
 commit;
 """
 
@@ -77,10 +79,21 @@ class Psql:
         """Imports a three-column file into plain_product. Returns the seconds psql took."""
         return self._run(_PLAIN.format(operation=operation), file)
 
-    def ours(self, file: Path, operation: int) -> float:
-        """Imports a three-column file into product by the importer's own statement. Returns the seconds psql took."""
-        upsert = _bound("upsert_incoming", operation=operation, floor=0)
-        return self._run(_OURS.format(create_incoming=query("create_incoming"), upsert_incoming=upsert), file)
+    def merge(self, file: Path, operation: int) -> float:
+        """Imports a three-column file into product by the importer's MERGE. Returns the seconds psql took."""
+        return self._ours("merge_incoming", file, operation)
+
+    def upsert(self, file: Path, operation: int) -> float:
+        """Imports a three-column file into product by the importer's upsert. Returns the seconds psql took."""
+        return self._ours("upsert_incoming", file, operation)
+
+    def _ours(self, name: str, file: Path, operation: int) -> float:
+        script = _OURS.format(
+            create_incoming=query("create_incoming"),
+            lock_in_order=query("lock_in_order"),
+            statement=_bound(name, operation=operation, floor=0),
+        )
+        return self._run(script, file)
 
     def _run(self, script: str, file: Path) -> float:
         parts = conninfo_to_dict(self.conninfo)

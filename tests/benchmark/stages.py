@@ -23,7 +23,7 @@ from chalicelib.queues import Queues
 from chalicelib.rows import read_rows
 from tests.support.pipeline import Pipeline
 
-UPSERT = "upsert_incoming"
+UPSERTS = {"merge_incoming", "upsert_incoming"}
 
 
 class Clock:
@@ -129,7 +129,7 @@ def _wrapped(clock: Clock) -> Iterator[None]:
 
 
 def _query_stage(_transaction: Transaction, name: str, *_: Any) -> str:
-    if name == UPSERT:
+    if name in UPSERTS:
         return "upsert"
     return "COPY" if name in {"create_incoming", "any_incoming"} else "small queries"
 

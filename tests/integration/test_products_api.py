@@ -95,7 +95,7 @@ def test_sku_and_name_are_trimmed_of_unicode_white_space_and_descriptions_are_no
         ({"sku": 5, "name": "x"}, "/sku"),
         ({"sku": "x", "name": "x", "description": None}, "/description"),
         ({"sku": "x", "name": "x", "id": "5"}, "/id"),
-        (b'{"sku": "x", "name": "\\ud800"}', "/"),
+        (b'{"sku": "x", "name": "\\ud800"}', "/name"),
         (b'{"sku": "x", "name": "\xed\xa0\x80"}', "/"),
         (b"[]", "/"),
         (b"null", "/"),
