@@ -164,7 +164,8 @@ MUTATIONS = (
     Mutation("uploads cannot be replaced", "chalicelib/files.py", ', "IfNoneMatch": "*"}', "}",
              ("tests/integration/test_api.py",)),
     Mutation("scope of a token", "functions/api/resource.py",
-             "        if scope not in scopes:\n", "        if False:\n", ("tests/integration/test_api.py",)),
+             "if scope is not None and scope not in scopes:", "if False:",
+             ("tests/integration/test_api_standard.py",)),
 )  # fmt: skip
 
 
