@@ -20,8 +20,8 @@ VERSION = "0.1.0"
 TITLE = "Product Importer"
 ABOUT = """Imports of product catalogues as CSV, and the catalogue they make.
 
-Errors are `application/problem+json`. Lists answer a page at a time, with opaque cursors. Unknown fields and unknown
-parameters are refused."""
+Errors are `application/problem+json`. Lists answer a page at a time, with opaque cursors.
+Unknown fields and unknown parameters are refused."""
 SECURITY = "token"
 SCHEMAS = "#/components/schemas/"
 SUCCESSES = {200: "OK", 201: "Created", 202: "Accepted", 204: "Done; there is nothing to say", 303: "It is elsewhere"}

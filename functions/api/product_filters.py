@@ -11,6 +11,7 @@ from chalicelib.catalogue import SORTS, Filters
 from chalicelib.limits import FILTER_CHARACTERS_MAX
 from functions.api.pages import WindowQuery
 from functions.api.resource import Resource
+from functions.api.texts import NO_NUL
 
 TEXTS = ("sku", "name", "description", "q")
 _ACTIVE = {"true": True, "false": False}
@@ -21,7 +22,7 @@ Active = Literal["", "true", "false"]
 SortName = Literal["", "-id", "id", "sku", "-sku"]
 assert {*get_args(SortName)} == {"", *SORTS}
 
-Contained = Annotated[str, Field(max_length=FILTER_CHARACTERS_MAX)] | None
+Contained = Annotated[str, Field(max_length=FILTER_CHARACTERS_MAX, json_schema_extra={**NO_NUL})] | None
 
 
 class ProductQuery(WindowQuery):

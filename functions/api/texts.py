@@ -11,6 +11,10 @@ from pydantic import AfterValidator, BeforeValidator, Field
 
 from chalicelib.limits import DESCRIPTION_BYTES_MAX, NAME_CHARACTERS_MAX, SKU_CHARACTERS_MAX
 
+NO_NUL = {"pattern": r"^[^\x00]*$"}
+"""What the validators below refuse, told to those who read the document."""
+_NOT_BLANK = {"pattern": r"^[^\x00]*[^\x00\s\x1c-\x1f\x85][^\x00]*$"}
+
 
 def storable(text: str) -> bool:
     """Whether PostgreSQL can hold it: no NUL, and no surrogates, which no encoding can write."""
@@ -37,19 +41,27 @@ def _short_enough(description: str) -> str:
 
 Sku = Annotated[
     str,
-    Field(min_length=1, max_length=SKU_CHARACTERS_MAX, description="Trimmed; the same SKU in any case of its letters"),
+    Field(
+        min_length=1,
+        max_length=SKU_CHARACTERS_MAX,
+        description="Trimmed; the same SKU in any case of its letters",
+        json_schema_extra={**_NOT_BLANK},
+    ),
     BeforeValidator(_trimmed),
     AfterValidator(_storable),
 ]
 Name = Annotated[
     str,
-    Field(min_length=1, max_length=NAME_CHARACTERS_MAX, description="Trimmed"),
+    Field(min_length=1, max_length=NAME_CHARACTERS_MAX, description="Trimmed", json_schema_extra={**_NOT_BLANK}),
     BeforeValidator(_trimmed),
     AfterValidator(_storable),
 ]
 Description = Annotated[
     str,
-    Field(description=f"Kept as it is; at most {DESCRIPTION_BYTES_MAX:,} bytes in UTF-8"),
+    Field(
+        description=f"Kept as it is; at most {DESCRIPTION_BYTES_MAX:,} bytes in UTF-8",
+        json_schema_extra={**NO_NUL},
+    ),
     AfterValidator(_short_enough),
     AfterValidator(_storable),
 ]
