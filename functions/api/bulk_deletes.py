@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from datetime import datetime
 from typing import Literal
 
@@ -11,9 +10,9 @@ from psycopg.rows import DictRow
 from pydantic import BaseModel, ConfigDict, Field
 
 from chalicelib import bulk_deletes
-from chalicelib.errors import NotFound
 from chalicelib.limits import POLL_SECONDS
 from chalicelib.progress import percent_of
+from functions.api.ids import uuid_of
 from functions.api.resource import PREFIX, Resource, resource_response
 from functions.composition import backends
 
@@ -68,7 +67,7 @@ def create_bulk_delete() -> Response:
 def read_bulk_delete(bulk_delete_id: str) -> Response:
     """How far a bulk delete is."""
     with backends().database.transaction() as transaction:
-        found = bulk_deletes.get(transaction, _id(bulk_delete_id))
+        found = bulk_deletes.get(transaction, uuid_of(bulk_delete_id, "bulk delete"))
     return _answer(found)
 
 
@@ -91,11 +90,3 @@ def _shown(found: DictRow) -> BulkDelete:
         created_at=found["created_at"],
         finished_at=found["finished_at"],
     )
-
-
-def _id(text: str) -> uuid.UUID:
-    """Ids are opaque to clients: what cannot be one of ours does not exist."""
-    try:
-        return uuid.UUID(text)
-    except ValueError:
-        raise NotFound(f"there is no bulk delete {text[:64]}") from None

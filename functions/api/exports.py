@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from datetime import datetime
 from typing import Annotated, Literal
 
@@ -11,8 +10,8 @@ from psycopg.rows import DictRow
 from pydantic import BaseModel, ConfigDict, Field
 
 from chalicelib import exports
-from chalicelib.errors import NotFound
 from chalicelib.limits import FILTER_CHARACTERS_MAX, POLL_SECONDS
+from functions.api.ids import uuid_of
 from functions.api.resource import PREFIX, Resource, resource_response
 from functions.composition import backends
 
@@ -86,7 +85,7 @@ def create_export() -> Response:
 def read_export(export_id: str) -> Response:
     """One export: how far it is, and when it is completed a link to its file."""
     with backends().database.transaction() as transaction:
-        found = exports.get(transaction, _id(export_id))
+        found = exports.get(transaction, uuid_of(export_id, "export"))
     return _answer(found, status=200, headers={})
 
 
@@ -113,11 +112,3 @@ def _shown(found: DictRow) -> Export:
         created_at=found["created_at"],
         finished_at=found["finished_at"],
     )
-
-
-def _id(text: str) -> uuid.UUID:
-    """Ids are opaque to clients: what cannot be one of ours does not exist."""
-    try:
-        return uuid.UUID(text)
-    except ValueError:
-        raise NotFound(f"there is no export {text[:64]}") from None

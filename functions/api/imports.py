@@ -10,11 +10,11 @@ from psycopg.rows import DictRow
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from chalicelib import imports, rejections
-from chalicelib.errors import NotFound
 from chalicelib.files import PresignedUpload
 from chalicelib.limits import FILE_BYTES_MAX, FILENAME_CHARACTERS_MAX, POLL_SECONDS
 from chalicelib.transcode import ENCODINGS
 from functions.api import intake
+from functions.api.ids import uuid_of
 from functions.api.import_answers import (
     ImportAnswer,
     NewImportAnswer,
@@ -104,14 +104,14 @@ def list_imports() -> Response:
 def read_import(import_id: str) -> Response:
     """One import: progress while it runs, the receipt when it has ended."""
     with backends().database.transaction() as transaction:
-        found = imports.get(transaction, _id(import_id))
+        found = imports.get(transaction, uuid_of(import_id, "import"))
     return _shown(found)
 
 
 @resource.endpoint("POST", "/imports/{import_id}/cancel", scope="write", answer=ImportAnswer, errors=(409,))
 def cancel_import(import_id: str) -> Response:
     """Stops an import; finished chunks stay."""
-    return _shown(imports.cancel(backends(), _id(import_id)))
+    return _shown(imports.cancel(backends(), uuid_of(import_id, "import")))
 
 
 @resource.endpoint(
@@ -125,7 +125,7 @@ def cancel_import(import_id: str) -> Response:
 )
 def retry_import(import_id: str) -> Response:
     """Goes on with an import that failed through no fault of its file."""
-    return _shown(imports.retry(backends(), _id(import_id)), status=202)
+    return _shown(imports.retry(backends(), uuid_of(import_id, "import")), status=202)
 
 
 @resource.endpoint(
@@ -136,7 +136,7 @@ def list_rejected_rows(import_id: str) -> Response:
     window = read_window(resource)
     limit = window.limit + 1
     with backends().database.transaction() as transaction:
-        found = imports.get(transaction, _id(import_id))
+        found = imports.get(transaction, uuid_of(import_id, "import"))
         identity = {"import_id": found["id"], "limit": limit}
         if window.before is not None:
             rows = transaction.all(
@@ -153,16 +153,8 @@ def list_rejected_rows(import_id: str) -> Response:
 @resource.endpoint("GET", "/imports/{import_id}/rejected-rows.csv", scope="read", status=303, errors=(409,))
 def download_rejected_rows(import_id: str) -> Response:
     """Redirects to a CSV of the rejected rows that can be mended and uploaded again."""
-    link = rejections.csv_link(backends(), _id(import_id))
+    link = rejections.csv_link(backends(), uuid_of(import_id, "import"))
     return Response(body="", status_code=303, headers={"Location": link, "Cache-Control": "no-store"})
-
-
-def _id(text: str) -> uuid.UUID:
-    """Ids are opaque to clients: what cannot be one of ours does not exist."""
-    try:
-        return uuid.UUID(text)
-    except ValueError:
-        raise NotFound(f"there is no import {text[:64]}") from None
 
 
 def _registered(found: DictRow, upload: PresignedUpload | None) -> Response:
