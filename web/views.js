@@ -12,15 +12,21 @@ const RECEIPT = { total: "Rows", created: "Created", updated: "Updated", unchang
 const $ = (id) => document.getElementById(id);
 const count = new Intl.NumberFormat();
 const time = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
-const megabytes = (bytes) => `${(bytes / 1e6).toLocaleString(undefined, { maximumFractionDigits: 1 })} MB`;
+const UNITS = [[1e6, "MB"], [1e3, "kB"], [1, "bytes"]];
+
+/** Bytes in the largest unit of which there is at least one. */
+function amount(bytes) {
+  const [one, unit] = UNITS.find(([one]) => bytes >= one) ?? UNITS.at(-1);
+  return `${(bytes / one).toLocaleString(undefined, { maximumFractionDigits: 1 })} ${unit}`;
+}
 
 /** The upload in the browser: `sent` of `size` bytes after `seconds`. */
 export function showUploading(found, sent, size, seconds) {
   showImport({ ...found, status: "pending" });
   $("status").textContent = "Uploading";
   $("bar").value = size ? (100 * sent) / size : 0;
-  const rate = seconds > 0.5 ? ` · ${megabytes(sent / seconds)}/s` : "";
-  $("detail").textContent = `${megabytes(sent)} of ${megabytes(size)}${rate}`;
+  const rate = seconds > 0.5 ? ` · ${amount(sent / seconds)}/s` : "";
+  $("detail").textContent = `${amount(sent)} of ${amount(size)}${rate}`;
 }
 
 /** One import: its progress, or how it ended. */
@@ -41,7 +47,7 @@ export function showImport(found) {
 }
 
 function detail(found) {
-  const parts = [`${found.percent.toLocaleString()} %`, `${megabytes(found.bytes.done)} of ${megabytes(found.bytes.total)}`];
+  const parts = [`${found.percent.toLocaleString()} %`, `${amount(found.bytes.done)} of ${amount(found.bytes.total)}`];
   if (found.rows_per_second) parts.push(`${count.format(found.rows_per_second)} rows/s`);
   if (found.eta_seconds !== null) parts.push(`about ${count.format(found.eta_seconds)} s left`);
   return parts.join(" · ");
