@@ -14,6 +14,7 @@ from functions import fail_chunk as failing_chunk
 from functions import fail_export as failing_export
 from functions import fail_job as failing_job
 from functions import fail_upload as failing_upload
+from functions import index_products as indexing
 from functions import migrate as migrating
 from functions import split_upload as splitting
 from functions import sweep as sweeping
@@ -93,6 +94,11 @@ def fail_export(event: SQSEvent) -> None:
 @app.schedule(Rate(1, unit=Rate.MINUTES))
 def sweep(event: CloudWatchEvent) -> None:
     sweeping.sweep(event)
+
+
+@app.schedule(Rate(1, unit=Rate.MINUTES))
+def index_products(event: CloudWatchEvent) -> None:
+    indexing.index_products(event)
 
 
 @app.lambda_function(name="migrate")

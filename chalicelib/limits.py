@@ -1,4 +1,4 @@
-"""Every limit of the import path, in one place. The unit is the last word of each name.
+"""Every limit, in one place. The unit is the last word of each name.
 
 docs/architecture.md lists them for users; tests use these names, never the numbers.
 """
@@ -67,8 +67,6 @@ CURSOR_CHARACTERS_MAX = 1_500
 FILTER_CHARACTERS_MAX = 255
 CATALOGUE_COUNT_ROWS_MAX = 1_000_000
 """Up to so many products are counted one by one; the size of a larger catalogue is estimated."""
-MATCHES_COUNT_ROWS_MAX = 10_000
-"""Up to so many products that pass a filter are counted; of more it is only said that there are at least these."""
 POLL_SECONDS = 1
 """How long clients are asked to wait before they look again at something that runs."""
 IDEMPOTENCY_KEY_CHARACTERS_MAX = 255
@@ -120,6 +118,19 @@ EXPORT_STEP_PAGES_MAX = 200
 """A step ends after so many pages though they made no part: few rows match the filter."""
 EXPORT_STEPS_MAX = 10_000
 """S3 numbers parts up to here, and each step may write one: 78 GiB, or two billion rows looked at."""
+
+# --- search ---------------------------------------------------------------------------------------------------
+SAMPLE_PAGES = 750
+"""Of so many pages of the table (8 KiB, some ten products each) the first look at a filter is taken."""
+SAMPLE_MATCHES_MIN = 25
+"""So many products in the sample pass a filter that is called common: one in some 300."""
+WALK_ROWS_MAX = 25_000
+"""So many products are looked at in order for a page of a common filter; if that is not enough, the index is asked."""
+SEARCH_EDITS_MAX = 10_000
+"""With more edits beside the copy of the catalogue it is not used: they would have to be looked through each time."""
+INDEX_STEP_ROWS = 5_000
+INDEX_STEP_BYTES = 8 * MIB
+"""So many products, and bytes of their descriptions, are copied in one transaction."""
 
 # --- products and bulk deletes --------------------------------------------------------------------------------
 WRITE_ATTEMPTS_MAX = 5

@@ -14,6 +14,7 @@ from typing import Any
 
 from psycopg.rows import DictRow
 
+from chalicelib import indexing
 from chalicelib.backends import Backends
 from chalicelib.database import RollBack, Transaction
 from chalicelib.errors import Conflict, NotFound, PreconditionFailed, Transient
@@ -49,6 +50,7 @@ def create(backends: Backends, content: Content) -> DictRow:
             _refuse_taken(_locked(transaction, key), key, floor)
             made = _put(transaction, content, floor)
             if made is not None:
+                indexing.note(transaction, key, made["version"], +1)
                 return made
     raise Transient(f"the SKU {content.sku} is being written by others")
 
@@ -90,7 +92,9 @@ def delete(backends: Backends, product_id: int, expected: Container[int] | None 
             current = _locked(transaction, found["sku_key"]).get(found["sku_key"])
             if current is not None and current["id"] == product_id and _visible(current, floor):
                 _refuse_unexpected(current, expected)
-                transaction.run("bury_product", id=product_id, version=_version(transaction))
+                version = _version(transaction)
+                transaction.run("bury_product", id=product_id, version=version)
+                indexing.note(transaction, current["sku_key"], version, -1)
                 return
     raise Transient(f"product {product_id} is being written by others")
 
@@ -120,7 +124,11 @@ def _rename(transaction: Transaction, current: DictRow, changes: Changes, floor:
     )
     version = _version(transaction)
     transaction.run("bury_product", id=current["id"], version=version)
-    return _put(transaction, content, floor, version, product_id=current["id"], created_at=current["created_at"])
+    indexing.note(transaction, current["sku_key"], version, -1)
+    moved = _put(transaction, content, floor, version, product_id=current["id"], created_at=current["created_at"])
+    if moved is not None:
+        indexing.note(transaction, moved["sku_key"], version, +1)
+    return moved
 
 
 def _put(
@@ -143,8 +151,10 @@ def _put(
 
 
 def _edit(transaction: Transaction, product_id: int, changes: Changes) -> DictRow:
-    edited = transaction.one("edit_product", id=product_id, version=_version(transaction), **_fields(changes))
+    version = _version(transaction)
+    edited = transaction.one("edit_product", id=product_id, version=version, **_fields(changes))
     assert edited is not None
+    indexing.note(transaction, edited["sku_key"], version)
     return edited
 
 

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Any, cast
 from urllib.parse import unquote_plus
 
-from chalice.app import SQSEvent, SQSRecord
+from chalice.app import CloudWatchEvent, SQSEvent, SQSRecord
 from pydantic import BaseModel, ConfigDict, Field
 
 from chalicelib.errors import Transient
@@ -73,7 +73,7 @@ class ExportMessage(BaseModel):
     export: uuid.UUID
 
 
-def seconds_left_of(event: SQSEvent) -> Callable[[], float]:
+def seconds_left_of(event: SQSEvent | CloudWatchEvent) -> Callable[[], float]:
     """Tells how long the invocation may still take."""
     # Chalice declares the Lambda context as a dict; it is an object.
     context = cast(Any, event.context)

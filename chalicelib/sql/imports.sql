@@ -79,7 +79,7 @@ where id = %(id)s
 -- name: reopen_import
 update import
 set status = 'processing', attempt = attempt + 1, error_code = null, error_message = null, retryable = false,
-    finished_at = null, attempt_started_at = now(), advanced_at = now()
+    finished_at = null, attempt_started_at = now(), advanced_at = now(), indexed = false
 where id = %(id)s
 returning attempt
 

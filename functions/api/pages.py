@@ -116,9 +116,18 @@ def text(key: str) -> str:
 
 
 def page(
-    path: str, window: Window, found: Sequence[Mapping[str, Any]], key: str, items: list[Any], total: Total
+    path: str,
+    window: Window,
+    found: Sequence[Mapping[str, Any]],
+    key: str,
+    items: list[Any],
+    total: Total,
+    own: Mapping[str, Any] | None = None,
 ) -> Response:
-    """The answer. `found` are up to limit + 1 rows in the list's order; the extra one is at the window's far end."""
+    """The answer. `found` are up to limit + 1 rows in the list's order; the extra one is at the window's far end.
+
+    `own` are fields that this list has beside those of every list.
+    """
     backwards = window.before is not None
     more = len(found) > window.limit
     shown = list(zip(found, items, strict=True))
@@ -136,7 +145,7 @@ def page(
         next=following,
         prev=previous,
     )
-    written = json_text(content)
+    written = json_text({**content.model_dump(mode="json"), **(own or {})})
     headers: Headers = {"Content-Type": JSON_TYPE, "ETag": etag_of(written), "Cache-Control": "private, no-cache"}
     if links:
         headers["Link"] = ", ".join(links)

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from chalicelib.catalogue import Source
 from functions.api.conditions import strong_tags
+from functions.api.pages import Page
 from functions.api.texts import Description, Name, Sku
 
 _TAG = re.compile(r'"([0-9a-f]{1,16})-([0-9a-f]{1,16})"')
@@ -79,6 +80,15 @@ class Product(BaseModel):
     created_at: datetime
     updated_at: datetime
     source: Annotated[ImportSource | EditSource, Field(discriminator="kind", description="What changed it last")]
+
+
+class ProductPage(Page[Product]):
+    """One page of products."""
+
+    search_index: Annotated[
+        Literal["current", "behind"],
+        Field(description="Behind after an import, for a minute or two: answers are the same, rare words take longer"),
+    ]
 
 
 def shown(found: DictRow, sources: dict[int, Source]) -> Product:

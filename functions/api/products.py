@@ -8,11 +8,19 @@ from chalice.app import Response
 from psycopg.rows import DictRow
 
 from chalicelib import catalogue, products
-from chalicelib.catalogue import SORTS
+from chalicelib.catalogue import SORTS, Place
 from chalicelib.errors import NotFound
 from chalicelib.products import Changes, Content
-from functions.api.pages import Page, Total, checked, page, read_window, text, whole_number
-from functions.api.product_documents import Product, ProductChanges, WholeProduct, etag, expected_versions, shown
+from functions.api.pages import Total, checked, page, read_window, text, whole_number
+from functions.api.product_documents import (
+    Product,
+    ProductChanges,
+    ProductPage,
+    WholeProduct,
+    etag,
+    expected_versions,
+    shown,
+)
 from functions.api.product_filters import ProductQuery, read_choice
 from functions.api.resource import PREFIX, Resource, resource_response
 from functions.composition import backends
@@ -20,7 +28,7 @@ from functions.composition import backends
 resource = Resource(__name__)
 
 
-@resource.endpoint("GET", "/products", scope="read", query=ProductQuery, answer=Page[Product])
+@resource.endpoint("GET", "/products", scope="read", query=ProductQuery, answer=ProductPage)
 def list_products() -> Response:
     """The products that pass the filters, newest first unless `sort` says otherwise."""
     choice = read_choice(resource)
@@ -28,14 +36,14 @@ def list_products() -> Response:
     sort = SORTS[choice.sort]
     parse: Callable[[str], int | str] = whole_number if sort.key == "id" else text
     after, before = checked(window.after, parse), checked(window.before, parse)
+    place = Place(sort, window.limit + 1, after=after, before=before)
     with backends().database.transaction() as transaction:
-        found = catalogue.read(transaction, choice.filters, sort, window.limit + 1, after=after, before=before)
-        if after is None and before is None and len(found) <= window.limit:
-            total = Total(len(found))  # The page is the whole list: a rare word is not searched for a second time.
-        else:
-            total = Total(*catalogue.count(transaction, choice.filters))
-        sources = catalogue.sources(transaction, found)
-    return page("/products", window, found, sort.key, [shown(each, sources) for each in found], total)
+        found = catalogue.find(transaction, choice.filters, place)
+        sources = catalogue.sources(transaction, found.products)
+    items = [shown(each, sources) for each in found.products]
+    total = Total(found.total, found.total_is_estimate)
+    own = {"search_index": "current" if found.index_is_current else "behind"}
+    return page("/products", window, found.products, sort.key, items, total, own)
 
 
 @resource.endpoint(

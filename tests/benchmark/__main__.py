@@ -15,7 +15,9 @@ import platform
 import shutil
 import statistics
 import sys
+import threading
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,6 +26,7 @@ from chalicelib import migrations
 from infra.local.testing import backing_services, running_stack
 from tests.benchmark import files, psql, rivals, search, stages
 from tests.benchmark.imports import Measured, Stack
+from tests.support import search_copy
 
 WORKERS = "2"
 OPERATIONS = (1, 2)
@@ -145,12 +148,56 @@ def scan(bench: Bench, _stack: Stack) -> None:
 
 
 def searches(bench: Bench, stack: Stack) -> None:
-    """Lists of products, over the plain catalogue."""
+    """Lists of products, over the plain catalogue: before it is copied for search, and after."""
+    _search(bench, stack, bench.rows)
+
+
+def large_searches(bench: Bench, stack: Stack) -> None:
+    """The same with ten times the products."""
+    _search(bench, stack, bench.large_rows)
+
+
+def _search(bench: Bench, stack: Stack, rows: int) -> None:
+    header = ["list", "SQL, ms, median", "SQL, ms, p95", "HTTP, ms, median", "HTTP, ms, p95", "total"]
     stack.clear()
-    stack.run(bench.file("plain"))
-    stack.database.execute("vacuum analyze product")
-    header = ["list", "page, ms, median", "page, ms, p95", "total, ms, median"]
-    bench.show("Lists and filters", header, search.measure(stack.stack.file.importer_conninfo))
+    stack.database.execute(search_copy.FORGET.encode())
+    with stack.copying_paused():
+        imported = stack.run(bench.file("plain", rows)).seconds
+        stack.database.execute("vacuum analyze product")
+        bench.show(f"Lists of {rows:,} products, copy behind", header, search.measure(stack.stack.file))
+    copied = stack.copy()
+    stack.database.execute("vacuum analyze product_search")
+    bench.show(f"Lists of {rows:,} products, copy up to date", header, search.measure(stack.stack.file))
+    sizes = [
+        stack.database.execute("select pg_total_relation_size(%s::text::regclass) / 1e6", [table]).fetchone()
+        for table in ("product", "product_search")
+    ]
+    lines = [[f"{rows:,}", imported, copied, *(float(size[0]) for size in sizes if size is not None)]]
+    bench.show("Copying for search", ["rows", "import, s", "copying, s", "product, MB", "copy with index, MB"], lines)
+
+
+def copying(bench: Bench, stack: Stack) -> None:
+    """What an import pays for the copy: the same import with copying forbidden, and while somebody wants to copy."""
+    lines = []
+    for _ in range(bench.runs):
+        seconds = []
+        for allowed in (False, True):
+            stack.clear()
+            stack.database.execute(search_copy.FORGET.encode())
+            with stack.copying_paused():
+                stack.run(bench.file("plain"))
+                stack.database.execute("checkpoint")
+                if not allowed:
+                    seconds.append(stack.run(bench.file("changed")).seconds)
+            if allowed:
+                stop = threading.Event()
+                copier = threading.Thread(target=stack.copy, args=[stop])
+                copier.start()
+                seconds.append(stack.run(bench.file("changed")).seconds)
+                stop.set()
+                copier.join()
+        lines.append([*seconds, seconds[1] / seconds[0]])
+    bench.show("An import beside copying", ["alone, s", "copying wanted, s", "ratio"], lines)
 
 
 def others(bench: Bench, stack: Stack) -> None:
@@ -179,9 +226,14 @@ SCENARIOS: dict[str, Callable[[Bench, Stack], None]] = {
     "two": two,
     "scan": scan,
     "searches": searches,
+    "copying": copying,
+    "large_searches": large_searches,
     "large": large,
     "others": others,
 }
+
+COPYING = {"searches", "copying", "large_searches"}
+"""Scenarios that say themselves when the catalogue may be copied for search."""
 
 
 def budget(bench: Bench) -> None:
@@ -219,7 +271,8 @@ def main(arguments: list[str]) -> int:
         stack = Stack(running)
         for name in chosen:
             if name in SCENARIOS:
-                SCENARIOS[name](bench, stack)
+                with nullcontext() if name in COPYING else stack.copying_paused():
+                    SCENARIOS[name](bench, stack)
                 bench.save()
     if "budget" in chosen:
         budget(bench)

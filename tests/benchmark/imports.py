@@ -15,6 +15,8 @@ import psutil
 import psycopg
 import requests
 
+from chalicelib import indexing
+from chalicelib.database import Database
 from infra.local.deadline import wait_until
 from infra.local.testing import RunningStack
 
@@ -60,8 +62,26 @@ class Stack:
 
     def clear(self) -> None:
         """An empty catalogue, and nothing left to be written to disk on anybody's time."""
-        self.database.execute("truncate product")
+        self.database.execute("truncate product, product_search, product_search_edit")
         self.database.execute("checkpoint")
+
+    @contextmanager
+    def copying_paused(self) -> Iterator[None]:
+        """Nothing is copied for search meanwhile: the processors belong to what is measured."""
+        with psycopg.connect(self.stack.file.owner_conninfo) as connection:
+            connection.execute("select from product_search_state for update")
+            yield
+            connection.rollback()
+
+    def copy(self, stop: threading.Event | None = None) -> float:
+        """Copies the catalogue for search, with `stop` again and again until then. Returns seconds."""
+        database = Database(self.stack.file.importer_conninfo)
+        began = time.monotonic()
+        while True:
+            indexing.index_products(database, lambda: 60.0)
+            if stop is None or stop.wait(SAMPLE_SECONDS):
+                database.close()
+                return time.monotonic() - began
 
     def run(self, file: Path) -> Measured:
         """Imports a file. Raises AssertionError when it does not complete."""

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import statistics
 import time
+from collections.abc import Callable
 from typing import Any
 
+import requests
+
 from chalicelib import catalogue
-from chalicelib.catalogue import SORTS, Filters
-from chalicelib.database import Database, Transaction
+from chalicelib.catalogue import SORTS, Filters, Place
+from chalicelib.database import Database
 from chalicelib.limits import PAGE_ITEMS_DEFAULT
+from infra.local.stack_file import StackFile
 
 LOOKS = 20
+HTTP_SECONDS_MAX = 60
 DEEP = 0.9
 """How far into the catalogue the deep page lies."""
 
@@ -19,47 +26,69 @@ CASES: dict[str, tuple[str, Filters, float]] = {
     "first page": ("-id", Filters(), 0.0),
     "deep page": ("-id", Filters(), DEEP),
     "first page by SKU": ("sku", Filters(), 0.0),
-    "SKU contains a prefix": ("sku", Filters(sku="SKU-0000"), 0.0),
+    "SKU begins with": ("sku", Filters(sku="SKU-0001"), 0.0),
     "name contains a common word": ("-id", Filters(name="kettle"), 0.0),
     "name contains a rare number": ("-id", Filters(name="Lamp 777"), 0.0),
     "description contains a common word": ("-id", Filters(description="oak"), 0.0),
     "description contains nothing like it": ("-id", Filters(description="unobtainium"), 0.0),
+    "any text contains a part of a SKU": ("-id", Filters(q="00012"), 0.0),
     "any text, nothing like it": ("-id", Filters(q="unobtainium"), 0.0),
+    "inactive, with a common word": ("sku", Filters(name="kettle", active=False), 0.0),
+    "inactive": ("-id", Filters(active=False), 0.0),
 }
 """Sort, filters, and where in the list the page begins."""
 
 
-def measure(conninfo: str) -> list[list[Any]]:
-    """For each case, milliseconds of the page (median, 95th percentile) and of its total (median)."""
-    database = Database(conninfo)
+def measure(stack: StackFile) -> list[list[Any]]:
+    """For each case, milliseconds of a page (median, 95th percentile) by SQL and by HTTP, and its total."""
+    database = Database(stack.importer_conninfo)
     try:
-        return [[name, *_case(database, *case)] for name, case in CASES.items()]
+        return [[name, *_case(stack, database, *case)] for name, case in CASES.items()]
     finally:
         database.close()
 
 
-def _case(database: Database, sort_name: str, filters: Filters, start: float) -> tuple[float, float, float]:
+def _case(stack: StackFile, database: Database, sort_name: str, filters: Filters, start: float) -> list[Any]:
     sort = SORTS[sort_name]
-    after = None
-    if start:
+    place = Place(sort, PAGE_ITEMS_DEFAULT + 1, after=_key_at(database, start) if start else None)
+    query: dict[str, Any] = {"sort": sort_name, **filters.given()}
+    if filters.active is not None:
+        query["active"] = str(filters.active).lower()
+    if place.after is not None:
+        position = json.dumps({"after": place.after, "sort": sort_name}).encode()
+        query["cursor"] = base64.urlsafe_b64encode(position).decode().rstrip("=")
+    total = ""
+
+    def by_sql() -> None:
+        nonlocal total
         with database.transaction() as transaction:
-            transaction.cursor.execute(
-                "select min(id) + ((max(id) - min(id)) * %s)::bigint as id from product", [1 - start]
-            )
-            row = transaction.cursor.fetchone()
-            assert row is not None
-            after = int(row["id"])
-    pages, totals = [], []
+            found = catalogue.find(transaction, filters, place)
+        total = f"{'about ' if found.total_is_estimate else ''}{found.total:,}"
+
+    def by_http() -> None:
+        headers = {"Authorization": f"Bearer {stack.token}"}
+        answer = session.get(f"{stack.url}/api/products", params=query, headers=headers, timeout=HTTP_SECONDS_MAX)
+        answer.raise_for_status()
+
+    with requests.Session() as session:
+        return [*_times(by_sql), *_times(by_http), total]
+
+
+def _times(look: Callable[[], None]) -> tuple[float, float]:
+    """Milliseconds of a look: the median and the 95th percentile."""
+    milliseconds = []
     for _ in range(LOOKS):
-        with database.transaction() as transaction:
-            pages.append(_page(transaction, filters, sort, after))
-            started = time.perf_counter()
-            catalogue.count(transaction, filters)
-            totals.append((time.perf_counter() - started) * 1000)
-    return statistics.median(pages), statistics.quantiles(pages, n=20)[-1], statistics.median(totals)
+        started = time.perf_counter()
+        look()
+        milliseconds.append((time.perf_counter() - started) * 1000)
+    return statistics.median(milliseconds), statistics.quantiles(milliseconds, n=20)[-1]
 
 
-def _page(transaction: Transaction, filters: Filters, sort: catalogue.Sort, after: int | None) -> float:
-    started = time.perf_counter()
-    catalogue.read(transaction, filters, sort, PAGE_ITEMS_DEFAULT + 1, after=after)
-    return (time.perf_counter() - started) * 1000
+def _key_at(database: Database, start: float) -> int:
+    with database.transaction() as transaction:
+        transaction.cursor.execute(
+            "select min(id) + ((max(id) - min(id)) * %s)::bigint as id from product", [1 - start]
+        )
+        row = transaction.cursor.fetchone()
+    assert row is not None
+    return int(row["id"])

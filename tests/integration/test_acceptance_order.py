@@ -33,12 +33,14 @@ from hypothesis.stateful import (
 )
 from psycopg.rows import dict_row
 
-from chalicelib import bulk_deletes, dead_letters, imports, splitting, sweeping, tokens, upserting
+from chalicelib import bulk_deletes, catalogue, dead_letters, imports, indexing, splitting, sweeping, tokens, upserting
 from chalicelib.backends import Backends
+from chalicelib.catalogue import SORTS, Filters, Place
 from chalicelib.errors import Conflict, NotFound
 from chalicelib.faults import switched_on
 from chalicelib.products import Changes, Content
 from infra.local.testing import Services
+from tests.support import search_copy
 from tests.support.fakes import BUCKET, MemoryFiles, RecordingQueues, memory_backends
 from tests.support.hands import DomainHand, Hand, HttpHand, Refused
 from tests.support.sequential_model import (
@@ -58,6 +60,7 @@ HISTORIES = int(os.environ.get("HISTORIES", "500"))
 PHASES = tuple(Phase) if os.environ.get("SHRINK", "1") == "1" else (Phase.generate,)
 STEPS_MAX = 40
 JOIN_SECONDS_MAX = 60
+BY_SKU = Place(SORTS["sku"], 100)
 
 skus = st.sampled_from(["a", "A", "b", "B", "é", "E\u0301", "c"])
 names = st.sampled_from(["one", "two", "three"])
@@ -117,6 +120,7 @@ class Histories(RuleBasedStateMachine):
         self.sql("delete from event")
         self.sql("delete from bulk_delete")
         self.sql("update barrier set floor = 0")
+        self.sql(search_copy.FORGET)
         self.start_import(first, described, switched)
         self.start_import(second, not described, switched)
 
@@ -217,6 +221,11 @@ class Histories(RuleBasedStateMachine):
     def sweep(self) -> None:
         sweeping._purge_tombstones(self.backends)
 
+    @rule(steps=st.integers(1, 4))
+    def copy_for_search(self, steps: int) -> None:
+        left = iter([60.0] * steps)
+        indexing.index_products(self.backends.database, lambda: next(left, 0.0))
+
     # --- two at a time ----------------------------------------------------------------------------------------------
 
     @precondition(lambda self: self.imports)
@@ -267,6 +276,20 @@ class Histories(RuleBasedStateMachine):
             " and s.created + s.updated + s.unchanged + s.superseded + s.rejected <> (i.split_line - 2)"
         )
         assert wrong == []
+
+    @invariant()
+    def lists_find_what_the_table_has(self) -> None:
+        """Filters work on a copy that lags behind; nobody may see that it does."""
+        visible = self.sql("select p.id, p.name from product p, barrier b where not p.deleted and p.version >= b.floor")
+        with self.backends.database.transaction() as transaction:
+            everything = catalogue.find(transaction, Filters(), BY_SKU)
+            found = catalogue.find(transaction, Filters(name="THREE"), BY_SKU)
+            state = transaction.one("search_state", texts=["three"], edits_max=100)
+        wanted = {row["id"] for row in visible if row["name"] == "three"}
+        assert ({row["id"] for row in found.products}, found.total) == (wanted, len(wanted))
+        assert everything.total == len(visible)
+        if state is not None and state["ready"]:
+            self._count("list from the copy" if wanted else "empty list from the copy")
 
     def _imported(self, running: RunningImport) -> tuple[int, Operation]:
         """What of an import is committed: its done chunks. Each row is one line, behind the header."""
@@ -371,6 +394,7 @@ def test_every_history_ends_as_its_operations_in_acceptance_order(
 ) -> None:
     monkeypatch.setattr("chalicelib.splitting.CHUNK_BYTES", 1)
     monkeypatch.setattr("chalicelib.bulk_deletes.BULK_DELETE_STEP_ROWS", 2)
+    monkeypatch.setattr("chalicelib.indexing.INDEX_STEP_ROWS", 2)
     monkeypatch.setattr("chalicelib.sweeping.TOMBSTONE_SECONDS_MIN", 0)
     from app import app  # wants the environment
 
@@ -394,4 +418,5 @@ def test_every_history_ends_as_its_operations_in_acceptance_order(
     print(f"{HISTORIES} histories:", dict(sorted(Histories.outcomes.items())))  # noqa: T201
     assert {
         "killed", "cancelled", "retried", "chunk with chunk", "chunk with clear", "Renamed", "history by HTTP",
+        "list from the copy",
     } <= set(Histories.outcomes)  # fmt: skip

@@ -28,10 +28,12 @@ from chalicelib import (
     upserting,
 )
 from chalicelib.backends import Backends
+from chalicelib.catalogue import Filters
 from chalicelib.database import Database
 from chalicelib.errors import Conflict
 from chalicelib.files import StoredFile
 from infra.local.testing import Services
+from tests.support import search_copy
 from tests.support.fakes import BUCKET, MemoryFiles, RecordingQueues, memory_backends
 
 ROUNDS_MAX = 60
@@ -137,7 +139,7 @@ def sql(services: Services) -> Callable[[str], list[tuple[Any, ...]]]:
             cursor = connection.execute(statement.encode())
             return cursor.fetchall() if cursor.description else []
 
-    run("truncate product, import, chunk, rejected_row, event, bulk_delete, export cascade")
+    run(f"truncate product, import, chunk, rejected_row, event, bulk_delete, export cascade; {search_copy.FORGET}")
     run("update barrier set floor = 0")
     return run
 
@@ -250,7 +252,7 @@ def scenario_export(world: World, sql: SQL) -> None:
 
 
 def _accept_export(backends: Backends) -> None:
-    exports.accept(backends, exports.Filters())
+    exports.accept(backends, Filters())
 
 
 def check_export(sql: SQL) -> None:

@@ -195,7 +195,7 @@ def test_what_a_bulk_delete_has_still_to_remove_is_gone_already(pipeline: Pipeli
     assert pipeline.sql("select count(*) from product")[0]["count"] == 1
     problem(pipeline.call("GET", path_of(made)), 404, "not_found")
     assert pipeline.call("GET", "/products").json == {
-        "items": [], "total": 0, "total_is_estimate": False, "next": None, "prev": None,
+        "items": [], "total": 0, "total_is_estimate": False, "next": None, "prev": None, "search_index": "behind",
     }  # fmt: skip
 
 

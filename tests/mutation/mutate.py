@@ -175,6 +175,25 @@ MUTATIONS = (
     Mutation("scope of a token", "functions/api/resource.py",
              "if scope is not None and scope not in scopes:", "if False:",
              ("tests/integration/test_api_standard.py",)),
+    Mutation("edits searched beside the copy", "chalicelib/sql/catalogue.sql",
+             "  union select sku_key from product_search_edit\n", "",
+             ("tests/integration/test_indexing.py",)),
+    Mutation("a copy that lacks an import is not used", "chalicelib/sql/catalogue.sql",
+             "    and not exists (select from import where operation is not null and not indexed)\n", "",
+             ("tests/integration/test_indexing.py",)),
+    Mutation("a retried import is copied again", "chalicelib/sql/imports.sql", ", indexed = false", "",
+             ("tests/integration/test_indexing.py",)),
+    Mutation("only imports that had ended before are in the copy", "chalicelib/sql/indexing.sql",
+             "    and i.id || ':' || i.attempt = any(s.imports)\n", "",
+             ("tests/integration/test_indexing.py",)),
+    Mutation("copying waits for an import", "chalicelib/indexing.py",
+             'if running is not None and running["running"]:', "if running is None:",
+             ("tests/integration/test_indexing.py",)),
+    Mutation("what the copy finds must still be there", "chalicelib/sql/catalogue.sql",
+             "from hits h join product p on p.sku_key = h.sku_key\n"
+             "  where not p.deleted and p.version >= (select floor from barrier)",
+             "from hits h join product p on p.sku_key = h.sku_key where true",
+             ("tests/integration/test_indexing.py",)),
 )  # fmt: skip
 
 

@@ -25,6 +25,7 @@ from chalicelib import tokens
 from chalicelib.backends import Backends
 from functions.composition import backends
 from infra.local.testing import Services
+from tests.support import search_copy
 
 DEADLINE_SECONDS = 30
 INVOCATION_SECONDS = 60
@@ -207,6 +208,7 @@ class Pipeline:
             "truncate product, import, chunk, rejected_row, event, bulk_delete, export restart identity cascade;"
             "truncate idempotency_key;"
             "update barrier set floor = 0; alter sequence operation restart;"
+            f"{search_copy.FORGET};"
             "update sweep_cursor set key_marker = null, version_marker = null"
         )
         for url in self.services.queue_urls.values():

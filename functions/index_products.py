@@ -1,0 +1,14 @@
+"""Scheduled every minute: keeps the copy of the catalogue that lists are filtered by."""
+
+from __future__ import annotations
+
+from chalice.app import CloudWatchEvent
+
+from chalicelib import indexing
+from functions.composition import backends
+from functions.messages import seconds_left_of
+
+
+def index_products(event: CloudWatchEvent) -> None:
+    """Copies what is new, for as long as the invocation lasts."""
+    indexing.index_products(backends().database, seconds_left_of(event))
