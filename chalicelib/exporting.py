@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from psycopg.rows import DictRow
 from psycopg.types.json import Jsonb
 
-from chalicelib import csvtext, exports
+from chalicelib import catalogue, csvtext, exports
 from chalicelib.backends import Backends
 from chalicelib.faults import fault_point
 from chalicelib.files import UploadGone
@@ -138,14 +138,15 @@ class _Batch:
 def _read(backends: Backends, found: DictRow) -> _Batch:
     """Pages until there is enough for a part, none is left, or the step is long enough: few rows may match."""
     batch = _Batch(found["last_key"], bytearray(found["tail"]))
+    filters = found["filters"]
     for _ in range(EXPORT_STEP_PAGES_MAX):
         with backends.database.transaction() as transaction:
-            page = transaction.all(
-                "export_page",
+            page = transaction.composed(
+                ("export_page", *catalogue.conditions(filters), "export_page_end"),
                 after=batch.last_key,
                 rows=EXPORT_PAGE_ROWS,
                 bytes=EXPORT_PAGE_BYTES,
-                **found["filters"],
+                **filters,
             )
         if not page[0]["looked_at"]:
             batch.is_last = True

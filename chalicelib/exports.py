@@ -8,13 +8,14 @@ pending ──first step──▶ processing ──complete──▶ completed
 from __future__ import annotations
 
 import uuid
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from psycopg.rows import DictRow
 from psycopg.types.json import Jsonb
 
 from chalicelib.backends import Backends
+from chalicelib.catalogue import Filters
 from chalicelib.database import Transaction
 from chalicelib.errors import Conflict, NotFound
 from chalicelib.faults import fault_point
@@ -24,18 +25,6 @@ from chalicelib.progress import UNFINISHED_PERCENT_MAX
 
 EXPORTS_PREFIX = "exports/"
 RUNNING = ("pending", "processing")
-
-
-@dataclass(frozen=True)
-class Filters:
-    """Which products are exported: those that match all that is given. Texts are contained, in any case."""
-
-    sku: str | None = None
-    name: str | None = None
-    description: str | None = None
-    active: bool | None = None
-    q: str | None = None
-    """In the SKU, the name or the description."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +42,7 @@ def accept(backends: Backends, filters: Filters) -> DictRow:
         if counted is not None and counted["total"] >= EXPORTS_UNFINISHED_MAX:
             message = f"{counted['total']} exports are not finished yet; wait until one of them is"
             raise Conflict(message, code="too_many_exports")
-        accepted = transaction.one("add_export", filters=Jsonb(asdict(filters)))
+        accepted = transaction.one("add_export", filters=Jsonb(filters.given()))
         assert accepted is not None
         fault_point("export.before_accept_commit")
     fault_point("export.before_send")

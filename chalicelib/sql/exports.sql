@@ -34,7 +34,7 @@ delete from export_part where export_id = %(id)s
 -- name: export_page
 -- The next rows of the catalogue in the order of their keys: those that are wanted, each with what the page has looked at
 -- in all. It is what is looked at that is limited, in rows and in bytes: however little a filter lets through, a page takes
--- no longer. One row without a SKU when none is wanted.
+-- no longer. One row without a SKU when none is wanted. The filters of lists are added to this, then export_page_end.
 with next_rows as (
   select sku_key, sku, name, description, active, deleted, version
   from product where sku_key > %(after)s
@@ -46,20 +46,9 @@ with next_rows as (
   ) sized
   where bytes_before < %(bytes)s
 ), wanted as (
-  select p.* from looked_at p, barrier b
-  where not p.deleted and p.version >= b.floor
-    -- The filter: every given one must match. Contains, in any case, and nothing in it is a wildcard.
-    and (%(sku)s::text is null
-         or position(lower(%(sku)s::text collate pg_c_utf8) in lower(p.sku collate pg_c_utf8)) > 0)
-    and (%(name)s::text is null
-         or position(lower(%(name)s::text collate pg_c_utf8) in lower(p.name collate pg_c_utf8)) > 0)
-    and (%(description)s::text is null
-         or position(lower(%(description)s::text collate pg_c_utf8) in lower(p.description collate pg_c_utf8)) > 0)
-    and (%(active)s::boolean is null or p.active = %(active)s::boolean)
-    and (%(q)s::text is null
-         or position(lower(%(q)s::text collate pg_c_utf8) in lower(p.sku collate pg_c_utf8)) > 0
-         or position(lower(%(q)s::text collate pg_c_utf8) in lower(p.name collate pg_c_utf8)) > 0
-         or position(lower(%(q)s::text collate pg_c_utf8) in lower(p.description collate pg_c_utf8)) > 0)
+  select p.* from looked_at p where not p.deleted and p.version >= (select floor from barrier)
+
+-- name: export_page_end
 )
 select w.sku, w.name, w.description, w.active, seen.rows as looked_at, seen.last_key
 from (select count(*) as rows, max(sku_key) as last_key from looked_at) seen

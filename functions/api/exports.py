@@ -10,6 +10,7 @@ from psycopg.rows import DictRow
 from pydantic import BaseModel, ConfigDict, Field
 
 from chalicelib import exports
+from chalicelib.catalogue import Filters
 from chalicelib.limits import FILTER_CHARACTERS_MAX, POLL_SECONDS
 from functions.api.ids import uuid_of
 from functions.api.resource import PREFIX, Resource, resource_response
@@ -77,7 +78,7 @@ class Export(BaseModel):
 def create_export() -> Response:
     """Starts an export of the products that match."""
     wanted = resource.body(NewExport)
-    accepted = exports.accept(backends(), exports.Filters(**wanted.model_dump()))
+    accepted = exports.accept(backends(), Filters(**wanted.model_dump()))
     return _answer(accepted, status=202, headers={"Location": f"{PREFIX}/exports/{accepted['id']}"})
 
 

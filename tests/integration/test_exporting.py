@@ -11,6 +11,7 @@ import pytest
 
 from chalicelib import exporting, exports, faults, sweeping
 from chalicelib.backends import connect
+from chalicelib.catalogue import Filters
 from chalicelib.limits import MIB
 from chalicelib.products import Content
 from chalicelib.settings import settings
@@ -94,7 +95,7 @@ def meanwhile(point: str, work: Callable[[], None]) -> Callable[[str], None]:
 )
 def test_of_two_that_carry_out_one_export_neither_spoils_it(pipeline: Pipeline, point: str) -> None:
     add_long_products(pipeline, 300)
-    accepted = exports.accept(pipeline.backends, exports.Filters())
+    accepted = exports.accept(pipeline.backends, Filters())
     other = connect(settings())
 
     with faults.switched_on(meanwhile(point, lambda: exporting.carry_out(other, accepted["id"], lambda: 60.0))):
@@ -110,7 +111,7 @@ def test_of_two_that_carry_out_one_export_neither_spoils_it(pipeline: Pipeline, 
 def test_a_part_of_another_invocation_is_never_replaced(pipeline: Pipeline) -> None:
     """The slower of two uploads a part that differs, after the faster has written down its own."""
     add_long_products(pipeline, 300)
-    accepted = exports.accept(pipeline.backends, exports.Filters())
+    accepted = exports.accept(pipeline.backends, Filters())
     other = connect(settings())
     steps = iter([60.0, 0.0])
 
@@ -137,7 +138,7 @@ def test_a_part_of_another_invocation_is_never_replaced(pipeline: Pipeline) -> N
 
 def test_an_export_whose_upload_was_removed_starts_again(pipeline: Pipeline) -> None:
     add_long_products(pipeline, 300)
-    accepted = exports.accept(pipeline.backends, exports.Filters())
+    accepted = exports.accept(pipeline.backends, Filters())
     exporting.carry_out(pipeline.backends, accepted["id"], iter([60.0, 0.0]).__next__)
     (row,) = pipeline.sql("select upload_id, looked_at from export")
     assert row["looked_at"] > 0
@@ -194,7 +195,7 @@ def test_the_sweep_wakes_an_export_whose_message_was_lost(pipeline: Pipeline) ->
 
 def test_memory_stays_bounded(pipeline: Pipeline) -> None:
     add_long_products(pipeline, 2_200)
-    accepted = exports.accept(pipeline.backends, exports.Filters())
+    accepted = exports.accept(pipeline.backends, Filters())
 
     command = [sys.executable, "-m", "tests.support.export_process", str(accepted["id"])]
     ran = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
