@@ -141,3 +141,15 @@ TOMBSTONE_SECONDS_MIN = 3600
 """A tombstone is kept at least this long, and as long as an import accepted before it may still write."""
 SWEEP_TOMBSTONES_MAX = 5_000
 """How many tombstones one sweep removes."""
+
+# --- webhooks -------------------------------------------------------------------------------------------------
+URL_CHARACTERS_MAX = 2_048
+ADDRESSES_TRIED_MAX = 3
+"""Of the addresses of a webhook's host, all of which must be safe, so many are tried."""
+CONNECT_SECONDS_MAX = 5
+"""Finding the addresses of a webhook's host and connecting to one of them takes no longer."""
+EXCHANGE_SECONDS_MAX = 15
+"""From looking up the host to the last byte of the answer, however slowly it drips."""
+ANSWER_BYTES_MAX = 64 * KIB
+"""So much of the body of an answer is read."""
+ANSWER_HEADERS_BYTES_MAX = 64 * KIB

@@ -40,6 +40,8 @@ CHANGES = """-- name: changes
 """
 """When a write changes something, as a naive guard against writing what is there already would say it."""
 HISTORIES = "tests/integration/test_acceptance_order.py"
+OUTBOUND = "tests/unit/test_outbound.py"
+OUTBOUND_TLS = "tests/unit/test_outbound_tls.py"
 
 
 @dataclass(frozen=True)
@@ -194,6 +196,53 @@ MUTATIONS = (
              "  where not p.deleted and p.version >= (select floor from barrier)",
              "from hits h join product p on p.sku_key = h.sku_key where true",
              ("tests/integration/test_indexing.py",)),
+    Mutation("only public addresses", "chalicelib/outbound.py",
+             "all(ok or is_public(address) for", "all(True for", (OUTBOUND,)),
+    Mutation("every address must be public", "chalicelib/outbound.py",
+             "if not all(ok or is_public", "if not any(ok or is_public", (OUTBOUND,)),
+    Mutation("our own list of public addresses", "chalicelib/public_addresses.py",
+             "return not is_in(address, NOT_PUBLIC_IPV4 if address.version == 4 else NOT_PUBLIC_IPV6)",
+             "return address.is_global", (OUTBOUND,)),
+    Mutation("connects to the address that was checked", "chalicelib/outbound.py",
+             "self._connect(address, target.port, deadline.remaining() / left)",
+             "socket.create_connection((socket.getaddrinfo(target.host, 0)[0][4][0], target.port))", (OUTBOUND,)),
+    Mutation("no strange notations of addresses", "chalicelib/targets.py",
+             "if _NUMBER.fullmatch(labels[-1]):", "if False:", (OUTBOUND,)),
+    Mutation("ports", "chalicelib/outbound.py", "if target.port not in self._allowed_ports and not all(within):",
+             "if False:", (OUTBOUND,)),
+    Mutation("any port only inside the allowed network", "chalicelib/outbound.py", "and not all(within):",
+             "and not any(within):", (OUTBOUND,)),
+    Mutation("no users in URLs", "chalicelib/targets.py", 'if "@" in authority:', "if False:", (OUTBOUND,),
+             also=("found = _AUTHORITY.fullmatch(authority)",
+                   "found = _AUTHORITY.fullmatch(authority.rpartition('@')[2])")),
+    Mutation("only visible ASCII in URLs", "chalicelib/targets.py", "if not url.isascii() or", "if False and",
+             (OUTBOUND,), also=('_URL = re.compile(r"(https?)://([^/?]*)(.*)", re.IGNORECASE)',
+                                '_URL = re.compile(r"(https?)://([^/?]*)(.*)", re.IGNORECASE | re.DOTALL)')),
+    Mutation("no backslash in URLs", "chalicelib/targets.py", r' or "\\" in url', "", (OUTBOUND,)),
+    Mutation("no fragments", "chalicelib/targets.py", 'if "#" in url:', "if False:", (OUTBOUND,)),
+    Mutation("headers of the connection", "chalicelib/targets.py", "if name.lower() in RESERVED_HEADERS:", "if False:",
+             (OUTBOUND,)),
+    Mutation("values of headers", "chalicelib/targets.py", "if not _HEADER_VALUE.fullmatch(value):", "if False:",
+             (OUTBOUND,)),
+    Mutation("deadline while reading", "chalicelib/wire.py",
+             "        self._connection.settimeout(self._deadline.remaining())\n        count",
+             "        count", (OUTBOUND,)),
+    Mutation("deadline while sending", "chalicelib/wire.py",
+             "            self._connection.settimeout(self._deadline.remaining())\n            rest",
+             "            rest", (OUTBOUND,)),
+    Mutation("deadline of the handshake", "chalicelib/outbound.py",
+             "connection.settimeout(total.remaining())", "connection.settimeout(None)", (OUTBOUND_TLS,)),
+    Mutation("deadline of the look-up", "chalicelib/outbound.py", "asking.join(seconds)", "asking.join()", (OUTBOUND,)),
+    Mutation("budget of bytes", "chalicelib/wire.py", "if self._taken >= self._allowed:", "if False:", (OUTBOUND,),
+             also=("[: self._allowed - self._taken]", "")),
+    Mutation("only so much of an answer", "chalicelib/outbound.py", "while len(content) <= self._answer_bytes:",
+             "while True:", (OUTBOUND,),
+             also=("self._answer_bytes + 1 - len(content)", "65536")),
+    Mutation("half an answer is none", "chalicelib/outbound.py", "if response.length:", "if False:", (OUTBOUND,)),
+    Mutation("certificates", "chalicelib/outbound.py", "(self._tls or _tls())",
+             "ssl._create_unverified_context()", (OUTBOUND_TLS,)),
+    Mutation("the name on a certificate", "chalicelib/outbound.py", "server_hostname=target.name",
+             "server_hostname=connection.getpeername()[0]", (OUTBOUND_TLS,)),
 )  # fmt: skip
 
 
