@@ -153,3 +153,5 @@ EXCHANGE_SECONDS_MAX = 15
 ANSWER_BYTES_MAX = 64 * KIB
 """So much of the body of an answer is read."""
 ANSWER_HEADERS_BYTES_MAX = 64 * KIB
+RETRY_AFTER_SECONDS_MAX = 24 * 3600
+"""A receiver can ask for a longer wait than the schedule's, up to the longest that the schedule has."""
