@@ -155,3 +155,5 @@ ANSWER_BYTES_MAX = 64 * KIB
 ANSWER_HEADERS_BYTES_MAX = 64 * KIB
 RETRY_AFTER_SECONDS_MAX = 24 * 3600
 """A receiver can ask for a longer wait than the schedule's, up to the longest that the schedule has."""
+UNWRAPPED_KEYS_MAX = 1_000
+"""So many keys of webhooks' secrets, 32 bytes each, a process remembers after KMS unwrapped them."""

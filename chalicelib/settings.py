@@ -5,10 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from functools import cache
+from ipaddress import ip_network
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, ValidationInfo, field_validator
+
+from chalicelib.public_addresses import IPNetwork
 
 QUEUES = ("uploads", "chunks")
+LOCAL_STAGE = "local"
 
 
 class Settings(BaseModel):
@@ -16,7 +20,7 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
-    stage: str = Field(default="local", pattern=r"^[a-z][a-z0-9-]{0,19}$")
+    stage: str = Field(default=LOCAL_STAGE, pattern=r"^[a-z][a-z0-9-]{0,19}$")
     database_url: SecretStr
     owner_database_url: SecretStr | None = None
     """For the migrate function alone: the role that owns the tables."""
@@ -24,6 +28,27 @@ class Settings(BaseModel):
     s3_public_endpoint_url: str | None = None
     """Host for presigned links, where it differs from the one that functions use (inside containers)."""
     log_level: str = "INFO"
+    webhook_kms_key_id: str | None = None
+    """The key of AWS KMS that webhooks' secrets are sealed with."""
+    webhook_key_file: str | None = None
+    """A file with 32 bytes to seal them with instead: local runs."""
+    webhook_allow_cidrs: str = ""
+    """Networks that webhooks may go to although they are not public, with commas between them: local runs only."""
+
+    @field_validator("webhook_allow_cidrs")
+    @classmethod
+    def _only_local(cls, value: str, info: ValidationInfo) -> str:
+        if value and info.data.get("stage") != LOCAL_STAGE:
+            raise ValueError(
+                f"only the stage {LOCAL_STAGE} may send webhooks into networks that are not public: unset it"
+            )
+        _networks(value)
+        return value
+
+    @property
+    def webhook_allowed_networks(self) -> tuple[IPNetwork, ...]:
+        """The networks of `webhook_allow_cidrs`."""
+        return _networks(self.webhook_allow_cidrs)
 
 
 class MissingSetting(Exception):
@@ -54,3 +79,8 @@ def queue_name(stage: str, queue: str) -> str:
 def stage() -> str:
     """The stage alone: app.py needs it to name queues before anything else is configured (while packaging)."""
     return os.environ.get("STAGE", "local")
+
+
+def _networks(text: str) -> tuple[IPNetwork, ...]:
+    """Networks written like `127.0.0.0/8,::1/128`. Raises ValueError."""
+    return tuple(ip_network(each.strip()) for each in text.split(",") if each.strip())

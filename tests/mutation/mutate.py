@@ -42,6 +42,7 @@ CHANGES = """-- name: changes
 HISTORIES = "tests/integration/test_acceptance_order.py"
 OUTBOUND = "tests/unit/test_outbound.py"
 OUTBOUND_TLS = "tests/unit/test_outbound_tls.py"
+SEALING = "tests/unit/test_sealing.py"
 
 
 @dataclass(frozen=True)
@@ -243,6 +244,24 @@ MUTATIONS = (
              "ssl._create_unverified_context()", (OUTBOUND_TLS,)),
     Mutation("the name on a certificate", "chalicelib/outbound.py", "server_hostname=target.name",
              "server_hostname=connection.getpeername()[0]", (OUTBOUND_TLS,)),
+    Mutation("networks inside only on a laptop", "chalicelib/settings.py",
+             'if value and info.data.get("stage") != LOCAL_STAGE:', "if False:", ("tests/unit/test_settings.py",)),
+    Mutation("sealed for a context", "chalicelib/sealing.py", "form + context.encode()", "form", (SEALING,)),
+    Mutation("KMS knows the context", "chalicelib/sealing.py", 'EncryptionContext={"context": context}',
+             "EncryptionContext={}", (SEALING,)),
+    Mutation("the format is bound", "chalicelib/sealing.py", "form + context.encode()", "context.encode()", (SEALING,),
+             also=("if sealed[:1] != KMS_FORMAT or not", "if not")),
+    Mutation("a bounded memory of keys", "chalicelib/sealing.py", "maxsize=UNWRAPPED_KEYS_MAX", "maxsize=None",
+             (SEALING,)),
+    Mutation("every valid secret signs", "chalicelib/signatures.py", "for secret in secrets]",
+             "for secret in secrets[:1]]", ("tests/unit/test_signatures.py",)),
+    Mutation("the id is signed", "chalicelib/signatures.py", "(message_id.encode(), timestamp, body)",
+             '(b"", timestamp, body)', ("tests/unit/test_signatures.py",)),
+    Mutation("Retry-After is never undercut", "chalicelib/retrying.py", "return max(scheduled, asked)",
+             "return asked or scheduled", ("tests/unit/test_retrying.py",)),
+    Mutation("Retry-After has a limit", "chalicelib/retrying.py",
+             "min(_asked_seconds(retry_after, now), RETRY_AFTER_SECONDS_MAX)", "_asked_seconds(retry_after, now)",
+             ("tests/unit/test_retrying.py",)),
 )  # fmt: skip
 
 
