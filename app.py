@@ -9,6 +9,7 @@ from chalice.app import AuthRequest, AuthResponse, Chalice, CloudWatchEvent, Rat
 from chalicelib.settings import queue_name, stage
 from functions import authorize as authorizing
 from functions import delete_products as deleting
+from functions import deliver_webhook as delivering
 from functions import export_products as exporting
 from functions import fail_chunk as failing_chunk
 from functions import fail_export as failing_export
@@ -16,10 +17,11 @@ from functions import fail_job as failing_job
 from functions import fail_upload as failing_upload
 from functions import index_products as indexing
 from functions import migrate as migrating
+from functions import relay_events as relaying
 from functions import split_upload as splitting
 from functions import sweep as sweeping
 from functions import upsert_chunk as upserting
-from functions.api import bulk_deletes, description, exports, health, imports, products
+from functions.api import bulk_deletes, deliveries, description, events, exports, health, imports, products, webhooks
 
 app = Chalice(app_name="product-importer")
 
@@ -32,7 +34,7 @@ def authorize(request: AuthRequest) -> AuthResponse:
     return authorizing.authorize(request)
 
 
-for module in (health, imports, products, bulk_deletes, exports, description):
+for module in (health, imports, products, bulk_deletes, exports, webhooks, deliveries, events, description):
     app.register_blueprint(module.resource)
 
 
@@ -63,6 +65,19 @@ def delete_products(event: SQSEvent) -> None:
 @app.on_sqs_message(queue=queue_name(stage(), "exports"), batch_size=1, maximum_concurrency=2)
 def export_products(event: SQSEvent) -> None:
     exporting.export_products(event)
+
+
+# --- events → deliveries → the customer's server -----------------------------------------------------------------
+
+
+@app.on_sqs_message(queue=queue_name(stage(), "events"), batch_size=1, maximum_concurrency=2)
+def relay_events(event: SQSEvent) -> None:
+    relaying.relay_events(event)
+
+
+@app.on_sqs_message(queue=queue_name(stage(), "deliveries"), batch_size=1, maximum_concurrency=32)
+def deliver_webhook(event: SQSEvent) -> None:
+    delivering.deliver_webhook(event)
 
 
 # --- what failed at every try ------------------------------------------------------------------------------------

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 from chalicelib.database import Database
 from chalicelib.files import Files
 from chalicelib.queues import Queues
 from chalicelib.settings import Settings
+
+RELAY_QUEUE = "events"
+"""Where the relay hears that there are new events."""
 
 
 @dataclass(frozen=True)
@@ -21,8 +25,9 @@ class Backends:
 
 def connect(settings: Settings) -> Backends:
     """The backends of one stage. Nothing is contacted yet."""
+    queues = Queues(settings.stage)
     return Backends(
-        database=Database(settings.database_url.get_secret_value()),
+        database=Database(settings.database_url.get_secret_value(), announce=partial(queues.wake, RELAY_QUEUE)),
         files=Files(settings.files_bucket, settings.s3_public_endpoint_url),
-        queues=Queues(settings.stage),
+        queues=queues,
     )

@@ -11,9 +11,8 @@ import uuid
 from collections.abc import Callable
 
 from psycopg.rows import DictRow
-from psycopg.types.json import Jsonb
 
-from chalicelib import imports, products
+from chalicelib import events, imports, products
 from chalicelib.backends import Backends
 from chalicelib.database import RollBack, Transaction
 from chalicelib.errors import NotFound
@@ -125,9 +124,5 @@ def _any_left(transaction: Transaction, operation: int, last_key: str) -> bool:
 
 
 def _tell(transaction: Transaction, found: DictRow) -> None:
-    transaction.run(
-        "add_event",
-        dedupe_key=f"products.bulk_deleted:{found['id']}",
-        type="products.bulk_deleted",
-        payload=Jsonb({"id": str(found["id"]), "deleted": found["deleted"]}),
-    )
+    told = {"id": str(found["id"]), "deleted": found["deleted"]}
+    events.record(transaction, "products.bulk_deleted", str(found["id"]), told)

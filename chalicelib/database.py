@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -30,10 +30,14 @@ _TRANSIENT = (
 
 
 class Database:
-    """A lazily opened connection that is opened again after it broke. One caller at a time."""
+    """A lazily opened connection that is opened again after it broke. One caller at a time.
 
-    def __init__(self, conninfo: str) -> None:
+    `announce` is called after the commit of a transaction that recorded events.
+    """
+
+    def __init__(self, conninfo: str, announce: Callable[[], None] = lambda: None) -> None:
         self._conninfo = conninfo
+        self._announce = announce
         self._connection: psycopg.Connection[DictRow] | None = None
 
     def connection(self) -> psycopg.Connection[DictRow]:
@@ -57,7 +61,10 @@ class Database:
         """
         connection = self.connection()
         with _translated(), connection.transaction(), connection.cursor() as cursor:
-            yield Transaction(cursor)
+            transaction = Transaction(cursor)
+            yield transaction
+        if transaction.announces:
+            self._announce()
 
     def close(self) -> None:
         """Closes the connection; the next use opens a new one."""
@@ -70,6 +77,8 @@ class Transaction:
 
     def __init__(self, cursor: psycopg.Cursor[DictRow]) -> None:
         self.cursor = cursor
+        self.announces = False
+        """Whether it recorded events: somebody is told of them when it is committed."""
 
     def run(self, name: str, /, **parameters: Any) -> int:
         """Runs a query; returns how many rows it touched."""

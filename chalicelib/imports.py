@@ -14,9 +14,8 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from psycopg.rows import DictRow
-from psycopg.types.json import Jsonb
 
-from chalicelib import products
+from chalicelib import events, products
 from chalicelib.backends import Backends
 from chalicelib.database import Transaction
 from chalicelib.errors import Conflict, NotFound
@@ -205,12 +204,7 @@ def _end(transaction: Transaction, import_id: uuid.UUID, status: str, code: str,
 def _tell(transaction: Transaction, import_id: uuid.UUID, event_type: str) -> None:
     """Records the event in the transaction of the change. The unique key holds it to one per attempt."""
     found = get(transaction, import_id)
-    transaction.run(
-        "add_event",
-        dedupe_key=f"{event_type}:{import_id}:{found['attempt']}",
-        type=event_type,
-        payload=Jsonb(summary(found)),
-    )
+    events.record(transaction, event_type, f"{import_id}:{found['attempt']}", summary(found))
 
 
 def rows(found: DictRow) -> dict[str, int]:

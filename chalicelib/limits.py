@@ -157,3 +157,41 @@ RETRY_AFTER_SECONDS_MAX = 24 * 3600
 """A receiver can ask for a longer wait than the schedule's, up to the longest that the schedule has."""
 UNWRAPPED_KEYS_MAX = 1_000
 """So many keys of webhooks' secrets, 32 bytes each, a process remembers after KMS unwrapped them."""
+WEBHOOKS_MAX = 100
+WEBHOOK_DESCRIPTION_CHARACTERS_MAX = 255
+WEBHOOK_HEADERS_MAX = 10
+WEBHOOK_HEADER_NAME_CHARACTERS_MAX = 64
+WEBHOOK_HEADER_VALUE_CHARACTERS_MAX = 1_024
+SECRET_OVERLAP_SECONDS = 24 * 3600
+"""A secret that was replaced signs along for so long, beside the new one."""
+EVENT_BYTES_MAX = 20_000
+"""No message is larger; SQS, proxies and small servers take it easily."""
+EVENT_DESCRIPTION_BYTES_MAX = 12_000
+"""So much of a product's description is told, in JSON; of a longer one its beginning."""
+RELAY_BATCH_EVENTS = 100
+"""So many events get their positions and deliveries in one transaction."""
+EVENTS_KEPT_DAYS = 30
+"""Events, their deliveries and the log of their attempts are kept so long; those that still wait are kept longer."""
+SWEEP_EVENTS_MAX = 5_000
+"""How many old events one sweep removes."""
+WEBHOOK_CONCURRENT_MAX = 3
+"""So many attempts at one webhook run at a time, once it answers well and soon; until then one."""
+QUICK_MILLISECONDS = 2_000
+"""An answer that comes within this time is soon."""
+DELIVERY_LEASE_SECONDS = EXCHANGE_SECONDS_MAX + 5
+"""Whoever makes an attempt has a delivery to himself for so long; after that he is taken for killed."""
+DELIVERY_TURN_SECONDS = 5
+"""A function makes attempts at one webhook for so long, one after the other; then it is another webhook's turn."""
+DELAYED_MESSAGE_SECONDS_MAX = 900
+"""SQS delays no message for longer; the sweep wakes what is due later."""
+FAILING_SECONDS_MAX = 5 * 24 * 3600
+"""A webhook that has failed for so long, without one success, is switched off."""
+RESPONSE_BYTES_KEPT = 4 * KIB
+"""So much of each answer is kept in the log."""
+ATTEMPTS_SHOWN_MAX = 100
+DELIVERIES_COUNT_MAX = 10_000
+"""Up to so many deliveries of a webhook are counted; of more it is said that there are at least these."""
+REDELIVERED_MAX = 10_000
+"""So many failed deliveries are sent again at one request."""
+SWEEP_WEBHOOKS_MAX = WEBHOOKS_MAX
+"""How many webhooks with deliveries that nobody works on one sweep wakes: all there can be."""

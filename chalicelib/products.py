@@ -14,7 +14,7 @@ from typing import Any
 
 from psycopg.rows import DictRow
 
-from chalicelib import indexing
+from chalicelib import events, indexing
 from chalicelib.backends import Backends
 from chalicelib.database import RollBack, Transaction
 from chalicelib.errors import Conflict, NotFound, PreconditionFailed, Transient
@@ -51,6 +51,7 @@ def create(backends: Backends, content: Content) -> DictRow:
             made = _put(transaction, content, floor)
             if made is not None:
                 indexing.note(transaction, key, made["version"], +1)
+                _tell(transaction, "product.created", made)
                 return made
     raise Transient(f"the SKU {content.sku} is being written by others")
 
@@ -95,6 +96,8 @@ def delete(backends: Backends, product_id: int, expected: Container[int] | None 
                 version = _version(transaction)
                 transaction.run("bury_product", id=product_id, version=version)
                 indexing.note(transaction, current["sku_key"], version, -1)
+                deleted = {"id": str(product_id), "sku": current["sku"]}
+                events.record(transaction, "product.deleted", f"{product_id}:{version}", deleted)
                 return
     raise Transient(f"product {product_id} is being written by others")
 
@@ -128,6 +131,7 @@ def _rename(transaction: Transaction, current: DictRow, changes: Changes, floor:
     moved = _put(transaction, content, floor, version, product_id=current["id"], created_at=current["created_at"])
     if moved is not None:
         indexing.note(transaction, moved["sku_key"], version, +1)
+        _tell(transaction, "product.updated", moved)
     return moved
 
 
@@ -155,7 +159,14 @@ def _edit(transaction: Transaction, product_id: int, changes: Changes) -> DictRo
     edited = transaction.one("edit_product", id=product_id, version=version, **_fields(changes))
     assert edited is not None
     indexing.note(transaction, edited["sku_key"], version)
+    if edited["content_version"] == version:
+        _tell(transaction, "product.updated", edited)
     return edited
+
+
+def _tell(transaction: Transaction, event_type: str, found: DictRow) -> None:
+    key = f"{found['id']}:{found['content_version']}"
+    events.record(transaction, event_type, key, events.product_data(found))
 
 
 def _fields(written: Content | Changes) -> dict[str, Any]:

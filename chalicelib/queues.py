@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,8 @@ from chalicelib.settings import queue_name
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
+
+logger = logging.getLogger(__name__)
 
 SEND_BATCH_MESSAGES_MAX = 10
 CONNECT_SECONDS_MAX = 5
@@ -38,19 +41,27 @@ class Queues:
             ),
         )
 
-    def send(self, queue: str, messages: Sequence[Mapping[str, Any]]) -> None:
-        """Sends messages as JSON, in batches. Raises Transient; some may have been sent by then."""
+    def send(self, queue: str, messages: Sequence[Mapping[str, Any]], *, delay_seconds: int = 0) -> None:
+        """Sends messages as JSON, in batches, to arrive after the delay. Raises Transient; some may have been sent."""
         for at in range(0, len(messages), SEND_BATCH_MESSAGES_MAX):
             batch = messages[at : at + SEND_BATCH_MESSAGES_MAX]
             with _translated(queue):
                 answer = self._sqs.send_message_batch(
                     QueueUrl=self._url(queue),
                     Entries=[
-                        {"Id": str(index), "MessageBody": json.dumps(message)} for index, message in enumerate(batch)
+                        {"Id": str(index), "MessageBody": json.dumps(message), "DelaySeconds": delay_seconds}
+                        for index, message in enumerate(batch)
                     ],
                 )
             if answer.get("Failed"):
                 raise Transient(f"SQS refused {len(answer['Failed'])} messages for {queue}")
+
+    def wake(self, queue: str) -> None:
+        """Lets the queue's function look for work. Best effort, for work that the sweep would find too."""
+        try:
+            self.send(queue, [{}])
+        except Transient as error:
+            logger.warning("%s", error)
 
     def retry_after(self, queue: str, receipt_handle: str, seconds: int) -> None:
         """Makes a received message visible again sooner than its queue's visibility time-out. Raises Transient."""

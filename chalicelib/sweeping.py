@@ -10,14 +10,16 @@ from datetime import UTC, datetime, timedelta
 
 from psycopg.rows import DictRow
 
-from chalicelib import bulk_deletes, exports, idempotency, imports
+from chalicelib import bulk_deletes, delivering, exports, idempotency, imports, relaying
 from chalicelib.backends import Backends
 from chalicelib.faults import fault_point
 from chalicelib.files import FileGone, StoredFile
 from chalicelib.limits import (
     ABANDONED_SECONDS,
+    EVENTS_KEPT_DAYS,
     STALLED_SECONDS,
     SWEEP_EVENT_SECONDS,
+    SWEEP_EVENTS_MAX,
     SWEEP_EXPORTS_MAX,
     SWEEP_IMPORTS_MAX,
     SWEEP_LIST_VERSIONS_MAX,
@@ -38,6 +40,9 @@ def sweep(
     _wake_stalled_exports(backends, stalled_seconds)
     _purge_tombstones(backends)
     idempotency.prune(backends.database)
+    relaying.wake_lost(backends.database, backends.queues)
+    delivering.wake_due(backends.database, backends.queues)
+    _prune_events(backends)
 
 
 def _accept_lost_uploads(backends: Backends) -> None:
@@ -121,6 +126,12 @@ def _purge_tombstones(backends: Backends) -> None:
     """Tombstones that no running or retryable import can need any more."""
     with backends.database.transaction() as transaction:
         transaction.run("purge_tombstones", age_seconds=TOMBSTONE_SECONDS_MIN, limit=SWEEP_TOMBSTONES_MAX)
+
+
+def _prune_events(backends: Backends) -> None:
+    """Events that are old, with the log of their deliveries."""
+    with backends.database.transaction() as transaction:
+        transaction.run("prune_events", days=EVENTS_KEPT_DAYS, limit=SWEEP_EVENTS_MAX)
 
 
 def _accept(backends: Backends, stored: StoredFile) -> None:

@@ -1,14 +1,23 @@
-"""The composition root: the backends of this process, bound once from the settings."""
+"""The composition root: the backends of this process, and its way out, bound once from the settings."""
 
 from __future__ import annotations
 
 from functools import cache
 
 from chalicelib.backends import Backends, connect
+from chalicelib.outbound import Outbound
+from chalicelib.sealing import sealer
 from chalicelib.settings import settings
+from chalicelib.webhooks import Sending
 
 
 @cache
 def backends() -> Backends:
     """The database connection and clients that every function of this process shares."""
     return connect(settings())
+
+
+@cache
+def sending() -> Sending:
+    """What it takes to send to customers. Raises MissingSetting in a function that is not given the key."""
+    return Sending(Outbound(settings().webhook_allowed_networks), sealer(settings()))

@@ -67,6 +67,12 @@ class JobMessage(BaseModel):
     bulk_delete: uuid.UUID
 
 
+class TurnMessage(BaseModel):
+    """A message of the `deliveries` queue: this webhook may have something due."""
+
+    webhook: uuid.UUID
+
+
 class ExportMessage(BaseModel):
     """A message of the `exports` queue."""
 

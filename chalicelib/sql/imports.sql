@@ -97,6 +97,3 @@ set split_offset = %(to_offset)s, split_line = %(to_line)s, chunk_count = chunk_
     split_done = %(done)s, advanced_at = now()
 where id = %(id)s and split_offset = %(from_offset)s and not split_done and status = 'processing'
 returning chunk_count
-
--- name: add_event
-insert into event (dedupe_key, type, payload) values (%(dedupe_key)s, %(type)s, %(payload)s)

@@ -34,16 +34,19 @@ def _limit(value: object) -> object:
     return value
 
 
+Limit = Annotated[
+    int,
+    Field(ge=1, le=PAGE_ITEMS_MAX, description="How many items a page has at the most"),
+    BeforeValidator(_limit),
+]
+
+
 class WindowQuery(BaseModel):
     """The parameters of every list; those with filters inherit from it."""
 
     model_config = ConfigDict(extra="forbid")
 
-    limit: Annotated[
-        int,
-        Field(ge=1, le=PAGE_ITEMS_MAX, description="How many items a page has at the most"),
-        BeforeValidator(_limit),
-    ] = PAGE_ITEMS_DEFAULT
+    limit: Limit = PAGE_ITEMS_DEFAULT
     cursor: Annotated[
         Annotated[str, Field(max_length=CURSOR_CHARACTERS_MAX, json_schema_extra={"format": "cursor"})] | None,
         Field(description="Opaque: taken from the `next` or `prev` link of a page"),

@@ -26,7 +26,8 @@ def _trimmed(value: object) -> object:
     return value.strip() if isinstance(value, str) else value
 
 
-def _storable(text: str) -> str:
+def storable_text(text: str) -> str:
+    """For models: the text, if it can be stored. Raises ValueError."""
     if not storable(text):
         raise ValueError("holds a NUL character, which no text may contain")
     return text
@@ -48,13 +49,13 @@ Sku = Annotated[
         json_schema_extra={**_NOT_BLANK},
     ),
     BeforeValidator(_trimmed),
-    AfterValidator(_storable),
+    AfterValidator(storable_text),
 ]
 Name = Annotated[
     str,
     Field(min_length=1, max_length=NAME_CHARACTERS_MAX, description="Trimmed", json_schema_extra={**_NOT_BLANK}),
     BeforeValidator(_trimmed),
-    AfterValidator(_storable),
+    AfterValidator(storable_text),
 ]
 Description = Annotated[
     str,
@@ -63,5 +64,5 @@ Description = Annotated[
         json_schema_extra={**NO_NUL},
     ),
     AfterValidator(_short_enough),
-    AfterValidator(_storable),
+    AfterValidator(storable_text),
 ]

@@ -13,6 +13,8 @@ from infra.local.scheduler import Scheduler
 from infra.local.wiring import API_FUNCTION, Wiring
 
 API_WORKERS_MIN = 2
+WAITING_WORKERS = {"deliver_webhook": 10}
+"""Functions that wait for others more than they work: processors do not limit how many of them may run."""
 STOP_SECONDS_MAX = 3.0
 """What invocations under way are given to finish when the stack stops."""
 
@@ -65,7 +67,9 @@ class EventSources:
 def pool_sizes(wiring: Wiring, workers: int) -> dict[str, int]:
     """How many invocations of each function may run at a time."""
     sizes = {source.function: 1 for source in wiring.schedules}
-    sizes |= {source.function: min(source.maximum_concurrency or workers, workers) for source in wiring.queues}
+    for source in wiring.queues:
+        at_once = max(workers, WAITING_WORKERS.get(source.function, 0))
+        sizes[source.function] = min(source.maximum_concurrency or at_once, at_once)
     if any(function.name == API_FUNCTION for function in wiring.functions):
         sizes[API_FUNCTION] = max(API_WORKERS_MIN, workers)
     return sizes

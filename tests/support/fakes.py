@@ -89,8 +89,11 @@ class RecordingQueues:
     def __init__(self) -> None:
         self.sent: dict[str, list[Mapping[str, Any]]] = {}
 
-    def send(self, queue: str, messages: Sequence[Mapping[str, Any]]) -> None:
+    def send(self, queue: str, messages: Sequence[Mapping[str, Any]], *, delay_seconds: int = 0) -> None:
         self.sent.setdefault(queue, []).extend(messages)
+
+    def wake(self, queue: str) -> None:
+        self.send(queue, [{}])
 
     def retry_after(self, queue: str, receipt_handle: str, seconds: int) -> None:
         """Nothing comes again by itself here."""

@@ -185,6 +185,16 @@ class Pipeline:
             self.upsert_all()
         raise AssertionError(f"import {import_id} did not get there: {self.show(import_id)}")
 
+    def tell(self) -> None:
+        """Delivers every message that waits for the relay and for webhooks, until none does."""
+        quiet = False
+        while not quiet:
+            quiet = True
+            for queue, function in (("events", "relay_events"), ("deliveries", "deliver_webhook")):
+                while message := self.receive(queue, wait_seconds=0):
+                    self.deliver(function, message)
+                    quiet = False
+
     # --- the database, from outside ----------------------------------------------------------------------------
 
     def sql(self, statement: str, *parameters: Any) -> list[dict[str, Any]]:
@@ -206,7 +216,7 @@ class Pipeline:
         """Empties tables, queues and the bucket."""
         self.sql(
             "truncate product, import, chunk, rejected_row, event, bulk_delete, export restart identity cascade;"
-            "truncate idempotency_key;"
+            "truncate idempotency_key, webhook cascade; update relay_state set last_position = 0;"
             "update barrier set floor = 0; alter sequence operation restart;"
             f"{search_copy.FORGET};"
             "update sweep_cursor set key_marker = null, version_marker = null"

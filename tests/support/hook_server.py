@@ -1,0 +1,116 @@
+"""A customer's server: takes webhooks at any path, remembers them, and answers as it is told."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+STOP_SECONDS_MAX = 30.0
+
+
+@dataclass(frozen=True)
+class Received:
+    """One request. Names of headers are in lower case."""
+
+    path: str
+    headers: Mapping[str, str]
+    body: bytes
+    at: float
+    """Unix seconds."""
+
+    @property
+    def id(self) -> str:
+        """The event's id."""
+        return self.headers["webhook-id"]
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What it answers; after `wait`, if that is given, has been called."""
+
+    status: int = 200
+    body: bytes = b"ok"
+    headers: Mapping[str, str] = field(default_factory=dict)
+    wait: Callable[[], object] | None = None
+
+
+class HookServer:
+    """`reply` is asked for each request; None closes the connection without an answer."""
+
+    def __init__(self, reply: Callable[[Received], Reply | None]) -> None:
+        self.received: list[Received] = []
+        self._changed = threading.Condition()
+        server = self
+
+        class Handler(BaseHTTPRequestHandler):
+            """Hands each request to the server around it."""
+
+            protocol_version = "HTTP/1.1"
+            timeout = STOP_SECONDS_MAX
+
+            def do_POST(self) -> None:
+                at = time.time()
+                body = self.rfile.read(int(self.headers.get("Content-Length", "0")))
+                headers = {name.lower(): value for name, value in self.headers.items()}
+                request = Received(self.path, headers, body, at)
+                answer = reply(request)
+                with server._changed:
+                    server.received.append(request)
+                    server._changed.notify_all()
+                if answer is None:
+                    self.close_connection = True
+                    return
+                if answer.wait is not None:
+                    answer.wait()
+                self.send_response(answer.status)
+                for name, value in answer.headers.items():
+                    self.send_header(name, value)
+                self.send_header("Content-Length", str(len(answer.body)))
+                self.end_headers()
+                self.wfile.write(answer.body)
+
+            def log_message(self, *arguments: object) -> None:
+                """Says nothing."""
+
+        class Server(ThreadingHTTPServer):
+            """Whoever goes away in the middle, as killed senders do, is no news."""
+
+            daemon_threads = True
+            request_queue_size = 128
+
+            def handle_error(self, request: object, client_address: object) -> None:
+                """Says nothing."""
+
+        self._server = Server(("127.0.0.1", 0), Handler)
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,))
+        self._thread.start()
+
+    def url(self, path: str = "/hook") -> str:
+        """Where it takes webhooks."""
+        return f"http://127.0.0.1:{self._server.server_address[1]}{path}"
+
+    def wait_for(self, reached: Callable[[list[Received]], bool], seconds: float) -> bool:
+        """Waits until what was received is as wanted. Returns whether it came to that."""
+        with self._changed:
+            return self._changed.wait_for(lambda: reached(self.received), seconds)
+
+    def stop(self) -> None:
+        """Takes nothing more."""
+        self._server.shutdown()
+        self._thread.join(STOP_SECONDS_MAX)
+        self._server.server_close()
+
+
+@contextmanager
+def hook_server(reply: Callable[[Received], Reply | None] | Reply | None = None) -> Iterator[HookServer]:
+    """A server that runs as long as it is needed. Without a reply it answers 200."""
+    answer = reply if callable(reply) else lambda _: reply or Reply()
+    running = HookServer(answer)
+    try:
+        yield running
+    finally:
+        running.stop()
