@@ -13,6 +13,7 @@ from functions.api.endpoints import Endpoint
 from functions.api.idempotency import KEY_HEADER, KEY_PATTERN, REPLAYED_HEADER
 from functions.api.intake import JSON_TYPE
 from functions.api.openapi_headers import HEADERS, headers_of
+from functions.api.openapi_links import links_of
 from functions.api.pages import Page
 from functions.api.problems import PROBLEM_TYPE, TITLES, Problem
 
@@ -37,7 +38,11 @@ def document(endpoints: Iterable[Endpoint], server: str) -> Json:
     references, schemas = _schemas(known)
     paths: dict[str, Json] = {}
     for endpoint in known:
-        paths.setdefault(endpoint.path, {})[endpoint.method.lower()] = _operation(endpoint, references, schemas)
+        operation = _operation(endpoint, references, schemas)
+        links = links_of(endpoint, known)
+        if links:
+            operation["responses"][str(endpoint.status)]["links"] = links
+        paths.setdefault(endpoint.path, {})[endpoint.method.lower()] = operation
     for endpoint in known:
         # Parameters stand in the operations; their models are no schemas of their own.
         schemas.pop(_name(references[endpoint.query, "validation"]), None)

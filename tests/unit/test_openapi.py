@@ -88,6 +88,29 @@ def test_every_operation_says_what_it_does_and_how_it_can_end(described: dict[st
             assert model["examples"], where
 
 
+def test_an_answer_that_shows_a_thing_links_to_all_that_can_be_done_with_it(described: dict[str, Any]) -> None:
+    linked = {
+        (operation["operationId"], status): response["links"]
+        for _, _, operation in operations(described)
+        for status, response in operation["responses"].items()
+        if "links" in response
+    }
+    on_imports = {"read_import", "cancel_import", "retry_import", "list_rejected_rows", "download_rejected_rows"}
+    on_products = {"read_product", "replace_product", "change_product", "delete_product"}
+    assert set(linked["create_import", "201"]) == on_imports
+    assert set(linked["cancel_import", "200"]) == on_imports - {"cancel_import"}
+    assert set(linked["create_product", "201"]) == on_products
+    assert set(linked["create_export", "202"]) == {"read_export"}
+    assert set(linked["create_bulk_delete", "202"]) == {"read_bulk_delete"}
+    in_paths = {
+        operation["operationId"]: set(re.findall(r"{(\w+)}", path)) for path, _, operation in operations(described)
+    }
+    for links in linked.values():
+        for link in links.values():
+            assert in_paths[link["operationId"]] == set(link["parameters"])
+            assert set(link["parameters"].values()) == {"$response.body#/id"}
+
+
 def test_lists_and_creations_declare_their_headers(described: dict[str, Any]) -> None:
     post = described["paths"]["/imports"]["post"]["responses"]["201"]["headers"]
     assert set(post) == {"ETag", "Idempotent-Replayed", "Location", "Retry-After"}
