@@ -41,7 +41,7 @@ tokens: $(INSTALLED) ## List the API tokens: whose, what for, when used last
 revoke-token: $(INSTALLED) ## Make an API token useless (NAME='the shop')
 	@$(BIN)/python -m infra.tokens revoke -- "$(NAME)"
 
-test: $(INSTALLED) emulator ## Run every test, on an embedded stack of its own (PYTEST_ARGS='-k name')
+test: $(INSTALLED) $(SCHEMATHESIS_VENV)/.installed emulator ## Run every test, on an embedded stack of its own (PYTEST_ARGS='-k name')
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
 bench: $(INSTALLED) emulator ## Measure imports against psql on the same server (BENCH_ARGS='--runs 5 --only paired')
