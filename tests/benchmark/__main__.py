@@ -16,7 +16,7 @@ import shutil
 import statistics
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -24,11 +24,12 @@ from typing import Any
 
 from chalicelib import migrations
 from infra.local.testing import backing_services, running_stack
-from tests.benchmark import files, psql, rivals, search, stages
+from tests.benchmark import deletes, files, psql, rivals, search, stages
 from tests.benchmark.imports import Measured, Stack
 from tests.support import search_copy
 
 WORKERS = "2"
+RATIO_HEADER = ["ratio", "median", "min", "max"]
 OPERATIONS = (1, 2)
 """Numbers of psql's operations; its tables are emptied before each pair."""
 
@@ -200,6 +201,23 @@ def copying(bench: Bench, stack: Stack) -> None:
     bench.show("An import beside copying", ["alone, s", "copying wanted, s", "ratio"], lines)
 
 
+def bulk_deletes(bench: Bench, stack: Stack) -> None:
+    """Delete everything, beside psql."""
+    stack.clear()
+    stack.run(bench.file("plain"))
+    deletes.save(stack)
+    results = deletes.measure(stack, bench.runs)
+    deletes.forget(stack)
+    lines: list[list[Any]] = []
+    for name, each in results.items():
+        log = statistics.median(each.log_megabytes) if each.log_megabytes else "–"
+        lines.append([name, statistics.median(each.seconds), min(each.seconds), max(each.seconds), log])
+    bench.show("Bulk delete", ["what", "median, s", "min", "max", "log, MB"], lines)
+    pairs = [(one, other) for other in ("psql, DELETE", "psql, TRUNCATE") for one in results if one.startswith("API")]
+    seconds = {name: each.seconds for name, each in results.items()}
+    bench.show("Bulk delete: ratios, pair by pair", RATIO_HEADER, _ratios(seconds, pairs))
+
+
 def others(bench: Bench, stack: Stack) -> None:
     """The same file by this importer, psql, pgloader and dlt, in turn."""
     file, owner = bench.file("plain"), stack.stack.file.owner_conninfo
@@ -228,6 +246,7 @@ SCENARIOS: dict[str, Callable[[Bench, Stack], None]] = {
     "searches": searches,
     "copying": copying,
     "large_searches": large_searches,
+    "deletes": bulk_deletes,
     "large": large,
     "others": others,
 }
@@ -301,11 +320,16 @@ def _show_paired(bench: Bench, seconds: dict[str, list[float]]) -> None:
         ("import, again", "psql, our upsert, again"),
         ("import, again", "psql, plain, again"),
     )
-    ratios = []
+    bench.show("Ratios, pair by pair", RATIO_HEADER, _ratios(seconds, pairs))
+
+
+def _ratios(seconds: dict[str, list[float]], pairs: Iterable[tuple[str, str]]) -> list[list[Any]]:
+    """Of each pair the median, the least and the greatest ratio of what was measured in the same run."""
+    lines: list[list[Any]] = []
     for one, other in pairs:
         each = [a / b for a, b in zip(seconds[one], seconds[other], strict=True)]
-        ratios.append([f"{one} ÷ {other}", statistics.median(each), min(each), max(each)])
-    bench.show("Ratios, pair by pair", ["ratio", "median", "min", "max"], ratios)
+        lines.append([f"{one} ÷ {other}", statistics.median(each), min(each), max(each)])
+    return lines
 
 
 def _show_costs(bench: Bench, title: str, measured: list[tuple[str, Measured]]) -> None:

@@ -164,7 +164,7 @@ class Stack:
     @contextmanager
     def _accounted(self, results: list[Measured]) -> Iterator[None]:
         """Fills in CPU seconds, memory and busy time of the processes, by what they are."""
-        before, log_at, written = self._cpu(), self._log_size(), self._log_bytes()
+        before, log_at, written = self._cpu(), self._log_size(), self.log_bytes()
         stop = threading.Event()
         peaks: dict[str, int] = {}
         sampler = threading.Thread(target=self._sample_memory, args=(stop, peaks))
@@ -178,10 +178,11 @@ class Stack:
         for result in results:
             result.cpu_seconds = {kind: after[kind] - before.get(kind, 0.0) for kind in after}
             result.memory_mib_peak = peaks
-            result.log_megabytes = (self._log_bytes() - written) / 1_000_000
+            result.log_megabytes = (self.log_bytes() - written) / 1_000_000
             result.busy_seconds = self._busy_seconds(log_at)
 
-    def _log_bytes(self) -> int:
+    def log_bytes(self) -> int:
+        """What PostgreSQL has written to its write-ahead log so far."""
         found = self.database.execute("select (pg_current_wal_lsn() - '0/0'::pg_lsn)::bigint").fetchone()
         assert found is not None
         return int(found[0])

@@ -87,6 +87,10 @@ class Psql:
         """Imports a three-column file into product by the importer's upsert. Returns the seconds psql took."""
         return self._ours("upsert_incoming", file, operation)
 
+    def statement(self, statement: str) -> float:
+        """Runs one statement. Returns the seconds psql took, with its start."""
+        return self._run(f"{statement};\n", Path(os.devnull))
+
     def _ours(self, name: str, file: Path, operation: int) -> float:
         script = _OURS.format(
             create_incoming=query("create_incoming"),

@@ -1,0 +1,106 @@
+"""Delete everything: through the API on the running stack, and by psql with the same role on the same table, in turn.
+
+Before each of them the table is filled anew from a saved copy, which is nobody's time.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import requests
+
+from infra.local.deadline import wait_until
+from tests.benchmark.imports import ANSWER_SECONDS_MAX, Stack
+from tests.benchmark.psql import Psql
+
+END_SECONDS_MAX = 300.0
+COLUMNS = (
+    "id, sku, name, description, active, deleted, version, name_version, description_version, active_version,"
+    " content_version, created_at, updated_at"
+)
+"""Of product, without what is generated."""
+
+
+@dataclass
+class Deleted:
+    """What one way of deleting everything took, run by run."""
+
+    seconds: list[float] = field(default_factory=list)
+    log_megabytes: list[float] = field(default_factory=list)
+
+
+def save(stack: Stack) -> None:
+    """Keeps a copy of the catalogue, and lets the functions' role truncate: psql is to have the same role."""
+    stack.database.execute("create table saved_product as table product")
+    stack.database.execute("grant truncate on product to importer")
+
+
+def forget(stack: Stack) -> None:
+    """Takes both back."""
+    stack.database.execute("drop table saved_product")
+    stack.database.execute("revoke truncate on product from importer")
+
+
+def measure(stack: Stack, runs: int) -> dict[str, Deleted]:
+    """Each way in turn. One bulk delete gives two times: until nobody sees a product, and until no row is left."""
+    psql = Psql(stack.stack.file.importer_conninfo)
+    results = {name: Deleted() for name in ("API, list empty", "API, completed", "psql, DELETE", "psql, TRUNCATE")}
+    for _ in range(runs):
+        _fill(stack)
+        began = stack.log_bytes()
+        empty, completed = _through_the_api(stack)
+        results["API, list empty"].seconds.append(empty)
+        results["API, completed"].seconds.append(completed)
+        results["API, completed"].log_megabytes.append((stack.log_bytes() - began) / 1_000_000)
+        for name, statement in (("psql, DELETE", "delete from product"), ("psql, TRUNCATE", "truncate product")):
+            _fill(stack)
+            began = stack.log_bytes()
+            results[name].seconds.append(psql.statement(statement))
+            results[name].log_megabytes.append((stack.log_bytes() - began) / 1_000_000)
+            assert _rows(stack) == 0
+    return results
+
+
+def _fill(stack: Stack) -> None:
+    stack.clear()
+    stack.database.execute("update barrier set floor = 0")
+    stack.database.execute(f"insert into product ({COLUMNS}) select {COLUMNS} from saved_product order by id".encode())
+    stack.database.execute("vacuum analyze product")
+    stack.database.execute("checkpoint")
+
+
+def _through_the_api(stack: Stack) -> tuple[float, float]:
+    """Seconds from the request until the list is empty, and until the bulk delete is completed."""
+    began = time.perf_counter()
+    accepted = _call(stack, "POST", "/bulk-deletes", {"confirm": "DELETE ALL"})
+    assert _call(stack, "GET", "/products")["total"] == 0
+    empty = time.perf_counter() - began
+    # Looked at in the database: a look through the API would cost the bulk delete time.
+    ended: Callable[[], bool] = lambda: _status(stack, accepted["id"]) not in {"pending", "processing"}  # noqa: E731
+    wait_until(ended, END_SECONDS_MAX, "the end of the bulk delete")
+    completed = time.perf_counter() - began
+    assert (_status(stack, accepted["id"]), _rows(stack)) == ("completed", 0)
+    return empty, completed
+
+
+def _call(stack: Stack, method: str, path: str, body: Any = None) -> dict[str, Any]:
+    url, headers = f"{stack.stack.file.url}/api{path}", {"Authorization": f"Bearer {stack.stack.file.token}"}
+    answer = requests.request(method, url, json=body, headers=headers, timeout=ANSWER_SECONDS_MAX)
+    answer.raise_for_status()
+    content: dict[str, Any] = answer.json()
+    return content
+
+
+def _status(stack: Stack, bulk_delete_id: str) -> str:
+    found = stack.database.execute("select status::text from bulk_delete where id = %s", [bulk_delete_id]).fetchone()
+    assert found is not None
+    return str(found[0])
+
+
+def _rows(stack: Stack) -> int:
+    found = stack.database.execute("select count(*) from product").fetchone()
+    assert found is not None
+    return int(found[0])
