@@ -11,7 +11,6 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, V
 
 from chalicelib.public_addresses import IPNetwork
 
-QUEUES = ("uploads", "chunks")
 LOCAL_STAGE = "local"
 
 
