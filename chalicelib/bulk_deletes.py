@@ -61,17 +61,6 @@ def carry_out(backends: Backends, bulk_delete_id: uuid.UUID, seconds_left: Calla
             return
 
 
-def fail(backends: Backends, bulk_delete_id: uuid.UUID) -> None:
-    """Ends a bulk delete that failed at every try. What it deleted is invisible all the same. Raises Transient."""
-    with backends.database.transaction() as transaction:
-        transaction.run(
-            "fail_bulk_delete",
-            id=bulk_delete_id,
-            error_code="delete_failed",
-            error_message="The products are deleted, but not all of their space is freed: a fault on our side.",
-        )
-
-
 def _end_older_imports(transaction: Transaction, operation: int) -> None:
     """Running imports are cancelled; failed ones can no longer be retried: all they wrote is below the floor."""
     for older in transaction.all("older_imports", operation=operation):

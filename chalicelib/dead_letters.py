@@ -1,7 +1,9 @@
-"""What comes out of the dead-letter queues: work that failed at every try ends its import with a reason.
+"""What comes out of the dead-letter queues: work that failed at every try ends with a reason.
 
-The import's locked state decides, not the message: a chunk that was done meanwhile, or an attempt that is over, changes
-nothing. Alarms watch failed imports, because these queues are emptied.
+The locked state decides, not the message: a chunk that was done meanwhile, or an attempt that is over, changes nothing.
+Of a bulk delete or an export there may be several messages: as long as one of them advances it, the death of another
+changes nothing either. Should that one be lost, the sweep sends a new one; when that fails at every try too, nothing
+has advanced in all that time, and its dead letter is the end. Alarms watch what failed: these queues are emptied.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ from chalicelib import imports
 from chalicelib.backends import Backends
 from chalicelib.faults import fault_point
 from chalicelib.files import StoredFile
+from chalicelib.limits import ADVANCING_SECONDS
 from chalicelib.upserting import ChunkMessage
 
 
@@ -44,6 +47,31 @@ def fail_upload(backends: Backends, bucket: str, stored: StoredFile) -> None:
 def fail_continuation(backends: Backends, import_id: uuid.UUID) -> None:
     """Ends an import whose splitting could not go on. Raises Transient."""
     _fail_splitting(backends, import_id)
+
+
+def fail_bulk_delete(backends: Backends, bulk_delete_id: uuid.UUID) -> None:
+    """Ends a bulk delete that nobody advances. What it deleted is invisible all the same. Raises Transient."""
+    with backends.database.transaction() as transaction:
+        if transaction.one("lock_idle_bulk_delete", id=bulk_delete_id, seconds=ADVANCING_SECONDS) is not None:
+            transaction.run(
+                "fail_bulk_delete",
+                id=bulk_delete_id,
+                error_code="delete_failed",
+                error_message="The products are deleted, but not all of their space is freed: a fault on our side.",
+            )
+
+
+def fail_export(backends: Backends, export_id: uuid.UUID) -> None:
+    """Ends an export that nobody advances. Raises Transient."""
+    with backends.database.transaction() as transaction:
+        if transaction.one("lock_idle_export", id=export_id, seconds=ADVANCING_SECONDS) is not None:
+            transaction.run(
+                "fail_export",
+                id=export_id,
+                error_code="export_failed",
+                error_message="The products could not be exported after several tries: a fault on our side."
+                " Start a new export.",
+            )
 
 
 def _fail_splitting(backends: Backends, import_id: uuid.UUID) -> None:

@@ -90,12 +90,6 @@ def download(backends: Backends, found: DictRow) -> Download | None:
     return Download(backends.files.presign_download(key, version, f"products-{found['id']}.csv"), expires_at)
 
 
-def fail(backends: Backends, export_id: uuid.UUID) -> None:
-    """Ends an export that failed at every try. Raises Transient."""
-    message = "The products could not be exported after several tries: a fault on our side. Start a new export."
-    fail_because(backends, export_id, "export_failed", message)
-
-
 def fail_because(backends: Backends, export_id: uuid.UUID, code: str, message: str) -> None:
     """Ends an export with a reason, unless it has ended. S3 itself removes the unfinished upload. Raises Transient."""
     with backends.database.transaction() as transaction:

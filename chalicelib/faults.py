@@ -43,6 +43,7 @@ POINTS = (
     "dead_letter.before_commit",
     "bulk_delete.before_accept_commit",
     "bulk_delete.before_send",
+    "bulk_delete.before_wake",
     "bulk_delete.after_step",
     "bulk_delete.before_step_commit",
     "bulk_delete.before_hand_over",

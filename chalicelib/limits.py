@@ -86,10 +86,14 @@ INVOCATION_RESERVE_SECONDS = 20
 """The splitter continues itself in a new invocation when less than this is left of its time limit."""
 STALLED_SECONDS = 120
 """An import without any advance for this long has its messages sent again by the sweep."""
+ADVANCING_SECONDS = 120
+"""What has advanced within this time may be at work still (no step outlives its function): no dead letter ends it."""
 ABANDONED_SECONDS = 24 * 3600
 """An import that has not finished this long after its last advance fails."""
 SWEEP_IMPORTS_MAX = 100
 """How many imports one sweep repairs; the next sweep goes on."""
+SWEEP_BULK_DELETES_MAX = 100
+"""How many bulk deletes one sweep wakes."""
 SWEEP_EXPORTS_MAX = 100
 """How many exports one sweep wakes."""
 SWEEP_LIST_VERSIONS_MAX = 1000

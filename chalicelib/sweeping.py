@@ -18,6 +18,7 @@ from chalicelib.limits import (
     ABANDONED_SECONDS,
     EVENTS_KEPT_DAYS,
     STALLED_SECONDS,
+    SWEEP_BULK_DELETES_MAX,
     SWEEP_EVENT_SECONDS,
     SWEEP_EVENTS_MAX,
     SWEEP_EXPORTS_MAX,
@@ -111,7 +112,8 @@ def _wake_stalled(backends: Backends, stalled_seconds: float) -> None:
 
 def _wake_stalled_bulk_deletes(backends: Backends, stalled_seconds: float) -> None:
     with backends.database.transaction() as transaction:
-        stalled = transaction.all("stalled_bulk_deletes", seconds=stalled_seconds, limit=SWEEP_IMPORTS_MAX)
+        stalled = transaction.all("wake_stalled_bulk_deletes", seconds=stalled_seconds, limit=SWEEP_BULK_DELETES_MAX)
+    fault_point("bulk_delete.before_wake")
     backends.queues.send("jobs", [bulk_deletes.message(found["id"]) for found in stalled])
 
 

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from chalice.app import SQSEvent, SQSRecord
 
-from chalicelib import exports
+from chalicelib import dead_letters
 from functions.composition import backends
 from functions.messages import ExportMessage, each_record
 
 
 def fail_export(event: SQSEvent) -> None:
-    """Ends each export that failed at every try."""
+    """Ends each export that failed at every try and that nobody advances."""
 
     def handle(record: SQSRecord) -> None:
-        exports.fail(backends(), ExportMessage.model_validate_json(record.body).export)
+        dead_letters.fail_export(backends(), ExportMessage.model_validate_json(record.body).export)
 
     each_record(event, "exports-dead", handle)

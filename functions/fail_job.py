@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from chalice.app import SQSEvent, SQSRecord
 
-from chalicelib import bulk_deletes
+from chalicelib import dead_letters
 from functions.composition import backends
 from functions.messages import JobMessage, each_record
 
 
 def fail_job(event: SQSEvent) -> None:
-    """Ends each bulk delete that failed at every try."""
+    """Ends each bulk delete that failed at every try and that nobody advances."""
 
     def handle(record: SQSRecord) -> None:
-        bulk_deletes.fail(backends(), JobMessage.model_validate_json(record.body).bulk_delete)
+        dead_letters.fail_bulk_delete(backends(), JobMessage.model_validate_json(record.body).bulk_delete)
 
     each_record(event, "jobs-dead", handle)

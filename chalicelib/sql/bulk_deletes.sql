@@ -53,7 +53,19 @@ update bulk_delete
 set status = 'failed', error_code = %(error_code)s, error_message = %(error_message)s, finished_at = now()
 where id = %(id)s and status in ('pending', 'processing')
 
--- name: stalled_bulk_deletes
+-- name: lock_idle_bulk_delete
+-- Locked, unless it has ended or somebody has just advanced it.
 select id from bulk_delete
-where status in ('pending', 'processing') and advanced_at < now() - make_interval(secs => %(seconds)s)
-order by created_at limit %(limit)s
+where id = %(id)s and status in ('pending', 'processing') and advanced_at < now() - make_interval(secs => %(seconds)s)
+for update
+
+-- name: wake_stalled_bulk_deletes
+-- The wake-up is noted, so that one that waits in a long queue does not get a message every minute.
+update bulk_delete set woken_at = now()
+where id in (
+  select id from bulk_delete
+  where status in ('pending', 'processing')
+    and greatest(advanced_at, woken_at) < now() - make_interval(secs => %(seconds)s)
+  order by created_at limit %(limit)s for update skip locked
+)
+returning id

@@ -84,12 +84,19 @@ update export set
   status = 'failed', tail = '', error_code = %(error_code)s, error_message = %(error_message)s, finished_at = now()
 where id = %(id)s and status in ('pending', 'processing')
 
+-- name: lock_idle_export
+-- Locked, unless it has ended or somebody has just advanced it.
+select id from export
+where id = %(id)s and status in ('pending', 'processing') and advanced_at < now() - make_interval(secs => %(seconds)s)
+for update
+
 -- name: wake_stalled_exports
--- Noted as an advance, so that one that waits in a long queue does not get a message every minute.
-update export set advanced_at = now()
+-- The wake-up is noted, so that one that waits in a long queue does not get a message every minute.
+update export set woken_at = now()
 where id in (
   select id from export
-  where status in ('pending', 'processing') and advanced_at < now() - make_interval(secs => %(seconds)s)
+  where status in ('pending', 'processing')
+    and greatest(advanced_at, woken_at) < now() - make_interval(secs => %(seconds)s)
   order by created_at limit %(limit)s for update skip locked
 )
 returning id

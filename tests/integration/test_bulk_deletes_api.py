@@ -107,6 +107,7 @@ def test_one_that_failed_says_why(pipeline: Pipeline) -> None:
     accepted = pipeline.call("POST", "/bulk-deletes", CONFIRMED)
     message = pipeline.receive("jobs")
     assert message is not None
+    pipeline.sql("update bulk_delete set advanced_at = now() - interval '1 day'")
     pipeline.deliver("fail_job", message)
 
     answer = look(pipeline, accepted)

@@ -161,27 +161,6 @@ def test_an_export_that_never_ends_is_ended(pipeline: Pipeline, monkeypatch: pyt
     assert (found["status"], found["error"]["code"]) == ("failed", "export_too_large")
 
 
-def test_an_export_that_failed_at_every_try_says_so(pipeline: Pipeline) -> None:
-    export_id = pipeline.call("POST", "/exports", {}).json["id"]
-    message = pipeline.receive("exports")
-    assert message is not None
-
-    pipeline.deliver("fail_export", message)
-    pipeline.deliver("export_products", message)
-
-    found = show(pipeline, export_id)
-    assert (found.json["status"], found.json["error"]["code"]) == ("failed", "export_failed")
-    assert "Retry-After" not in found.headers
-
-
-def test_a_dead_letter_does_not_end_what_is_completed(pipeline: Pipeline) -> None:
-    completed = export(pipeline)
-
-    exports.fail(pipeline.backends, pipeline.sql("select id from export")[0]["id"])
-
-    assert show(pipeline, completed["id"]).json["status"] == "completed"
-
-
 def test_the_sweep_wakes_an_export_whose_message_was_lost(pipeline: Pipeline) -> None:
     export_id = pipeline.call("POST", "/exports", {}).json["id"]
     assert pipeline.receive("exports")  # and it is gone

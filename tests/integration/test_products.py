@@ -196,19 +196,6 @@ def test_a_failed_import_from_before_a_bulk_delete_cannot_be_retried(pipeline: P
     assert (answer.status, answer.json["code"]) == (409, "not_retryable")
 
 
-def test_a_bulk_delete_that_fails_at_every_try_says_so(pipeline: Pipeline) -> None:
-    bulk_deletes.accept(pipeline.backends)
-    message = pipeline.receive("jobs")
-    assert message is not None
-
-    pipeline.deliver("fail_job", message)
-
-    assert pipeline.sql("select status, error_code from bulk_delete")[0] == {
-        "status": "failed",
-        "error_code": "delete_failed",
-    }
-
-
 def test_tombstones_go_when_no_import_can_need_them(pipeline: Pipeline) -> None:
     old = products.create(pipeline.backends, Content("A", "one"))
     products.delete(pipeline.backends, old["id"])
