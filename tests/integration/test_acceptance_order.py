@@ -2,8 +2,8 @@
 
 Hypothesis makes up histories: imports with and without some columns, edits, renames, deletes, bulk deletes, cancels,
 failures and retries; chunks in any order, repeated, killed, and two things really at the same time. After every step
-the table must equal a sequential model of what has been committed so far. Half of the histories write by hand through
-the HTTP API, the others through the domain.
+the table must equal a sequential model of what has been committed so far. In half of the histories people do all that
+people do through the HTTP API, with conditions and without; in the others through the domain.
 """
 
 from __future__ import annotations
@@ -33,16 +33,15 @@ from hypothesis.stateful import (
 )
 from psycopg.rows import dict_row
 
-from chalicelib import bulk_deletes, catalogue, dead_letters, imports, indexing, splitting, sweeping, tokens, upserting
+from chalicelib import bulk_deletes, catalogue, dead_letters, indexing, splitting, sweeping, tokens, upserting
 from chalicelib.backends import Backends
 from chalicelib.catalogue import SORTS, Filters, Place
-from chalicelib.errors import Conflict, NotFound
 from chalicelib.faults import switched_on
 from chalicelib.products import Changes, Content
 from infra.local.testing import Services
 from tests.support import search_copy
 from tests.support.fakes import BUCKET, MemoryFiles, RecordingQueues, memory_backends
-from tests.support.hands import DomainHand, Hand, HttpHand, Refused
+from tests.support.hands import CHANGED, TAKEN, Condition, DomainHand, Hand, HttpHand, Refused
 from tests.support.sequential_model import (
     Cleared,
     Deleted,
@@ -59,6 +58,9 @@ from tests.support.sequential_model import (
 HISTORIES = int(os.environ.get("HISTORIES", "500"))
 PHASES = tuple(Phase) if os.environ.get("SHRINK", "1") == "1" else (Phase.generate,)
 STEPS_MAX = 40
+BULK_DELETES_MAX = 2
+SECONDS_PER_HISTORY_MAX = 1.5
+"""A fifth of a second is usual."""
 JOIN_SECONDS_MAX = 60
 BY_SKU = Place(SORTS["sku"], 100)
 
@@ -66,6 +68,7 @@ skus = st.sampled_from(["a", "A", "b", "B", "é", "E\u0301", "c"])
 names = st.sampled_from(["one", "two", "three"])
 descriptions = st.sampled_from(["", "x", "y"])
 actives = st.sampled_from([True, False])
+conditions = st.sampled_from(Condition)
 rows = st.builds(FileRow, skus, names, descriptions, st.none() | actives)
 contents = st.lists(rows, min_size=1, max_size=5)
 chunk_points = st.sampled_from(["chunk.after_copy", "chunk.after_upsert", "chunk.before_commit", "chunk.after_commit"])
@@ -102,7 +105,7 @@ class Histories(RuleBasedStateMachine):
         conninfo = f"{self.services.importer_conninfo} options='-c synchronous_commit=off'"
         self.workers = [memory_backends(conninfo, self.files, self.queues) for _ in range(2)]
         self.backends = type(self).served = self.workers[0]
-        self.hand: Hand = DomainHand(self.backends)
+        self.hand: Hand = DomainHand(self.backends, self.files)
         self.owner = psycopg.connect(self.services.owner_conninfo, autocommit=True, row_factory=dict_row)
         self.imports: list[RunningImport] = []
         self.bulk_deletes: list[uuid.UUID] = []
@@ -113,8 +116,7 @@ class Histories(RuleBasedStateMachine):
         self, first: list[FileRow], second: list[FileRow], described: bool, switched: bool, by_http: bool
     ) -> None:
         if by_http:
-            self.hand = HttpHand(self.app, self.token)
-            self._count("history by HTTP")
+            self.hand = HttpHand(self.app, self.token, self.files)
         self.sql("delete from product")
         self.sql("delete from import")
         self.sql("delete from event")
@@ -138,11 +140,12 @@ class Histories(RuleBasedStateMachine):
             FileRow(row.sku, row.name, row.description if described else None, row.active if switched else None)
             for row in content
         ]
-        stored = self.files.put(f"uploads/{uuid.uuid4()}.csv", _csv(kept, described, switched))
+        stored = self.hand.upload(f"uploads/{uuid.uuid4()}.csv", _csv(kept, described, switched))
         splitting.split_upload(self.backends, BUCKET, stored, lambda: 60.0)
         found = self.sql("select id from import where object_key = %s", stored.key)
         sent = [message["chunk"] for message in self.queues.take("chunks")]
         self.imports.append(RunningImport(found[0]["id"], kept, sent))
+        self._count("Imported")
 
     @precondition(lambda self: self.imports)
     @rule(data=st.data())
@@ -166,19 +169,21 @@ class Histories(RuleBasedStateMachine):
     @precondition(lambda self: self.imports)
     @rule(data=st.data())
     def cancel(self, data: st.DataObject) -> None:
-        with _expected():
-            imports.cancel(self.backends, data.draw(st.sampled_from(self.imports)).id)
+        with suppress(Refused):
+            self.hand.cancel(self._draw_import(data).id)
             self._count("cancelled")
 
     @precondition(lambda self: self.imports)
     @rule(data=st.data())
     def fail_and_retry(self, data: st.DataObject) -> None:
-        chosen = data.draw(st.sampled_from(self.imports))
-        message = upserting.ChunkMessage(chosen.id, data.draw(st.sampled_from(chosen.chunks)), self._attempt(chosen))
+        chosen = self._draw_import(data)
+        undone = self.sql("select number from chunk where import_id = %s and not done order by number", chosen.id)
+        number = data.draw(st.sampled_from([row["number"] for row in undone] or chosen.chunks))
+        message = upserting.ChunkMessage(chosen.id, number, self._attempt(chosen))
         dead_letters.fail_chunk(self.backends, message)
         if data.draw(st.booleans()):
-            with _expected():
-                imports.retry(self.backends, chosen.id)
+            with suppress(Refused):
+                self.hand.retry(chosen.id)
                 self._count("retried")
 
     # --- by hand --------------------------------------------------------------------------------------------------
@@ -193,21 +198,40 @@ class Histories(RuleBasedStateMachine):
         name=st.none() | names,
         description=st.none() | descriptions,
         active=st.none() | actives,
+        condition=conditions,
     )
     def edit(
-        self, data: st.DataObject, sku: str | None, name: str | None, description: str | None, active: bool | None
+        self,
+        data: st.DataObject,
+        sku: str | None,
+        name: str | None,
+        description: str | None,
+        active: bool | None,
+        condition: Condition,
     ) -> None:
         found = self._draw_product(data)
         if found is not None:
-            self._edit(found, Changes(sku, name, description, active))
+            with self._judged(condition):
+                self._edit(found, Changes(sku, name, description, active), condition)
 
-    @rule(data=st.data())
-    def delete(self, data: st.DataObject) -> None:
+    @rule(data=st.data(), sku=skus, name=names, description=descriptions, active=actives, condition=conditions)
+    def replace(
+        self, data: st.DataObject, sku: str, name: str, description: str, active: bool, condition: Condition
+    ) -> None:
         found = self._draw_product(data)
         if found is not None:
-            self._delete(found)
+            with self._judged(condition):
+                self._edit(found, Changes(sku, name, description, active), condition)
+                self._count("replaced")
 
-    @precondition(lambda self: not self.bulk_deletes)
+    @rule(data=st.data(), condition=conditions)
+    def delete(self, data: st.DataObject, condition: Condition) -> None:
+        found = self._draw_product(data)
+        if found is not None:
+            with self._judged(condition):
+                self._delete(found, condition)
+
+    @precondition(lambda self: len(self.bulk_deletes) < BULK_DELETES_MAX)
     @rule()
     def delete_everything(self) -> None:
         self._delete_everything()
@@ -234,15 +258,16 @@ class Histories(RuleBasedStateMachine):
         sku=st.none() | skus,
         name=names,
         what=st.sampled_from(["chunk", "edit", "delete", "create", "clear"]),
+        condition=st.sampled_from([Condition.NONE, Condition.CURRENT]),
     )
-    def together(self, data: st.DataObject, sku: str | None, name: str, what: str) -> None:
+    def together(self, data: st.DataObject, sku: str | None, name: str, what: str, condition: Condition) -> None:
         first = self._chunk(data, self.workers[1])
         second: Callable[[], None]
         found = self._draw_product(data)
         if what == "chunk":
             second = self._chunk(data)
         elif what == "clear":
-            if self.bulk_deletes:
+            if len(self.bulk_deletes) >= BULK_DELETES_MAX:
                 return
             second = self._delete_everything
         elif what == "create":
@@ -252,9 +277,9 @@ class Histories(RuleBasedStateMachine):
             return
         elif what == "edit":
             changes = Changes(sku=sku, name=name)
-            second = lambda: self._edit(found, changes)  # noqa: E731
+            second = _unless_refused(lambda: self._edit(found, changes, condition))
         else:
-            second = lambda: self._delete(found)  # noqa: E731
+            second = _unless_refused(lambda: self._delete(found, condition))
         _at_once(first, second)
         self._count(f"chunk with {what}")
 
@@ -310,19 +335,28 @@ class Histories(RuleBasedStateMachine):
             self.hand.create(content)
             self._note(Put((content.sku, content.name, content.description, content.active)))
 
-    def _edit(self, found: dict[str, Any], changes: Changes) -> None:
-        with suppress(Refused):
-            seen = self.hand.edit(found["id"], changes)
-            if key_of(seen[0]) == key_of(found["sku"]):
-                fields = (changes.sku, changes.name, changes.description, changes.active)
-                self._note(Patched(key_of(found["sku"]), *fields))
-            else:
-                self._note(Renamed(key_of(found["sku"]), seen))
+    def _edit(self, found: dict[str, Any], changes: Changes, condition: Condition) -> None:
+        seen = self.hand.edit(found["id"], changes, condition)
+        if key_of(seen[0]) == key_of(found["sku"]):
+            fields = (changes.sku, changes.name, changes.description, changes.active)
+            self._note(Patched(key_of(found["sku"]), *fields))
+        else:
+            self._note(Renamed(key_of(found["sku"]), seen))
 
-    def _delete(self, found: dict[str, Any]) -> None:
-        with suppress(Refused):
-            self.hand.delete(found["id"])
-            self._note(Deleted(key_of(found["sku"])))
+    def _delete(self, found: dict[str, Any], condition: Condition) -> None:
+        self.hand.delete(found["id"], condition)
+        self._note(Deleted(key_of(found["sku"])))
+
+    @contextmanager
+    def _judged(self, condition: Condition) -> Iterator[None]:
+        """A write that nothing else meets: of conditions, exactly the outdated one is refused."""
+        code = None
+        try:
+            yield
+        except Refused as refused:
+            code = refused.code
+        assert code in ({CHANGED} if condition is Condition.OUTDATED else {None, TAKEN})
+        self._count(f"condition {condition.value}")
 
     def _delete_everything(self) -> None:
         self.bulk_deletes.append(self.hand.delete_everything())
@@ -339,6 +373,11 @@ class Histories(RuleBasedStateMachine):
     def _attempt(self, running: RunningImport) -> int:
         return int(self.sql("select attempt from import where id = %s", running.id)[0]["attempt"])
 
+    def _draw_import(self, data: st.DataObject) -> RunningImport:
+        """One that runs, if there is one: little happens to the others."""
+        running = {row["id"] for row in self.sql("select id from import where status = 'processing'")}
+        return data.draw(st.sampled_from([each for each in self.imports if each.id in running] or self.imports))
+
     def _draw_product(self, data: st.DataObject) -> dict[str, Any] | None:
         visible = self.sql(
             "select p.id, p.sku from product p, barrier b where not p.deleted and p.version >= b.floor order by sku_key"
@@ -346,7 +385,8 @@ class Histories(RuleBasedStateMachine):
         return data.draw(st.sampled_from(visible)) if visible else None
 
     def _count(self, what: str) -> None:
-        self.outcomes[what] = self.outcomes.get(what, 0) + 1
+        counted = f"{what} by HTTP" if isinstance(self.hand, HttpHand) else what
+        self.outcomes[counted] = self.outcomes.get(counted, 0) + 1
 
     def sql(self, statement: str, *parameters: object) -> list[dict[str, Any]]:
         cursor = self.owner.execute(statement.encode(), parameters)
@@ -364,11 +404,12 @@ def _csv(content: list[FileRow], described: bool, switched: bool) -> bytes:
     return out.getvalue().encode()
 
 
-@contextmanager
-def _expected() -> Iterator[None]:
-    """Conditions are judged at the moment: an operation that is refused is no operation."""
-    with suppress(NotFound, Conflict):
-        yield
+def _unless_refused(step: Callable[[], None]) -> Callable[[], None]:
+    def done() -> None:
+        with suppress(Refused):
+            step()
+
+    return done
 
 
 def _at_once(*steps: Callable[[], None]) -> None:
@@ -389,6 +430,7 @@ def _at_once(*steps: Callable[[], None]) -> None:
     assert failures == []
 
 
+@pytest.mark.timeout(60 + HISTORIES * SECONDS_PER_HISTORY_MAX)
 def test_every_history_ends_as_its_operations_in_acceptance_order(
     services: Services, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -400,7 +442,7 @@ def test_every_history_ends_as_its_operations_in_acceptance_order(
 
     Histories.services, Histories.outcomes = services, {}
     Histories.app, Histories.token = app, tokens.install(services.owner_conninfo, "histories", ["write"])
-    for module in ("products", "bulk_deletes"):
+    for module in ("imports", "products", "bulk_deletes"):
         monkeypatch.setattr(f"functions.api.{module}.backends", lambda: Histories.served)
 
     run_state_machine_as_test(
@@ -416,7 +458,8 @@ def test_every_history_ends_as_its_operations_in_acceptance_order(
     )
 
     print(f"{HISTORIES} histories:", dict(sorted(Histories.outcomes.items())))  # noqa: T201
-    assert {
-        "killed", "cancelled", "retried", "chunk with chunk", "chunk with clear", "Renamed", "history by HTTP",
-        "list from the copy",
-    } <= set(Histories.outcomes)  # fmt: skip
+    done = {
+        "killed", "chunk with chunk", "chunk with clear", "Imported", "cancelled", "retried", "Put", "Patched",
+        "Renamed", "replaced", "Deleted", "Cleared", "list from the copy", *(f"condition {each.value}" for each in Condition),
+    }  # fmt: skip
+    assert done | {f"{each} by HTTP" for each in done} <= set(Histories.outcomes)
