@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Container
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
@@ -10,7 +12,7 @@ from psycopg.rows import DictRow
 from pydantic import BaseModel, ConfigDict, Field
 
 from chalicelib.catalogue import Source
-from functions.api.conditions import strong_tags
+from functions.api.conditions import is_known, strong_tags
 from functions.api.pages import Page
 from functions.api.texts import Description, Name, Sku
 
@@ -110,11 +112,38 @@ def shown(found: DictRow, sources: dict[int, Source]) -> Product:
 
 def etag(found: DictRow) -> str:
     """The tag of a product's content. An import that finds nothing to change leaves it as it is."""
-    return f'"{found["id"]:x}-{found["content_version"]:x}"'
+    return _tag_of(found["id"], found["content_version"])
 
 
-def expected_versions(product_id: int, if_match: str | None) -> frozenset[int] | None:
-    """The content versions that an If-Match header accepts; None for any. Tags of other products accept nothing."""
+@dataclass(frozen=True)
+class _Unknown:
+    """The content versions that are accepted, and that a client does not say it has."""
+
+    product_id: int
+    accepted: Container[int] | None
+    if_none_match: str
+
+    def __contains__(self, version: object) -> bool:
+        assert isinstance(version, int)
+        known = is_known(_tag_of(self.product_id, version), self.if_none_match)
+        return not known and (self.accepted is None or version in self.accepted)
+
+
+def expected_versions(product_id: int, if_match: str | None, if_none_match: str | None) -> Container[int] | None:
+    """The content versions that the conditions of a write accept; None for any.
+
+    If-None-Match refuses what it names: with `*` every product that exists (RFC 9110, 13.1.2).
+    """
+    accepted = _matching_versions(product_id, if_match)
+    return accepted if if_none_match is None else _Unknown(product_id, accepted, if_none_match)
+
+
+def _tag_of(product_id: int, content_version: int) -> str:
+    return f'"{product_id:x}-{content_version:x}"'
+
+
+def _matching_versions(product_id: int, if_match: str | None) -> frozenset[int] | None:
+    """Tags of other products accept nothing."""
     tags = strong_tags(if_match)
     if tags is None:
         return None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 
 from chalice.app import Response
 from psycopg.rows import DictRow
@@ -105,8 +105,9 @@ def _answer(found: DictRow, *, status: int = 200, headers: Mapping[str, str] | N
     return resource_response(shown(found, sources), resource.request, status=status, headers=headers)
 
 
-def _expected(product_id: int) -> frozenset[int] | None:
-    return expected_versions(product_id, resource.request.headers.get("if-match"))
+def _expected(product_id: int) -> Container[int] | None:
+    headers = resource.request.headers
+    return expected_versions(product_id, headers.get("if-match"), headers.get("if-none-match"))
 
 
 def _id(given: str) -> int:

@@ -272,6 +272,23 @@ def test_a_write_with_the_tag_of_the_current_content_is_done(
     assert answer.status == (204 if method == "DELETE" else 200)
 
 
+@pytest.mark.parametrize(("method", "body"), WRITES)
+def test_a_write_that_must_not_meet_this_content_is_refused(pipeline: Pipeline, method: str, body: Any) -> None:
+    """If-None-Match on a write: with `*` it is only for what does not exist yet, and no route makes a product there."""
+    made = create(pipeline)
+    tag = made.headers["ETag"]
+
+    for if_none_match in ("*", tag, f"W/{tag}", f'"x", {tag}'):
+        refused = pipeline.call(method, path_of(made), body, **{"If-None-Match": if_none_match})
+        problem(refused, 412, "precondition_failed")
+        both = {"If-Match": tag, "If-None-Match": if_none_match}
+        problem(pipeline.call(method, path_of(made), body, **both), 412, "precondition_failed")
+    assert pipeline.call("GET", path_of(made)).json == made.json
+
+    done = pipeline.call(method, path_of(made), body, **{"If-Match": tag, "If-None-Match": '"x"'})
+    assert done.status == (204 if method == "DELETE" else 200)
+
+
 def test_a_condition_on_what_is_gone_is_not_found(pipeline: Pipeline) -> None:
     made = create(pipeline)
     pipeline.call("DELETE", path_of(made))
