@@ -74,6 +74,8 @@ class StaticFiles:
             file = self._directory.joinpath(*parts).resolve()
             if file.is_dir():
                 file /= INDEX
+            elif path.endswith("/"):
+                return None  # The page's relative links would lead nowhere.
             # Links may not lead out of the directory either.
             inside = file.resolve().is_relative_to(self._directory)
             return file if inside and file.is_file() and file.stat().st_size <= FILE_BYTES_MAX else None

@@ -61,7 +61,7 @@ class Site:
 
     def _answer(self, environ: dict[str, Any]) -> Answer:
         # Another name for this machine in the Host header is how DNS rebinding reaches servers on loopback.
-        if environ.get("HTTP_HOST") not in self._hosts:
+        if {environ.get("HTTP_HOST"), *_named_in_target(environ)} - self._hosts:
             detail = f"This server is {min(self._hosts)} and no other."
             return problem(HTTPStatus.MISDIRECTED_REQUEST, "misdirected_request", detail)
         path = _request_path(environ)
@@ -128,6 +128,12 @@ class WebServer:
 
     def _close_all(self) -> None:
         wasyncore.close_all(self._server._map)
+
+
+def _named_in_target(environ: dict[str, Any]) -> list[str]:
+    """The host of a target in absolute form, which counts for more than the Host header."""
+    scheme, found, rest = str(environ.get("REQUEST_URI") or "/").partition("://")
+    return [rest.partition("/")[0].partition("?")[0]] if found and scheme in {"http", "https"} else []
 
 
 def _request_path(environ: dict[str, Any]) -> str:

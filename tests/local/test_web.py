@@ -127,6 +127,7 @@ def test_head_has_the_headers_and_no_body(server: Server) -> None:
         "/.hidden",
         "/link.txt",
         "/missing.html",
+        "/main.js/",
         "/" + "x" * 5000,
     ],
 )
@@ -141,6 +142,14 @@ def test_foreign_host_headers_are_refused(server: Server, host: str) -> None:
     reply = server.ask("GET", "/", Host=host.format(port=server.port))
     assert reply.status == 421
     assert reply.problem["code"] == "misdirected_request"
+
+
+@pytest.mark.parametrize("host", ["evil.example", "evil.example:{port}", "127.0.0.1", "", "user@127.0.0.1:{port}"])
+def test_foreign_hosts_in_the_target_are_refused(server: Server, host: str) -> None:
+    """The absolute form, as sent to proxies: the host in it counts, whatever the header says."""
+    reply = server.ask("GET", f"http://{host.format(port=server.port)}/")
+    assert (reply.status, reply.problem["code"]) == (421, "misdirected_request")
+    assert server.ask("GET", f"http://127.0.0.1:{server.port}/main.js").body == b"let x"
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "[::1]"])
