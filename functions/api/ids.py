@@ -10,8 +10,11 @@ SHOWN_CHARACTERS_MAX = 64
 
 
 def uuid_of(text: str, thing: str) -> uuid.UUID:
-    """The id as a UUID. Raises NotFound, naming the kind of thing."""
+    """The id as a UUID. Raises NotFound, naming the kind of thing; also for another spelling of one that exists."""
     try:
-        return uuid.UUID(text)
+        found = uuid.UUID(text)
+        if str(found) == text:
+            return found
     except ValueError:
-        raise NotFound(f"there is no {thing} {text[:SHOWN_CHARACTERS_MAX]}") from None
+        pass
+    raise NotFound(f"there is no {thing} {text[:SHOWN_CHARACTERS_MAX]}")

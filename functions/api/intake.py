@@ -19,6 +19,8 @@ from chalicelib.limits import BODY_BYTES_MAX
 
 JSON_TYPE = "application/json"
 Model = TypeVar("Model", bound=BaseModel)
+_OUR_OWN = "Value error, "
+"""What pydantic puts before the messages of validators that are not its own."""
 
 
 def whole_number(value: object) -> object:
@@ -45,6 +47,9 @@ def read_body(request: Request, model: type[Model]) -> Model:
     media_type = request.headers.get("content-type", "").split(";")[0].strip().lower()
     if media_type != JSON_TYPE:
         raise UnsupportedMediaType(f"send the body as {JSON_TYPE}, not {media_type or 'without a Content-Type'}")
+    coding = request.headers.get("content-encoding", "").strip().lower()
+    if coding not in {"", "identity"}:
+        raise UnsupportedMediaType(f"send the body as it is, without the Content-Encoding {coding}")
     raw = raw_body(request)
     _refuse_ambiguous(raw)
     try:
@@ -134,7 +139,7 @@ def _unstorable(content: Any, pointer: str) -> Iterator[tuple[str, str]]:
 
 def _field_errors(error: ValidationError, root: str) -> tuple[FieldError, ...]:
     return tuple(
-        FieldError(root + "/".join(_escaped(str(part)) for part in each["loc"]), each["msg"])
+        FieldError(root + "/".join(_escaped(str(part)) for part in each["loc"]), each["msg"].removeprefix(_OUR_OWN))
         for each in error.errors(include_url=False, include_input=False, include_context=False)
     )
 

@@ -10,6 +10,7 @@ import base64
 import importlib
 from http import HTTPStatus
 from typing import Any
+from urllib.parse import unquote_to_bytes
 
 from chalice.config import Config
 from chalice.local import LocalGateway, LocalGatewayException, RouteMatcher
@@ -24,7 +25,10 @@ UNAUTHORIZED = "Unauthorized"
 
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """`event`: method, path (raw, with its query), headers, body (base64). The answer: see Answer.to_json."""
-    path, method = event["path"], event["method"]
+    path, method = _literal(event["path"]), event["method"]
+    if not _is_utf8(path.partition("?")[2]):
+        detail = "The parameters are not UTF-8 behind their percent signs."
+        return problem(HTTPStatus.UNPROCESSABLE_ENTITY, "invalid", detail).to_json()
     methods = _methods(path)
     if methods is None:
         return problem(
@@ -92,6 +96,21 @@ def _methods(path: str) -> set[str] | None:
         return set(routes[RouteMatcher(list(routes)).match_route(path).route])
     except ValueError:
         return None
+
+
+def _literal(target: str) -> str:
+    """Chalice's router takes what follows a semicolon for no part of the path; API Gateway does not."""
+    path, mark, query = target.partition("?")
+    return path.replace(";", "%3B") + mark + query
+
+
+def _is_utf8(query: str) -> bool:
+    """Chalice would put other characters in the place of what cannot be decoded."""
+    try:
+        unquote_to_bytes(query).decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _app() -> Any:

@@ -460,6 +460,7 @@ def test_every_history_ends_as_its_operations_in_acceptance_order(
     print(f"{HISTORIES} histories:", dict(sorted(Histories.outcomes.items())))  # noqa: T201
     done = {
         "killed", "chunk with chunk", "chunk with clear", "Imported", "cancelled", "retried", "Put", "Patched",
-        "Renamed", "replaced", "Deleted", "Cleared", "list from the copy", *(f"condition {each.value}" for each in Condition),
+        "Renamed", "replaced", "Deleted", "Cleared", "list from the copy",
+        *(f"condition {each.value}" for each in Condition),
     }  # fmt: skip
     assert done | {f"{each} by HTTP" for each in done} <= set(Histories.outcomes)

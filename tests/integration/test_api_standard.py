@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -214,8 +215,56 @@ def test_a_garbled_id_is_not_found(pipeline: Pipeline, api: ModuleType, routes: 
             api.problem(answer, 404, 428)
 
 
+@pytest.mark.parametrize("spelling", ["{%s}", "urn:uuid:%s", "%s;x=1", "%s%%20", "%s/.", "(%s)"])
+def test_another_spelling_of_an_id_is_not_found(pipeline: Pipeline, api: ModuleType, spelling: str) -> None:
+    import_id = pipeline.register(5)["id"]
+    made = pipeline.call("POST", "/products", {"sku": "A", "name": "x"}).json["id"]
+    for path, known in (("/imports", import_id), ("/products", made)):
+        assert api.ask("GET", f"{path}/{known}", pipeline.token).status == 200
+        for other in (spelling % known, known.upper() + "0", known.replace("-", "") + "%20"):
+            assert api.problem(api.ask("GET", f"{path}/{other}", pipeline.token), 404)["code"] == "not_found"
+    for other in (import_id.upper(), import_id.replace("-", "")):
+        assert api.problem(api.ask("GET", f"/imports/{other}", pipeline.token), 404)["code"] == "not_found"
+
+
+def test_a_body_that_is_encoded_is_refused(pipeline: Pipeline, api: ModuleType) -> None:
+    for each in api.with_body():
+        body = gzip.compress(json.dumps(api.example(each)).encode())
+        headers = {"Content_Type": JSON, "Content_Encoding": "gzip"}
+        found = api.problem(api.ask(each.method, api.filled(each.path), pipeline.token, body, **headers), 415)
+        assert "Content-Encoding" in found["detail"]
+
+
+def test_a_query_that_is_not_utf8_is_refused(pipeline: Pipeline, api: ModuleType, routes: list[Endpoint]) -> None:
+    """Replaced by other characters, it would be another question."""
+    for each in routes:
+        for query in ("sku=%ff", "q=a%ED%A0%80", "%ff=1", "name=%C3"):
+            found = api.problem(api.ask(each.method, f"{api.filled(each.path)}?{query}", pipeline.token), 422)
+            assert "UTF-8" in found["detail"]
+
+
+def test_messages_are_ours_alone(pipeline: Pipeline, api: ModuleType) -> None:
+    found = api.problem(api.ask("GET", "/products?limit=x", pipeline.token), 422)
+    assert found["errors"] == [
+        {"pointer": "limit", "message": f"must be a whole number from 1 to {limits.PAGE_ITEMS_MAX}"}
+    ]
+
+
 @pytest.mark.parametrize(
-    "path", ["/", "/nothing", "/imports/a/b/c/d", "//", "//[", "/%00", "/%", "/imports%2f", "/health/..", "/\xff"]
+    "path",
+    [
+        "/",
+        "/nothing",
+        "/products;a=b",
+        "/imports/a/b/c/d",
+        "//",
+        "//[",
+        "/%00",
+        "/%",
+        "/imports%2f",
+        "/health/..",
+        "/\xff",
+    ],
 )
 def test_unknown_routes_are_problems(pipeline: Pipeline, api: ModuleType, path: str) -> None:
     for method in ("GET", "POST", "OPTIONS"):
