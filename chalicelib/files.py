@@ -24,6 +24,7 @@ READ_SECONDS_MAX = 30
 ATTEMPTS_MAX = 3
 _PART_CHECKSUM: Literal["CRC32"] = "CRC32"
 """S3 compares it with what it received, for each part and for the object."""
+CSV_TYPE = "text/csv; charset=utf-8"
 _GONE = {"404", "NoSuchKey", "NoSuchVersion", "NoSuchBucket", "MethodNotAllowed", "405"}
 
 
@@ -79,7 +80,7 @@ class Files:
         return PresignedUpload(url, headers, datetime.now(UTC) + timedelta(seconds=UPLOAD_EXPIRES_SECONDS))
 
     def presign_download(self, key: str, version: str, filename: str) -> str:
-        """A link that downloads one version of an object under a name. It is a secret for as long as it lives."""
+        """A link that downloads one version of a CSV under a name. It is a secret for as long as it lives."""
         return self._signer.generate_presigned_url(
             "get_object",
             Params={
@@ -87,6 +88,7 @@ class Files:
                 "Key": key,
                 "VersionId": version,
                 "ResponseContentDisposition": f'attachment; filename="{filename}"',
+                "ResponseContentType": CSV_TYPE,
             },
             ExpiresIn=DOWNLOAD_EXPIRES_SECONDS,
         )
@@ -134,7 +136,7 @@ class Files:
         """Begins an object that is written in parts, by as many processes as it takes. Raises Transient."""
         with _translated(key):
             begun = self._s3.create_multipart_upload(
-                Bucket=self.bucket, Key=key, ContentType="text/csv; charset=utf-8", ChecksumAlgorithm=_PART_CHECKSUM
+                Bucket=self.bucket, Key=key, ContentType=CSV_TYPE, ChecksumAlgorithm=_PART_CHECKSUM
             )
         return begun["UploadId"]
 

@@ -182,6 +182,7 @@ def test_the_rejected_rows_can_be_mended_and_uploaded_again(pipeline: Pipeline) 
     assert answer.status == 303
     rejected = requests.get(answer.headers["Location"], timeout=10)
     assert rejected.headers["Content-Disposition"].startswith("attachment")
+    assert rejected.headers["Content-Type"] == "text/csv; charset=utf-8"
     lines = rejected.content.split(b"\r\n")
     assert lines[0] == b"rejected_line;rejected_because;sku;name;active"
     assert [line.rpartition(b'";')[2] for line in lines[1:3]] == [b"A;one;maybe", b";=three;no"]

@@ -45,6 +45,7 @@ def downloaded(found: dict[str, Any]) -> bytes:
     answer = requests.get(found["download"]["url"], timeout=30)
     assert answer.status_code == 200, answer.text
     assert answer.headers["Content-Disposition"] == f'attachment; filename="products-{found["id"]}.csv"'
+    assert answer.headers["Content-Type"] == "text/csv; charset=utf-8"
     assert len(answer.content) == found["size_bytes"]
     return answer.content
 
