@@ -30,4 +30,7 @@ def links_of(endpoint: Endpoint, known: Sequence[Endpoint]) -> dict[str, dict[st
 
 
 def _shows_the_same(endpoint: Endpoint, read: Endpoint) -> bool:
-    return endpoint.answer is not None and read.answer is not None and issubclass(endpoint.answer, read.answer)
+    """One of the two answers may show more of it."""
+    if endpoint.answer is None or read.answer is None:
+        return False
+    return issubclass(endpoint.answer, read.answer) or issubclass(read.answer, endpoint.answer)

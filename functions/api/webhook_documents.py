@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from psycopg.rows import DictRow
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
 
 from chalicelib import events, webhooks
 from chalicelib.limits import (
@@ -36,6 +36,13 @@ def _known_once(types: list[str]) -> list[str]:
     return types
 
 
+def _text(value: object) -> object:
+    """pydantic would also take numbers for times, as seconds since 1970."""
+    if not isinstance(value, str):
+        raise ValueError("must be a date and time as text, with a time zone, such as 2026-11-24T09:30:00Z")  # noqa: TRY004
+    return value
+
+
 Url = Annotated[
     str,
     Field(
@@ -60,9 +67,9 @@ Description = Annotated[
     Field(max_length=WEBHOOK_DESCRIPTION_CHARACTERS_MAX, json_schema_extra={**NO_NUL}),
     AfterValidator(storable_text),
 ]
-HeaderName = Annotated[
-    str, Field(max_length=WEBHOOK_HEADER_NAME_CHARACTERS_MAX, pattern=r"^[!#$%&'*+.^_`|~0-9A-Za-z-]+$")
-]
+_NO_OTHER_NAMES: dict[str, Any] = {"additionalProperties": False}
+"""pydantic tells the document what values names like these have, but not that there are no other names."""
+HeaderName = Annotated[str, Field(pattern=rf"^[!#$%&'*+.^_`|~0-9A-Za-z-]{{1,{WEBHOOK_HEADER_NAME_CHARACTERS_MAX}}}$")]
 HeaderValue = Annotated[
     str, Field(max_length=WEBHOOK_HEADER_VALUE_CHARACTERS_MAX, pattern=r"^([!-~]([ \t!-~]*[!-~])?)?$")
 ]
@@ -79,7 +86,11 @@ class NewWebhook(BaseModel):
     enabled: bool = True
     headers: Annotated[
         dict[HeaderName, HeaderValue],
-        Field(max_length=WEBHOOK_HEADERS_MAX, description="Sent along with each delivery; values are kept secret"),
+        Field(
+            max_length=WEBHOOK_HEADERS_MAX,
+            description="Sent along with each delivery; values are kept secret",
+            json_schema_extra=_NO_OTHER_NAMES,
+        ),
     ] = Field(default_factory=dict)
 
 
@@ -94,7 +105,11 @@ class WebhookChanges(BaseModel):
     enabled: bool = Field(default_factory=bool)
     headers: Annotated[
         dict[HeaderName, HeaderValue | None],
-        Field(max_length=WEBHOOK_HEADERS_MAX, description="All of them; null keeps the value that is stored"),
+        Field(
+            max_length=WEBHOOK_HEADERS_MAX,
+            description="All of them; null keeps the value that is stored",
+            json_schema_extra=_NO_OTHER_NAMES,
+        ),
     ] = Field(default_factory=dict)
 
     def given(self) -> dict[str, Any]:
@@ -143,7 +158,11 @@ class Redelivery(BaseModel):
         strict=True, extra="forbid", json_schema_extra={"examples": [{"since": "2026-11-24T00:00:00Z"}]}
     )
 
-    since: Annotated[AwareDatetime, Field(strict=False, description="Deliveries made since then; with a time zone")]
+    since: Annotated[
+        AwareDatetime,
+        Field(strict=False, description="Deliveries made since then; with a time zone"),
+        BeforeValidator(_text),
+    ]
 
 
 class Redelivered(BaseModel):

@@ -9,16 +9,17 @@ from typing import Any
 import schemathesis
 
 KEY = "Idempotency-Key"
-IMPORT_PARAMETER = "import_id"
-IMPORT_ID = os.environ["CONTRACT_IMPORT_ID"]
-"""Of an import that has ended; `trial.py` made it."""
+IDS = {name: os.environ[f"CONTRACT_{name.upper()}"] for name in ("import_id", "delivery_id")}
+"""Of an import that has ended, and of a delivery; `trial.py` made them."""
+WEBHOOK_URL = os.environ["CONTRACT_WEBHOOK_URL"]
+"""Of a server that takes webhooks; it runs as long as the trial."""
 
 
 @schemathesis.hook  # type: ignore[untyped-decorator]  # it is not installed where types are checked
 def before_call(ctx: Any, case: Any, kwargs: dict[str, Any]) -> None:
     """Made-up cursors, ids and keys that repeat are refused, as they should be; the project's own tests see to that.
 
-    Ids of products, exports and bulk deletes stay made up, or come by the document's links from what schemathesis made.
+    Ids of other things stay made up, or come by the document's links from what schemathesis made.
     """
     if case.meta is not None and case.meta.generation.mode.is_negative:
         return
@@ -26,8 +27,19 @@ def before_call(ctx: Any, case: Any, kwargs: dict[str, Any]) -> None:
         del case.query["cursor"]
     if case.headers and KEY in case.headers:
         case.headers[KEY] = str(uuid.uuid4())
-    if case.path_parameters and _is_made_up(case.path_parameters.get(IMPORT_PARAMETER)):
-        case.path_parameters[IMPORT_PARAMETER] = IMPORT_ID
+    for name, known in IDS.items():
+        if case.path_parameters and _is_made_up(case.path_parameters.get(name)):
+            case.path_parameters[name] = known
+    if case.path.startswith("/webhooks") and isinstance(case.body, dict):
+        _make_deliverable(case.body)
+
+
+def _make_deliverable(webhook: dict[str, Any]) -> None:
+    """A URL that resolves; and of headers none that keeps a value that was never stored."""
+    if "url" in webhook:
+        webhook["url"] = WEBHOOK_URL
+    if isinstance(webhook.get("headers"), dict):
+        webhook["headers"] = {name: value for name, value in webhook["headers"].items() if value is not None}
 
 
 def _is_made_up(given: object) -> bool:
