@@ -66,13 +66,16 @@ def create(database: Database, sending: Sending, new: NewWebhook) -> tuple[DictR
     sending.outbound.check(new.url)
     headers = dict(new.headers or {})
     _check_headers(headers)
-    webhook_id, secret = uuid.uuid4(), signatures.new_secret()
+    secret = signatures.new_secret()
     with database.transaction() as transaction:
         transaction.run("lock_webhooks")
         counted = transaction.one("count_webhooks")
         if counted is not None and counted["total"] >= WEBHOOKS_MAX:
             message = f"there are {counted['total']} webhooks, as many as there may be; delete one first"
             raise Conflict(message, code="too_many_webhooks")
+        taken = transaction.one("new_webhook_id")
+        assert taken is not None
+        webhook_id: uuid.UUID = taken["id"]
         made = transaction.one(
             "add_webhook",
             id=webhook_id,

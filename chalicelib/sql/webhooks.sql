@@ -5,6 +5,10 @@ select count(*) as total from webhook
 -- So that two who add one at once do not both see room for the last one.
 lock table webhook in share row exclusive mode
 
+-- name: new_webhook_id
+-- Before the row, because its secrets are sealed for it. Ids are UUIDv7, so their order is the order of creation.
+select uuidv7() as id
+
 -- name: add_webhook
 insert into webhook (id, url, description, events, enabled, secret, header_names, headers)
 values (%(id)s, %(url)s, %(description)s, %(events)s, %(enabled)s, %(secret)s, %(header_names)s, %(headers)s)
