@@ -47,7 +47,7 @@ from chalicelib.webhooks import Sending
 USER_AGENT = "Product-Importer-Webhooks/1"
 FAILING_REASON = "Nothing could be delivered for five days."
 HIDDEN = "(hidden)"
-"""What the log shows in place of the customer's own values and of signatures."""
+"""What the log shows in place of the values of the customer's own headers."""
 
 logger = logging.getLogger(__name__)
 _random = SystemRandom()
@@ -132,7 +132,7 @@ def _make(sending: Sending, claimed: _Claimed) -> _Attempt:
             body,
         )
         ours = {"Content-Type": "application/json", "User-Agent": USER_AGENT, **signed}
-        shown = {**dict.fromkeys(own, HIDDEN), **ours, signatures.SIGNATURE_HEADER: HIDDEN}
+        shown = {**dict.fromkeys(own, HIDDEN), **ours}
         answer = sending.outbound.post(claimed.webhook["url"], {**own, **ours}, body)
         if not 200 <= answer.status < 300:
             error = f"the receiver answered {answer.status}, which is not from 200 to 299"

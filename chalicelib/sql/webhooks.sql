@@ -24,7 +24,8 @@ select * from webhook where %(before)s::uuid is null or id < %(before)s order by
 select * from webhook where id > %(after)s order by id limit %(limit)s
 
 -- name: lock_webhook
-select * from webhook where id = %(id)s for update
+-- Not its key: whoever makes a delivery for it need not wait.
+select * from webhook where id = %(id)s for no key update
 
 -- name: change_webhook
 -- A field that is null is left alone. One that is switched on again begins with a clean record.
