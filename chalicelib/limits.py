@@ -106,6 +106,8 @@ RETRY_SECONDS_MAX = 300
 """A message that failed on a transient error waits 5, 20, 80, 300 s between its tries: longer than a failover."""
 RATE_WINDOW_SECONDS = 10
 """Rate and remaining time are taken from what was done in this window."""
+THROUGHPUT_STEPS_MAX = 60
+"""So many points the picture of an import's speed has at the most."""
 DOWNLOAD_EXPIRES_SECONDS = 300
 """How long a presigned link to a file we made can be opened."""
 

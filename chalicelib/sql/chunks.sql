@@ -30,6 +30,23 @@ set done = true, done_at = now(), created = %(created)s, updated = %(updated)s, 
     superseded = %(superseded)s, rejected = %(rejected)s
 where import_id = %(import_id)s and number = %(number)s
 
+-- name: import_throughput
+-- The rows done in each of some equal stretches of time, from the start to the last chunk that is done; no more stretches
+-- than chunks, because a chunk is done at one moment.
+with finished as (
+  select done_at, created + updated + unchanged + superseded + rejected as rows
+  from chunk where import_id = %(import_id)s and done
+), span as (
+  select extract(epoch from i.started_at) as since,
+         extract(epoch from greatest(max(f.done_at), i.started_at + interval '1 millisecond')) as until,
+         least(count(*), %(steps)s)::integer as steps
+  from finished f cross join import i where i.id = %(import_id)s group by i.started_at
+)
+select ((until - since) / steps)::float8 as seconds, coalesce(sum(f.rows), 0)::bigint as rows
+from span cross join generate_series(1, steps) as step
+left join finished f on step = least(width_bucket(extract(epoch from f.done_at), since, until, steps), steps)
+group by step, since, until, steps order by step
+
 -- name: stored_rejections
 -- How much of the import's allowance for rejected rows is used.
 select count(*) as rows, coalesce(sum(length(raw)), 0)::bigint as bytes from rejected_row where import_id = %(import_id)s

@@ -117,6 +117,13 @@ class NewImportAnswer(ImportAnswer):
     ]
 
 
+class ThroughputAnswer(BaseModel):
+    """How fast an import went, for a picture: the rows done in each of some equal stretches of time, from its start."""
+
+    step_seconds: Annotated[float, Field(ge=0, description="How long each stretch is; 0 before anything is done")]
+    rows: list[Count]
+
+
 class RejectedRowAnswer(BaseModel):
     """A row that was not imported, and why."""
 

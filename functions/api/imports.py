@@ -11,7 +11,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from chalicelib import imports, rejections
 from chalicelib.files import PresignedUpload
-from chalicelib.limits import FILE_BYTES_MAX, FILENAME_CHARACTERS_MAX, POLL_SECONDS
+from chalicelib.limits import FILE_BYTES_MAX, FILENAME_CHARACTERS_MAX, POLL_SECONDS, THROUGHPUT_STEPS_MAX
 from chalicelib.transcode import ENCODINGS
 from functions.api import intake
 from functions.api.ids import uuid_of
@@ -19,6 +19,7 @@ from functions.api.import_answers import (
     ImportAnswer,
     NewImportAnswer,
     RejectedRowAnswer,
+    ThroughputAnswer,
     import_answer,
     new_import_answer,
     rejected_row_answer,
@@ -106,6 +107,16 @@ def read_import(import_id: str) -> Response:
     with backends().database.transaction() as transaction:
         found = imports.get(transaction, uuid_of(import_id, "import"))
     return _shown(found)
+
+
+@resource.endpoint("GET", "/imports/{import_id}/throughput", scope="read", answer=ThroughputAnswer)
+def read_throughput(import_id: str) -> Response:
+    """How many rows were done when."""
+    with backends().database.transaction() as transaction:
+        found = imports.get(transaction, uuid_of(import_id, "import"))
+        steps = transaction.all("import_throughput", import_id=found["id"], steps=THROUGHPUT_STEPS_MAX)
+    answer = ThroughputAnswer(step_seconds=steps[0]["seconds"] if steps else 0.0, rows=[each["rows"] for each in steps])
+    return resource_response(answer, resource.request)
 
 
 @resource.endpoint("POST", "/imports/{import_id}/cancel", scope="write", answer=ImportAnswer, errors=(409,))

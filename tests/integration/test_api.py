@@ -198,3 +198,26 @@ def test_retry_says_why_it_cannot_help(pipeline: Pipeline) -> None:
     refused = problem(pipeline.call("POST", f"/imports/{unreadable['id']}/retry"), 409)
     assert refused["code"] == "not_retryable"
     assert "neither a sku nor a name column" in refused["detail"]
+
+
+def test_the_throughput_tells_how_many_rows_were_done_when(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("chalicelib.splitting.CHUNK_BYTES", 6)
+    import_id = pipeline.upload(b"sku,name\nA,b\nB,c\nC,d\n")
+    path = f"/imports/{import_id}/throughput"
+    assert pipeline.call("GET", path).json == {"step_seconds": 0, "rows": []}
+    pipeline.finish(import_id)
+
+    # Chunks done 1, 2 and 9 seconds after the start: in the first third of the time, again, and at its end.
+    for number, seconds in enumerate((1, 2, 9)):
+        pipeline.sql(
+            "update chunk set done_at = (select started_at from import where id = import_id)"
+            " + make_interval(secs => %s) where import_id = %s and number = %s",
+            seconds,
+            import_id,
+            number + pipeline.sql("select min(number) as first from chunk")[0]["first"],
+        )
+    assert pipeline.call("GET", path).json == {"step_seconds": 3, "rows": [2, 0, 1]}
+
+    monkeypatch.setattr("functions.api.imports.THROUGHPUT_STEPS_MAX", 2)
+    assert pipeline.call("GET", path).json == {"step_seconds": 4.5, "rows": [2, 1]}
+    assert problem(pipeline.call("GET", f"/imports/{SOME_ID}/throughput"), 404)["code"] == "not_found"

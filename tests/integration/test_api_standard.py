@@ -28,6 +28,7 @@ SCOPES: dict[str, str | None] = {
     "GET /imports/{import_id}": "read",
     "GET /imports/{import_id}/rejected-rows": "read",
     "GET /imports/{import_id}/rejected-rows.csv": "read",
+    "GET /imports/{import_id}/throughput": "read",
     "GET /openapi.json": None,
     "GET /products": "read",
     "GET /products/{product_id}": "read",
