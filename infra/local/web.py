@@ -71,7 +71,8 @@ class Site:
             detail = "Pages can only be read."
             refused = problem(HTTPStatus.METHOD_NOT_ALLOWED, "method_not_allowed", detail)
             return refused.with_header("Allow", "GET, HEAD")
-        return self._files.answer(path.partition("?")[0], environ.get("HTTP_IF_NONE_MATCH", ""))
+        wanted = environ.get("HTTP_IF_NONE_MATCH", ""), environ.get("HTTP_ACCEPT_ENCODING", "")
+        return self._files.answer(path.partition("?")[0], *wanted)
 
     def _call_api(self, environ: dict[str, Any], path: str) -> Answer:
         if self._api is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import http.client
 import json
 from collections.abc import Iterator
@@ -94,7 +95,8 @@ def test_page_comes_with_strict_headers(server: Server) -> None:
     assert reply.headers["Content-Type"] == "text/html; charset=utf-8"
     assert reply.headers["Content-Security-Policy"] == (
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
-        f"connect-src 'self' {S3_ORIGIN}; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+        f"connect-src 'self' {S3_ORIGIN}; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "
+        "require-trusted-types-for 'script'; trusted-types 'none'"
     )
     assert reply.headers["X-Content-Type-Options"] == "nosniff"
     assert reply.headers["Referrer-Policy"] == "no-referrer"
@@ -108,6 +110,28 @@ def test_page_is_asked_for_again_but_not_sent_again(server: Server) -> None:
     assert (again.status, again.body) == (304, b"")
     (server.directory / "index.html").write_text("changed")
     assert server.ask("GET", "/index.html", If_None_Match=reply.headers["ETag"]).body == b"changed"
+
+
+def test_text_is_sent_packed_to_those_who_accept_it(server: Server) -> None:
+    plain = server.ask("GET", "/main.js", Accept_Encoding="identity")
+    packed = server.ask("GET", "/main.js", Accept_Encoding="br, gzip")
+    assert (plain.headers["Content-Encoding"], packed.headers["Content-Encoding"]) == (None, "gzip")
+    assert gzip.decompress(packed.body) == plain.body == b"let x"
+    assert plain.headers["ETag"] != packed.headers["ETag"]
+    assert packed.headers["Vary"] == "Accept-Encoding"
+    again = server.ask("GET", "/main.js", Accept_Encoding="gzip", If_None_Match=packed.headers["ETag"])
+    assert (again.status, again.body) == (304, b"")
+
+
+def test_files_in_folders_are_served_with_their_types(server: Server) -> None:
+    (server.directory / "pages").mkdir()
+    (server.directory / "pages" / "one.js").write_text("let y")
+    (server.directory / "example.csv").write_text("sku,name")
+    reply = server.ask("GET", "/pages/one.js")
+    assert (reply.status, reply.headers["Content-Type"]) == (200, "text/javascript; charset=utf-8")
+    assert server.ask("GET", "/example.csv").headers["Content-Type"] == "text/csv; charset=utf-8"
+    assert server.ask("GET", "/pages/../../secret.txt").status == 404
+    assert server.ask("GET", "/pages/").status == 404
 
 
 def test_head_has_the_headers_and_no_body(server: Server) -> None:
