@@ -1,49 +1,77 @@
 // The HTTP API. Every failure becomes an ApiError whose message can be shown as it is.
 
-const KEY = "product-importer-token";
+import { token } from "./session.js";
 
-/** An answer that is not a success, or no answer at all (status 0). */
+const ANSWER_MS_MAX = 40_000;
+const NO_ANSWER = "The server cannot be reached. Check the connection; this page goes on by itself once it is back.";
+const TOO_SLOW = "The server did not answer in time. Try again.";
+
+/**
+ * An answer that is not a success, or none at all (status 0). `errors` point at fields, `problem` is the whole document
+ * that came with it.
+ */
 export class ApiError extends Error {
-  constructor(status, message) {
+  constructor(status, message, problem = {}) {
     super(message);
     this.status = status;
+    this.code = problem.code ?? "";
+    this.errors = problem.errors ?? [];
+    this.problem = problem;
+  }
+
+  /** Whether the same request may well succeed a little later. */
+  get passes() {
+    return this.status === 0 || this.status === 429 || this.status >= 500;
+  }
+
+  /** The message with everything that is wrong with the request, and the status as it is. */
+  get text() {
+    const details = this.errors.map((each) => ` ${each.pointer.replace(/^\//, "")}: ${each.message}.`).join("");
+    return this.status ? `${this.message}${details} (HTTP ${this.status})` : this.message;
   }
 }
 
-/** The start link carries the token in its fragment: kept for the session, removed from the address bar. */
-export function takeTokenFromLink() {
-  const found = new URLSearchParams(location.hash.slice(1)).get("token");
-  if (!found) return;
-  sessionStorage.setItem(KEY, found);
-  history.replaceState(null, "", location.pathname + location.search);
+export const get = (path, options) => call("GET", path, options);
+export const post = (path, body, options) => call("POST", path, { body, ...options });
+export const patch = (path, body, options) => call("PATCH", path, { body, ...options });
+export const remove = (path, options) => call("DELETE", path, options);
+
+/** A POST that creates: with a key, so that it can be sent again after a lost answer without being carried out twice. */
+export const create = (path, body, key = crypto.randomUUID()) => post(path, body, { headers: { "Idempotency-Key": key } });
+
+/** Follows the redirect to a file in the store. */
+export const download = (path) => send("GET", path).then((answer) => answer.blob());
+
+/** `{data, etag, location, retryAfter}`; data is null where there is no body. */
+async function call(method, path, options) {
+  const answer = await send(method, path, options);
+  return {
+    data: answer.status === 204 ? null : await answer.json(),
+    etag: answer.headers.get("ETag"),
+    location: answer.headers.get("Location"),
+    retryAfter: Number(answer.headers.get("Retry-After") ?? 0),
+  };
 }
 
-export const keepToken = (token) => sessionStorage.setItem(KEY, token);
-export const forgetToken = () => sessionStorage.removeItem(KEY);
-export const hasToken = () => sessionStorage.getItem(KEY) !== null;
-
-export const get = (path) => call("GET", path).then((answer) => answer.json());
-export const post = (path, body) => call("POST", path, body).then((answer) => answer.json());
-export const download = (path) => call("GET", path).then((answer) => answer.blob());
-
-async function call(method, path, body) {
-  const headers = { Authorization: `Bearer ${sessionStorage.getItem(KEY)}` };
-  if (body !== undefined) headers["Content-Type"] = "application/json";
+async function send(method, path, { body, headers = {}, signal } = {}) {
+  const all = { Authorization: `Bearer ${token() ?? ""}`, ...headers };
+  if (body !== undefined) all["Content-Type"] = "application/json";
+  const limit = AbortSignal.timeout(ANSWER_MS_MAX);
   let answer;
   try {
-    answer = await fetch(path, { method, headers, body: body && JSON.stringify(body) });
-  } catch {
-    throw new ApiError(0, "The server cannot be reached. Is it running?");
+    answer = await fetch(path, { method, headers: all, body: body && JSON.stringify(body), signal: signal ? AbortSignal.any([signal, limit]) : limit });
+  } catch (error) {
+    if (signal?.aborted) throw error;
+    throw new ApiError(0, error.name === "TimeoutError" ? TOO_SLOW : NO_ANSWER);
   }
-  if (!answer.ok) throw new ApiError(answer.status, await problemText(answer));
+  if (!answer.ok) throw await failure(answer);
   return answer;
 }
 
-async function problemText(answer) {
-  try {
-    const problem = await answer.json();
-    return [problem.detail, ...problem.errors.map((each) => `${each.pointer}: ${each.message}`)].join(" ");
-  } catch {
-    return `The server answered ${answer.status}.`;
-  }
+async function failure(answer) {
+  const problem = await answer.json().catch(() => ({}));
+  const error = new ApiError(answer.status, problem.detail ?? `The server answered ${answer.status} ${answer.statusText}.`, problem);
+  // Whoever shows the page hears of it, wherever the request came from.
+  if (error.status === 401) dispatchEvent(new Event("signed-out"));
+  return error;
 }

@@ -1,0 +1,165 @@
+"""One running stack, one headless Chromium, and for each test a page that tolerates no error that was not expected."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, cast
+
+import psycopg
+import pytest
+import requests
+from playwright.sync_api import Browser, ConsoleMessage, Dialog, Page, expect, sync_playwright
+
+from infra.local import catalogue
+from infra.local.testing import RunningStack, running_stack
+from tests.browser.chromium import executable
+
+SEEN_SECONDS_MAX = 15
+ROWS = 100_000
+VIOLATION_WATCH = (
+    "addEventListener('securitypolicyviolation', (event) =>"
+    " console.error(`policy violated: ${event.violatedDirective} ${event.blockedURI}`))"
+)
+
+if os.environ.get("BROWSER_TESTS") == "skip":
+    reason = "BROWSER_TESTS=skip: the tests of the web page were left out on purpose"
+
+    @pytest.fixture(autouse=True, scope="session")
+    def _skipped() -> None:
+        pytest.skip(reason)
+
+
+@dataclass
+class Shop:
+    """The running stack, as a program sees it."""
+
+    stack: RunningStack
+
+    @property
+    def url(self) -> str:
+        return self.stack.file.url
+
+    @property
+    def token(self) -> str:
+        return self.stack.file.token
+
+    def call(self, method: str, path: str, body: Any = None, **headers: str) -> requests.Response:
+        """One call of the API; fails unless it succeeds."""
+        sent = {"Authorization": f"Bearer {self.token}", **headers}
+        answer = requests.request(method, f"{self.url}/api{path}", json=body, headers=sent, timeout=30)
+        assert answer.ok, answer.text
+        return answer
+
+    def product(self, sku: str, name: str, **more: Any) -> dict[str, Any]:
+        """Makes a product."""
+        return cast(dict[str, Any], self.call("POST", "/products", {"sku": sku, "name": name, **more}).json())
+
+    def upload(self, content: bytes, filename: str = "products.csv") -> str:
+        """Registers and uploads a file; does not wait. Returns the import's id."""
+        made = self.call("POST", "/imports", {"filename": filename, "size_bytes": len(content)}).json()
+        link = made["upload"]
+        put = requests.request(link["method"], link["url"], data=content, headers=link["headers"], timeout=30)
+        assert put.ok, put.text
+        return str(made["id"])
+
+    def sql(self, statement: str, *parameters: Any) -> None:
+        """Runs a statement as the owner of the database."""
+        with psycopg.connect(self.stack.file.owner_conninfo) as connection:
+            connection.execute(statement.encode(), parameters)
+
+    def holding(self, statement: str) -> psycopg.Connection[Any]:
+        """A connection whose transaction holds the locks that the statement takes, until it is closed."""
+        connection = psycopg.connect(self.stack.file.owner_conninfo)
+        connection.execute(statement.encode())
+        return connection
+
+
+@dataclass
+class Troubles:
+    """Everything that went wrong on the page. What a test provokes on purpose, it names beforehand."""
+
+    seen: list[str] = field(default_factory=list)
+    expected: list[str] = field(default_factory=list)
+
+    def expect(self, pattern: str) -> None:
+        """From here on this may happen."""
+        self.expected.append(pattern)
+
+    def check(self) -> None:
+        """Fails if anything else has happened."""
+        assert [each for each in self.seen if not any(re.search(pattern, each) for pattern in self.expected)] == []
+
+    def watch(self, page: Page) -> None:
+        """Listens to a page. Browsers report every answer above 399 as an error, too."""
+        page.add_init_script(VIOLATION_WATCH)
+        page.on("console", self._console)
+        page.on("pageerror", lambda error: self.seen.append(f"script failed: {error}"))
+        page.on("dialog", self._dialog)
+
+    def _console(self, message: ConsoleMessage) -> None:
+        if message.type in {"error", "warning"}:
+            self.seen.append(f"{message.type}: {message.text}")
+
+    def _dialog(self, dialog: Dialog) -> None:
+        self.seen.append(f"dialog: {dialog.type} {dialog.message}")
+        dialog.dismiss()
+
+
+@pytest.fixture(scope="package")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
+    with running_stack(tmp_path_factory.mktemp("browser"), WORKERS="2") as started:
+        yield Shop(started)
+
+
+@pytest.fixture(scope="package")
+def big_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """100,000 rows, as `make demo` makes them."""
+    file = tmp_path_factory.mktemp("files") / "catalogue.csv"
+    catalogue.write(file, ROWS)
+    return file
+
+
+@pytest.fixture(scope="package")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        expect.set_options(timeout=1000 * SEEN_SECONDS_MAX)
+        started = playwright.chromium.launch(executable_path=executable())
+        yield started
+        started.close()
+
+
+@pytest.fixture
+def troubles() -> Troubles:
+    return Troubles()
+
+
+@pytest.fixture
+def new_page(browser: Browser, shop: Shop, troubles: Troubles) -> Iterator[Callable[..., Page]]:
+    """Makes pages, each in a browser profile of its own; the options are those of Playwright's contexts."""
+    contexts = []
+
+    def make(**options: Any) -> Page:
+        settings: dict[str, Any] = {"locale": "en-GB", "viewport": {"width": 1280, "height": 800}, **options}
+        context = browser.new_context(base_url=shop.url, **settings)
+        context.set_default_timeout(1000 * SEEN_SECONDS_MAX)
+        contexts.append(context)
+        page = context.new_page()
+        troubles.watch(page)
+        return page
+
+    yield make
+    for each in contexts:
+        each.close()
+    troubles.check()
+
+
+@pytest.fixture
+def page(new_page: Callable[..., Page], shop: Shop) -> Page:
+    """A page with somebody signed in, at the imports."""
+    made = new_page()
+    made.goto(f"/#token={shop.token}")
+    return made

@@ -1,0 +1,59 @@
+// Fields of a form with their labels, hints and the errors that the API answers.
+
+import { h, uniqueId } from "../dom.js";
+
+// What the API's checks say, for people who do not read the language of checks.
+const PLAIN = [
+  [/^String should have at least 1 character$/, () => "This cannot be empty."],
+  [/^String should match pattern/, () => "This cannot be empty."],
+  [/^String should have at most (\d+) characters?$/, (most) => `This is too long: at most ${most} characters fit.`],
+  [/^Value error, (.)/, (first) => first.toUpperCase()],
+  [/^Field required$/, () => "This is needed."],
+];
+
+/**
+ * `{element, control, setError}`. `control` is made by `make(attributes)`, which must pass the attributes on: they tie the
+ * control to its label, its hint and its error.
+ */
+export function field({ label, hint, make }) {
+  const id = uniqueId("field");
+  const error = h("p", { id: `${id}-error`, class: "field-error" });
+  const control = make({ id, "aria-describedby": hint ? `${id}-hint ${id}-error` : `${id}-error` });
+  const element = h("div", { class: "field" }, h("label", { for: id }, label), control, hint && h("p", { id: `${id}-hint`, class: "hint" }, hint), error);
+  const setError = (text) => {
+    error.replaceChildren(...[text].flat());
+    control.toggleAttribute("aria-invalid", Boolean(text.length));
+    if (text.length) control.setAttribute("aria-invalid", "true");
+  };
+  control.addEventListener("input", () => setError(""));
+  return { element, control, setError };
+}
+
+/**
+ * Shows the API's errors at the fields they point at; moves the focus to the first. Returns the texts that belong to no
+ * field.
+ */
+export function showErrors(fields, errors) {
+  const rest = [];
+  let first = null;
+  for (const { pointer, message } of errors) {
+    const [, name] = pointer.split("/");
+    const target = fields[name];
+    if (!target) {
+      rest.push(`${pointer.replace(/^\//, "")} ${message}`.trim());
+      continue;
+    }
+    target.setError(plain(message));
+    first ??= target.control;
+  }
+  first?.focus();
+  return rest;
+}
+
+export function plain(message) {
+  for (const [pattern, say] of PLAIN) {
+    const found = pattern.exec(message);
+    if (found) return found[0].startsWith("Value error") ? say(found[1]) + message.slice(found[0].length) : say(found[1]);
+  }
+  return message;
+}

@@ -1,0 +1,16 @@
+// What stands in the place of things that are not there: none yet, none found, not to be had.
+
+import { h } from "../dom.js";
+
+export function emptyState(title, text, ...actions) {
+  return h("div", { class: "empty" }, h("p", { class: "empty-title" }, title), text && h("p", { class: "hint" }, text), actions.length > 0 && h("p", { class: "actions" }, actions));
+}
+
+/** A failure in the place of what could not be loaded. */
+export function errorState(error, again) {
+  const title = error.status === 0 ? "The server cannot be reached" : error.problem?.title ?? "This could not be loaded";
+  return h("div", { class: "empty failure", role: "alert" },
+    h("p", { class: "empty-title" }, title),
+    h("p", { class: "hint" }, error.text ?? error.message),
+    h("p", { class: "actions" }, h("button", { type: "button", class: "button", data: { key: "again" }, on: { click: again } }, "Try again")));
+}

@@ -1,0 +1,46 @@
+// Splits CSV text into records, as Python's csv module does: quotes count only at the start of a field.
+
+const START = 0; // at the start of a field
+const PLAIN = 1; // in a field without quotes
+const QUOTED = 2; // between quotes
+const CLOSED = 3; // behind a quote in a quoted field: its end, or half of a doubled quote
+
+/** Every record as a list of cells; a blank line is a record without cells. The last one only when it is surely complete. */
+export function records(text, delimiter, isWhole) {
+  const found = [];
+  let cells = [];
+  let cell = "";
+  let state = START;
+  const endCell = () => {
+    cells.push(cell);
+    cell = "";
+    state = START;
+  };
+  for (let at = 0; at < text.length; at++) {
+    const character = text[at];
+    if (state === QUOTED) {
+      if (character === '"') state = CLOSED;
+      else cell += character;
+    } else if (character === '"' && state === CLOSED) {
+      cell += '"';
+      state = QUOTED;
+    } else if (character === '"' && state === START) {
+      state = QUOTED;
+    } else if (character === delimiter) {
+      endCell();
+    } else if (character === "\n" || character === "\r") {
+      if (character === "\r" && text[at + 1] === "\n") at++;
+      if (cells.length || state !== START) endCell();
+      found.push(cells);
+      cells = [];
+    } else {
+      cell += character;
+      state = PLAIN;
+    }
+  }
+  if (isWhole && state !== QUOTED && (cells.length || state !== START)) {
+    endCell();
+    found.push(cells);
+  }
+  return found;
+}

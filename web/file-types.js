@@ -1,0 +1,21 @@
+// Files that are no CSV, told by their first bytes, so that nobody uploads a workbook for nothing.
+
+const EXCEL = "In Excel choose File → Save as → CSV UTF-8, then choose that file.";
+const EXPORT = "Export the products as CSV, then choose that file.";
+const KINDS = [
+  [/^PK\x03\x04/, `an Excel workbook or a ZIP archive, not a CSV file. ${EXCEL}`],
+  [/^\xd0\xcf\x11\xe0/, `an old Excel workbook, not a CSV file. ${EXCEL}`],
+  [/^%PDF-/, `a PDF document, not a CSV file. ${EXPORT}`],
+  [/^(?:\x89PNG|\xff\xd8\xff|GIF8)/, `an image, not a CSV file. ${EXPORT}`],
+  [/^(?:\xef\xbb\xbf)?\s*<[?!a-zA-Z]/, `a web page or XML document, not a CSV file. ${EXPORT}`],
+  [/^(?:\xef\xbb\xbf)?\s*[[{]\s*["{[\]}]/, `a JSON document, not a CSV file. ${EXPORT}`],
+];
+const LOOKED_AT_BYTES = 512;
+
+/** What the file is instead and what to do, or null when it may be a CSV. */
+export function otherFileType(bytes) {
+  if (!bytes.length) return "This file is empty. The first line must name the columns, at least sku and name.";
+  const head = String.fromCharCode(...bytes.subarray(0, LOOKED_AT_BYTES));
+  const found = KINDS.find(([pattern]) => pattern.test(head));
+  return found ? `This is ${found[1]}` : null;
+}

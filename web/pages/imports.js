@@ -1,0 +1,71 @@
+// Imports: choose a file and look at it before it is sent; the history of all that were sent.
+
+import { get } from "../api.js";
+import { go, link, remember } from "../address.js";
+import { filePicker } from "../components/file-picker.js";
+import { report } from "../components/notices.js";
+import { pager } from "../components/pager.js";
+import { emptyState, errorState } from "../components/states.js";
+import { RUNNING, statusBadge } from "../components/status.js";
+import { skeleton, table } from "../components/table.js";
+import { h, refill, setText } from "../dom.js";
+import { count, counted, percent, when } from "../format.js";
+import { startUpload, uploadOf } from "../uploads.js";
+
+const PATH = "/imports";
+const ITEMS = 20;
+const REFRESH_MS = 2000;
+
+const COLUMNS = [
+  { title: "File", class: "main-cell", cell: (each) => h("a", { href: link(`${PATH}/${each.id}`), data: { key: `import-${each.id}` } }, each.filename) },
+  { title: "Status", cell: (each) => [statusBadge(uploadOf(each.id)?.state === "sending" ? "uploading" : each.status), each.status === "processing" && h("span", { class: "hint figures" }, ` ${percent(each.percent)}`)] },
+  { title: "Rows", class: "number", cell: (each) => count(each.rows.total) },
+  { title: "Rejected", class: "number", cell: (each) => (each.rows.rejected ? h("span", { class: "bad-text" }, count(each.rows.rejected)) : "0") },
+  { title: "Started", cell: (each) => h("time", { datetime: each.created_at, class: "nowrap" }, when(each.created_at)) },
+];
+
+export function open({ main, query, signal }) {
+  const list = h("div", { class: "list-region" }, skeleton(4));
+  const total = h("span", { class: "hint" });
+  main.append(
+    h("h1", { tabindex: "-1" }, "Imports"),
+    h("p", { class: "lead" }, "Send a CSV file of your products. New SKUs are added, known ones are updated, and every row that cannot be used is explained."),
+    filePicker({ signal, start: async (file, encoding) => go(`${PATH}/${await startUpload(file, encoding)}`) }),
+    h("section", { "aria-labelledby": "history" }, h("div", { class: "section-head" }, h("h2", { id: "history" }, "All imports"), total), list));
+
+  let cursor = query.get("cursor") ?? "";
+  const load = async () => {
+    list.setAttribute("aria-busy", "true");
+    try {
+      const page = (await get(`/api/imports?${new URLSearchParams({ limit: ITEMS, ...(cursor ? { cursor } : {}) })}`, { signal })).data;
+      setText(total, counted(page.total, "import"));
+      refill(list, page.items.length ? history(page, goTo) : emptyState("No imports yet", "Choose a file above. What became of it is kept here."));
+      if (page.items.some((each) => RUNNING.has(each.status))) setTimeout(load, REFRESH_MS);
+    } catch (error) {
+      if (signal.aborted) return;
+      refill(list, errorState(error, load));
+      if (error.status === undefined) report(error);
+    } finally {
+      list.removeAttribute("aria-busy");
+    }
+  };
+  const goTo = (wanted) => {
+    cursor = wanted;
+    remember(PATH, { cursor }, { replace: false });
+    load();
+  };
+  load();
+  return {
+    change: (changed) => {
+      cursor = changed.get("cursor") ?? "";
+      load();
+    },
+  };
+}
+
+function history(page, goTo) {
+  return [
+    table({ caption: "Imports, the newest first", columns: COLUMNS, items: page.items, key: (each) => each.id }),
+    (page.next || page.prev) && pager({ text: "The newest first", page, onGo: goTo }),
+  ];
+}
