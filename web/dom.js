@@ -26,12 +26,14 @@ function filled(made, { on = {}, data = {}, ...attributes }, children) {
 
 /**
  * Puts new children in the place of the old ones. Where the focus was inside, it goes to the new element with the same
- * `data-key`, so that a list can be drawn anew under the hands of somebody who uses the keyboard.
+ * `data-key`, so that a list can be drawn anew under the hands of somebody who uses the keyboard; where there is none, to
+ * the heading of the page.
  */
 export function refill(parent, ...children) {
-  const key = parent.contains(document.activeElement) ? document.activeElement.dataset.key : undefined;
+  const focused = document.activeElement;
+  const key = parent.contains(focused) && focused !== parent ? focused.dataset.key ?? "" : null;
   parent.replaceChildren(...children.flat(Infinity).filter((each) => each !== null && each !== undefined && each !== false));
-  if (key) focusKey(key, parent);
+  if (key !== null && !focusKey(key, parent)) document.querySelector("main h1")?.focus();
 }
 
 /** Moves the focus to the element with this `data-key`; tells whether there was one. */

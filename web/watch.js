@@ -17,7 +17,7 @@ export async function watch(path, { signal, show, ended, lost = () => {} }) {
       const answer = await get(path, { signal });
       if (failures) lost(null);
       failures = 0;
-      if (answer.etag !== etag) await show(answer.data);
+      if (answer.etag === null || answer.etag !== etag) await show(answer.data);
       etag = answer.etag;
       if (ended(answer.data)) return answer.data;
       await pause(1000 * Math.max(answer.retryAfter, 0.5), signal);

@@ -9,8 +9,10 @@ export function emptyState(title, text, ...actions) {
 /** A failure in the place of what could not be loaded. */
 export function errorState(error, again) {
   const title = error.status === 0 ? "The server cannot be reached" : error.problem?.title ?? "This could not be loaded";
-  return h("div", { class: "empty failure", role: "alert" },
+  const made = h("div", { class: "empty failure", role: "alert" },
     h("p", { class: "empty-title" }, title),
     h("p", { class: "hint" }, error.text ?? error.message),
     h("p", { class: "actions" }, h("button", { type: "button", class: "button", data: { key: "again" }, on: { click: again } }, "Try again")));
+  if (error.status === 0) addEventListener("online", () => made.isConnected && again(), { once: true });
+  return made;
 }
