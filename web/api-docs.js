@@ -35,7 +35,7 @@ function operation(api, method, path, described) {
   section.append(element("p", { className: "hint" }, scope ? `Needs a token with the scope ${scope}.` : "Open to everyone."));
   if (described.parameters.length) {
     const rows = described.parameters.map((each) => [each.name, each.in, typeOf(each.schema), limits(each), each.description ?? ""]);
-    section.append(table("Parameters", ["Name", "In", "Type", "", "What for"], rows));
+    section.append(table("Parameters", ["Name", "In", "Type", "Limits", "What for"], rows));
   }
   if (described.requestBody) section.append(element("h3", {}, "Body"), ...bodyParts(api, described.requestBody));
   section.append(table("Answers", ["Status", "What", "Body", "Headers"], Object.entries(described.responses).map(responseRow)));
@@ -59,13 +59,13 @@ function schemaSection(name, schema) {
   const section = element("section", { id: `schema-${name}` }, element("h2", {}, name));
   if (schema.description) section.append(element("p", {}, schema.description));
   const rows = schemaRows(schema).map((each) => [each.name, each.refers ? schemaLink(each.refers, each.type) : each.type, each.limits, each.description]);
-  if (rows.length) section.append(table("Fields", ["Name", "Type", "", "What it is"], rows));
+  if (rows.length) section.append(table("Fields", ["Name", "Type", "Limits", "What it is"], rows));
   section.append(...examples(schema));
   return section;
 }
 
 function examples(schema) {
-  return (schema.examples ?? []).flatMap((each) => [element("h3", {}, "Example"), element("pre", {}, JSON.stringify(each, null, 2))]);
+  return (schema.examples ?? []).flatMap((each) => [element("h3", {}, "Example"), element("pre", { tabIndex: 0 }, JSON.stringify(each, null, 2))]);
 }
 
 function limits(parameter) {

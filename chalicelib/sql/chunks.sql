@@ -31,15 +31,15 @@ set done = true, done_at = now(), created = %(created)s, updated = %(updated)s, 
 where import_id = %(import_id)s and number = %(number)s
 
 -- name: import_throughput
--- The rows done in each of some equal stretches of time, from the start to the last chunk that is done; no more stretches
--- than chunks, because a chunk is done at one moment.
+-- The rows done in each of some equal stretches of time, from the start to the last chunk that is done. A chunk is done at
+-- one moment, so there are two chunks to a stretch at least: else the picture would show little but when they ended.
 with finished as (
   select done_at, created + updated + unchanged + superseded + rejected as rows
   from chunk where import_id = %(import_id)s and done
 ), span as (
   select extract(epoch from i.started_at) as since,
          extract(epoch from greatest(max(f.done_at), i.started_at + interval '1 millisecond')) as until,
-         least(count(*), %(steps)s)::integer as steps
+         least((count(*) + 1) / 2, %(steps)s)::integer as steps
   from finished f cross join import i where i.id = %(import_id)s group by i.started_at
 )
 select ((until - since) / steps)::float8 as seconds, coalesce(sum(f.rows), 0)::bigint as rows

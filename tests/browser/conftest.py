@@ -15,10 +15,12 @@ import requests
 from playwright.sync_api import Browser, ConsoleMessage, Dialog, Page, expect, sync_playwright
 
 from infra.local import catalogue
+from infra.local.deadline import wait_until
 from infra.local.testing import RunningStack, running_stack
 from tests.browser.chromium import executable
 
 SEEN_SECONDS_MAX = 15
+IMPORTED_SECONDS_MAX = 60.0
 ROWS = 100_000
 VIOLATION_WATCH = (
     "addEventListener('securitypolicyviolation', (event) =>"
@@ -65,6 +67,18 @@ class Shop:
         put = requests.request(link["method"], link["url"], data=content, headers=link["headers"], timeout=30)
         assert put.ok, put.text
         return str(made["id"])
+
+    def wait_for_imports(self) -> None:
+        """Waits until every import whose file is there has ended."""
+        wait_until(self._imports_ended, IMPORTED_SECONDS_MAX, "every import ended")
+
+    def _imports_ended(self) -> bool:
+        found = self.call("GET", "/imports?limit=200").json()["items"]
+        return not any(
+            each["status"] == "processing"
+            or (each["started_at"] is None and each["bytes"]["total"] > 5 and each["status"] == "pending")
+            for each in found
+        )
 
     def sql(self, statement: str, *parameters: Any) -> None:
         """Runs a statement as the owner of the database."""

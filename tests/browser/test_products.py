@@ -1,4 +1,4 @@
-"""Products in the browser: found, written, switched, deleted, exported, and what happens when somebody else is faster."""
+"""Products in the browser: found, written, switched, deleted, exported; and what happens when others are faster."""
 
 from __future__ import annotations
 

@@ -202,13 +202,13 @@ def test_retry_says_why_it_cannot_help(pipeline: Pipeline) -> None:
 
 def test_the_throughput_tells_how_many_rows_were_done_when(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("chalicelib.splitting.CHUNK_BYTES", 6)
-    import_id = pipeline.upload(b"sku,name\nA,b\nB,c\nC,d\n")
+    import_id = pipeline.upload(b"sku,name\n" + b"A,b\n" * 5)
     path = f"/imports/{import_id}/throughput"
     assert pipeline.call("GET", path).json == {"step_seconds": 0, "rows": []}
     pipeline.finish(import_id)
 
-    # Chunks done 1, 2 and 9 seconds after the start: in the first third of the time, again, and at its end.
-    for number, seconds in enumerate((1, 2, 9)):
+    # Two parts to a stretch: five make three, of three seconds each.
+    for number, seconds in enumerate((1, 2, 7, 8, 9)):
         pipeline.sql(
             "update chunk set done_at = (select started_at from import where id = import_id)"
             " + make_interval(secs => %s) where import_id = %s and number = %s",
@@ -216,8 +216,8 @@ def test_the_throughput_tells_how_many_rows_were_done_when(pipeline: Pipeline, m
             import_id,
             number + pipeline.sql("select min(number) as first from chunk")[0]["first"],
         )
-    assert pipeline.call("GET", path).json == {"step_seconds": 3, "rows": [2, 0, 1]}
+    assert pipeline.call("GET", path).json == {"step_seconds": 3, "rows": [2, 0, 3]}
 
     monkeypatch.setattr("functions.api.imports.THROUGHPUT_STEPS_MAX", 2)
-    assert pipeline.call("GET", path).json == {"step_seconds": 4.5, "rows": [2, 1]}
+    assert pipeline.call("GET", path).json == {"step_seconds": 4.5, "rows": [2, 3]}
     assert problem(pipeline.call("GET", f"/imports/{SOME_ID}/throughput"), 404)["code"] == "not_found"

@@ -5,12 +5,12 @@ import { s } from "../dom.js";
 const WIDTH = 600;
 const HEIGHT = 80;
 
-/** A filled line from left to right. `values` are not negative; `label` is read out in its place. */
-export function areaChart(values, label) {
+/** A filled line of steps from left to right. `values` are not negative; `label` is read out in its place. */
+export function stepChart(values, label) {
   const most = Math.max(...values, 1);
-  const x = (at) => (values.length === 1 ? WIDTH : (at * WIDTH) / (values.length - 1)).toFixed(1);
+  const x = (at) => ((at * WIDTH) / values.length).toFixed(1);
   const y = (value) => (HEIGHT - (value / most) * (HEIGHT - 4)).toFixed(1);
-  const line = values.map((value, at) => `${at ? "L" : "M"}${x(at)} ${y(value)}`).join("");
+  const line = values.map((value, at) => `${at ? "V" : "M0 "}${y(value)}H${x(at + 1)}`).join("");
   return picture(label, HEIGHT,
     s("path", { class: "area", d: `${line}L${WIDTH} ${HEIGHT}L0 ${HEIGHT}Z` }),
     s("path", { class: "line", d: line, "vector-effect": "non-scaling-stroke" }));

@@ -79,8 +79,8 @@ function form(id, read, close) {
     if (error.status === 422 && !showErrors(fields, error.errors).length) problem.hidden = true;
   };
   return h("form", { novalidate: true, on: { submit } },
-    fields.sku.element, fields.name.element, fields.description.element,
+    conflict, fields.sku.element, fields.name.element, fields.description.element,
     h("p", { class: "check" }, active, h("label", { for: "product-active" }, "Active: shown in the shop")),
-    conflict, problem,
+    problem,
     h("footer", { class: "actions end" }, h("button", { type: "button", class: "button", on: { click: () => close() } }, "Cancel"), button));
 }

@@ -16,13 +16,15 @@ export function versions({ mine, stored, takeStored, keepMine }) {
       h("button", { type: "button", class: "button", on: { click: keepMine } }, "Save mine over it")));
 }
 
-/** A table of both; rows that differ are marked with a sign as well as a colour. */
+/** What differs between two versions, beside each other. */
 export function compared(mineTitle, mine, stored) {
-  const rows = Object.entries(ROWS).map(([name, label]) => {
-    const differs = mine[name] !== stored[name];
-    return h("tr", { class: differs ? "differs" : "" }, h("th", { scope: "row" }, label, differs && h("span", { class: "sign" }, " ≠"), differs && h("span", { class: "sr-only" }, " differs")), h("td", {}, shown(mine[name])), h("td", {}, shown(stored[name])));
-  });
-  return h("table", { class: "compared" },
-    h("thead", {}, h("tr", {}, h("td", {}), h("th", { scope: "col" }, mineTitle), h("th", { scope: "col" }, "Stored now"))),
-    h("tbody", {}, rows));
+  const differing = Object.keys(ROWS).filter((name) => mine[name] !== stored[name]);
+  const rows = differing.map((name) => h("tr", {}, h("th", { scope: "row" }, ROWS[name]), h("td", {}, shown(mine[name])), h("td", {}, shown(stored[name]))));
+  if (!rows.length) return h("p", {}, "Both versions are the same by now.");
+  return [
+    h("table", { class: "compared" },
+      h("thead", {}, h("tr", {}, h("td", {}), h("th", { scope: "col" }, mineTitle), h("th", { scope: "col" }, "Stored now"))),
+      h("tbody", {}, rows)),
+    differing.length < Object.keys(ROWS).length && h("p", {}, "Everything else is the same."),
+  ];
 }

@@ -9,7 +9,7 @@ const FIGURES = [
   ["updated", "Updated", "changed products"],
   ["unchanged", "Unchanged", "nothing to change"],
   ["superseded", "Superseded", "a newer one won"],
-  ["rejected", "Rejected", "see the reasons"],
+  ["rejected", "Rejected", "could not be used"],
 ];
 
 /** `{element, show(import)}` */

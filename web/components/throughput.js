@@ -3,7 +3,7 @@
 import { get } from "../api.js";
 import { h, refill } from "../dom.js";
 import { count, duration } from "../format.js";
-import { areaChart } from "./charts.js";
+import { stepChart } from "./charts.js";
 import { RUNNING } from "./status.js";
 
 const READ_MS = 2000;
@@ -37,5 +37,5 @@ function draw(element, { step_seconds: step, rows }) {
   const most = Math.max(...rates);
   const span = duration(step * rows.length);
   const said = `Rows per second over ${span}: ${count(Math.round(most))} at the most`;
-  refill(element, h("figcaption", {}, h("span", {}, "Rows per second"), h("span", { class: "hint figures" }, `at most ${count(Math.round(most))}`)), areaChart(rates, said), h("div", { class: "axis hint figures", "aria-hidden": "true" }, h("span", {}, duration(0)), h("span", {}, span)));
+  refill(element, h("figcaption", {}, h("span", {}, "Rows per second"), h("span", { class: "hint figures" }, `at most ${count(Math.round(most))}`)), stepChart(rates, said), h("div", { class: "axis hint figures", "aria-hidden": "true" }, h("span", {}, duration(0)), h("span", {}, span)));
 }

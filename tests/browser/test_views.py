@@ -1,0 +1,111 @@
+"""Every page and dialog: no violation that axe knows, light and dark, nothing cut off at 320 pixels; photographed.
+
+The pictures go to SCREENSHOTS, or .local/screenshots/.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import Shop, Troubles
+from tests.browser.hands import status
+from tests.browser.views import VIEWS
+
+SCREENSHOTS = Path(os.environ.get("SCREENSHOTS") or ".local/screenshots")
+WIDTHS = {"narrow": 320, "medium": 768}
+WIDE = {"width": 1280, "height": 800}
+MISTAKES = "sku,name,description\n" + "".join(
+    {1: ",Chair without a number,Oak\n", 4: f"CH-4,,Beech\n{'X' * 70},Too long a SKU,Oak\n"}.get(
+        each, f"CH-{each},Chair {each},Oak\n"
+    )
+    for each in range(8)
+)
+
+
+@pytest.fixture(scope="module")
+def furniture(shop: Shop, big_file: Path) -> Iterator[Shop]:
+    """A shop in which something has happened: imports that ended in every way, one that runs, many products."""
+    shop.upload(big_file.read_bytes(), "catalogue.csv")
+    shop.upload(MISTAKES.encode(), "with mistakes.csv")
+    shop.upload(b"sku,price\nMUG-01,9.90\n", "nameless.csv")
+    stopped = shop.call("POST", "/imports", {"filename": "stopped.csv", "size_bytes": 5}).json()
+    shop.call("POST", f"/imports/{stopped['id']}/cancel")
+    shop.call("POST", "/imports", {"filename": "not here yet.csv", "size_bytes": 5})
+    shop.product("RUN-LAST", "Held by somebody")
+    shop.wait_for_imports()
+    with shop.holding("select from product where sku = 'RUN-LAST' for update"):
+        shop.upload(big_file.read_bytes() + b"\r\nHeld,run-last,", "running.csv")
+        yield shop
+
+
+@pytest.mark.parametrize("name", VIEWS)
+def test_a_view_is_accessible_fits_and_is_photographed(
+    page: Page, furniture: Shop, troubles: Troubles, name: str
+) -> None:
+    troubles.expect("HTTP|status of (409|412|422)")
+    VIEWS[name](page, furniture)
+    for scheme in ("light", "dark"):
+        page.emulate_media(color_scheme="dark" if scheme == "dark" else "light", reduced_motion="reduce")
+        check(page, f"{name} {scheme}")
+        photograph(page, f"{name}-wide-{scheme}")
+        if scheme == "dark":
+            break
+        for word, width in WIDTHS.items():
+            page.set_viewport_size({"width": width, "height": 800})
+            assert page.evaluate("document.documentElement.scrollWidth") <= width, f"{name} is cut off at {width} px"
+            if word == "narrow":
+                check(page, f"{name} {word}")
+            photograph(page, f"{name}-{word}-{scheme}")
+        page.set_viewport_size({"width": WIDE["width"], "height": WIDE["height"]})
+
+
+def check(page: Page, where: str) -> None:
+    """Fails for every violation that axe finds, best practices included."""
+    found = Axe().run(page)
+    problems = [
+        f"{each['id']}: {each['help']}: {[node['html'][:200] for node in each['nodes']][:3]}"
+        for each in found.response["violations"]
+    ]
+    assert problems == [], where
+
+
+def photograph(page: Page, name: str) -> None:
+    """A picture of the page; of what is on the screen only, where a dialog is open."""
+    SCREENSHOTS.mkdir(parents=True, exist_ok=True)
+    whole = page.get_by_role("dialog").count() == 0 and "api-docs" not in name
+    page.screenshot(path=SCREENSHOTS / f"{name}.png", full_page=whole)
+
+
+def test_whoever_wants_no_motion_gets_none(page: Page, furniture: Shop) -> None:
+    page.emulate_media(reduced_motion="reduce")
+    VIEWS["import-processing"](page, furniture)
+    expect(status(page)).to_have_text("Processing")
+    moving = page.evaluate("document.getAnimations().filter((each) => each.playState === 'running').length")
+    assert moving == 0
+
+
+def test_the_main_ways_can_be_gone_with_the_keyboard_alone(page: Page, furniture: Shop) -> None:
+    page.goto("/#/products?limit=20")
+    page.reload()
+    expect(page.get_by_role("switch").first).to_be_visible()
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("link", name="Skip to the content")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", name="Products")).to_be_focused()
+    assert page.url.endswith("#/products?limit=20")
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("button", name="New product")).to_be_focused()
+    page.keyboard.press("Enter")
+    dialog = page.get_by_role("dialog")
+    expect(dialog.get_by_label("SKU", exact=True)).to_be_focused()
+    for _ in range(12):  # The focus cannot leave the dialog for what lies behind it.
+        page.keyboard.press("Tab")
+        assert page.evaluate("document.activeElement === document.body || !!document.activeElement.closest('dialog')")
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("button", name="New product")).to_be_focused()

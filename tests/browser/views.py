@@ -1,0 +1,125 @@
+"""Every page and every dialog, and how to get there: what is looked at for accessibility and photographed."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import Shop
+from tests.browser.hands import choose, status
+
+PREVIEWED = (
+    b"sku;name;description;price\n"
+    b"MUG-01;Enamel mug;White, 350 ml;9.90\n"
+    b'PAN-24;Iron pan 24 cm;"Ready to use;\nkeep it dry";39.00\n'
+    b"LAMP-7;Desk lamp;;54.50\n"
+)
+
+View = Callable[[Page, Shop], None]
+
+
+def sign_in(page: Page, shop: Shop) -> None:
+    page.goto("/#/imports")
+    page.get_by_role("button", name="Sign out").click()
+    expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
+
+
+def imports(page: Page, shop: Shop) -> None:
+    page.goto("/#/imports")
+    expect(page.get_by_role("table", name=re.compile("Imports")).get_by_role("row")).not_to_have_count(0)
+
+
+def file_preview(page: Page, shop: Shop) -> None:
+    imports(page, shop)
+    choose(page, "spring catalogue.csv", PREVIEWED)
+    expect(page.get_by_role("button", name="Start the import")).to_be_enabled()
+
+
+def file_refused(page: Page, shop: Shop) -> None:
+    imports(page, shop)
+    choose(page, "prices.csv", b"sku,price\nMUG-01,9.90\n")
+    expect(page.get_by_role("button", name="Start the import")).to_be_disabled()
+
+
+def one_import(filename: str, ended: str) -> View:
+    """The page of an import that the furniture has."""
+
+    def go(page: Page, shop: Shop) -> None:
+        imports(page, shop)
+        page.get_by_role("link", name=filename).first.click()
+        expect(status(page)).to_have_text(ended)
+
+    return go
+
+
+def products(page: Page, shop: Shop) -> None:
+    page.goto("/#/products?limit=20")
+    expect(page.get_by_role("table", name="Products").get_by_role("switch").first).to_be_visible()
+
+
+def no_products(page: Page, shop: Shop) -> None:
+    page.goto("/#/products?name=nothing+is+called+so")
+    expect(page.get_by_text("No product matches")).to_be_visible()
+
+
+def product_errors(page: Page, shop: Shop) -> None:
+    products(page, shop)
+    page.get_by_role("button", name="New product").click()
+    page.get_by_role("button", name="Create").click()
+    expect(page.get_by_text("This cannot be empty.").first).to_be_visible()
+
+
+def product_conflict(page: Page, shop: Shop) -> None:
+    found = shop.call("GET", "/products?limit=1").json()["items"][0]
+    products(page, shop)
+    page.get_by_role("button", name=found["name"], exact=True).first.click()
+    page.get_by_role("dialog").get_by_label("Name", exact=True).fill("Enamel mug, large")
+    shop.call("PATCH", f"/products/{found['id']}", {"description": f"{found['description'][:60]} Now in blue."})
+    page.get_by_role("button", name="Save").click()
+    expect(page.get_by_role("group", name="Somebody else changed this product meanwhile")).to_be_visible()
+    shop.call("PATCH", f"/products/{found['id']}", {"description": found["description"]})
+
+
+def product_delete(page: Page, shop: Shop) -> None:
+    products(page, shop)
+    page.get_by_role("button", name=re.compile("^Delete (?!all)")).first.click()
+    expect(page.get_by_role("dialog")).to_be_visible()
+
+
+def products_delete_all(page: Page, shop: Shop) -> None:
+    products(page, shop)
+    page.get_by_role("button", name="Delete all").click()
+    expect(page.get_by_role("dialog")).to_be_visible()
+
+
+def products_export(page: Page, shop: Shop) -> None:
+    page.goto("/#/products?sku=SKU-00000&limit=20")
+    page.get_by_role("button", name="Export as CSV").click()
+    expect(page.get_by_role("region", name="Exporting products").get_by_role("status")).to_have_text("Completed")
+
+
+def api_docs(page: Page, shop: Shop) -> None:
+    page.goto("/api-docs.html")
+    expect(page.get_by_role("heading", name="Schemas")).to_be_visible()
+
+
+VIEWS: dict[str, View] = {
+    "imports": imports,
+    "import-preview": file_preview,
+    "import-refused": file_refused,
+    "import-completed": one_import("catalogue.csv", "Completed"),
+    "import-rejected": one_import("with mistakes.csv", "Completed"),
+    "import-failed": one_import("nameless.csv", "Failed"),
+    "import-processing": one_import("running.csv", "Processing"),
+    "products": products,
+    "products-none": no_products,
+    "product-errors": product_errors,
+    "product-conflict": product_conflict,
+    "product-delete": product_delete,
+    "products-delete-all": products_delete_all,
+    "products-export": products_export,
+    "api-docs": api_docs,
+    "sign-in": sign_in,
+}
