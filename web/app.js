@@ -7,6 +7,8 @@ import { h, refill } from "./dom.js";
 import * as imports from "./pages/imports.js";
 import * as oneImport from "./pages/import.js";
 import * as products from "./pages/products.js";
+import * as webhook from "./pages/webhook.js";
+import * as webhooks from "./pages/webhooks.js";
 import { forgetToken, takeTokenFromLink, token } from "./session.js";
 
 const NAME = "Product Importer";
@@ -14,6 +16,8 @@ const PAGES = [
   [/^\/imports$/, imports],
   [/^\/imports\/([^/]+)$/, oneImport],
   [/^\/products$/, products],
+  [/^\/webhooks$/, webhooks],
+  [/^\/webhooks\/([^/]+)$/, webhook],
 ];
 
 const main = document.getElementById("main");

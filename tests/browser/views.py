@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Shop
 from tests.browser.hands import choose, status
+from tests.browser.webhook_fake import FakeWebhooks
 
 PREVIEWED = (
     b"sku;name;description;price\n"
@@ -100,6 +102,68 @@ def products_export(page: Page, shop: Shop) -> None:
     expect(page.get_by_role("region", name="Exporting products").get_by_role("status")).to_have_text("Completed")
 
 
+def webhooks(page: Page, shop: Shop) -> None:
+    _furnished().install(page)
+    page.goto("/#/webhooks")
+    expect(page.get_by_role("table", name="Webhooks")).to_be_visible()
+
+
+def webhook(page: Page, shop: Shop) -> None:
+    webhooks(page, shop)
+    page.get_by_role("link", name="https://stock.example").click()
+    expect(page.get_by_role("img", name=re.compile("The last"))).to_be_visible()
+
+
+def webhook_form(page: Page, shop: Shop) -> None:
+    webhooks(page, shop)
+    page.get_by_role("button", name="Edit https://stock.example").click()
+    expect(page.get_by_role("dialog").get_by_label("Address")).to_be_focused()
+
+
+def webhook_secret(page: Page, shop: Shop) -> None:
+    webhook(page, shop)
+    page.get_by_role("button", name="New secret").click()
+    page.get_by_role("button", name="Make a new secret").click()
+    expect(page.get_by_role("dialog")).to_contain_text("whsec_")
+
+
+def webhook_delivery(page: Page, shop: Shop) -> None:
+    webhook(page, shop)
+    page.get_by_role("row").filter(has_text="Failed").get_by_role("button").first.click()
+    expect(page.get_by_role("dialog").get_by_role("listitem")).not_to_have_count(0)
+
+
+def webhook_redeliver(page: Page, shop: Shop) -> None:
+    webhook(page, shop)
+    page.get_by_role("button", name="Send failed ones again").click()
+    expect(page.get_by_role("dialog")).to_be_visible()
+
+
+def no_webhooks(page: Page, shop: Shop) -> None:
+    FakeWebhooks().install(page)
+    page.goto("/#/webhooks")
+    expect(page.get_by_text("No webhooks yet")).to_be_visible()
+
+
+def _furnished() -> FakeWebhooks:
+    fake = FakeWebhooks()
+    gone = "its address answered 410 Gone"
+    fake.add("https://old.example/products", description="The old shop", enabled=False, disabled_reason=gone)
+    prices = fake.add("https://prices.example/import-ended", events=["import.completed", "import.failed"])
+    stock = fake.add(
+        "https://stock.example/hooks/products",
+        description="Stock keeping",
+        events=["product.created", "product.updated", "product.deleted"],
+        headers={"X-Shop": "north"},
+    )
+    start = datetime.now(UTC).replace(microsecond=0) - timedelta(hours=2)
+    fake.deliver(prices, "import.completed", (200, 38), began=start)
+    for number in range(24):
+        answers = ((503, 80), (None, 5000)) if number in {7, 8} else ((200, 18 + (number * 37) % 60),)
+        fake.deliver(stock, "product.updated", *answers, began=start + timedelta(minutes=5 * number))
+    return fake
+
+
 def api_docs(page: Page, shop: Shop) -> None:
     page.goto("/api-docs.html")
     expect(page.get_by_role("heading", name="Schemas")).to_be_visible()
@@ -120,6 +184,13 @@ VIEWS: dict[str, View] = {
     "product-delete": product_delete,
     "products-delete-all": products_delete_all,
     "products-export": products_export,
+    "webhooks": webhooks,
+    "webhooks-none": no_webhooks,
+    "webhook": webhook,
+    "webhook-form": webhook_form,
+    "webhook-secret": webhook_secret,
+    "webhook-delivery": webhook_delivery,
+    "webhook-redeliver": webhook_redeliver,
     "api-docs": api_docs,
     "sign-in": sign_in,
 }

@@ -18,7 +18,7 @@ export function table({ caption, columns, items, key, rowClass = () => "" }) {
 
 function row(columns, item, key, name) {
   return h("tr", { role: "row", class: name, data: { row: key } }, columns.map((column) =>
-    h("td", { role: "cell", class: column.class ?? "", data: column.title ? { title: column.title } : {} }, column.cell(item))));
+    h("td", { role: "cell", class: column.class ?? "", data: column.title ? { title: column.title } : {} }, h("div", { class: "cell" }, column.cell(item)))));
 }
 
 /** Grey bars in the place of rows that are on their way, so that nothing jumps when they come. */

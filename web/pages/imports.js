@@ -34,19 +34,24 @@ export function open({ main, query, signal }) {
     h("section", { "aria-labelledby": "history" }, h("div", { class: "section-head" }, h("h2", { id: "history" }, "All imports"), total), list));
 
   let cursor = query.get("cursor") ?? "";
+  let timer;
+  signal.addEventListener("abort", () => clearTimeout(timer));
   const load = async () => {
+    clearTimeout(timer);
     list.setAttribute("aria-busy", "true");
+    await refresh();
+    list.removeAttribute("aria-busy");
+  };
+  const refresh = async () => {
     try {
       const page = (await get(`/api/imports?${new URLSearchParams({ limit: ITEMS, ...(cursor ? { cursor } : {}) })}`, { signal })).data;
       setText(total, counted(page.total, "import"));
       refill(list, page.items.length ? history(page, goTo) : emptyState("No imports yet", "Choose a file above. What became of it is kept here."));
-      if (page.items.some((each) => RUNNING.has(each.status))) setTimeout(load, REFRESH_MS);
+      if (page.items.some((each) => RUNNING.has(each.status))) timer = setTimeout(refresh, REFRESH_MS);
     } catch (error) {
       if (signal.aborted) return;
       refill(list, errorState(error, load));
       if (error.status === undefined) report(error);
-    } finally {
-      list.removeAttribute("aria-busy");
     }
   };
   const goTo = (wanted) => {

@@ -1,0 +1,178 @@
+"""Webhooks in the browser: made, tested, looked after, and what was delivered to them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from playwright.sync_api import Locator, Page, expect
+
+from tests.browser.conftest import Shop, Troubles
+from tests.browser.webhook_fake import FakeWebhooks
+
+STOCK = "https://stock.example/hook"
+
+
+@pytest.fixture
+def hooks(page: Page) -> FakeWebhooks:
+    """Two webhooks, one of which is not what it should be."""
+    fake = FakeWebhooks()
+    fake.add(
+        "https://down.example/hook",
+        enabled=False,
+        disabled_reason="it answered 410 Gone",
+        failing_since=datetime(2026, 3, 1, 12, tzinfo=UTC).isoformat(),
+    )
+    stock = fake.add(STOCK, description="Stock keeping", events=["import.completed", "product.updated"])
+    start = datetime(2026, 3, 1, 12, tzinfo=UTC)
+    for number in range(8):
+        answers = ((503, 80), (None, 5000)) if number == 3 else ((200, 20 + 5 * number),)
+        fake.deliver(stock, "product.updated", *answers, began=start + timedelta(minutes=number))
+    fake.install(page)
+    return fake
+
+
+def row(page: Page, text: str) -> Locator:
+    return page.get_by_role("table").get_by_role("row").filter(has_text=text)
+
+
+def test_a_webhook_is_created_and_its_secret_shown_once(
+    new_page: Callable[..., Page], shop: Shop, troubles: Troubles
+) -> None:
+    troubles.expect("422")
+    page = new_page(permissions=["clipboard-read", "clipboard-write"])
+    fake = FakeWebhooks()
+    fake.install(page)
+    page.goto(f"/#token={shop.token}")
+    page.get_by_role("link", name="Webhooks").click()
+    expect(page.get_by_text("No webhooks yet")).to_be_visible()
+    page.get_by_role("button", name="New webhook").first.click()
+    dialog = page.get_by_role("dialog", name="New webhook")
+    dialog.get_by_label("Address").fill("http://plain.example")
+    dialog.get_by_label("Every event").uncheck()
+    dialog.get_by_role("button", name="Create").click()
+    expect(dialog.get_by_label("Address")).to_be_focused()
+    expect(dialog.get_by_label("Address")).to_have_accessible_description(re.compile("must be an https address"))
+    expect(dialog.get_by_role("group", name="Events")).to_contain_text("at least")
+
+    dialog.get_by_label("Address").fill("https://new.example/hook")
+    dialog.get_by_label("Description").fill("A new one")
+    dialog.get_by_label("import.completed").check()
+    dialog.get_by_label("Headers").fill("X-Shop: north\nX-Team:south")
+    dialog.get_by_role("button", name="Create").click()
+
+    secret = page.get_by_role("dialog", name="The secret of this webhook")
+    expect(secret).to_contain_text("whsec_shown-once")
+    page.keyboard.press("Escape")
+    expect(secret).to_be_visible()
+    secret.get_by_role("button", name="Copy").click()
+    expect(page.get_by_text("The secret was copied.")).to_be_attached()
+    assert page.evaluate("() => navigator.clipboard.readText()") == "whsec_shown-once"
+    secret.get_by_role("button", name="I have kept it").click()
+
+    expect(row(page, "https://new.example/hook")).to_contain_text("import.completed")
+    expect(page.get_by_text("whsec_shown-once")).to_have_count(0)
+    (made,) = fake.webhooks.values()
+    assert made["events"] == ["import.completed"]
+    assert made["headers"] == {"X-Shop": "north", "X-Team": "south"}
+
+
+def test_the_list_tells_how_each_webhook_is(page: Page, hooks: FakeWebhooks) -> None:
+    page.goto("/#/webhooks")
+    expect(row(page, STOCK)).to_contain_text("HTTP 200 in 55 ms")
+    expect(row(page, STOCK)).to_contain_text("Stock keeping")
+    expect(row(page, "down.example")).to_contain_text("Switched off: it answered 410 Gone")
+    expect(row(page, "down.example")).to_contain_text("every event")
+    expect(page.get_by_role("switch", name="https://down.example/hook is on")).not_to_be_checked()
+
+
+def test_a_webhook_is_switched_edited_and_deleted(page: Page, hooks: FakeWebhooks, troubles: Troubles) -> None:
+    troubles.expect("412")
+    page.goto("/#/webhooks")
+    switch = page.get_by_role("switch", name=f"{STOCK} is on")
+    switch.click()
+    expect(switch).not_to_be_checked()
+    expect(page.get_by_text("The webhook is off. Nothing is sent to it.")).to_be_visible()
+
+    page.get_by_role("button", name=f"Edit {STOCK}").click()
+    dialog = page.get_by_role("dialog", name="Edit webhook")
+    expect(dialog.get_by_label("product.updated")).to_be_checked()
+    stock = next(each for each in hooks.webhooks.values() if each["url"] == STOCK)
+    hooks.versions[stock["id"]] += 1
+    dialog.get_by_label("Description").fill("Stock and prices")
+    dialog.get_by_role("button", name="Save").click()
+    expect(dialog.get_by_role("alert")).to_contain_text("Somebody else changed this webhook meanwhile.")
+    dialog.get_by_role("button", name="Cancel").click()
+    page.get_by_role("button", name=f"Edit {STOCK}").click()
+    dialog.get_by_label("Description").fill("Stock and prices")
+    dialog.get_by_role("button", name="Save").click()
+    expect(row(page, STOCK)).to_contain_text("Stock and prices")
+    expect(page.get_by_role("button", name=f"Edit {STOCK}")).to_be_focused()
+
+    page.get_by_role("button", name="Delete https://down.example/hook").click()
+    page.get_by_role("dialog").get_by_role("button", name="Delete", exact=True).click()
+    expect(row(page, "down.example")).to_have_count(0)
+
+
+def test_a_test_shows_the_status_code_and_the_milliseconds(page: Page, hooks: FakeWebhooks) -> None:
+    page.goto("/#/webhooks")
+    page.get_by_role("button", name=f"Test {STOCK}").click()
+    expect(page.get_by_text("The test arrived: HTTP 200 in 12 ms.")).to_be_visible()
+    expect(row(page, STOCK)).to_contain_text("HTTP 200 in 12 ms")
+    page.get_by_role("button", name="Test https://down.example/hook").click()
+    expect(page.get_by_role("alert").filter(has_text="The test did not arrive:")).to_contain_text("in 5,000 ms")
+
+
+def test_deliveries_are_shown_with_each_attempt_and_sent_again(page: Page, hooks: FakeWebhooks) -> None:
+    page.goto("/#/webhooks")
+    page.get_by_role("link", name=STOCK).click()
+    expect(page.get_by_role("heading", name=STOCK)).to_be_focused()
+    picture = page.get_by_role("img", name=re.compile("The last 8 deliveries: 1 failed, half of them answered within"))
+    expect(picture).to_be_visible()
+    page.get_by_label("Show").select_option("Failed")
+    deliveries = page.get_by_role("table", name="Deliveries, the newest first").locator("tbody").get_by_role("row")
+    expect(deliveries).to_have_count(1)
+    expect(deliveries).to_contain_text("Failed")
+    deliveries.get_by_role("button", name="product.updated").click()
+
+    dialog = page.get_by_role("dialog", name="product.updated")
+    expect(dialog.get_by_role("region", name="The body")).to_contain_text('"sku": "A-1"')
+    expect(dialog.get_by_role("listitem")).to_have_count(2)
+    expect(dialog.get_by_role("listitem").first).to_contain_text("HTTP 503 in 80 ms")
+    expect(dialog.get_by_role("region", name="The answer")).to_have_text("<b>thanks</b>")
+    expect(dialog.get_by_role("listitem").last).to_contain_text("The connection was refused. in 5,000 ms")
+    dialog.get_by_role("button", name="Deliver again").click()
+    expect(page.get_by_text("It is delivered again.")).to_be_visible()
+    page.get_by_label("Show").select_option("All")
+    expect(deliveries).to_have_count(9)
+
+    page.get_by_role("button", name="Send failed ones again").click()
+    page.get_by_role("button", name="Send them again").click()
+    expect(page.get_by_text("1 delivery is sent again.")).to_be_visible()
+
+
+def test_a_secret_is_rotated_after_asking(page: Page, hooks: FakeWebhooks) -> None:
+    page.goto("/#/webhooks")
+    page.get_by_role("link", name=STOCK).click()
+    page.get_by_role("button", name="New secret").click()
+    dialog = page.get_by_role("dialog", name="Make a new secret?")
+    expect(dialog).to_contain_text("24 hours")
+    dialog.get_by_role("button", name="Make a new secret").click()
+    expect(page.get_by_role("dialog", name="The secret of this webhook")).to_contain_text("whsec_rotated")
+    page.get_by_role("button", name="I have kept it").click()
+    expect(page.get_by_text("Old secret works until")).to_be_visible()
+
+
+def test_hostile_names_of_webhooks_stay_text(page: Page) -> None:
+    fake = FakeWebhooks()
+    hostile = '<img src=x onerror=alert(1)>"'
+    made = fake.add(f"https://x.example/{hostile}", description=hostile, headers={"X-A": hostile})
+    fake.deliver(made, hostile, (200, 5))
+    fake.install(page)
+    page.goto("/#/webhooks")
+    expect(row(page, hostile)).to_be_visible()
+    page.get_by_role("link", name=f"https://x.example/{hostile}").click()
+    page.get_by_role("button", name=hostile, exact=True).click()
+    expect(page.get_by_role("dialog", name=hostile)).to_be_visible()
