@@ -5,14 +5,16 @@ from __future__ import annotations
 import base64
 import csv
 import io
+from collections.abc import Iterator
 from typing import Any, cast
 
 import pytest
-from playwright.sync_api import Page
+from playwright.sync_api import Browser, Page
 
 from chalicelib.errors import UnreadableFile
 from chalicelib.filetype import refuse_non_csv
 from chalicelib.header import Header, read_header
+from tests.browser.conftest import Shop
 
 READ = """async ([bytes, encoding]) => {
   const { preview } = await import("/csv-preview.js");
@@ -44,6 +46,15 @@ FILES = {
     "the CSV of rejected rows": b"rejected_line,rejected_because,sku,name\n2,The SKU is empty.,,x\n",
     "columns without a name": b"sku,,name,\nA,1,b,2\n",
 }
+
+
+@pytest.fixture(scope="module")
+def page(browser: Browser, shop: Shop) -> Iterator[Page]:
+    """One page for all: it is asked to read bytes, and shows nothing."""
+    made = browser.new_page(base_url=shop.url)
+    made.goto("/api-docs.html")
+    yield made
+    made.close()
 
 
 def read(page: Page, content: bytes, encoding: str | None = None) -> dict[str, Any]:

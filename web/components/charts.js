@@ -16,12 +16,12 @@ export function stepChart(values, label) {
     s("path", { class: "line", d: line, "vector-effect": "non-scaling-stroke" }));
 }
 
-/** A bar for each of `items` `{value, failed, title}`, from left to right; one that failed is hatched, full height and another colour. */
+/** A bar for each of `items` `{value, failed, title}`, from left to right; one that failed is hatched and of full height, however long it took. */
 export function barChart(items, label) {
-  const most = Math.max(...items.map((each) => each.value ?? 0), 1);
+  const most = Math.max(...items.map((each) => (each.failed ? 0 : each.value)), 1);
   const step = WIDTH / Math.max(items.length, 20);
   const bars = items.map(({ value, failed, title }, at) => {
-    const height = failed ? HEIGHT : Math.max(2, ((value ?? 0) / most) * (HEIGHT - 4));
+    const height = failed ? HEIGHT : Math.max(2, (value / most) * (HEIGHT - 4));
     const bar = { x: (at * step).toFixed(1), y: (HEIGHT - height).toFixed(1), width: Math.max(1, step - 2).toFixed(1), height: height.toFixed(1) };
     return s("g", {}, s("title", {}, title), s("rect", { ...bar, class: failed ? "bar failed" : "bar", fill: failed ? "url(#hatch)" : null }));
   });

@@ -6,10 +6,10 @@ import { icon } from "./icons.js";
 
 export const isGood = (result) => result.status_code >= 200 && result.status_code < 300;
 
-/** "200 in 12 ms", or why there was no answer. */
+/** "HTTP 200 in 12 ms", or why there was no answer. */
 export function deliveryText({ status_code: code, milliseconds: time, error }) {
-  const answer = code ? `HTTP ${code}` : error || "no answer";
-  return time === null || time === undefined ? answer : `${answer} in ${milliseconds(time)}`;
+  const answer = code ? `HTTP ${code}` : (error ?? "No answer").replace(/\.$/, "");
+  return time === null || time === undefined ? answer : `${answer} ${code ? "in" : "after"} ${milliseconds(time)}`;
 }
 
 export function deliveryResult(result) {

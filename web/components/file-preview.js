@@ -65,11 +65,13 @@ function sample(found) {
   const label = found.rows.length === 1 ? "The first row, as it will be read" : `The first ${found.rows.length} rows, as they will be read`;
   const heads = found.columns.map(({ name, field, ours }) => h("th", { scope: "col", class: field ? "" : "ignored" }, name || "(no name)",
     h("span", { class: "taken-for" }, field ? [icon("check"), FIELD_NAMES[field]] : ours ? "left out" : "ignored")));
-  return h("div", { class: "scroll-x", tabindex: "0", role: "region", "aria-label": label },
-    h("table", { class: "sample" },
-      h("caption", {}, label),
-      h("thead", {}, h("tr", {}, heads)),
-      h("tbody", {}, found.rows.map((cells) => h("tr", {}, found.columns.map(({ field }, at) => h("td", { class: field ? "" : "ignored" }, cells[at] ?? "")))))));
+  const id = uniqueId("sample");
+  const row = (cells) => h("tr", {}, found.columns.map(({ field }, at) => h("td", { class: field ? "" : "ignored" }, cells[at] ?? "")));
+  return [
+    h("p", { id, class: "sample-title" }, label),
+    h("div", { class: "scroll-x", tabindex: "0", role: "region", "aria-labelledby": id },
+      h("table", { class: "sample", "aria-labelledby": id }, h("thead", {}, h("tr", {}, heads)), h("tbody", {}, found.rows.map(row)))),
+  ];
 }
 
 const message = (kind, text) => h("p", { class: `message ${kind}` }, icon(kind === "bad" ? "cross" : "warning"), text);
