@@ -73,7 +73,8 @@ select count(*) as counted from (
 
 -- name: estimate_products
 -- From the table's statistics, which know nothing of tombstones, nor of what a bulk delete has still to remove.
-select greatest(reltuples, 0)::bigint as estimated from pg_class where oid = 'product'::regclass
+select greatest(reltuples, pg_stat_get_live_tuples(oid), 0)::bigint as estimated
+from pg_class where oid = 'product'::regclass
 
 -- name: search_state
 -- `ready`: whether every product can be found in the copy or among the edits beside it. `indexable`: whether one of the texts
