@@ -57,6 +57,16 @@ POINTS = (
     "export.before_finish",
     "export.after_finish",
     "export.before_complete_commit",
+    "relay.before_commit",
+    "relay.before_send",
+    "delivery.before_wake",
+    "delivery.after_claim",
+    "delivery.after_send",
+    "delivery.before_commit",
+    "delivery.after_record",
+    "indexing.between_steps",
+    "indexing.after_range",
+    "indexing.before_end_commit",
 )
 
 _on_reach: Callable[[str], None] | None = None

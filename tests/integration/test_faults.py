@@ -8,9 +8,11 @@ still unfinished, the sweep comes by. Nothing else helps.
 from __future__ import annotations
 
 import csv
+import re
 import uuid
 from collections.abc import Callable, Mapping
 from io import StringIO
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -19,22 +21,33 @@ import pytest
 from chalicelib import (
     bulk_deletes,
     dead_letters,
+    deliveries,
+    delivering,
     exporting,
     exports,
     faults,
     imports,
+    indexing,
+    products,
+    relaying,
+    retrying,
     splitting,
     sweeping,
     upserting,
+    webhooks,
 )
 from chalicelib.backends import Backends
 from chalicelib.catalogue import Filters
 from chalicelib.database import Database
 from chalicelib.errors import Conflict
 from chalicelib.files import StoredFile
+from chalicelib.products import Content
+from chalicelib.webhooks import NewWebhook
+from functions.composition import sending
 from infra.local.testing import Services
 from tests.support import search_copy
 from tests.support.fakes import BUCKET, MemoryFiles, RecordingQueues, memory_backends
+from tests.support.hook_server import Received, Reply, hook_server
 
 ROUNDS_MAX = 60
 CHUNK_ROWS = 90
@@ -46,12 +59,16 @@ ONCE_ONLY = {
     "accept.after_commit", "export.before_accept_commit", "export.before_send", "export.before_wake",
     "export.after_open", "export.before_finish", "export.after_finish", "export.before_complete_commit",
     "split.after_head", "split.after_rewrite", "split.before_begin_commit", "split.after_begin_commit",
+    "delivery.before_wake", "indexing.before_end_commit",
 }  # fmt: skip
 """Points that one import reaches once, unless it was killed there."""
 
 LONG = "x" * 60_000
 ROWS = [f"S-{number % 50},name {number},{LONG}" for number in range(CHUNK_ROWS)]
 CONTENT = "\n".join(["sku,name,description", *ROWS, ",nobody,", "S-0,last,"]).encode("utf-16")
+TOLD_PRODUCTS = 7
+REFUSED_MESSAGES = 3
+INDEXED_PRODUCTS = 60
 RECEIPT = {"created": 50, "superseded": CHUNK_ROWS + 1 - 50, "rejected": 1}
 
 
@@ -84,7 +101,7 @@ class World:
             self.backends = memory_backends(self._conninfo, self.files, self.queues)
             return False
         finally:
-            for queue in ("uploads", "chunks", "jobs", "exports"):
+            for queue in ("uploads", "chunks", "jobs", "exports", "events", "deliveries"):
                 self.waiting += [(queue, message) for message in self.queues.take(queue)]
         return True
 
@@ -117,6 +134,10 @@ def _handle(backends: Backends, queue: str, message: Mapping[str, Any]) -> None:
         bulk_deletes.carry_out(backends, uuid.UUID(message["bulk_delete"]), lambda: 0.0)
     elif queue == "exports":
         exporting.carry_out(backends, uuid.UUID(message["export"]), lambda: 0.0)
+    elif queue == "events":
+        relaying.relay(backends, lambda: 0.0)
+    elif queue == "deliveries":
+        delivering.take_turn(backends, sending(), uuid.UUID(message["webhook"]), lambda: 0.0)
     else:
         dead_letters.fail_chunk(backends, chunk_message(message))
 
@@ -139,7 +160,8 @@ def sql(services: Services) -> Callable[[str], list[tuple[Any, ...]]]:
             cursor = connection.execute(statement.encode())
             return cursor.fetchall() if cursor.description else []
 
-    run(f"truncate product, import, chunk, rejected_row, event, bulk_delete, export cascade; {search_copy.FORGET}")
+    run("truncate product, import, chunk, rejected_row, event, bulk_delete, export, webhook cascade")
+    run(search_copy.FORGET)
     run("update barrier set floor = 0")
     return run
 
@@ -151,6 +173,11 @@ def small_steps(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("chalicelib.exporting.EXPORT_PAGE_ROWS", 10)
     monkeypatch.setattr("chalicelib.exporting.EXPORT_PART_BYTES", 600)
     monkeypatch.setattr("chalicelib.exporting.EXPORT_STEP_PAGES_MAX", 2)
+    monkeypatch.setattr("chalicelib.indexing.INDEX_STEP_ROWS", 20)
+    monkeypatch.setattr("chalicelib.relaying.RELAY_BATCH_EVENTS", 3)
+    # Whoever was killed has lost his claim, and what is tried again is tried at once.
+    monkeypatch.setattr("chalicelib.delivering.DELIVERY_LEASE_SECONDS", 0)
+    monkeypatch.setattr("chalicelib.retrying.DELAYS_SECONDS", (0,) * retrying.ATTEMPTS_MAX)
 
 
 SQL = Callable[[str], list[tuple[Any, ...]]]
@@ -261,6 +288,62 @@ def check_export(sql: SQL) -> None:
     assert sql("select count(*) from export_part")[0][0] > 2
 
 
+def scenario_webhook(world: World, sql: SQL) -> None:
+    """Nobody wakes the relay but the sweep; some messages are refused once; a person sends a test meanwhile."""
+    accepted: set[str] = set()
+    refused: set[str] = set()
+
+    def reply(request: Received) -> Reply:
+        if len(refused) < REFUSED_MESSAGES and b"webhook.test" not in request.body and request.id not in refused:
+            refused.add(request.id)
+            return Reply(status=503)
+        accepted.add(request.id)
+        return Reply()
+
+    with hook_server(reply) as server:
+        made, _ = webhooks.create(world.backends.database, sending(), NewWebhook(server.url(), ["product.created"]))
+        for number in range(TOLD_PRODUCTS):
+            products.create(world.backends, Content(f"S-{number}", "Hammer"))
+        world.until_done(lambda backends: _send_test(backends, made["id"]))
+        world.pump(lambda: sql("select 1 from delivery where status = 'pending'") == [] and _all_relayed(sql))
+    assert {str(row[0]) for row in sql("select id from event")} == accepted
+    assert len(refused) == REFUSED_MESSAGES
+
+
+def _send_test(backends: Backends, webhook_id: uuid.UUID) -> None:
+    deliveries.send_test(backends, webhook_id)
+
+
+def _all_relayed(sql: SQL) -> bool:
+    return sql("select 1 from event where not relayed") == []
+
+
+def check_webhook(sql: SQL) -> None:
+    told = sql("select status::text, count(*) from delivery where not test group by status")
+    assert told == [("delivered", TOLD_PRODUCTS)]
+    assert sql("select 1 from delivery where test and attempts <> 1") == []
+    logged = "select count(*) from delivery_attempt where delivery_id = d.id"
+    assert sql(f"select 1 from delivery d where attempts <> ({logged})") == []
+    positions = sql("select position from event where position is not null order by position")
+    assert [row[0] - positions[0][0] for row in positions] == list(range(TOLD_PRODUCTS)), "without gaps"
+
+
+def scenario_indexing(world: World, sql: SQL) -> None:
+    """Nothing but the schedule: it comes again and again, and goes on where the one before it was killed."""
+    sql(
+        "insert into product (sku, name, description, active, version, name_version, description_version,"
+        " active_version, content_version) select 'S-' || n, 'Lamp ' || n, '', true, v, v, v, v, v"
+        f" from generate_series(1, {INDEXED_PRODUCTS}) n, (select nextval('operation') << 32 as v)"
+    )
+    world.until_done(lambda backends: indexing.index_products(backends.database, lambda: 60.0))
+
+
+def check_indexing(sql: SQL) -> None:
+    assert sql("select after_key, shown_count from product_search_state") == [(None, INDEXED_PRODUCTS)]
+    copied = sql("select sku_key, name, content_version from product_search order by sku_key")
+    assert copied == sql("select sku_key, lower(name), content_version from product order by sku_key")
+
+
 def scenario_of(point: str) -> tuple[Callable[[World, SQL], None], Callable[[SQL], None]]:
     stage = point.partition(".")[0]
     if stage == "sweep":
@@ -271,6 +354,10 @@ def scenario_of(point: str) -> tuple[Callable[[World, SQL], None], Callable[[SQL
         return scenario_bulk_delete, check_bulk_delete
     if stage == "export":
         return scenario_export, check_export
+    if stage in {"relay", "delivery"}:
+        return scenario_webhook, check_webhook
+    if stage == "indexing":
+        return scenario_indexing, check_indexing
     return scenario_import, check_import
 
 
@@ -303,7 +390,7 @@ def test_killed_at_a_point_the_system_recovers_alone(
     check(sql)
 
 
-def test_there_are_points_at_every_stage() -> None:
-    stages = {point.partition(".")[0] for point in faults.POINTS}
-    assert {"accept", "split", "chunk", "completion", "sweep", "dead_letter", "bulk_delete", "export"} <= stages
-    assert len(faults.POINTS) >= 25
+def test_every_point_in_the_code_is_listed() -> None:
+    named = re.compile(r'fault_point\("([a-z_.]+)"\)')
+    sources = Path(faults.__file__).parent.glob("*.py")
+    assert {point for source in sources for point in named.findall(source.read_text("utf-8"))} == set(faults.POINTS)
