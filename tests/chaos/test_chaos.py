@@ -6,28 +6,23 @@ part of its way, so that all of them fall, however fast the machine is.
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import random
-import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
-import boto3
 import psutil
-import psycopg
 import pytest
 import requests
-from psycopg.rows import dict_row
 
 from infra.local.testing import RunningStack, running_stack
 from tests.support.catalogues import assignment_like, reference
+from tests.support.storm import BUSY_SECONDS_MAX, StormyStack
 
 logger = logging.getLogger(__name__)
 
@@ -35,7 +30,6 @@ SEED = int(os.environ.get("CHAOS_SEED") or random.SystemRandom().randrange(1 << 
 VISIBILITY_SECONDS = "5"
 SAMPLE_SECONDS = 0.05
 BLOW_SECONDS = 0.02
-BUSY_SECONDS_MAX = 20.0
 DUPLICATED_SHARE = 0.3
 BAD_ROWS = 500
 WORDS_MAX = 100
@@ -95,53 +89,19 @@ class Sampler:
         self._stop.set()
 
 
-class Stormy:
-    """The stack under the storm, and what was done to it."""
+class Stormy(StormyStack):
+    """The stack under the storm, with one import on its way."""
 
-    def __init__(self, stack: RunningStack, directory: Path, chance: random.Random) -> None:
-        self.stack, self.directory, self.chance = stack, directory, chance
-        self.killed = self.restarted = self.duplicates = self.retried = 0
-        names = stack.file
-        client = {
-            "endpoint_url": names.s3_endpoint_url,
-            "aws_access_key_id": names.aws_access_key_id,
-            "aws_secret_access_key": names.aws_secret_access_key,
-            "region_name": names.aws_default_region,
-        }
-        self.sqs = boto3.client("sqs", **client)  # type: ignore[call-overload]
-        self._sent: set[int] = set()
-        self._connection: psycopg.Connection[dict[str, Any]] | None = None
-
-    def sql(self, statement: str, *parameters: object) -> list[dict[str, Any]]:
-        """Asks the database, for as long as it is away."""
-        deadline = time.monotonic() + BUSY_SECONDS_MAX
-        while True:
-            try:
-                if self._connection is None or self._connection.closed:
-                    self._connection = psycopg.connect(
-                        self.stack.file.owner_conninfo, row_factory=dict_row, autocommit=True
-                    )
-                return self._connection.execute(statement.encode(), parameters).fetchall()
-            except psycopg.OperationalError:
-                if time.monotonic() > deadline:
-                    raise
-                time.sleep(SAMPLE_SECONDS)
-
-    def close(self) -> None:
-        if self._connection is not None:
-            self._connection.close()
+    def __init__(self, stack: RunningStack, chance: random.Random) -> None:
+        super().__init__(stack, chance)
+        self.retried = 0
+        self._seen: set[int] = set()
 
     # --- blows ----------------------------------------------------------------------------------------------------
 
     def kill_a_worker(self) -> None:
         self._strike(psutil.Process.kill)
         self.killed += 1
-
-    def restart_postgres(self) -> None:
-        """The postmaster's immediate shutdown: no goodbye, recovery at the next start."""
-        pid = int((self.directory / "postgres" / "postmaster.pid").read_text().splitlines()[0])
-        os.kill(pid, signal.SIGQUIT)
-        self.restarted += 1
 
     def freeze_a_worker(self) -> None:
         worker = self._strike(psutil.Process.suspend)
@@ -167,10 +127,10 @@ class Stormy:
     def send_duplicates(self, import_id: str) -> None:
         """Sends some chunk messages, and now and then the S3 event, a second time."""
         found = self.sql("select number from chunk where import_id = %s and sent_at is not null", import_id)
-        for number in sorted({row["number"] for row in found} - self._sent):
-            self._sent.add(number)
+        for number in sorted({row["number"] for row in found} - self._seen):
+            self._seen.add(number)
             if self.chance.random() < DUPLICATED_SHARE:
-                self._send("chunks", {"import_id": import_id, "chunk": number, "attempt": 1})
+                self.send("chunks", {"import_id": import_id, "chunk": number, "attempt": 1})
                 self._send_event(import_id)
 
     def _send_event(self, import_id: str) -> None:
@@ -178,12 +138,7 @@ class Stormy:
             0
         ]
         stored = {"key": found["object_key"], "versionId": found["object_version"], "size": found["size_bytes"]}
-        self._send("uploads", {"Records": [{"s3": {"bucket": {"name": found["bucket"]}, "object": stored}}]})
-
-    def _send(self, queue: str, message: dict[str, Any]) -> None:
-        url = self.sqs.get_queue_url(QueueName=f"product-importer-local-{queue}")["QueueUrl"]
-        self.sqs.send_message(QueueUrl=url, MessageBody=json.dumps(message))
-        self.duplicates += 1
+        self.send("uploads", {"Records": [{"s3": {"bucket": {"name": found["bucket"]}, "object": stored}}]})
 
 
 def _resume(worker: psutil.Process) -> None:
@@ -225,7 +180,7 @@ def test_nothing_is_lost_in_the_storm(tmp_path_factory: pytest.TempPathFactory) 
         "PARAMETER_UploadsVisibilitySeconds": VISIBILITY_SECONDS,
     }
     with running_stack(directory, **waits) as stack:
-        stormy = Stormy(stack, directory, random.Random(SEED))
+        stormy = Stormy(stack, random.Random(SEED))
         began = time.monotonic()
         import_id = _upload(stack, content)
         sampler = Sampler(stack, import_id)
@@ -242,7 +197,7 @@ def test_nothing_is_lost_in_the_storm(tmp_path_factory: pytest.TempPathFactory) 
         assert sampler.faults == []
         print(  # noqa: T201
             f"{STORM.rows} rows in {seconds:.0f} s: {stormy.killed} workers killed, {stormy.restarted} restarts of"
-            f" PostgreSQL, {stormy.duplicates} messages doubled, {stormy.retried} retries, {len(sampler.seen)} looks,"
+            f" PostgreSQL, {stormy.sent} messages doubled, {stormy.retried} retries, {len(sampler.seen)} looks,"
             f" {sampler.away} of them refused; 0 rows differ"
         )
 
@@ -292,8 +247,7 @@ def _check(stormy: Stormy, import_id: str, ended: dict[str, Any], expected: dict
     assert len(real) == len(expected)
     completions = stormy.sql("select 1 from event where type = 'import.completed' and payload->>'id' = %s", import_id)
     assert len(completions) == 1
-    deadlocks = stormy.sql("select deadlocks from pg_stat_database where datname = current_database()")
-    assert deadlocks[0]["deadlocks"] == 0
+    assert stormy.deadlocks() == 0
     assert stormy.killed == STORM.kills
     assert stormy.restarted == STORM.restarts
-    assert stormy.duplicates > 0
+    assert stormy.sent > 0
