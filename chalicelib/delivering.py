@@ -10,10 +10,10 @@ A webhook that is slow or down gets one attempt at a time, so it cannot hold the
 
 from __future__ import annotations
 
-import logging
+import json
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from random import SystemRandom
@@ -34,6 +34,7 @@ from chalicelib.limits import (
     INVOCATION_RESERVE_SECONDS,
     QUICK_MILLISECONDS,
     RESPONSE_BYTES_KEPT,
+    SECRET_CHARACTERS_MIN,
     SWEEP_WEBHOOKS_MAX,
     WEBHOOK_CONCURRENT_MAX,
 )
@@ -49,7 +50,6 @@ FAILING_REASON = "Nothing could be delivered for five days."
 HIDDEN = "(hidden)"
 """What the log shows in place of the values of the customer's own headers."""
 
-logger = logging.getLogger(__name__)
 _random = SystemRandom()
 
 
@@ -70,6 +70,8 @@ class _Attempt:
     request_headers: dict[str, str]
     answer: Answer | None = None
     error: str | None = None
+    response_body: bytes | None = None
+    """The beginning of the answer, as the log may show it."""
 
     @property
     def verdict(self) -> Verdict:
@@ -121,7 +123,7 @@ def _make(sending: Sending, claimed: _Claimed) -> _Attempt:
     """One attempt. Nothing that goes wrong with it is raised but Transient: it is what the log is for."""
     started_at, began = datetime.now(UTC), time.monotonic()
     shown: dict[str, str] = {}
-    answer, error = None, None
+    answer, error, response_body = None, None, None
     try:
         body = events.body(claimed.delivery)
         own = webhooks.headers_of(sending, claimed.webhook)
@@ -134,11 +136,23 @@ def _make(sending: Sending, claimed: _Claimed) -> _Attempt:
         ours = {"Content-Type": "application/json", "User-Agent": USER_AGENT, **signed}
         shown = {**dict.fromkeys(own, HIDDEN), **ours}
         answer = sending.outbound.post(claimed.webhook["url"], {**own, **ours}, body)
+        hidden = [*own.values(), signed[signatures.SIGNATURE_HEADER]]
+        response_body = _without(answer.body, hidden)[:RESPONSE_BYTES_KEPT]
         if not 200 <= answer.status < 300:
             error = f"the receiver answered {answer.status}, which is not from 200 to 299"
     except (Unreachable, Unsafe, Unsealable) as failure:
         error = str(failure)
-    return _Attempt(started_at, round((time.monotonic() - began) * 1000), shown, answer, error)
+    milliseconds = round((time.monotonic() - began) * 1000)
+    return _Attempt(started_at, milliseconds, shown, answer, error, response_body)
+
+
+def _without(body: bytes, values: Iterable[str]) -> bytes:
+    """What a receiver said, where it quotes what it was sent: «unknown key …». Short words are no secrets."""
+    words = {word for value in values for word in value.split(" ") if len(word) >= SECRET_CHARACTERS_MIN}
+    for word in sorted(words, key=len, reverse=True):  # One may be part of another.
+        for form in (word, json.dumps(word)[1:-1]):
+            body = body.replace(form.encode(), HIDDEN.encode())
+    return body
 
 
 def _record(
@@ -198,5 +212,5 @@ def _logged(attempt: _Attempt) -> dict[str, Any]:
     return {
         "started_at": attempt.started_at,
         "request_headers": Jsonb(attempt.request_headers),
-        "response_body": attempt.answer.body[:RESPONSE_BYTES_KEPT] if attempt.answer else None,
+        "response_body": attempt.response_body,
     }

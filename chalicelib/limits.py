@@ -194,6 +194,8 @@ FAILING_SECONDS_MAX = 5 * 24 * 3600
 """A webhook that has failed for so long, without one success, is switched off."""
 RESPONSE_BYTES_KEPT = 4 * KIB
 """So much of each answer is kept in the log."""
+SECRET_CHARACTERS_MIN = 8
+"""Where an answer quotes a word of a header that it was sent, the log hides it, if it is as long as this."""
 ATTEMPTS_SHOWN_MAX = 100
 DELIVERIES_COUNT_MAX = 10_000
 """Up to so many deliveries of a webhook are counted; of more it is said that there are at least these."""

@@ -252,6 +252,27 @@ def test_of_a_long_answer_the_beginning_is_kept(pipeline: Pipeline) -> None:
     assert attempt["response_body"] == "\ufffd\x00" + "x" * (limits.RESPONSE_BYTES_KEPT - 2)
 
 
+def test_what_an_answer_quotes_of_our_headers_is_not_kept(pipeline: Pipeline) -> None:
+    def quote(request: Received) -> Reply:
+        told = {**request.headers, "key": request.headers["authorization"].removeprefix("Bearer ")}
+        return Reply(status=401, body=json.dumps(told).encode())
+
+    with hook_server(quote) as server:
+        headers = {"Authorization": 'Bearer very-"secret"', "X-Shop": "north"}
+        webhook = subscribe(pipeline, server.url(), headers=headers)
+        create_product(pipeline)
+        pipeline.tell()
+        (received,) = server.received
+
+    (delivery,) = deliveries(pipeline, webhook)
+    (attempt,) = pipeline.call("GET", f"/deliveries/{delivery['id']}").json["attempts"]
+    told = json.loads(attempt["response_body"])
+    assert told["authorization"] == f"Bearer {delivering.HIDDEN}"
+    assert told["key"] == told["webhook-signature"] == delivering.HIDDEN
+    assert told["x-shop"] == "north", "short words are no secrets"
+    assert told["webhook-id"] == received.id
+
+
 def test_while_a_secret_is_rotated_both_are_good(pipeline: Pipeline) -> None:
     with hook_server() as server:
         webhook = subscribe(pipeline, server.url())

@@ -1,0 +1,291 @@
+"""Recognisable secrets, planted through everything that webhooks do on a running stack, and then looked for everywhere.
+
+Each is looked for as it is, in hexadecimal and in base64: in every log, in every answer, in every table as text, in the
+messages of every queue, and in the files that PostgreSQL and the emulator wrote. Where a secret is on purpose is said
+here too, and checked, so that a search that finds nothing is known to have looked.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import re
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, quote, urlsplit
+
+import psycopg
+import requests
+from psycopg.conninfo import conninfo_to_dict
+
+from chalicelib.sealing import LocalKey
+from infra.local.backing import WEBHOOK_KEY_FILE
+from infra.local.deadline import wait_until
+from infra.local.ports import free_port
+from infra.local.testing import READY_PREFIX, RunningStack, running_stack
+from tests.support.hook_server import HookServer, Received, Reply, hook_server
+from tests.support.storm import StormyStack
+
+END_SECONDS_MAX = 60.0
+LOOK_SECONDS = 0.05
+SKU = "SEEN-EVERYWHERE"
+"""No secret: wherever it is not found, nobody has looked."""
+KEPT_ON_PURPOSE = {"stack.json", "passwords.json", WEBHOOK_KEY_FILE}
+"""Files that only their owner can read, beside the data: what the stack's own commands let themselves in with."""
+AUTHORIZATION = "Bearer canary-4c1f0ae2b9d84e33"
+SHOP = "canary-7d1e52aa90c64b1f"
+
+
+class Client:
+    """Calls the API and remembers what it said. `told` are the secrets that an answer is for."""
+
+    def __init__(self, stack: RunningStack) -> None:
+        self._stack = stack
+        self.answers: list[bytes] = []
+        self.told: list[str] = []
+
+    def call(self, method: str, path: str, body: Any = None, **headers: str) -> requests.Response:
+        sent = {"Authorization": f"Bearer {self._stack.file.token}", **headers}
+        answer = requests.request(method, f"{self._stack.file.url}{path}", json=body, headers=sent, timeout=30)
+        seen = f"{answer.status_code} {dict(answer.headers)} {answer.text}"
+        content = answer.json() if "json" in answer.headers.get("Content-Type", "") else {}
+        for secret in self._meant(content):
+            self.told.append(secret)
+            seen = seen.replace(secret, "…")
+        self.answers.append(seen.encode())
+        return answer
+
+    @staticmethod
+    def _meant(content: Any) -> Iterator[str]:
+        if isinstance(content, dict) and "secret" in content:
+            yield content["secret"]
+        if isinstance(content, dict) and content.get("upload"):
+            yield _signature_of(content["upload"]["url"])
+
+
+class QueueReader:
+    """Looks into every queue again and again, by the emulator's own way past visibility and delay."""
+
+    def __init__(self, stack: RunningStack, queue_urls: list[str]) -> None:
+        self._address, self._queue_urls = f"{stack.file.s3_endpoint_url}/_aws/sqs/messages", queue_urls
+        self.seen: set[bytes] = set()
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run)
+
+    def __enter__(self) -> QueueReader:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while not self._stop.wait(LOOK_SECONDS):
+            for url in self._queue_urls:
+                query = {"QueueUrl": url, "ShowInvisible": "true", "ShowDelayed": "true"}
+                self.seen.add(requests.get(self._address, params=query, timeout=10).content)
+
+
+def test_no_secret_is_anywhere_but_where_it_belongs(tmp_path: Path) -> None:
+    waits = {"PARAMETER_EventsVisibilitySeconds": "5", "PARAMETER_DeliveriesVisibilitySeconds": "5"}
+    with (
+        running_stack(tmp_path, LOG_LEVEL="DEBUG", **waits) as stack,
+        hook_server(_echo) as server,
+        closing(StormyStack(stack)) as database,
+    ):
+        client = Client(stack)
+        with QueueReader(stack, database.queue_urls()) as queues:
+            made = _do_everything(client, database, server)
+        secrets = {
+            **_own_secrets(stack, tmp_path),
+            "values of headers": {AUTHORIZATION, AUTHORIZATION.removeprefix("Bearer "), SHOP},
+            "answered once": set(client.told),
+            "keys of webhooks": {
+                base64.b64decode(each.removeprefix("whsec_")) for each in client.told if "whsec_" in each
+            },
+            "signatures": {each.headers["webhook-signature"].split(" ")[0][3:] for each in server.received},
+        }
+        tables = dict(_tables(stack.file.owner_conninfo))
+        _check_what_is_there_on_purpose(database, tmp_path, stack, made)
+    ready = [line for line in stack.output if line.startswith(READY_PREFIX)]
+    places: dict[str, bytes] = {
+        **{f"table {name}": content for name, content in tables.items()},
+        **{f"file {path.relative_to(tmp_path)}": path.read_bytes() for path in _files(tmp_path)},
+        "the terminal": "\n".join(line for line in stack.output if line not in ready).encode(),
+        "answers": b"\n".join(client.answers),
+        "queues": b"\n".join(queues.seen),
+    }
+    assert len(ready) == 1
+    looked = [(SKU, "table event"), (SKU, "table product"), (SKU, "answers")]
+    if stack.file.emulator == "localstack":  # No other lets anybody look past visibility and delay.
+        looked.append((made["id"], "queues"))
+    for seen, place in looked:
+        assert seen.encode() in places[place], f"nobody has looked into {place}"
+    assert any(SKU.encode() in content for place, content in places.items() if place.startswith("file postgres"))
+    found = [
+        f"{kind} in {place}"
+        for kind, values in secrets.items()
+        for value in values
+        for form in _forms(value)
+        for place, content in places.items()
+        if form in content
+    ]
+    assert found == []
+
+
+def _do_everything(client: Client, database: StormyStack, server: HookServer) -> dict[str, Any]:
+    headers = {"Authorization": AUTHORIZATION, "X-Shop": SHOP}
+    wanted = {"url": server.url("/good"), "events": ["*"], "headers": headers}
+    made = _twice(client, "/api/webhooks", wanted)
+    failing = client.call("POST", "/api/webhooks", {**wanted, "url": server.url("/bad")}).json()
+    away = client.call("POST", "/api/webhooks", {**wanted, "url": f"http://127.0.0.1:{free_port()}/"}).json()
+    _be_refused(client, made, wanted)
+    client.call("POST", "/api/products", {"sku": SKU, "name": "Hammer"})
+    _wait(lambda: len(server.received) >= 2)
+    client.call("POST", f"/api/webhooks/{made['id']}/rotate-secret")
+    client.call("PATCH", f"/api/webhooks/{made['id']}", {"headers": {"Authorization": None, "X-Shop": SHOP}})
+    for webhook in (made, failing, away):
+        test = _twice(client, f"/api/webhooks/{webhook['id']}/test", None)
+        _wait(lambda place=f"/api/deliveries/{test['id']}": _has_ended(client, place))  # type: ignore[misc]
+    database.restart_postgres()
+    _import(client, database)
+    _wait(lambda: any(b"import.completed" in each.body for each in server.received if each.path == "/good"))
+    # The second failure is to be tried again in minutes: a delayed message waits in the queue.
+    _wait(lambda: len([each for each in server.received if each.path == "/bad"]) > 3)
+    since = {"since": "2020-01-01T00:00:00Z"}
+    for webhook in (made, failing, away):
+        path = f"/api/webhooks/{webhook['id']}"
+        client.call("POST", f"{path}/redeliver", since)
+        client.call("GET", path)
+        for delivery in client.call("GET", f"{path}/deliveries").json()["items"]:
+            client.call("GET", f"/api/deliveries/{delivery['id']}")
+            client.call("POST", f"/api/deliveries/{delivery['id']}/redeliver")
+    for path in ("/api/webhooks", "/api/events", "/api/event-types", "/api/imports", "/api/products", "/api/health"):
+        client.call("GET", path)
+    return made
+
+
+def _echo(request: Received) -> Reply:
+    """Says everything back that it was told, as servers for trying things out do."""
+    said = json.dumps({"headers": dict(request.headers)}) + "\n" + "\n".join(map(": ".join, request.headers.items()))
+    return Reply(status=200 if request.path == "/good" else 500, body=said.encode())
+
+
+def _twice(client: Client, path: str, body: Any) -> dict[str, Any]:
+    """A request, and the same again as after a lost answer."""
+    key = hashlib.sha256(path.encode()).hexdigest()
+    first, second = (client.call("POST", path, body, **{"Idempotency-Key": key}) for _ in range(2))
+    assert first.ok, first.text
+    assert first.json()["id"] == second.json()["id"]
+    made: dict[str, Any] = second.json()
+    return made
+
+
+def _be_refused(client: Client, made: dict[str, Any], wanted: dict[str, Any]) -> None:
+    for fault in (
+        {"headers": {"Authorization": f"{AUTHORIZATION}\n"}},
+        {"headers": {"Webhook-Id": SHOP}},
+        {"headers": {"X-Shop": [SHOP]}},
+        {"headers": AUTHORIZATION},
+        {"url": f"http://{SHOP}:{SHOP}@127.0.0.1/"},
+        {"secret": SHOP},
+    ):
+        assert client.call("POST", "/api/webhooks", {**wanted, **fault}).status_code == 422
+        assert client.call("PATCH", f"/api/webhooks/{made['id']}", fault).status_code == 422
+    assert client.call("GET", "/api/webhooks", Authorization=f"Basic {SHOP}").status_code == 401
+
+
+def _import(client: Client, database: StormyStack) -> None:
+    """As soon as PostgreSQL is back."""
+    content = b"sku,name\nA,one\nB,\n"
+    wanted = {"filename": "products.csv", "size_bytes": len(content)}
+    database.sql("select 1")
+    registered: list[dict[str, Any]] = []
+
+    def register() -> bool:
+        answer = client.call("POST", "/api/imports", wanted)
+        registered.append(answer.json())
+        return answer.status_code == 201
+
+    _wait(register)
+    link = registered[-1]["upload"]
+    put = requests.request(link["method"], link["url"], data=content, headers=link["headers"], timeout=30)
+    assert put.status_code == 200, put.text
+
+
+def _has_ended(client: Client, place: str) -> bool:
+    return bool(client.call("GET", place).json()["status"] != "pending")
+
+
+def _own_secrets(stack: RunningStack, directory: Path) -> dict[str, set[Any]]:
+    conninfos = (stack.file.owner_conninfo, stack.file.importer_conninfo)
+    return {
+        "the token": {stack.file.token},
+        "a password": {str(conninfo_to_dict(each)["password"]) for each in conninfos},
+        "the key of all": {(directory / WEBHOOK_KEY_FILE).read_bytes()},
+    }
+
+
+def _forms(value: str | bytes) -> set[bytes]:
+    """How a secret may be written."""
+    raw = value.encode() if isinstance(value, str) else value
+    text = base64.b64encode(raw).decode()
+    quoted = quote(raw, safe="").encode()
+    return {
+        raw,
+        raw.hex().encode(),
+        raw.hex().upper().encode(),
+        text.encode(),
+        text.translate(_URL_SAFE).encode(),
+        quoted,
+    }
+
+
+_URL_SAFE = str.maketrans("+/", "-_")
+
+
+def _tables(conninfo: str) -> Iterator[tuple[str, bytes]]:
+    """Every table as text: also what stands in bytes, in hexadecimal."""
+    with psycopg.connect(conninfo) as connection:
+        names = connection.execute(
+            "select oid::regclass::text from pg_class where relkind = 'r' and relpersistence <> 't' and oid > 16383"
+        )
+        for (name,) in names.fetchall():
+            rows = connection.execute(f"select t::text from {name} t".encode()).fetchall()
+            yield name, "\n".join(row[0] for row in rows).encode()
+
+
+def _files(directory: Path) -> Iterator[Path]:
+    return (
+        path
+        for path in directory.rglob("*")
+        if path.is_file() and not path.is_symlink() and str(path.relative_to(directory)) not in KEPT_ON_PURPOSE
+    )
+
+
+def _check_what_is_there_on_purpose(
+    database: StormyStack, directory: Path, stack: RunningStack, made: dict[str, Any]
+) -> None:
+    """Hashes of tokens, sealed secrets and headers, and names of headers; nothing else."""
+    digest = hashlib.sha256(stack.file.token.encode()).hexdigest()
+    assert [row["digest"] for row in database.sql("select encode(sha256, 'hex') as digest from api_token")] == [digest]
+    (row,) = database.sql("select * from webhook where id = %s", made["id"])
+    key, context = LocalKey(str(directory / WEBHOOK_KEY_FILE)), f"webhook:{made['id']}"
+    assert key.open(bytes(row["old_secret"]), context).decode() == made["secret"]
+    assert json.loads(key.open(bytes(row["headers"]), context)) == {"Authorization": AUTHORIZATION, "X-Shop": SHOP}
+    assert row["header_names"] == ["Authorization", "X-Shop"]
+
+
+def _signature_of(url: str) -> str:
+    query = parse_qs(urlsplit(url).query)
+    (signature,) = next(values for name, values in query.items() if re.fullmatch(r"(?i)(x-amz-)?signature", name))
+    return signature
+
+
+def _wait(reached: Callable[[], bool]) -> None:
+    wait_until(reached, END_SECONDS_MAX, "what was asked for")
