@@ -24,7 +24,8 @@ select * from webhook where %(before)s::uuid is null or id < %(before)s order by
 select * from webhook where id > %(after)s order by id limit %(limit)s
 
 -- name: lock_webhook
--- Not its key: whoever makes a delivery for it need not wait.
+-- One at a time; but not against the relay, whose new deliveries refer to the row, and which would wait for each sender's
+-- commit, and all senders for its own.
 select * from webhook where id = %(id)s for no key update
 
 -- name: change_webhook

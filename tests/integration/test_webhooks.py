@@ -6,16 +6,20 @@ import json
 import threading
 import uuid
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from standardwebhooks import Webhook as Verifier
 
-from chalicelib import bulk_deletes, delivering, events, limits, relaying, retrying, sweeping
+from chalicelib import bulk_deletes, delivering, events, limits, products, relaying, retrying, sweeping
 from chalicelib.database import RollBack
 from chalicelib.faults import switched_on
+from chalicelib.products import Content
 from functions.composition import sending
+from infra.local.deadline import wait_until
+from tests.support.concurrency import workers
 from tests.support.hook_server import HookServer, Received, Reply, hook_server
 
 if TYPE_CHECKING:
@@ -384,6 +388,8 @@ def test_what_waits_at_a_switched_off_webhook_is_sent_when_it_is_switched_on(pip
         pipeline.tell()
         assert pipeline.call("PATCH", path, {"enabled": False}).json["enabled"] is False
         let_time_pass(pipeline)
+        # A turn that was on its way when it was switched off.
+        delivering.take_turn(pipeline.backends, sending(), uuid.UUID(webhook["id"]), lambda: 60.0)
         (delivery,) = deliveries(pipeline, webhook)
         assert (len(server.received), delivery["status"], delivery["next_attempt_at"]) == (1, "pending", None)
 
@@ -478,8 +484,12 @@ def test_a_claim_keeps_others_from_the_same_delivery(pipeline: Pipeline) -> None
         assert server.received == [], "whoever claimed it may still be sending"
 
 
-def test_whoever_comes_back_after_his_claim_is_over_writes_nothing_down(pipeline: Pipeline) -> None:
-    with hook_server() as server:
+@pytest.mark.parametrize(("overtaker", "status"), [(200, "delivered"), (500, "pending")])
+def test_whoever_comes_back_after_his_claim_is_over_writes_nothing_down(
+    pipeline: Pipeline, overtaker: int, status: str
+) -> None:
+    answers = iter([Reply(), Reply(status=overtaker)])
+    with hook_server(lambda _: next(answers)) as server, workers(1) as (other,):
         webhook = subscribe(pipeline, server.url())
         create_product(pipeline)
         relaying.relay(pipeline.backends, lambda: 60.0)
@@ -488,18 +498,61 @@ def test_whoever_comes_back_after_his_claim_is_over_writes_nothing_down(pipeline
         def overtaken(reached: str) -> None:
             if reached == "delivery.after_send" and len(server.received) == 1:
                 pipeline.sql("update delivery set claimed_until = now() - interval '1 second'")
-                from chalicelib.backends import connect
-                from chalicelib.settings import settings
-
-                other = connect(settings())
                 delivering.take_turn(other, sending(), webhook_id, lambda: 60.0)
-                other.database.close()
 
         with switched_on(overtaken):
             delivering.take_turn(pipeline.backends, sending(), webhook_id, lambda: 60.0)
 
     (delivery,) = deliveries(pipeline, webhook)
-    assert (delivery["status"], delivery["attempt_count"]) == ("delivered", 1)
+    assert (delivery["status"], delivery["attempt_count"], delivery["status_code"]) == (status, 1, overtaker)
+
+
+def test_two_relays_at_once_give_each_event_one_place(pipeline: Pipeline) -> None:
+    """The second comes while the first has not committed, and finds nothing left when it has."""
+    with hook_server() as server, workers(1) as (other,), ThreadPoolExecutor() as second:
+        subscribe(pipeline, server.url())
+        for number in range(3):
+            create_product(pipeline, f"S{number}")
+        late: list[Future[None]] = []
+
+        def meanwhile(reached: str) -> None:
+            if reached == "relay.before_commit" and not late:
+                late.append(second.submit(relaying.relay, other, lambda: 60.0))
+                wait_until(lambda: _waits_for_a_lock(pipeline), 20, "the second relay to wait")
+
+        with switched_on(meanwhile):
+            relaying.relay(pipeline.backends, lambda: 60.0)
+        late[0].result(20)
+        pipeline.tell()
+
+        assert len(server.received) == 3
+    positions = pipeline.sql("select position from event order by id")
+    assert [row["position"] for row in positions] == [1, 2, 3]
+
+
+def _waits_for_a_lock(pipeline: Pipeline) -> bool:
+    return bool(pipeline.sql("select 1 from pg_stat_activity where wait_event_type = 'Lock' and usename = 'importer'"))
+
+
+def test_the_relay_does_not_wait_for_senders(pipeline: Pipeline) -> None:
+    """While a sender writes an attempt down, its webhook is locked; an event is relayed to this very webhook."""
+    with hook_server() as server, workers(1) as (other,):
+        webhook = subscribe(pipeline, server.url())
+        create_product(pipeline, "A")
+        relaying.relay(pipeline.backends, lambda: 60.0)
+        relayed: list[int] = []
+
+        def meanwhile(reached: str) -> None:
+            if reached == "delivery.before_commit" and not relayed:
+                products.create(other, Content("B", "Saw"))
+                other.database.connection().execute("set lock_timeout = '2s'")
+                relaying.relay(other, lambda: 60.0)
+                relayed.append(len(pipeline.sql("select 1 from delivery")))
+
+        with switched_on(meanwhile):
+            delivering.take_turn(pipeline.backends, sending(), uuid.UUID(webhook["id"]), lambda: 60.0)
+
+    assert relayed == [2]
 
 
 # --- one does not hold up another ---------------------------------------------------------------------------------
