@@ -42,6 +42,7 @@ function show() {
   signOut.hidden = false;
   const { path, query } = current();
   clearComplaints();
+  closeDialogs(); // Back means: away from here.
   if (shown?.path === path && shown.change) return shown.change(query);
   open(path, query);
 }
@@ -85,10 +86,14 @@ function askForToken(reason = "") {
   forgetToken();
   signOut.hidden = true;
   shown?.leave.abort();
-  for (const each of document.querySelectorAll("dialog")) each.remove();
+  closeDialogs();
   shown = { path: "", leave: new AbortController() };
   refill(main, signInForm(reason, show));
   settle(false);
+}
+
+function closeDialogs() {
+  for (const each of document.querySelectorAll("dialog")) each.close();
 }
 
 function missing() {
