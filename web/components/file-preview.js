@@ -25,10 +25,10 @@ export function filePreview({ file, head, look, start, forget }) {
   const draw = () => {
     found = look(encoding);
     refill(shown, found.problem && message("bad", found.problem), found.isGuess && message("warn", "This file is not UTF-8. It is read as Windows-1252: look whether the letters below are right, or choose another encoding."),
-      facts(found, head, (value) => {
+      h("div", { class: "section-head" }, facts(found, head, (value) => {
         encoding = value;
         draw();
-      }),
+      }), h("div", { class: "actions" }, send, other)),
       found.columns.length > 0 && sample(found));
     send.disabled = Boolean(found.problem);
   };
@@ -36,7 +36,7 @@ export function filePreview({ file, head, look, start, forget }) {
   send.addEventListener("click", () => busy(send, problem, () => start(file, encoding ?? (found.isGuess ? found.encoding : null))));
   return [
     h("div", { class: "section-head" }, h("h2", { tabindex: "-1" }, file.name), h("span", { class: "hint figures" }, sizeOf(file, head, found))),
-    shown, problem, h("p", { class: "actions" }, send, other),
+    problem, shown,
   ];
 }
 
@@ -66,7 +66,7 @@ function sample(found) {
   const heads = found.columns.map(({ name, field, ours }) => h("th", { scope: "col", class: field ? "" : "ignored" }, name || "(no name)",
     h("span", { class: "taken-for" }, field ? [icon("check"), FIELD_NAMES[field]] : ours ? "left out" : "ignored")));
   const id = uniqueId("sample");
-  const row = (cells) => h("tr", {}, found.columns.map(({ field }, at) => h("td", { class: field ? "" : "ignored" }, cells[at] ?? "")));
+  const row = (cells) => h("tr", {}, found.columns.map(({ field }, at) => h("td", { class: field ? "" : "ignored" }, h("span", { class: "clamped" }, cells[at] ?? ""))));
   return [
     h("p", { id, class: "sample-title" }, label),
     h("div", { class: "scroll-x", tabindex: "0", role: "region", "aria-labelledby": id },

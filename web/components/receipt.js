@@ -2,6 +2,7 @@
 
 import { h, setText } from "../dom.js";
 import { count } from "../format.js";
+import { RUNNING } from "./status.js";
 
 const FIGURES = [
   ["total", "Rows", "in the file"],
@@ -21,7 +22,9 @@ export function receipt() {
     return h("div", { data: { figure: name } }, h("dt", {}, label), value, h("dd", { class: "hint" }, hint));
   }));
   const show = (found) => {
-    element.hidden = !found.started_at;
+    const runs = RUNNING.has(found.status);
+    element.hidden = !found.started_at && !runs;
+    setText(element.querySelector("[data-figure=total] .hint"), runs ? "done so far" : found.status === "completed" ? "in the file" : "done");
     for (const [name, value] of values) setText(value, count(found.rows[name]));
     element.querySelector("[data-figure=rejected]").classList.toggle("some", found.rows.rejected > 0);
   };

@@ -8,6 +8,8 @@ import { RUNNING } from "./status.js";
 
 const READ_MS = 2000;
 const STEPS_MIN = 2;
+const EMPTY = "\u00a0"; // as high as a text
+const PICTURED_BYTES_MIN = 4_000_000; // Smaller files are done in one go, and have no picture.
 
 /** `{element, show(import)}` */
 export function throughput(id, signal) {
@@ -16,11 +18,14 @@ export function throughput(id, signal) {
   let reading = false;
   const show = async (found) => {
     const runs = RUNNING.has(found.status);
+    if (runs && element.hidden && found.bytes.total > PICTURED_BYTES_MIN) draw(element, [], 0); // Its place is kept, so that nothing jumps.
     if (reading || !found.rows.total || (runs && performance.now() - readAt < READ_MS)) return;
     reading = true;
     readAt = performance.now();
     try {
-      draw(element, (await get(`/api/imports/${id}/throughput`, { signal })).data);
+      const { rows, step_seconds: step } = (await get(`/api/imports/${id}/throughput`, { signal })).data;
+      if (rows.length >= STEPS_MIN && step > 0) draw(element, rows, step);
+      else if (!runs) element.hidden = true;
     } catch {
       // The picture is not worth a message: the figures beside it say the same.
     } finally {
@@ -30,12 +35,14 @@ export function throughput(id, signal) {
   return { element, show };
 }
 
-function draw(element, { step_seconds: step, rows }) {
-  element.hidden = rows.length < STEPS_MIN || step === 0;
-  if (element.hidden) return;
+function draw(element, rows, step) {
   const rates = rows.map((each) => each / step);
-  const most = Math.max(...rates);
-  const span = duration(step * rows.length);
-  const said = `Rows per second over ${span}: ${count(Math.round(most))} at the most`;
-  refill(element, h("figcaption", {}, h("span", {}, "Rows per second"), h("span", { class: "hint figures" }, `at most ${count(Math.round(most))}`)), stepChart(rates, said), h("div", { class: "axis hint figures", "aria-hidden": "true" }, h("span", {}, duration(0)), h("span", {}, span)));
+  const most = rows.length ? `at most ${count(Math.round(Math.max(...rates)))}` : EMPTY;
+  const [from, to] = rows.length ? [duration(0), duration(step * rows.length)] : [EMPTY, EMPTY];
+  const said = rows.length ? `Rows per second over ${to}: ${most}` : "Rows per second: nothing is done yet";
+  element.hidden = false;
+  refill(element,
+    h("figcaption", {}, h("span", {}, "Rows per second"), h("span", { class: "hint figures" }, most)),
+    stepChart(rows.length ? rates : [0], said),
+    h("div", { class: "axis hint figures", "aria-hidden": "true" }, h("span", {}, from), h("span", {}, to)));
 }
