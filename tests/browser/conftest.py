@@ -19,7 +19,8 @@ from infra.local.deadline import wait_until
 from infra.local.testing import RunningStack, running_stack
 from tests.browser.chromium import executable
 
-SEEN_SECONDS_MAX = 15
+SEEN_SECONDS_MAX = 30
+"""Nothing takes so long but on a machine that does many other things at the same time."""
 IMPORTED_SECONDS_MAX = 60.0
 ROWS = 100_000
 VIOLATION_WATCH = (
@@ -157,7 +158,9 @@ def new_page(browser: Browser, shop: Shop, troubles: Troubles) -> Iterator[Calla
     contexts = []
 
     def make(**options: Any) -> Page:
-        settings: dict[str, Any] = {"locale": "en-GB", "viewport": {"width": 1280, "height": 800}, **options}
+        # Without a graphics card, moving pictures are what costs most.
+        still = {"locale": "en-GB", "viewport": {"width": 1280, "height": 800}, "reduced_motion": "reduce"}
+        settings: dict[str, Any] = {**still, **options}
         context = browser.new_context(base_url=shop.url, **settings)
         context.set_default_timeout(1000 * SEEN_SECONDS_MAX)
         contexts.append(context)

@@ -58,7 +58,7 @@ def seen() -> Troubles:
 @pytest.fixture(scope="module")
 def traveller(browser: Browser, furniture: Shop, seen: Troubles) -> Iterator[Page]:
     """One page for all views: they are many, and each is reached by its address."""
-    context = browser.new_context(base_url=furniture.url, locale="en-GB", viewport=WIDE)
+    context = browser.new_context(base_url=furniture.url, locale="en-GB", viewport=WIDE, reduced_motion="reduce")
     page = context.new_page()
     page.set_default_timeout(1000 * SEEN_SECONDS_MAX)
     seen.watch(page)
