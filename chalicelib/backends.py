@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import partial
 
+from chalicelib.credentials import conninfo
 from chalicelib.database import Database
 from chalicelib.files import Files
 from chalicelib.queues import Queues
@@ -27,7 +28,9 @@ def connect(settings: Settings) -> Backends:
     """The backends of one stage. Nothing is contacted yet."""
     queues = Queues(settings.stage)
     return Backends(
-        database=Database(settings.database_url.get_secret_value(), announce=partial(queues.wake, RELAY_QUEUE)),
+        database=Database(
+            partial(conninfo, settings), announce=partial(queues.wake, RELAY_QUEUE), pooled=settings.database_pooled
+        ),
         files=Files(settings.files_bucket, settings.s3_public_endpoint_url),
         queues=queues,
     )

@@ -19,6 +19,7 @@ from chalicelib.sql import query
 __all__ = ["Database", "RollBack", "Transaction", "UniqueViolation"]
 
 CONNECT_SECONDS_MAX = 10
+_UNPREPARED: dict[str, Any] = {"prepare_threshold": None}
 
 # The server ended our statement, transaction or session for a reason that may be gone next time.
 _TRANSIENT = (
@@ -32,20 +33,31 @@ _TRANSIENT = (
 class Database:
     """A lazily opened connection that is opened again after it broke. One caller at a time.
 
-    `announce` is called after the commit of a transaction that recorded events.
+    `conninfo` may be something that tells it: it is asked for every connection, so that a password that was changed is
+    found. `announce` is called after the commit of a transaction that recorded events. `pooled` says that a proxy
+    shares connections: statements are not prepared then, because they would tie a connection to one caller.
     """
 
-    def __init__(self, conninfo: str, announce: Callable[[], None] = lambda: None) -> None:
+    def __init__(
+        self,
+        conninfo: str | Callable[[], str],
+        announce: Callable[[], None] = lambda: None,
+        *,
+        pooled: bool = False,
+    ) -> None:
         self._conninfo = conninfo
         self._announce = announce
+        self._pooled = pooled
         self._connection: psycopg.Connection[DictRow] | None = None
 
     def connection(self) -> psycopg.Connection[DictRow]:
         """The open connection, in autocommit mode. Raises Transient when PostgreSQL cannot be reached."""
         if self._connection is None or self._connection.closed:
+            conninfo = self._conninfo if isinstance(self._conninfo, str) else self._conninfo()
             with _translated():
                 self._connection = psycopg.connect(
-                    self._conninfo,
+                    conninfo,
+                    **_UNPREPARED if self._pooled else {},
                     autocommit=True,
                     row_factory=dict_row,
                     connect_timeout=CONNECT_SECONDS_MAX,

@@ -11,6 +11,7 @@ import hashlib
 from importlib import resources
 
 import psycopg
+from psycopg import sql
 
 LOCK_KEY = 0x1A7C_0DE5
 """Any number that nothing else locks: two migrators run one after the other."""
@@ -36,6 +37,18 @@ def migrate(conninfo: str) -> list[str]:
         )
         applied: dict[str, str] = dict(connection.execute("select name, sha256 from schema_migration").fetchall())
         return [name for name, text in _migrations() if _apply(connection, name, text, applied)]
+
+
+def ensure_role(conninfo: str, role: str, password: str) -> None:
+    """Lets the functions' role log in with this password: makes it, or gives it the password of now."""
+    with psycopg.connect(conninfo, autocommit=True) as connection:
+        known = connection.execute("select from pg_roles where rolname = %s", [role]).fetchone()
+        command = sql.SQL(
+            "alter role {} login password {}" if known is not None else "create role {} login password {}"
+        )
+        # Hashed here: a password that the server is sent in clear may stand in its log.
+        encrypted = connection.pgconn.encrypt_password(password.encode(), role.encode(), b"scram-sha-256")
+        connection.execute(command.format(sql.Identifier(role), sql.Literal(encrypted.decode())))
 
 
 def _migrations() -> list[tuple[str, str]]:

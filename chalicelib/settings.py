@@ -6,8 +6,18 @@ import os
 from collections.abc import Mapping
 from functools import cache
 from ipaddress import ip_network
+from typing import Self
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, ValidationInfo, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from chalicelib.public_addresses import IPNetwork
 
@@ -20,9 +30,18 @@ class Settings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     stage: str = Field(default=LOCAL_STAGE, pattern=r"^[a-z][a-z0-9-]{0,19}$")
-    database_url: SecretStr
+    database_url: SecretStr | None = None
+    """With the password in it: local runs. A deployment has the two that follow instead."""
+    database_secret_arn: str | None = None
+    """The secret in AWS Secrets Manager with username and password."""
+    database_host: str | None = None
+    """The database, or its proxy, for these."""
+    database_pooled: bool = False
+    """Whether that is a proxy, which shares connections: then nothing may be left in them."""
     owner_database_url: SecretStr | None = None
     """For the migrate function alone: the role that owns the tables."""
+    owner_database_secret_arn: str | None = None
+    """The same, as a secret; the host is DATABASE_HOST."""
     files_bucket: str = Field(min_length=3)
     s3_public_endpoint_url: str | None = None
     """Host for presigned links, where it differs from the one that functions use (inside containers)."""
@@ -44,6 +63,13 @@ class Settings(BaseModel):
         _networks(value)
         return value
 
+    @model_validator(mode="after")
+    def _one_database(self) -> Self:
+        deployed = (self.database_secret_arn, self.database_host)
+        if bool(self.database_url) == all(deployed) or any(deployed) != all(deployed):
+            raise ValueError("set DATABASE_URL, or DATABASE_SECRET_ARN and DATABASE_HOST")
+        return self
+
     @property
     def webhook_allowed_networks(self) -> tuple[IPNetwork, ...]:
         """The networks of `webhook_allow_cidrs`."""
@@ -60,7 +86,9 @@ def read(environment: Mapping[str, str]) -> Settings:
     try:
         return Settings.model_validate(values)
     except ValidationError as error:
-        faults = "; ".join(f"{str(fault['loc'][0]).upper()}: {fault['msg']}" for fault in error.errors())
+        faults = "; ".join(
+            ": ".join([*(str(name).upper() for name in fault["loc"][:1]), fault["msg"]]) for fault in error.errors()
+        )
         raise MissingSetting(f"environment variables are missing or malformed: {faults}") from None
 
 

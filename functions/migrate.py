@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from chalicelib import migrations
-from chalicelib.settings import MissingSetting, settings
+from chalicelib.credentials import owner_conninfo, role_password
+from chalicelib.settings import settings
 
 
 def migrate() -> dict[str, list[str]]:
-    """Applies the missing migrations as the owner of the database. Raises MissingSetting, MigrationError."""
-    owner = settings().owner_database_url
-    if owner is None:
-        raise MissingSetting("environment variable OWNER_DATABASE_URL is missing: the role that owns the tables")
-    return {"applied": migrations.migrate(owner.get_secret_value())}
+    """Applies the missing migrations as the owner of the database. Raises MissingSetting, MigrationError, Transient."""
+    owner = owner_conninfo(settings())
+    role = role_password(settings())
+    if role is not None:
+        migrations.ensure_role(owner, *role)
+    return {"applied": migrations.migrate(owner)}
