@@ -9,6 +9,7 @@ pending ──accept──▶ processing ──complete──▶ completed
 
 from __future__ import annotations
 
+import logging
 import uuid
 from pathlib import PurePosixPath
 from typing import Any
@@ -25,6 +26,7 @@ from chalicelib.limits import FILENAME_CHARACTERS_MAX, UPLOAD_EXPIRES_SECONDS
 
 UPLOADS_PREFIX = "uploads/"
 CONTENT_TYPE = "text/csv"
+logger = logging.getLogger(__name__)
 
 
 def register(
@@ -134,6 +136,8 @@ def fail(
     _end(transaction, import_id, "failed", code, message, retryable)
     fault_point("fail.after_status")
     _tell(transaction, import_id, "import.failed")
+    # An alarm counts these lines (infra/alarms.yml).
+    logger.warning("import failed: %s: %s", import_id, code)
     return True
 
 
