@@ -7,6 +7,7 @@ INSTALLED := $(VENV)/.installed
 DATA_DIR ?= .local
 PYTEST_ARGS ?=
 RUNS ?= 500000
+STAGE ?= dev
 FUZZ_VENV := .venv-fuzz
 RIVALS_VENV := .venv-rivals
 SCHEMATHESIS_VENV := .venv-schemathesis
@@ -14,7 +15,7 @@ export DATA_DIR
 
 .DEFAULT_GOAL := help
 .PHONY: help run demo import psql token tokens revoke-token test bench bench-rivals chaos mutate fuzz schemathesis huge
-.PHONY: check format emulator clean
+.PHONY: check format emulator clean package lambda-dependencies
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -41,7 +42,7 @@ tokens: $(INSTALLED) ## List the API tokens: whose, what for, when used last
 revoke-token: $(INSTALLED) ## Make an API token useless (NAME='the shop')
 	@$(BIN)/python -m infra.tokens revoke -- "$(NAME)"
 
-test: $(INSTALLED) $(SCHEMATHESIS_VENV)/.installed emulator ## Run every test, on an embedded stack of its own (PYTEST_ARGS='-k name')
+test: $(INSTALLED) $(SCHEMATHESIS_VENV)/.installed emulator lambda-dependencies ## Run every test, on an embedded stack of its own (PYTEST_ARGS='-k name')
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
 bench: $(INSTALLED) emulator ## Measure imports against psql on the same server (BENCH_ARGS='--runs 5 --only paired')
@@ -81,10 +82,17 @@ format: $(INSTALLED) ## Format the code, and repair what lint can repair
 emulator: $(INSTALLED) ## Install the emulator of S3 and SQS, where it is missing (EMULATOR=localstack|ministack)
 	@$(BIN)/python -m infra.local.installation
 
+package: $(INSTALLED) ## Make what is deployed: out/<stage>/deployment.zip and template.json (STAGE=dev)
+	@$(BIN)/python -m infra.packaging "$(STAGE)"
+
+# What the package holds besides our own code: made once, then kept in DATA_DIR.
+lambda-dependencies: $(INSTALLED)
+	@$(BIN)/python -m infra.dependencies
+
 clean: ## Remove environments, caches and ALL DATA in DATA_DIR
 	@$(PYTHON) -m infra.local.lock "$(DATA_DIR)"
 	rm -rf .venv .venv-fuzz .venv-rivals .venv-schemathesis .venv-localstack .venv-ministack .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
-	rm -rf "$(DATA_DIR)"
+	rm -rf "$(DATA_DIR)" out
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(FUZZ_VENV)/.installed $(RIVALS_VENV)/.installed $(SCHEMATHESIS_VENV)/.installed: .venv-%/.installed: requirements-%.txt

@@ -1,0 +1,50 @@
+"""One package for all tests, made as `make package` makes it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from infra import archive, dependencies, packaging
+from infra.every_function import functions_of, name_of
+
+STAGE = "dev"
+
+
+@dataclass(frozen=True)
+class Package:
+    """What would be deployed."""
+
+    zip: Path
+    entries: dict[str, bytes]
+    template: dict[str, Any]
+    unpacked: Path
+
+    @property
+    def functions(self) -> dict[str, dict[str, Any]]:
+        """The properties of each function by its name in app.py."""
+        return {name_of(logical): each["Properties"] for logical, each in functions_of(self.template).items()}
+
+    def of_type(self, kind: str) -> dict[str, dict[str, Any]]:
+        """The properties of all resources of a type by their logical names."""
+        resources = self.template["Resources"].items()
+        return {name: each.get("Properties", {}) for name, each in resources if each["Type"] == kind}
+
+
+@pytest.fixture(scope="session")
+def package(tmp_path_factory: pytest.TempPathFactory) -> Package:
+    """The package of the stage `dev`."""
+    directory = tmp_path_factory.mktemp("package")
+    out = packaging.package(STAGE, directory / "out", dependencies.cache_directory())
+    entries = archive.read(out / packaging.ZIP)
+    unpacked = directory / "unpacked"
+    for name, data in entries.items():
+        path = unpacked / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+    template = json.loads((out / packaging.TEMPLATE).read_text("utf-8"))
+    return Package(out / packaging.ZIP, entries, template, unpacked)

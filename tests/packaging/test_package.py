@@ -1,0 +1,154 @@
+"""The zip file that Lambda gets: the right things in it, nothing else, and the same bytes every time."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from infra import archive, dependencies, packaging
+from infra.dependencies import ROOT
+from infra.packaging import PackagingFailed
+from tests.packaging.conftest import STAGE, Package
+
+ZIP_BYTES_MAX = 30 * 1024 * 1024
+UNZIPPED_BYTES_MAX = 250 * 1024 * 1024
+"""Lambda's own limit."""
+COMMAND_SECONDS_MAX = 120
+ROUNDS = 5
+IMPORT_ROUNDS_OF_WORK_MAX = 16
+"""What importing app costs in rounds of a loop in the same process: 11 to 13. Without bytecode it is 35."""
+
+IMPORT_EVERYTHING = """
+import importlib, json, sys
+sys.path.insert(0, ".")
+for handler in json.loads(sys.argv[1]):
+    module, _, name = handler.rpartition(".")
+    assert callable(getattr(importlib.import_module(module), name)), handler
+print(json.dumps(sorted({file for each in list(sys.modules.values()) if (file := getattr(each, "__file__", None))})))
+"""
+USE_WHAT_IS_COMPILED = """
+import sys
+sys.path.insert(0, ".")
+import boto3, psycopg
+from pathlib import Path
+from chalicelib.sealing import LocalKey
+from chalicelib.sql import query
+key = Path(sys.argv[1]); key.write_bytes(bytes(32))
+assert LocalKey(str(key)).open(LocalKey(str(key)).seal(b"secret", "here"), "here") == b"secret"
+assert "select" in query("lock_import")
+assert psycopg.pq.__impl__ == "binary", psycopg.pq.__impl__
+for service in ("kms", "s3", "secretsmanager", "sqs", "sts"):
+    boto3.client(service, region_name="eu-central-1")
+"""
+TIME_THE_IMPORT = """
+import sys, time
+sys.path.insert(0, ".")
+def work():
+    start, kept = time.process_time(), {}
+    for number in range(400_000):
+        kept[number % 977] = str(number)
+    return time.process_time() - start
+unit = min(work() for _ in range(3))
+start = time.process_time()
+import app
+print((time.process_time() - start) / unit)
+"""
+
+
+def _run(package: Package, program: str, *arguments: str) -> str:
+    """Runs a program beside the package, in an environment where nothing else can be imported."""
+    # The interpreter itself, not the virtual environment's: -S leaves site-packages out.
+    python = Path(sys.executable).resolve()
+    environment = {"PATH": os.defpath, "STAGE": STAGE, "PYTHONDONTWRITEBYTECODE": "1"}
+    done = subprocess.run(
+        [python, "-S", "-c", program, *arguments],
+        cwd=package.unpacked,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=COMMAND_SECONDS_MAX,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_every_handler_of_the_template_is_importable_with_nothing_but_the_package(package: Package) -> None:
+    handlers = [function["Handler"] for function in package.functions.values()]
+    assert len(handlers) == 15
+    files = json.loads(_run(package, IMPORT_EVERYTHING, json.dumps(handlers)))
+    foreign = [file for file in files if "site-packages" in file]
+    assert not foreign
+
+
+def test_what_is_compiled_for_lambda_works(package: Package, tmp_path: Path) -> None:
+    _run(package, USE_WHAT_IS_COMPILED, str(tmp_path / "key"))
+
+
+def test_importing_app_is_quick(package: Package) -> None:
+    rounds = min(float(_run(package, TIME_THE_IMPORT)) for _ in range(ROUNDS))
+    assert rounds <= IMPORT_ROUNDS_OF_WORK_MAX
+
+
+def test_size_is_within_bounds(package: Package) -> None:
+    assert package.zip.stat().st_size <= ZIP_BYTES_MAX
+    assert sum(len(data) for data in package.entries.values()) <= UNZIPPED_BYTES_MAX
+
+
+def test_nothing_is_in_it_that_does_not_run(package: Package) -> None:
+    tops = {name.partition("/")[0] for name in package.entries}
+    assert not tops & {"infra", "tests", "web", "docs", "vendor", "pip", "setuptools", "yaml", "click", "requests"}
+    assert {"app.py", "chalicelib", "functions", "chalice"} <= tops
+    names = list(package.entries)
+    assert not [name for name in names if "__pycache__" in name or "/." in f"/{name}"]
+    # Modules are bytecode, which no cold start compiles again.
+    assert [name for name in names if name.endswith(".py")] == ["app.py"]
+    services = {name.split("/")[2] for name in names if name.startswith("botocore/data/") and name.count("/") > 2}
+    assert services == set(dependencies.SERVICES)
+
+
+def test_all_of_our_own_sources_are_in_it(package: Package) -> None:
+    root = ROOT
+    for folder in ("chalicelib", "functions"):
+        for file in (root / folder).rglob("*"):
+            if file.is_file() and "__pycache__" not in file.parts:
+                name = file.relative_to(root).as_posix()
+                assert (f"{name}c" if name.endswith(".py") else name) in package.entries
+
+
+def test_versions_are_the_pinned_ones(package: Package) -> None:
+    pinned = dependencies.pinned()
+    distributions = {name.partition("/")[0] for name in package.entries if ".dist-info/" in name}
+    for distribution in distributions:
+        name, _, version = distribution.removesuffix(".dist-info").rpartition("-")
+        assert pinned[name.lower().replace("_", "-")] == version
+
+
+def test_the_same_sources_make_the_same_bytes(package: Package, tmp_path: Path) -> None:
+    again = packaging.package(STAGE, tmp_path, dependencies.cache_directory())
+    assert (again / packaging.ZIP).read_bytes() == package.zip.read_bytes()
+    assert json.loads((again / packaging.TEMPLATE).read_text("utf-8")) == package.template
+
+
+def test_a_zip_depends_on_names_and_contents_alone(tmp_path: Path) -> None:
+    entries = {"b.py": b"b", "a/lib.so.1": b"\x7fELF", "a/x.txt": b"x" * 1000}
+    archive.write(tmp_path / "one.zip", entries)
+    archive.write(tmp_path / "two.zip", dict(reversed(entries.items())))
+    assert (tmp_path / "one.zip").read_bytes() == (tmp_path / "two.zip").read_bytes()
+    assert archive.read(tmp_path / "one.zip") == entries
+
+
+@pytest.mark.parametrize("stage", ["local", "Prod", "", "a" * 21, "../dev"])
+def test_a_stage_without_a_proper_name_is_not_packaged(tmp_path: Path, stage: str) -> None:
+    with pytest.raises(PackagingFailed, match="a stage is up to 20 letters"):
+        packaging.package(stage, tmp_path, tmp_path)
+
+
+def test_another_stage_takes_after_dev(package: Package) -> None:
+    dev, prod = packaging.config_of("dev")["stages"]["dev"], packaging.config_of("prod")["stages"]["prod"]
+    assert prod["environment_variables"] == {"STAGE": "prod"}
+    assert {**prod, "environment_variables": None} == {**dev, "environment_variables": None}
