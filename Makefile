@@ -8,6 +8,7 @@ DATA_DIR ?= .local
 PYTEST_ARGS ?=
 RUNS ?= 500000
 STAGE ?= dev
+EMULATORS ?= localstack ministack
 FUZZ_VENV := .venv-fuzz
 RIVALS_VENV := .venv-rivals
 SCHEMATHESIS_VENV := .venv-schemathesis
@@ -15,7 +16,7 @@ export DATA_DIR
 
 .DEFAULT_GOAL := help
 .PHONY: help run demo import psql token tokens revoke-token test bench bench-rivals chaos mutate fuzz schemathesis huge
-.PHONY: check format emulator clean package lambda-dependencies
+.PHONY: check format emulator clean package conformance lambda-dependencies
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -81,6 +82,13 @@ format: $(INSTALLED) ## Format the code, and repair what lint can repair
 
 emulator: $(INSTALLED) ## Install the emulator of S3 and SQS, where it is missing (EMULATOR=localstack|ministack)
 	@$(BIN)/python -m infra.local.installation
+
+conformance: $(INSTALLED) ## Ask each emulator for what we need of S3 and SQS, and import through it (EMULATORS='localstack ministack')
+	@for emulator in $(EMULATORS); do \
+		EMULATOR=$$emulator $(BIN)/python -m infra.local.installation || exit 1; \
+		echo "--- $$emulator ---"; \
+		EMULATOR=$$emulator $(BIN)/python -m pytest tests/conformance tests/acceptance/test_story.py -rs || exit 1; \
+	done
 
 package: $(INSTALLED) ## Make what is deployed: out/<stage>/deployment.zip and template.json (STAGE=dev)
 	@$(BIN)/python -m infra.packaging "$(STAGE)"
