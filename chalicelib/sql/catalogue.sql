@@ -73,7 +73,7 @@ select count(*) as counted from (
 
 -- name: estimate_products
 -- From the table's statistics, which know nothing of tombstones, nor of what a bulk delete has still to remove.
-select greatest(reltuples, pg_stat_get_live_tuples(oid), 0)::bigint as estimated
+select case when reltuples > 0 then reltuples else pg_stat_get_live_tuples(oid) end::bigint as estimated
 from pg_class where oid = 'product'::regclass
 
 -- name: search_state

@@ -275,7 +275,9 @@ def test_beyond_its_limit_the_size_of_the_catalogue_is_an_estimate_and_says_so(
     monkeypatch.setattr("chalicelib.catalogue.CATALOGUE_COUNT_ROWS_MAX", 39)
     assert total() == (40, True), "what the statistics say"
     pipeline.sql("update pg_class set reltuples = -1 where oid = 'product'::regclass")
-    assert total() in {(39, True), (40, True)}, "nobody has looked at the table: what was counted, or is said to live"
+    items, is_estimate = total()
+    assert is_estimate
+    assert items >= 39, "nobody has looked at the table: what was counted, or what sessions said that they wrote"
     search_copy.fill(pipeline.backends)
     assert total() == (40, False), "it is counted when it is copied for search"
 
