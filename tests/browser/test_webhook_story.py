@@ -35,11 +35,18 @@ def test_a_webhook_is_made_tested_told_and_sent_again(new_page: Callable[..., Pa
         page.get_by_role("button", name=f"Test {url}").click()
         expect(page.get_by_text(re.compile(r"The test arrived: HTTP 200 in \d+ ms"))).to_be_visible()
 
+        page.get_by_role("button", name=f"Edit {url}").click()
+        form = page.get_by_role("dialog", name="Edit webhook")
+        expect(form.get_by_label("Headers")).to_have_value("X-Shop")
+        form.get_by_label("Headers").fill("X-Shop\nX-Region: eu")
+        form.get_by_role("button", name="Save").click()
+        expect(page.get_by_text("The webhook was saved.")).to_be_visible()
+
         shop.product("hooked", "A product to tell of")
         assert server.wait_for(lambda received: len(received) == 2, SEEN_SECONDS_MAX)
         told = server.received[-1]
         assert Verifier(secret).verify(told.body, dict(told.headers))["type"] == "product.created"
-        assert told.headers["x-shop"] == "north"
+        assert (told.headers["x-shop"], told.headers["x-region"]) == ("north", "eu")
 
         answers["/hook"] = 410
         shop.product("unwanted", "A product nobody wants to hear of")

@@ -25,12 +25,12 @@ function form(id, { data: original, etag }, types, close) {
     url: field({ label: "Address", hint: "An https address of yours. It is called with POST.", make: (ties) => h("input", { ...ties, type: "url", value: original.url, autocomplete: "off", spellcheck: "false", placeholder: "https://" }) }),
     description: field({ label: "Description", make: (ties) => h("input", { ...ties, value: original.description, autocomplete: "off" }) }),
     events: eventChoice(types, original.events),
-    headers: field({ label: "Headers", hint: "If your system wants some: one a line, as in X-Shop: north", make: (ties) => h("textarea", { ...ties, rows: 2, spellcheck: "false", value: Object.entries(original.headers ?? {}).map((each) => each.join(": ")).join("\n") }) }),
+    headers: field({ label: "Headers", hint: headersHint(original), make: (ties) => h("textarea", { ...ties, rows: 2, spellcheck: "false", value: Object.keys(original.headers).join("\n") }) }),
   };
   const enabled = h("input", { type: "checkbox", id: "webhook-enabled", checked: original.enabled });
   const problem = h("p", { class: "message bad", role: "alert", hidden: true });
   const button = h("button", { class: "button primary" }, id === null ? "Create" : "Save");
-  const written = () => ({ url: fields.url.control.value.trim(), description: fields.description.control.value, events: fields.events.chosen(), enabled: enabled.checked, headers: headersOf(fields.headers.control.value) });
+  const written = () => ({ url: fields.url.control.value.trim(), description: fields.description.control.value, events: fields.events.chosen(), enabled: enabled.checked, headers: headersOf(fields.headers.control.value, original.headers) });
   const changes = () => Object.fromEntries(Object.entries(written()).filter(([name, value]) => JSON.stringify(value) !== JSON.stringify(original[name])));
   const save = async () => {
     if (id === null) return close((await create("/api/webhooks", written())).data);
@@ -77,10 +77,16 @@ function eventChoice(types, chosen) {
   };
 }
 
-function headersOf(text) {
+const headersHint = ({ headers }) => (Object.keys(headers).length
+  ? "One a line, as in X-Shop: north. Values are not shown again: a name alone keeps the value it has."
+  : "If your system wants some: one a line, as in X-Shop: north");
+
+/** Lines as headers. A name alone that is stored already keeps its value, which is what null says. */
+function headersOf(text, stored) {
   const lines = text.split("\n").map((line) => line.trim()).filter(Boolean);
   return Object.fromEntries(lines.map((line) => {
     const colon = line.indexOf(":");
-    return colon < 0 ? [line, ""] : [line.slice(0, colon).trim(), line.slice(colon + 1).trim()];
+    if (colon < 0) return [line, line in stored ? null : ""];
+    return [line.slice(0, colon).trim(), line.slice(colon + 1).trim()];
   }));
 }
