@@ -19,16 +19,19 @@ import threading
 from collections.abc import Callable, Iterable
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from chalicelib import migrations
 from infra.local.testing import backing_services, running_stack
 from tests.benchmark import deletes, files, psql, rivals, search, stages
+from tests.benchmark import webhooks as hooks
 from tests.benchmark.imports import Measured, Stack
 from tests.support import search_copy
 
 WORKERS = "2"
+MANY_WEBHOOKS = 20
 RATIO_HEADER = ["ratio", "median", "min", "max"]
 OPERATIONS = (1, 2)
 """Numbers of psql's operations; its tables are emptied before each pair."""
@@ -218,6 +221,54 @@ def bulk_deletes(bench: Bench, stack: Stack) -> None:
     bench.show("Bulk delete: ratios, pair by pair", RATIO_HEADER, _ratios(seconds, pairs))
 
 
+def webhooks(bench: Bench, stack: Stack) -> None:
+    """How soon and how many, beside receivers that are slow or silent; and what an import pays for subscribers."""
+    hooks.deliveries_per_second(stack, MANY_WEBHOOKS)  # Everything is warm from here on.
+    lines: list[list[Any]] = []
+    header = ["what", "values", "median", "p95", "max", "medians of runs", "p95 of runs"]
+    measures = (
+        ("idle: commit to first byte, ms", hooks.idle),
+        ("POST …/test to its status code, ms", hooks.trials),
+        ("flow to 18: commit to first byte, ms", partial(hooks.flow, bad=False)),
+        ("the same beside a silent and a slow one, ms", partial(hooks.flow, bad=True)),
+    )
+    # One run of each after the other, so that whatever else the machine does hits all of them.
+    rounds = [[measure(stack) for _, measure in measures] for _ in range(bench.runs)]
+    for (name, _), runs in zip(measures, zip(*rounds, strict=True), strict=True):
+        every = [value for run in runs for value in run]
+        spread = (_range(statistics.median(run) for run in runs), _range(hooks.percentile_95(run) for run in runs))
+        lines.append([name, len(every), statistics.median(every), hooks.percentile_95(every), max(every), *spread])
+    bench.show("Webhooks: how soon", header, lines)
+    rates = {
+        count: [hooks.deliveries_per_second(stack, count) for _ in range(bench.runs)] for count in (1, MANY_WEBHOOKS)
+    }
+    lines = [[count, statistics.median(each), min(each), max(each)] for count, each in rates.items()]
+    bench.show("Webhooks: deliveries per second, 1,000 events", ["webhooks", "median", "min", "max"], lines)
+    _subscribed_imports(bench, stack)
+
+
+def _subscribed_imports(bench: Bench, stack: Stack) -> None:
+    lines = []
+    file = bench.file("plain")
+    stack.clear()
+    stack.run(file)
+    for _ in range(bench.runs):
+        stack.clear()
+        alone = stack.run(file).seconds
+        stack.clear()
+        with hooks.subscribed_everywhere(stack, MANY_WEBHOOKS) as server:
+            told = stack.run(file).seconds
+            assert server.wait_for(lambda got: len(got) >= MANY_WEBHOOKS, hooks.IDLE_WAIT_SECONDS_MAX)
+        lines.append([alone, told, told / alone])
+    header = ["no webhook, s", f"{MANY_WEBHOOKS} webhooks, s", "ratio"]
+    bench.show(f"An import of {bench.rows:,} rows that others hear of", header, lines)
+
+
+def _range(values: Iterable[float]) -> str:
+    found = sorted(values)
+    return f"{found[0]:,.0f}–{found[-1]:,.0f}"
+
+
 def others(bench: Bench, stack: Stack) -> None:
     """The same file by this importer, psql, pgloader and dlt, in turn."""
     file, owner = bench.file("plain"), stack.stack.file.owner_conninfo
@@ -247,6 +298,7 @@ SCENARIOS: dict[str, Callable[[Bench, Stack], None]] = {
     "copying": copying,
     "large_searches": large_searches,
     "deletes": bulk_deletes,
+    "webhooks": webhooks,
     "large": large,
     "others": others,
 }

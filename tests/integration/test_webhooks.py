@@ -445,6 +445,7 @@ def test_a_sender_that_is_killed_loses_nothing(pipeline: Pipeline, point: str, t
         with _killed_at(point):
             delivering.take_turn(pipeline.backends, sending(), uuid.UUID(webhook["id"]), lambda: 60.0)
         pipeline.backends.database.close()
+        pipeline.sqs.purge_queue(QueueUrl=pipeline.services.queue_urls["product-importer-local-deliveries"])
 
         let_time_pass(pipeline)
 
@@ -471,9 +472,11 @@ def _killed_at(point: str) -> Any:
     return Context()
 
 
-def test_a_claim_keeps_others_from_the_same_delivery(pipeline: Pipeline) -> None:
+@pytest.mark.parametrize("quick", [False, True])
+def test_a_claim_keeps_others_from_the_same_delivery(pipeline: Pipeline, quick: bool) -> None:
     with hook_server() as server:
         webhook = subscribe(pipeline, server.url())
+        pipeline.sql("update webhook set quick = %s", quick)
         create_product(pipeline)
         relaying.relay(pipeline.backends, lambda: 60.0)
         with _killed_at("delivery.after_claim"):

@@ -1,0 +1,198 @@
+"""Webhooks on the running stack, told to receivers in this process: how soon, how many, and what bad ones cost others.
+
+Events are recorded here, with the domain's own code: the moment between their commit and the message that wakes the
+relay is known exactly, where that of a request to the API is not.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import statistics
+import threading
+import time
+import uuid
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+import boto3
+import requests
+
+from chalicelib import events
+from chalicelib.backends import RELAY_QUEUE
+from chalicelib.database import Database
+from chalicelib.queues import Queues
+from infra.local.deadline import wait_until
+from tests.benchmark.imports import Stack
+from tests.support.hook_server import HookServer, Reply, hook_server
+from tests.support.storm import aws_environment
+
+IDLE_EVENTS = 60
+IDLE_WAIT_SECONDS_MAX = 10.0
+MANY_EVENTS = 1_000
+MANY_SECONDS_MAX = 300.0
+TRIALS = 20
+QUICK_WEBHOOKS = 18
+FLOW_SECONDS = 40.0
+FLOW_EVENTS_PER_SECOND = 2.0
+SLOW_ANSWER_SECONDS = 14.0
+CONNECTIONS_MAX = 128
+QUIET_SECONDS_MAX = 60.0
+_PRODUCT = events.TYPES[0]
+
+
+class Teller:
+    """Records events, and knows when each was committed."""
+
+    def __init__(self, stack: Stack) -> None:
+        os.environ.update(aws_environment(stack.stack))
+        self._queues = Queues("local")
+        self._database = Database(stack.stack.file.importer_conninfo, announce=self._committed)
+        self._mark = ""
+        self.committed_at: dict[str, float] = {}
+        """Unix seconds, by the mark that stands as the product's SKU in the message."""
+
+    def tell(self) -> None:
+        """One event, in a transaction of its own, after which the relay is woken."""
+        self._mark = uuid.uuid4().hex
+        with self._database.transaction() as transaction:
+            events.record(transaction, _PRODUCT.name, self._mark, {**_PRODUCT.example, "sku": self._mark})
+
+    def tell_many(self, count: int) -> None:
+        """So many events in one transaction, after which the relay is woken once."""
+        with self._database.transaction() as transaction:
+            for _ in range(count):
+                events.record(transaction, _PRODUCT.name, uuid.uuid4().hex, _PRODUCT.example)
+
+    def milliseconds(self, server: HookServer) -> list[float]:
+        """From each commit to the moment at which the receiver had read the head of the request."""
+        return [(each.at - self.committed_at[json.loads(each.body)["data"]["sku"]]) * 1000 for each in server.received]
+
+    def close(self) -> None:
+        """Closes the connection."""
+        self._database.close()
+
+    def _committed(self) -> None:
+        self.committed_at[self._mark] = time.time()
+        self._queues.wake(RELAY_QUEUE)
+
+
+def idle(stack: Stack) -> list[float]:
+    """One event after the other, each when the one before has arrived. Milliseconds from commit to first byte."""
+    with hook_server() as server, _telling(stack) as teller, _subscribed(stack, [server.url()]):
+        for number in range(IDLE_EVENTS):
+            teller.tell()
+            assert server.wait_for(lambda got, n=number: len(got) > n, IDLE_WAIT_SECONDS_MAX)  # type: ignore[misc]
+        return teller.milliseconds(server)
+
+
+def deliveries_per_second(stack: Stack, webhooks: int) -> float:
+    """Many events at once to so many webhooks, from the commit until the last one has arrived."""
+    with ExitStack() as context:
+        server, teller = context.enter_context(hook_server()), context.enter_context(_telling(stack))
+        context.enter_context(_subscribed(stack, [server.url(f"/{number}") for number in range(webhooks)]))
+        began = time.monotonic()
+        teller.tell_many(MANY_EVENTS)
+        whole = MANY_EVENTS * webhooks
+        assert server.wait_for(lambda got: len(got) >= whole, MANY_SECONDS_MAX)
+        return whole / (time.monotonic() - began)
+
+
+def trials(stack: Stack) -> list[float]:
+    """Milliseconds from a request for a test until its delivery shows what was answered, looked at every 20 ms."""
+    spent = []
+    with hook_server() as server, _subscribed(stack, [server.url()]) as (webhook_id,):
+        for _ in range(TRIALS):
+            began = time.monotonic()
+            path = _call(stack, "POST", f"/api/webhooks/{webhook_id}/test").headers["Location"]
+            wait_until(
+                lambda place=path: _call(stack, "GET", place).json()["status_code"] is not None,  # type: ignore[misc]
+                IDLE_WAIT_SECONDS_MAX,
+                "the test's status code",
+            )
+            spent.append((time.monotonic() - began) * 1000)
+    return spent
+
+
+def flow(stack: Stack, *, bad: bool) -> list[float]:
+    """A steady flow to quick webhooks. Milliseconds from commit to first byte, of all messages to all of these.
+
+    With `bad` two more want the same: one takes connections and never answers, one answers after 14 s.
+    """
+    released = threading.Event()
+    slowly = Reply(wait=lambda: released.wait(SLOW_ANSWER_SECONDS))
+    with hook_server() as server, hook_server(slowly) as slow, _silent() as silent_url, _telling(stack) as teller:
+        urls = [server.url(f"/{number}") for number in range(QUICK_WEBHOOKS)] + (
+            [slow.url(), silent_url] if bad else []
+        )
+        with _subscribed(stack, urls):
+            beat = threading.Event()
+            count = round(FLOW_SECONDS * FLOW_EVENTS_PER_SECOND)
+            began = time.monotonic()
+            for number in range(count):
+                beat.wait(began + number / FLOW_EVENTS_PER_SECOND - time.monotonic())
+                teller.tell()
+            assert server.wait_for(lambda got: len(got) >= count * QUICK_WEBHOOKS, MANY_SECONDS_MAX)
+        released.set()
+        return teller.milliseconds(server)
+
+
+def percentile_95(values: Sequence[float]) -> float:
+    """Of twenty, one is above it."""
+    return statistics.quantiles(values, n=20)[-1]
+
+
+@contextmanager
+def subscribed_everywhere(stack: Stack, webhooks: int) -> Iterator[HookServer]:
+    """So many webhooks that want everything, at one receiver."""
+    with hook_server() as server, _subscribed(stack, [server.url(f"/{number}") for number in range(webhooks)]):
+        yield server
+
+
+@contextmanager
+def _subscribed(stack: Stack, urls: Sequence[str]) -> Iterator[list[str]]:
+    os.environ.update(aws_environment(stack.stack))
+    made = [_call(stack, "POST", "/api/webhooks", {"url": url, "events": ["*"]}).json()["id"] for url in urls]
+    try:
+        yield made
+    finally:
+        for webhook_id in made:
+            _call(stack, "DELETE", f"/api/webhooks/{webhook_id}")
+        stack.database.execute("delete from event")
+        # Turns of webhooks that are gone: nobody after this is to wait behind them.
+        wait_until(lambda: _all_taken(), QUIET_SECONDS_MAX, "the queues to be empty")
+
+
+@contextmanager
+def _telling(stack: Stack) -> Iterator[Teller]:
+    with ExitStack() as cleanup:
+        teller = Teller(stack)
+        cleanup.callback(teller.close)
+        yield teller
+
+
+@contextmanager
+def _silent() -> Iterator[str]:
+    """A URL at which connections are taken, and nothing is said."""
+    with socket.create_server(("127.0.0.1", 0), backlog=CONNECTIONS_MAX) as listener:
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}/"
+
+
+def _all_taken() -> bool:
+    sqs = boto3.client("sqs")
+    names: Any = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+    for queue in ("events", "deliveries"):
+        url = sqs.get_queue_url(QueueName=f"product-importer-local-{queue}")["QueueUrl"]
+        answer = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=names)
+        if set(answer["Attributes"].values()) != {"0"}:
+            return False
+    return True
+
+
+def _call(stack: Stack, method: str, path: str, body: Any = None) -> requests.Response:
+    headers = {"Authorization": f"Bearer {stack.stack.file.token}"}
+    answer = requests.request(method, f"{stack.stack.file.url}{path}", json=body, headers=headers, timeout=30)
+    answer.raise_for_status()
+    return answer
