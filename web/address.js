@@ -8,7 +8,9 @@ export function current() {
 
 /** A link to a page of this application. Empty parameters are left out. */
 export function link(path, parameters = {}) {
-  const query = new URLSearchParams(Object.entries(parameters).filter(([, value]) => value !== "" && value !== null && value !== undefined));
+  const query = new URLSearchParams(
+    Object.entries(parameters).filter(([, value]) => value !== "" && value !== null && value !== undefined),
+  );
   return `#${path}${query.size ? `?${query}` : ""}`;
 }
 

@@ -18,7 +18,9 @@ async function show() {
   $("about").textContent = `Version ${api.info.version}. ${api.info.description}`;
   for (const [path, item] of Object.entries(api.paths)) {
     for (const method of METHODS.filter((each) => item[each])) {
-      $("contents").append(element("li", {}, link(item[method].operationId, route(method, base + path)), ` – ${item[method].summary}`));
+      $("contents").append(
+        element("li", {}, link(item[method].operationId, route(method, base + path)), ` – ${item[method].summary}`),
+      );
       $("operations").append(operation(api, method, base + path, item[method]));
     }
   }
@@ -32,13 +34,23 @@ function operation(api, method, path, described) {
   const section = element("section", { id: described.operationId }, title, element("p", {}, described.summary));
   if (described.description) section.append(element("p", {}, described.description));
   const scope = described["x-scope"];
-  section.append(element("p", { className: "hint" }, scope ? `Needs a token with the scope ${scope}.` : "Open to everyone."));
+  section.append(
+    element("p", { className: "hint" }, scope ? `Needs a token with the scope ${scope}.` : "Open to everyone."),
+  );
   if (described.parameters.length) {
-    const rows = described.parameters.map((each) => [each.name, each.in, typeOf(each.schema), limits(each), each.description ?? ""]);
+    const rows = described.parameters.map((each) => [
+      each.name,
+      each.in,
+      typeOf(each.schema),
+      limits(each),
+      each.description ?? "",
+    ]);
     section.append(table("Parameters", ["Name", "In", "Type", "Limits", "What for"], rows));
   }
   if (described.requestBody) section.append(element("h3", {}, "Body"), ...bodyParts(api, described.requestBody));
-  section.append(table("Answers", ["Status", "What", "Body", "Headers"], Object.entries(described.responses).map(responseRow)));
+  section.append(
+    table("Answers", ["Status", "What", "Body", "Headers"], Object.entries(described.responses).map(responseRow)),
+  );
   return section;
 }
 
@@ -52,20 +64,33 @@ function bodyParts(api, body) {
 
 function responseRow([status, response]) {
   const bodies = Object.values(response.content ?? {}).map(({ schema }) => schemaLink(schema));
-  return [status, response.description, bodies.length ? bodies[0] : "none", Object.keys(response.headers ?? {}).join(", ")];
+  return [
+    status,
+    response.description,
+    bodies.length ? bodies[0] : "none",
+    Object.keys(response.headers ?? {}).join(", "),
+  ];
 }
 
 function schemaSection(name, schema) {
   const section = element("section", { id: `schema-${name}` }, element("h2", {}, name));
   if (schema.description) section.append(element("p", {}, schema.description));
-  const rows = schemaRows(schema).map((each) => [each.name, each.refers ? schemaLink(each.refers, each.type) : each.type, each.limits, each.description]);
+  const rows = schemaRows(schema).map((each) => [
+    each.name,
+    each.refers ? schemaLink(each.refers, each.type) : each.type,
+    each.limits,
+    each.description,
+  ]);
   if (rows.length) section.append(table("Fields", ["Name", "Type", "Limits", "What it is"], rows));
   section.append(...examples(schema));
   return section;
 }
 
 function examples(schema) {
-  return (schema.examples ?? []).flatMap((each) => [element("h3", {}, "Example"), element("pre", { tabIndex: 0 }, JSON.stringify(each, null, 2))]);
+  return (schema.examples ?? []).flatMap((each) => [
+    element("h3", {}, "Example"),
+    element("pre", { tabIndex: 0 }, JSON.stringify(each, null, 2)),
+  ]);
 }
 
 function limits(parameter) {
@@ -89,7 +114,13 @@ function link(id, content) {
 function table(caption, titles, rows) {
   const head = element("tr", {}, ...titles.map((each) => element("th", { scope: "col" }, each)));
   const body = rows.map((row) => element("tr", {}, ...row.map((each) => element("td", {}, each))));
-  return element("table", {}, element("caption", {}, caption), element("thead", {}, head), element("tbody", {}, ...body));
+  return element(
+    "table",
+    {},
+    element("caption", {}, caption),
+    element("thead", {}, head),
+    element("tbody", {}, ...body),
+  );
 }
 
 /** An element with properties and children; strings become text, never markup. */

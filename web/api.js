@@ -37,7 +37,8 @@ export const patch = (path, body, options) => call("PATCH", path, { body, ...opt
 export const remove = (path, options) => call("DELETE", path, options);
 
 /** A POST that creates: with a key, so that it can be sent again after a lost answer without being carried out twice. */
-export const create = (path, body, key = crypto.randomUUID()) => post(path, body, { headers: { "Idempotency-Key": key } });
+export const create = (path, body, key = crypto.randomUUID()) =>
+  post(path, body, { headers: { "Idempotency-Key": key } });
 
 /** Follows the redirect to a file in the store. */
 export const download = (path) => send("GET", path).then((answer) => answer.blob());
@@ -59,7 +60,12 @@ async function send(method, path, { body, headers = {}, signal } = {}) {
   const limit = AbortSignal.timeout(ANSWER_MS_MAX);
   let answer;
   try {
-    answer = await fetch(path, { method, headers: all, body: body && JSON.stringify(body), signal: signal ? AbortSignal.any([signal, limit]) : limit });
+    answer = await fetch(path, {
+      method,
+      headers: all,
+      body: body && JSON.stringify(body),
+      signal: signal ? AbortSignal.any([signal, limit]) : limit,
+    });
   } catch (error) {
     if (signal?.aborted) throw error;
     throw new ApiError(0, error.name === "TimeoutError" ? TOO_SLOW : NO_ANSWER);
@@ -70,7 +76,11 @@ async function send(method, path, { body, headers = {}, signal } = {}) {
 
 async function failure(answer) {
   const problem = await answer.json().catch(() => ({}));
-  const error = new ApiError(answer.status, problem.detail ?? `The server answered ${answer.status} ${answer.statusText}.`, problem);
+  const error = new ApiError(
+    answer.status,
+    problem.detail ?? `The server answered ${answer.status} ${answer.statusText}.`,
+    problem,
+  );
   // Whoever shows the page hears of it, wherever the request came from.
   if (error.status === 401) dispatchEvent(new Event("signed-out"));
   return error;

@@ -97,7 +97,10 @@ function closeDialogs() {
 }
 
 function missing() {
-  main.append(h("h1", { tabindex: "-1" }, "There is no such page"), h("p", {}, h("a", { href: "#/imports" }, "Go to the imports")));
+  main.append(
+    h("h1", { tabindex: "-1" }, "There is no such page"),
+    h("p", {}, h("a", { href: "#/imports" }, "Go to the imports")),
+  );
 }
 
 function tellConnection() {

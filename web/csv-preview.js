@@ -8,12 +8,14 @@ const DELIMITERS = [",", ";", "\t", "|"];
 const PADDING = /^[ \t\r\n,;|]*$/;
 const REQUIRED = ["sku", "name"];
 const FIELDS = [...REQUIRED, "description", "active"];
-const ALIASES = new Map(Object.entries({
-  sku: ["product sku", "item sku", "sku code", "product code", "item code"],
-  name: ["product name", "item name", "product title", "title"],
-  description: ["product description", "item description", "desc"],
-  active: ["enabled", "is active", "is enabled"],
-}).flatMap(([field, aliases]) => aliases.map((alias) => [alias, field])));
+const ALIASES = new Map(
+  Object.entries({
+    sku: ["product sku", "item sku", "sku code", "product code", "item code"],
+    name: ["product name", "item name", "product title", "title"],
+    description: ["product description", "item description", "desc"],
+    active: ["enabled", "is active", "is enabled"],
+  }).flatMap(([field, aliases]) => aliases.map((alias) => [alias, field])),
+);
 const OURS = new Set(["rejected_line", "rejected_because"]);
 const ROWS_MAX = 5;
 
@@ -38,7 +40,11 @@ export function preview(bytes, { isWhole, encoding = null }) {
     encoding: text.encoding,
     isGuess: text.isGuess,
     delimiter: names.length > 1 ? delimiter : null,
-    columns: names.map((name, column) => ({ name: name.trim(), field: used.get(column) ?? null, ours: OURS.has(name.trim().toLowerCase()) })),
+    columns: names.map((name, column) => ({
+      name: name.trim(),
+      field: used.get(column) ?? null,
+      ours: OURS.has(name.trim().toLowerCase()),
+    })),
     rows: data.slice(0, ROWS_MAX),
     records: data.length,
     problem: problemOf(names, byField, isWhole),
@@ -46,10 +52,12 @@ export function preview(bytes, { isWhole, encoding = null }) {
 }
 
 function decode(bytes, isWhole, chosen) {
-  const mark = bytes[0] === 0xff && bytes[1] === 0xfe ? "utf-16le" : bytes[0] === 0xfe && bytes[1] === 0xff ? "utf-16be" : null;
+  const mark =
+    bytes[0] === 0xff && bytes[1] === 0xfe ? "utf-16le" : bytes[0] === 0xfe && bytes[1] === 0xff ? "utf-16be" : null;
   const read = (label, fatal) => new TextDecoder(label, { fatal }).decode(bytes, { stream: !isWhole });
   if (mark) return { encoding: "utf-16", isGuess: false, content: read(mark, false) };
-  if (chosen) return { encoding: chosen, isGuess: false, content: read(chosen === "utf-16" ? "utf-16le" : chosen, false) };
+  if (chosen)
+    return { encoding: chosen, isGuess: false, content: read(chosen === "utf-16" ? "utf-16le" : chosen, false) };
   try {
     return { encoding: "utf-8", isGuess: false, content: read("utf-8", true) };
   } catch {
@@ -87,9 +95,13 @@ function columnsByField(names) {
 
 function problemOf(names, byField, isWhole) {
   // A header longer than what was looked at is for the importer to judge.
-  if (!names.length) return isWhole ? "There is nothing in this file but blank lines. The first line must name the columns, at least sku and name." : null;
+  if (!names.length)
+    return isWhole
+      ? "There is nothing in this file but blank lines. The first line must name the columns, at least sku and name."
+      : null;
   for (const [field, columns] of byField) {
-    if (columns.length > 1) return `More than one column could be the ${field}: ${columns.map((column) => `“${names[column].trim()}”`).join(", ")}. Keep one, named ${field}; rename the others.`;
+    if (columns.length > 1)
+      return `More than one column could be the ${field}: ${columns.map((column) => `“${names[column].trim()}”`).join(", ")}. Keep one, named ${field}; rename the others.`;
   }
   const missing = REQUIRED.filter((field) => !byField.has(field));
   if (!missing.length) return null;

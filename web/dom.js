@@ -31,8 +31,10 @@ function filled(made, { on = {}, data = {}, ...attributes }, children) {
  */
 export function refill(parent, ...children) {
   const focused = document.activeElement;
-  const key = parent.contains(focused) && focused !== parent ? focused.dataset.key ?? "" : null;
-  parent.replaceChildren(...children.flat(Infinity).filter((each) => each !== null && each !== undefined && each !== false));
+  const key = parent.contains(focused) && focused !== parent ? (focused.dataset.key ?? "") : null;
+  parent.replaceChildren(
+    ...children.flat(Infinity).filter((each) => each !== null && each !== undefined && each !== false),
+  );
   if (key !== null && !focusKey(key, parent)) document.querySelector("main h1")?.focus();
 }
 

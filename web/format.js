@@ -1,11 +1,20 @@
 // Numbers, sizes, times: as the reader's own language writes them.
 
 const number = new Intl.NumberFormat();
-const tenths = new Intl.NumberFormat(undefined, { style: "percent", minimumFractionDigits: 1, maximumFractionDigits: 1 });
+const tenths = new Intl.NumberFormat(undefined, {
+  style: "percent",
+  minimumFractionDigits: 1,
+  maximumFractionDigits: 1,
+});
 const whole = new Intl.NumberFormat(undefined, { style: "percent" });
 const moment = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
 const exact = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
-const UNITS = [[1e9, "gigabyte"], [1e6, "megabyte"], [1e3, "kilobyte"], [1, "byte"]];
+const UNITS = [
+  [1e9, "gigabyte"],
+  [1e6, "megabyte"],
+  [1e3, "kilobyte"],
+  [1, "byte"],
+];
 
 export const count = (value) => number.format(value);
 
@@ -16,7 +25,13 @@ export const counted = (value, one, many = `${one}s`) => `${number.format(value)
 export const percent = (value) => (value % 100 === 0 ? whole : tenths).format(value / 100);
 
 const measure = (value, unit, digits, unitDisplay = "short") =>
-  new Intl.NumberFormat(undefined, { style: "unit", unit, unitDisplay, minimumFractionDigits: digits, maximumFractionDigits: digits }).format(value);
+  new Intl.NumberFormat(undefined, {
+    style: "unit",
+    unit,
+    unitDisplay,
+    minimumFractionDigits: digits,
+    maximumFractionDigits: digits,
+  }).format(value);
 
 /** Bytes in the largest unit of which there is at least one. */
 export function bytes(value, per = "") {
@@ -34,7 +49,11 @@ export function duration(seconds) {
   const [hours, minutes] = [Math.floor(rounded / 3600), Math.floor((rounded % 3600) / 60)];
   if (hours) return `${measure(hours, "hour", 0)} ${measure(minutes, "minute", 0)}`;
   if (minutes) return `${measure(minutes, "minute", 0)} ${measure(rounded % 60, "second", 0)}`;
-  return measure(seconds < 10 && seconds > 0 && seconds % 1 ? seconds : rounded, "second", seconds < 10 && seconds % 1 ? 1 : 0);
+  return measure(
+    seconds < 10 && seconds > 0 && seconds % 1 ? seconds : rounded,
+    "second",
+    seconds < 10 && seconds % 1 ? 1 : 0,
+  );
 }
 
 export const when = (iso) => moment.format(new Date(iso));

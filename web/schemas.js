@@ -40,6 +40,8 @@ export function schemaRows(schema) {
 }
 
 function limitsOf(field) {
-  const own = Object.entries(LIMITS).filter(([name]) => name in field).map(([name, say]) => say(field[name]));
+  const own = Object.entries(LIMITS)
+    .filter(([name]) => name in field)
+    .map(([name, say]) => say(field[name]));
   return [...own, ...(field.anyOf ?? []).flatMap(limitsOf)];
 }

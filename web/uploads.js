@@ -11,7 +11,11 @@ addEventListener("beforeunload", (event) => {
 
 /** Registers the file and starts to send it. Resolves with the id of its import. */
 export async function startUpload(file, encoding) {
-  const { data } = await create("/api/imports", { filename: file.name, size_bytes: file.size, ...(encoding ? { encoding } : {}) });
+  const { data } = await create("/api/imports", {
+    filename: file.name,
+    size_bytes: file.size,
+    ...(encoding ? { encoding } : {}),
+  });
   const upload = new Upload(data.id, file, data.upload);
   uploads.set(data.id, upload);
   upload.send();
@@ -55,8 +59,12 @@ export class Upload extends EventTarget {
     for (const [name, value] of Object.entries(this.link.headers)) request.setRequestHeader(name, value);
     request.upload.addEventListener("progress", (event) => this.note(event.loaded));
     // 412: it is there already, so what broke off the last time was only the answer.
-    request.addEventListener("load", () => (request.status < 300 || request.status === 412 ? this.end("sent") : this.end("broken", refusal(request.status))));
-    request.addEventListener("error", () => this.end("broken", new ApiError(0, "The upload broke off. Check the connection, then send the file again.")));
+    request.addEventListener("load", () =>
+      request.status < 300 || request.status === 412 ? this.end("sent") : this.end("broken", refusal(request.status)),
+    );
+    request.addEventListener("error", () =>
+      this.end("broken", new ApiError(0, "The upload broke off. Check the connection, then send the file again.")),
+    );
     request.send(this.file);
     this.tell();
   }
@@ -89,7 +97,10 @@ export class Upload extends EventTarget {
 }
 
 function refusal(status) {
-  return new ApiError(status, status === 403
-    ? "The file store refused the file: it has changed since it was chosen, or the link to send it has expired. Start a new import."
-    : `The file store refused the file. Send it again.`);
+  return new ApiError(
+    status,
+    status === 403
+      ? "The file store refused the file: it has changed since it was chosen, or the link to send it has expired. Start a new import."
+      : `The file store refused the file. Send it again.`,
+  );
 }

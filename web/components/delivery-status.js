@@ -14,5 +14,11 @@ export function deliveryText({ status_code: code, milliseconds: time, error }) {
 
 export function deliveryResult(result) {
   const good = isGood(result);
-  return h("span", { class: good ? "result good" : "result bad" }, icon(good ? "check" : "cross"), h("span", { class: "sr-only" }, good ? "succeeded: " : "failed: "), deliveryText(result));
+  return h(
+    "span",
+    { class: good ? "result good" : "result bad" },
+    icon(good ? "check" : "cross"),
+    h("span", { class: "sr-only" }, good ? "succeeded: " : "failed: "),
+    deliveryText(result),
+  );
 }

@@ -18,29 +18,51 @@ export async function showDelivery(id, again) {
       const button = h("button", { type: "button", class: "button primary" }, "Deliver again");
       button.addEventListener("click", () => busy(button, problem, async () => close(await again(delivery))));
       return [
-        h("p", {}, statusBadge(delivery.status), delivery.next_attempt_at && h("span", { class: "hint" }, ` The next attempt is ${whenExactly(delivery.next_attempt_at)}.`)),
+        h(
+          "p",
+          {},
+          statusBadge(delivery.status),
+          delivery.next_attempt_at &&
+            h("span", { class: "hint" }, ` The next attempt is ${whenExactly(delivery.next_attempt_at)}.`),
+        ),
         h("h3", {}, "What was sent"),
         h("p", { class: "hint" }, "webhook-id ", h("code", { class: "breakable" }, delivery.event_id)),
         text("The body", pretty(delivery.request_body)),
         h("h3", {}, delivery.attempts.length ? "Attempts" : "No attempt yet"),
         h("ol", { class: "attempts" }, delivery.attempts.map(attempt)),
         problem,
-        h("footer", { class: "actions end" }, h("button", { type: "button", class: "button", on: { click: () => close() } }, "Close"), button),
+        h(
+          "footer",
+          { class: "actions end" },
+          h("button", { type: "button", class: "button", on: { click: () => close() } }, "Close"),
+          button,
+        ),
       ];
     },
   });
 }
 
 function attempt(each) {
-  const headers = Object.entries(each.request_headers ?? {}).map(([name, value]) => `${name}: ${value}`).join("\n");
-  return h("li", {},
-    h("p", { class: "section-head" }, deliveryResult(each), h("time", { class: "hint figures", datetime: each.at }, whenExactly(each.at))),
+  const headers = Object.entries(each.request_headers ?? {})
+    .map(([name, value]) => `${name}: ${value}`)
+    .join("\n");
+  return h(
+    "li",
+    {},
+    h(
+      "p",
+      { class: "section-head" },
+      deliveryResult(each),
+      h("time", { class: "hint figures", datetime: each.at }, whenExactly(each.at)),
+    ),
     each.error && each.status_code && h("p", { class: "hint" }, each.error),
     each.response_body && text("The answer", each.response_body),
-    headers && h("details", {}, h("summary", {}, "Headers that were sent"), text("Headers", headers)));
+    headers && h("details", {}, h("summary", {}, "Headers that were sent"), text("Headers", headers)),
+  );
 }
 
-const text = (label, content) => h("pre", { class: "sent", tabindex: "0", role: "region", "aria-label": label }, content);
+const text = (label, content) =>
+  h("pre", { class: "sent", tabindex: "0", role: "region", "aria-label": label }, content);
 
 function pretty(json) {
   try {

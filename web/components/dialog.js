@@ -13,9 +13,17 @@ export function openDialog({ title, fill, wide = false, dismissible = true }) {
   return new Promise((resolve) => {
     const titleId = uniqueId("dialog");
     const body = h("div", { class: "dialog-body" });
-    const dismiss = h("button", { type: "button", class: "icon-button dismiss", "aria-label": "Close", on: { click: () => close() } }, icon("close"));
-    const dialog = h("dialog", { class: wide ? "wide" : "", "aria-labelledby": titleId },
-      h("header", { class: "dialog-head" }, h("h2", { id: titleId }, title), dismissible && dismiss), body);
+    const dismiss = h(
+      "button",
+      { type: "button", class: "icon-button dismiss", "aria-label": "Close", on: { click: () => close() } },
+      icon("close"),
+    );
+    const dialog = h(
+      "dialog",
+      { class: wide ? "wide" : "", "aria-labelledby": titleId },
+      h("header", { class: "dialog-head" }, h("h2", { id: titleId }, title), dismissible && dismiss),
+      body,
+    );
     let value;
     const close = (given) => {
       value = given;
@@ -31,7 +39,9 @@ export function openDialog({ title, fill, wide = false, dismissible = true }) {
     refill(body, fill(close));
     document.body.append(dialog);
     dialog.showModal();
-    (dialog.querySelector("[autofocus], .dialog-body input, .dialog-body textarea, .dialog-body button") ?? dismiss).focus();
+    (
+      dialog.querySelector("[autofocus], .dialog-body input, .dialog-body textarea, .dialog-body button") ?? dismiss
+    ).focus();
   });
 }
 
@@ -42,12 +52,23 @@ export function confirm({ title, text, details, action, act }) {
     fill: (close) => {
       const problem = h("p", { class: "message bad", role: "alert", hidden: true });
       const button = h("button", { type: "button", class: "button danger" }, action);
-      button.addEventListener("click", () => busy(button, problem, async () => {
-        await act();
-        close(true);
-      }));
-      return [h("p", {}, text), details, problem, h("footer", { class: "actions end" },
-        h("button", { type: "button", class: "button", autofocus: true, on: { click: () => close() } }, "Keep it"), button)];
+      button.addEventListener("click", () =>
+        busy(button, problem, async () => {
+          await act();
+          close(true);
+        }),
+      );
+      return [
+        h("p", {}, text),
+        details,
+        problem,
+        h(
+          "footer",
+          { class: "actions end" },
+          h("button", { type: "button", class: "button", autofocus: true, on: { click: () => close() } }, "Keep it"),
+          button,
+        ),
+      ];
     },
   });
 }

@@ -19,7 +19,14 @@ export function field({ label, hint, make }) {
   const id = uniqueId("field");
   const error = h("p", { id: `${id}-error`, class: "field-error" });
   const control = make({ id, "aria-describedby": hint ? `${id}-hint ${id}-error` : `${id}-error` });
-  const element = h("div", { class: "field" }, h("label", { for: id }, label), control, hint && h("p", { id: `${id}-hint`, class: "hint" }, hint), error);
+  const element = h(
+    "div",
+    { class: "field" },
+    h("label", { for: id }, label),
+    control,
+    hint && h("p", { id: `${id}-hint`, class: "hint" }, hint),
+    error,
+  );
   const setError = (text) => {
     error.replaceChildren(...[text].flat());
     control.toggleAttribute("aria-invalid", Boolean(text.length));
@@ -53,7 +60,8 @@ export function showErrors(fields, errors) {
 export function plain(message) {
   for (const [pattern, say] of PLAIN) {
     const found = pattern.exec(message);
-    if (found) return found[0].startsWith("Value error") ? say(found[1]) + message.slice(found[0].length) : say(found[1]);
+    if (found)
+      return found[0].startsWith("Value error") ? say(found[1]) + message.slice(found[0].length) : say(found[1]);
   }
   return message;
 }

@@ -9,11 +9,39 @@ import { complain, report } from "./notices.js";
 
 /** `start(file, encoding)` sends it. Files may be dropped anywhere on the page until `signal` is aborted. */
 export function filePicker({ signal, start }) {
-  const input = h("input", { id: "file", type: "file", class: "file-input", accept: ".csv,.tsv,.txt,.gz,text/csv,text/tab-separated-values", "aria-describedby": "file-hint" });
-  const zone = h("div", { class: "dropzone" },
+  const input = h("input", {
+    id: "file",
+    type: "file",
+    class: "file-input",
+    accept: ".csv,.tsv,.txt,.gz,text/csv,text/tab-separated-values",
+    "aria-describedby": "file-hint",
+  });
+  const zone = h(
+    "div",
+    { class: "dropzone" },
     icon("upload"),
-    h("p", {}, h("label", { for: "file", class: "button primary" }, "Choose a CSV file"), input, h("span", { class: "or" }, " or drop it here")),
-    h("p", { id: "file-hint", class: "hint" }, "The first line names the columns: ", h("code", {}, "sku"), " and ", h("code", {}, "name"), ", and if you like ", h("code", {}, "description"), " and ", h("code", {}, "active"), ". ", h("a", { href: "example.csv", download: "example.csv" }, "Example file")));
+    h(
+      "p",
+      {},
+      h("label", { for: "file", class: "button primary" }, "Choose a CSV file"),
+      input,
+      h("span", { class: "or" }, " or drop it here"),
+    ),
+    h(
+      "p",
+      { id: "file-hint", class: "hint" },
+      "The first line names the columns: ",
+      h("code", {}, "sku"),
+      " and ",
+      h("code", {}, "name"),
+      ", and if you like ",
+      h("code", {}, "description"),
+      " and ",
+      h("code", {}, "active"),
+      ". ",
+      h("a", { href: "example.csv", download: "example.csv" }, "Example file"),
+    ),
+  );
   const chosen = h("div", { "aria-live": "polite" });
   const section = h("section", { class: "card picker", "aria-label": "New import" }, zone, chosen);
 
@@ -26,7 +54,8 @@ export function filePicker({ signal, start }) {
       zone.hidden = true;
       chosen.querySelector("h2").focus();
     } catch (error) {
-      if (error.name === "NotReadableError" || error.name === "NotFoundError") complain("The browser cannot read this file. Is it still there, and is it not a folder?");
+      if (error.name === "NotReadableError" || error.name === "NotFoundError")
+        complain("The browser cannot read this file. Is it still there, and is it not a folder?");
       else report(error);
     }
   };
@@ -43,18 +72,28 @@ export function filePicker({ signal, start }) {
 
 function acceptDrops(section, signal, show) {
   const carriesFile = (event) => event.dataTransfer?.types.includes("Files");
-  addEventListener("dragover", (event) => {
-    if (!carriesFile(event)) return;
-    event.preventDefault();
-    section.classList.add("dragged-over");
-  }, { signal });
-  addEventListener("dragleave", (event) => event.relatedTarget === null && section.classList.remove("dragged-over"), { signal });
-  addEventListener("drop", (event) => {
-    if (!carriesFile(event)) return;
-    event.preventDefault();
-    section.classList.remove("dragged-over");
-    const { files } = event.dataTransfer;
-    if (files.length > 1) complain("One file at a time, please: only the first was taken.");
-    show(files[0]);
-  }, { signal });
+  addEventListener(
+    "dragover",
+    (event) => {
+      if (!carriesFile(event)) return;
+      event.preventDefault();
+      section.classList.add("dragged-over");
+    },
+    { signal },
+  );
+  addEventListener("dragleave", (event) => event.relatedTarget === null && section.classList.remove("dragged-over"), {
+    signal,
+  });
+  addEventListener(
+    "drop",
+    (event) => {
+      if (!carriesFile(event)) return;
+      event.preventDefault();
+      section.classList.remove("dragged-over");
+      const { files } = event.dataTransfer;
+      if (files.length > 1) complain("One file at a time, please: only the first was taken.");
+      show(files[0]);
+    },
+    { signal },
+  );
 }

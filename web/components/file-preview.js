@@ -7,10 +7,22 @@ import { icon } from "./icons.js";
 
 const SEPARATORS = { ",": "comma", ";": "semicolon", "\t": "tab", "|": "bar" };
 const ENCODINGS = {
-  "utf-8": "UTF-8", "utf-16": "UTF-16", "windows-1250": "Windows-1250 (Central Europe)", "windows-1251": "Windows-1251 (Cyrillic)",
-  "windows-1252": "Windows-1252 (Western Europe)", "windows-1253": "Windows-1253 (Greek)", "windows-1254": "Windows-1254 (Turkish)",
-  "iso-8859-1": "ISO 8859-1 (Latin 1)", "iso-8859-2": "ISO 8859-2 (Latin 2)", "iso-8859-15": "ISO 8859-15 (Latin 9)", "koi8-r": "KOI8-R",
-  macintosh: "Macintosh", shift_jis: "Shift JIS", "euc-kr": "EUC-KR", big5: "Big5", gb18030: "GB 18030",
+  "utf-8": "UTF-8",
+  "utf-16": "UTF-16",
+  "windows-1250": "Windows-1250 (Central Europe)",
+  "windows-1251": "Windows-1251 (Cyrillic)",
+  "windows-1252": "Windows-1252 (Western Europe)",
+  "windows-1253": "Windows-1253 (Greek)",
+  "windows-1254": "Windows-1254 (Turkish)",
+  "iso-8859-1": "ISO 8859-1 (Latin 1)",
+  "iso-8859-2": "ISO 8859-2 (Latin 2)",
+  "iso-8859-15": "ISO 8859-15 (Latin 9)",
+  "koi8-r": "KOI8-R",
+  macintosh: "Macintosh",
+  shift_jis: "Shift JIS",
+  "euc-kr": "EUC-KR",
+  big5: "Big5",
+  gb18030: "GB 18030",
 };
 const FIELD_NAMES = { sku: "SKU", name: "Name", description: "Description", active: "Active" };
 
@@ -24,19 +36,40 @@ export function filePreview({ file, head, look, start, forget }) {
   let found = look(null);
   const draw = () => {
     found = look(encoding);
-    refill(shown, found.problem && message("bad", found.problem), found.isGuess && message("warn", "This file is not UTF-8. It is read as Windows-1252: look whether the letters below are right, or choose another encoding."),
-      h("div", { class: "section-head" }, facts(found, head, (value) => {
-        encoding = value;
-        draw();
-      }), h("div", { class: "actions" }, send, other)),
-      found.columns.length > 0 && sample(found));
+    refill(
+      shown,
+      found.problem && message("bad", found.problem),
+      found.isGuess &&
+        message(
+          "warn",
+          "This file is not UTF-8. It is read as Windows-1252: look whether the letters below are right, or choose another encoding.",
+        ),
+      h(
+        "div",
+        { class: "section-head" },
+        facts(found, head, (value) => {
+          encoding = value;
+          draw();
+        }),
+        h("div", { class: "actions" }, send, other),
+      ),
+      found.columns.length > 0 && sample(found),
+    );
     send.disabled = Boolean(found.problem);
   };
   draw();
-  send.addEventListener("click", () => busy(send, problem, () => start(file, encoding ?? (found.isGuess ? found.encoding : null))));
+  send.addEventListener("click", () =>
+    busy(send, problem, () => start(file, encoding ?? (found.isGuess ? found.encoding : null))),
+  );
   return [
-    h("div", { class: "section-head" }, h("h2", { tabindex: "-1" }, file.name), h("span", { class: "hint figures" }, sizeOf(file, head, found))),
-    problem, shown,
+    h(
+      "div",
+      { class: "section-head" },
+      h("h2", { tabindex: "-1" }, file.name),
+      h("span", { class: "hint figures" }, sizeOf(file, head, found)),
+    ),
+    problem,
+    shown,
   ];
 }
 
@@ -51,26 +84,57 @@ function sizeOf(file, head, found) {
 
 function facts(found, head, choose) {
   const id = uniqueId("encoding");
-  const select = h("select", { id, data: { key: "encoding" } }, Object.entries(ENCODINGS).map(([value, name]) => h("option", { value, selected: value === found.encoding }, name)));
+  const select = h(
+    "select",
+    { id, data: { key: "encoding" } },
+    Object.entries(ENCODINGS).map(([value, name]) => h("option", { value, selected: value === found.encoding }, name)),
+  );
   select.addEventListener("change", () => choose(select.value));
   const fact = (title, value) => h("div", {}, h("dt", {}, title), h("dd", {}, value));
-  return h("dl", { class: "facts" },
+  return h(
+    "dl",
+    { class: "facts" },
     found.columns.length > 0 && fact("Separator", found.delimiter ? SEPARATORS[found.delimiter] : "none: one column"),
     found.columns.length > 0 && fact("Columns", count(found.columns.length)),
     head.isPacked && fact("Packed", "gzip"),
-    h("div", {}, h("dt", {}, h("label", { for: id }, "Encoding")), h("dd", {}, select)));
+    h("div", {}, h("dt", {}, h("label", { for: id }, "Encoding")), h("dd", {}, select)),
+  );
 }
 
 function sample(found) {
-  const label = found.rows.length === 1 ? "The first row, as it will be read" : `The first ${found.rows.length} rows, as they will be read`;
-  const heads = found.columns.map(({ name, field, ours }) => h("th", { scope: "col", class: field ? "" : "ignored" }, name || "(no name)",
-    h("span", { class: "taken-for" }, field ? [icon("check"), FIELD_NAMES[field]] : ours ? "left out" : "ignored")));
+  const label =
+    found.rows.length === 1
+      ? "The first row, as it will be read"
+      : `The first ${found.rows.length} rows, as they will be read`;
+  const heads = found.columns.map(({ name, field, ours }) =>
+    h(
+      "th",
+      { scope: "col", class: field ? "" : "ignored" },
+      name || "(no name)",
+      h("span", { class: "taken-for" }, field ? [icon("check"), FIELD_NAMES[field]] : ours ? "left out" : "ignored"),
+    ),
+  );
   const id = uniqueId("sample");
-  const row = (cells) => h("tr", {}, found.columns.map(({ field }, at) => h("td", { class: field ? "" : "ignored" }, h("span", { class: "clamped" }, cells[at] ?? ""))));
+  const row = (cells) =>
+    h(
+      "tr",
+      {},
+      found.columns.map(({ field }, at) =>
+        h("td", { class: field ? "" : "ignored" }, h("span", { class: "clamped" }, cells[at] ?? "")),
+      ),
+    );
   return [
     h("p", { id, class: "sample-title" }, label),
-    h("div", { class: "scroll-x", tabindex: "0", role: "region", "aria-labelledby": id },
-      h("table", { class: "sample", "aria-labelledby": id }, h("thead", {}, h("tr", {}, heads)), h("tbody", {}, found.rows.map(row)))),
+    h(
+      "div",
+      { class: "scroll-x", tabindex: "0", role: "region", "aria-labelledby": id },
+      h(
+        "table",
+        { class: "sample", "aria-labelledby": id },
+        h("thead", {}, h("tr", {}, heads)),
+        h("tbody", {}, found.rows.map(row)),
+      ),
+    ),
   ];
 }
 

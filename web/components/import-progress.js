@@ -4,7 +4,8 @@ import { h, refill, setText } from "../dom.js";
 import { bytes, bytesPerSecond, count, duration, percent } from "../format.js";
 import { statusBadge } from "./status.js";
 
-const NOT_HERE = "The file has not arrived. If its upload was interrupted, cancel this import and choose the file again.";
+const NOT_HERE =
+  "The file has not arrived. If its upload was interrupted, cancel this import and choose the file again.";
 const ARRIVED = "The file has arrived. The import begins in a moment.";
 const UPLOADING = new Set(["sending", "broken"]);
 
@@ -25,7 +26,10 @@ export function importProgress() {
     bar.value = part;
     element.dataset.status = state;
     setText(figure, state === "pending" ? "" : percent(part));
-    setText(detail, state === "uploading" ? sending(upload) : state === "pending" ? (upload ? ARRIVED : NOT_HERE) : working(found));
+    setText(
+      detail,
+      state === "uploading" ? sending(upload) : state === "pending" ? (upload ? ARRIVED : NOT_HERE) : working(found),
+    );
   };
   return { element, show };
 }
@@ -35,13 +39,21 @@ const share = (part, whole) => (whole ? Math.floor((1000 * part) / whole) / 10 :
 function sending(upload) {
   if (upload.state === "broken") return upload.error.text;
   const parts = [`${bytes(upload.sent)} of ${bytes(upload.size)} sent`];
-  if (upload.rate) parts.push(bytesPerSecond(upload.rate), `about ${duration(Math.ceil((upload.size - upload.sent) / upload.rate))} left`);
+  if (upload.rate)
+    parts.push(
+      bytesPerSecond(upload.rate),
+      `about ${duration(Math.ceil((upload.size - upload.sent) / upload.rate))} left`,
+    );
   return parts.join(" · ");
 }
 
 function working(found) {
   const ended = found.finished_at !== null;
-  const parts = [ended && found.status === "completed" ? `${bytes(found.bytes.total)} read` : `${bytes(found.bytes.done)} of ${bytes(found.bytes.total)} read`];
+  const parts = [
+    ended && found.status === "completed"
+      ? `${bytes(found.bytes.total)} read`
+      : `${bytes(found.bytes.done)} of ${bytes(found.bytes.total)} read`,
+  ];
   if (found.rows_per_second) parts.push(`${count(found.rows_per_second)} rows per second${ended ? " on average" : ""}`);
   if (found.eta_seconds !== null) parts.push(`about ${duration(found.eta_seconds)} left`);
   return parts.join(" · ");

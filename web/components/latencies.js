@@ -11,13 +11,39 @@ const BARS_MIN = 2;
 export function latencies(place, deliveries) {
   const ended = deliveries.filter((each) => each.attempt_count > 0).reverse();
   if (ended.length < BARS_MIN) return refill(place);
-  const times = ended.filter((each) => each.status === "delivered").map((each) => each.milliseconds ?? 0).sort((a, b) => a - b);
+  const times = ended
+    .filter((each) => each.status === "delivered")
+    .map((each) => each.milliseconds ?? 0)
+    .sort((a, b) => a - b);
   const failed = ended.length - times.length;
-  const speed = times.length ? `half within ${milliseconds(times[Math.floor(times.length / 2)])}, the slowest in ${milliseconds(times.at(-1))}` : "none was answered";
-  const items = ended.map((each) => ({ value: each.milliseconds ?? 0, failed: each.status !== "delivered", title: `${when(each.created_at)}: ${deliveryText(each)}` }));
+  const speed = times.length
+    ? `half within ${milliseconds(times[Math.floor(times.length / 2)])}, the slowest in ${milliseconds(times.at(-1))}`
+    : "none was answered";
+  const items = ended.map((each) => ({
+    value: each.milliseconds ?? 0,
+    failed: each.status !== "delivered",
+    title: `${when(each.created_at)}: ${deliveryText(each)}`,
+  }));
   const said = `The last ${counted(ended.length, "delivery", "deliveries")}: ${speed}; ${count(failed)} failed`;
-  refill(place, h("figure", { class: "card chart" },
-    h("figcaption", {}, h("span", {}, "Time to answer"), h("span", { class: "hint figures" }, `${speed}; ${count(failed)} failed`)),
-    barChart(items, said),
-    h("div", { class: "axis hint", "aria-hidden": "true" }, h("span", {}, "older"), h("span", { class: "legend" }, "failed"), h("span", {}, "newer"))));
+  refill(
+    place,
+    h(
+      "figure",
+      { class: "card chart" },
+      h(
+        "figcaption",
+        {},
+        h("span", {}, "Time to answer"),
+        h("span", { class: "hint figures" }, `${speed}; ${count(failed)} failed`),
+      ),
+      barChart(items, said),
+      h(
+        "div",
+        { class: "axis hint", "aria-hidden": "true" },
+        h("span", {}, "older"),
+        h("span", { class: "legend" }, "failed"),
+        h("span", {}, "newer"),
+      ),
+    ),
+  );
 }

@@ -31,8 +31,18 @@ export function clearComplaints() {
 }
 
 function add(kind, region, text, more) {
-  const close = h("button", { type: "button", class: "icon-button", "aria-label": "Close this message", on: { click: () => made.remove() } }, icon("close"));
-  const made = h("div", { class: `notice ${kind}` }, icon(kind === "good" ? "check" : "cross"), h("p", {}, text, ...more.flatMap((each) => [" ", each])), close);
+  const close = h(
+    "button",
+    { type: "button", class: "icon-button", "aria-label": "Close this message", on: { click: () => made.remove() } },
+    icon("close"),
+  );
+  const made = h(
+    "div",
+    { class: `notice ${kind}` },
+    icon(kind === "good" ? "check" : "cross"),
+    h("p", {}, text, ...more.flatMap((each) => [" ", each])),
+    close,
+  );
   const place = document.getElementById(region === "alert" ? "alerts" : "messages");
   place.append(made);
   while (place.children.length > NOTICES_MAX) place.firstElementChild.remove();

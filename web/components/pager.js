@@ -4,13 +4,26 @@ import { h } from "../dom.js";
 
 /** `onGo(cursor)` is called with the cursor of the page that is wanted. */
 export function pager({ text, page, onGo }) {
-  return h("nav", { class: "pager", "aria-label": "Pages" },
+  return h(
+    "nav",
+    { class: "pager", "aria-label": "Pages" },
     h("p", { class: "hint" }, text),
-    (page.prev || page.next) && [step("Previous", page.prev, onGo), step("Next", page.next, onGo)]);
+    (page.prev || page.next) && [step("Previous", page.prev, onGo), step("Next", page.next, onGo)],
+  );
 }
 
 function step(word, address, onGo) {
   const cursor = address && new URLSearchParams(address.split("?")[1]).get("cursor");
   // Not `disabled`: that would take the focus away from whoever comes to the last page with the keyboard.
-  return h("button", { type: "button", class: "button", "aria-disabled": address ? null : "true", data: { key: `page-${word}` }, on: { click: () => cursor && onGo(cursor) } }, word);
+  return h(
+    "button",
+    {
+      type: "button",
+      class: "button",
+      "aria-disabled": address ? null : "true",
+      data: { key: `page-${word}` },
+      on: { click: () => cursor && onGo(cursor) },
+    },
+    word,
+  );
 }

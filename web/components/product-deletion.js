@@ -21,12 +21,26 @@ export async function deleteProduct(product) {
       if (error.status !== 412) throw error;
       const before = seen;
       ({ data: seen, etag } = await get(`/api/products/${product.id}`));
-      refill(changed, h("p", { class: "message warn" }, "Somebody else changed this product meanwhile. Look at it again before you delete it."), compared("When you asked", before, seen));
+      refill(
+        changed,
+        h(
+          "p",
+          { class: "message warn" },
+          "Somebody else changed this product meanwhile. Look at it again before you delete it.",
+        ),
+        compared("When you asked", before, seen),
+      );
       error.message = "It was not deleted.";
       throw error;
     }
   };
-  const gone = await confirm({ title: "Delete this product?", text: `${product.name} (${product.sku}) will be gone for good.`, details: changed, action: "Delete", act });
+  const gone = await confirm({
+    title: "Delete this product?",
+    text: `${product.name} (${product.sku}) will be gone for good.`,
+    details: changed,
+    action: "Delete",
+    act,
+  });
   if (gone) tell(`${product.name} was deleted.`);
   return gone;
 }
@@ -39,18 +53,36 @@ export function deleteAll(page) {
     fill: (close) => {
       const problem = h("p", { class: "message bad", role: "alert", hidden: true });
       const button = h("button", { class: "button danger", disabled: true }, "Delete all products");
-      const words = field({ label: `Type ${WORDS} to confirm`, make: (ties) => h("input", { ...ties, autocomplete: "off", spellcheck: "false", autofocus: true }) });
+      const words = field({
+        label: `Type ${WORDS} to confirm`,
+        make: (ties) => h("input", { ...ties, autocomplete: "off", spellcheck: "false", autofocus: true }),
+      });
       words.control.addEventListener("input", () => {
         button.disabled = words.control.value.trim() !== WORDS;
       });
       const submit = (event) => {
         event.preventDefault();
-        if (!button.disabled) busy(button, problem, async () => close((await create("/api/bulk-deletes", { confirm: WORDS })).data));
+        if (!button.disabled)
+          busy(button, problem, async () => close((await create("/api/bulk-deletes", { confirm: WORDS })).data));
       };
-      return h("form", { on: { submit } },
-        h("p", {}, h("strong", {}, many), " will be gone for good, whatever filters are set. Imports that still run are cancelled."),
-        words.element, problem,
-        h("footer", { class: "actions end" }, h("button", { type: "button", class: "button", on: { click: () => close() } }, "Keep them"), button));
+      return h(
+        "form",
+        { on: { submit } },
+        h(
+          "p",
+          {},
+          h("strong", {}, many),
+          " will be gone for good, whatever filters are set. Imports that still run are cancelled.",
+        ),
+        words.element,
+        problem,
+        h(
+          "footer",
+          { class: "actions end" },
+          h("button", { type: "button", class: "button", on: { click: () => close() } }, "Keep them"),
+          button,
+        ),
+      );
     },
   });
 }

@@ -5,7 +5,14 @@ import { h } from "../dom.js";
 const WAIT_MS = 300;
 const CHARACTERS_MAX = 255;
 export const SORTS = { "-id": "Newest first", id: "Oldest first", sku: "SKU, A to Z", "-sku": "SKU, Z to A" };
-const LABELS = { sku: "SKU", name: "Name", description: "Description", active: "Active", sort: "Order", limit: "Page size" };
+const LABELS = {
+  sku: "SKU",
+  name: "Name",
+  description: "Description",
+  active: "Active",
+  sort: "Order",
+  limit: "Page size",
+};
 const ACTIVE = { "": "All", true: "Active", false: "Not active" };
 const SIZES = { 20: "20 rows", 50: "50 rows", 100: "100 rows", 200: "200 rows" };
 
@@ -41,18 +48,43 @@ export function productFilters(state, onChange) {
     for (const [name, control] of Object.entries(controls)) control.value = shown[name];
   };
   show(state);
-  const fields = Object.entries(controls).map(([name, control]) => h("div", { class: "filter" }, h("label", { for: control.id }, LABELS[name]), control));
-  return { element: h("form", { class: "filters", role: "search", "aria-label": "Filter products", on: { submit: (event) => event.preventDefault() } }, fields), show };
+  const fields = Object.entries(controls).map(([name, control]) =>
+    h("div", { class: "filter" }, h("label", { for: control.id }, LABELS[name]), control),
+  );
+  return {
+    element: h(
+      "form",
+      {
+        class: "filters",
+        role: "search",
+        "aria-label": "Filter products",
+        on: { submit: (event) => event.preventDefault() },
+      },
+      fields,
+    ),
+    show,
+  };
 }
 
 function text(name, typed) {
-  const control = h("input", { id: `filter-${name}`, type: "search", maxlength: CHARACTERS_MAX, autocomplete: "off", spellcheck: "false", placeholder: "contains …" });
+  const control = h("input", {
+    id: `filter-${name}`,
+    type: "search",
+    maxlength: CHARACTERS_MAX,
+    autocomplete: "off",
+    spellcheck: "false",
+    placeholder: "contains …",
+  });
   control.addEventListener("input", () => typed(name, control));
   return control;
 }
 
 function choice(name, options, chosen) {
-  const control = h("select", { id: `filter-${name}` }, Object.entries(options).map(([value, label]) => h("option", { value }, label)));
+  const control = h(
+    "select",
+    { id: `filter-${name}` },
+    Object.entries(options).map(([value, label]) => h("option", { value }, label)),
+  );
   control.addEventListener("change", () => chosen(name, control.value));
   return control;
 }

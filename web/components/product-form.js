@@ -15,7 +15,10 @@ const NEW = { sku: "", name: "", description: "", active: true };
  */
 export async function editProduct(id) {
   const read = id === null ? { data: NEW, etag: null } : await get(`/api/products/${id}`);
-  const saved = await openDialog({ title: id === null ? "New product" : "Edit product", fill: (close) => form(id, read, close) });
+  const saved = await openDialog({
+    title: id === null ? "New product" : "Edit product",
+    fill: (close) => form(id, read, close),
+  });
   if (saved) tell(id === null ? `${saved.name} was created.` : `${saved.name} was saved.`);
   return saved;
 }
@@ -23,17 +26,28 @@ export async function editProduct(id) {
 function form(id, read, close) {
   let { data: original, etag } = read;
   const fields = {
-    sku: field({ label: "SKU", hint: "What tells this product from all others. abc and ABC are the same.", make: (ties) => h("input", { ...ties, value: original.sku, autocomplete: "off", spellcheck: "false" }) }),
+    sku: field({
+      label: "SKU",
+      hint: "What tells this product from all others. abc and ABC are the same.",
+      make: (ties) => h("input", { ...ties, value: original.sku, autocomplete: "off", spellcheck: "false" }),
+    }),
     name: field({ label: "Name", make: (ties) => h("input", { ...ties, value: original.name, autocomplete: "off" }) }),
-    description: field({ label: "Description", make: (ties) => h("textarea", { ...ties, rows: 4, value: original.description }) }),
+    description: field({
+      label: "Description",
+      make: (ties) => h("textarea", { ...ties, rows: 4, value: original.description }),
+    }),
   };
   const active = h("input", { type: "checkbox", id: "product-active", checked: original.active });
   const problem = h("p", { class: "message bad", role: "alert", hidden: true });
   const conflict = h("div");
   const button = h("button", { class: "button primary" }, id === null ? "Create" : "Save");
 
-  const written = () => ({ ...Object.fromEntries(Object.entries(fields).map(([name, { control }]) => [name, control.value])), active: active.checked });
-  const changes = () => Object.fromEntries(Object.entries(written()).filter(([name, value]) => value !== original[name]));
+  const written = () => ({
+    ...Object.fromEntries(Object.entries(fields).map(([name, { control }]) => [name, control.value])),
+    active: active.checked,
+  });
+  const changes = () =>
+    Object.fromEntries(Object.entries(written()).filter(([name, value]) => value !== original[name]));
   const fillIn = (product) => {
     for (const [name, { control }] of Object.entries(fields)) control.value = product[name];
     active.checked = product.active;
@@ -50,13 +64,21 @@ function form(id, read, close) {
       refill(conflict);
       fields.sku.control.focus();
     };
-    refill(conflict, versions({ mine, stored: original, takeStored: () => {
-      fillIn(original);
-      end();
-    }, keepMine: () => {
-      refill(conflict);
-      button.click();
-    } }));
+    refill(
+      conflict,
+      versions({
+        mine,
+        stored: original,
+        takeStored: () => {
+          fillIn(original);
+          end();
+        },
+        keepMine: () => {
+          refill(conflict);
+          button.click();
+        },
+      }),
+    );
     conflict.querySelector("h3").focus();
   };
   const submit = async (event) => {
@@ -78,9 +100,20 @@ function form(id, read, close) {
     }
     if (error.status === 422 && !showErrors(fields, error.errors).length) problem.hidden = true;
   };
-  return h("form", { novalidate: true, on: { submit } },
-    conflict, fields.sku.element, fields.name.element, fields.description.element,
+  return h(
+    "form",
+    { novalidate: true, on: { submit } },
+    conflict,
+    fields.sku.element,
+    fields.name.element,
+    fields.description.element,
     h("p", { class: "check" }, active, h("label", { for: "product-active" }, "Active: shown in the shop")),
     problem,
-    h("footer", { class: "actions end" }, h("button", { type: "button", class: "button", on: { click: () => close() } }, "Cancel"), button));
+    h(
+      "footer",
+      { class: "actions end" },
+      h("button", { type: "button", class: "button", on: { click: () => close() } }, "Cancel"),
+      button,
+    ),
+  );
 }

@@ -54,7 +54,13 @@ async function strip(place, { name, id, isNew, signal, onDeleted }) {
   const detail = h("span", { class: "hint figures" });
   const bar = h("progress", { max: 100, value: 0, "aria-label": kind.title });
   const end = h("div", { class: "actions" });
-  const made = h("section", { class: "card job", "aria-label": kind.title }, h("div", { class: "section-head" }, h("strong", {}, kind.title), status), bar, h("div", { class: "section-head" }, detail, end));
+  const made = h(
+    "section",
+    { class: "card job", "aria-label": kind.title },
+    h("div", { class: "section-head" }, h("strong", {}, kind.title), status),
+    bar,
+    h("div", { class: "section-head" }, detail, end),
+  );
   const close = () => {
     keep(kept().filter((each) => each.id !== id));
     made.remove();
@@ -70,8 +76,26 @@ async function strip(place, { name, id, isNew, signal, onDeleted }) {
       isNews = true;
       return;
     }
-    refill(end, job.download && h("button", { type: "button", class: "button primary", data: { key: "save-export" }, on: { click: () => save(kind.path(id)).catch(report) } }, icon("download"), "Download"), job.status === "completed" && name === "export" && !job.download && h("span", { class: "hint" }, "The file is not stored any more."),
-      h("button", { type: "button", class: "button", on: { click: close } }, "Close"));
+    refill(
+      end,
+      job.download &&
+        h(
+          "button",
+          {
+            type: "button",
+            class: "button primary",
+            data: { key: "save-export" },
+            on: { click: () => save(kind.path(id)).catch(report) },
+          },
+          icon("download"),
+          "Download",
+        ),
+      job.status === "completed" &&
+        name === "export" &&
+        !job.download &&
+        h("span", { class: "hint" }, "The file is not stored any more."),
+      h("button", { type: "button", class: "button", on: { click: close } }, "Close"),
+    );
     if (!isNews) return;
     if (job.status === "completed") tell(kind.done(job));
     else complain(`${kind.failed} ${job.error?.message ?? ""}`);

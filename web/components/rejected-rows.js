@@ -33,11 +33,24 @@ export function rejectedRows(id, signal) {
   const load = async (cursor = "") => {
     list.setAttribute("aria-busy", "true");
     try {
-      const page = (await get(`/api/imports/${id}/rejected-rows?${new URLSearchParams({ limit: ITEMS, ...(cursor ? { cursor } : {}) })}`, { signal })).data;
+      const page = (
+        await get(
+          `/api/imports/${id}/rejected-rows?${new URLSearchParams({ limit: ITEMS, ...(cursor ? { cursor } : {}) })}`,
+          { signal },
+        )
+      ).data;
       const text = page.items.length ? `Lines ${count(page.items[0].line)} to ${count(page.items.at(-1).line)}` : "";
-      refill(list, table({ caption: "Rejected rows by line", columns: COLUMNS, items: page.items, key: (each) => each.line }), (page.next || page.prev) && pager({ text, page, onGo: load }));
+      refill(
+        list,
+        table({ caption: "Rejected rows by line", columns: COLUMNS, items: page.items, key: (each) => each.line }),
+        (page.next || page.prev) && pager({ text, page, onGo: load }),
+      );
     } catch (error) {
-      if (!signal.aborted) refill(list, errorState(error, () => load(cursor)));
+      if (!signal.aborted)
+        refill(
+          list,
+          errorState(error, () => load(cursor)),
+        );
     } finally {
       list.removeAttribute("aria-busy");
     }
@@ -45,11 +58,28 @@ export function rejectedRows(id, signal) {
   const show = (found) => {
     element.hidden = !found.rows.rejected;
     if (element.hidden || element.childElementCount) return;
-    refill(element,
-      h("div", { class: "section-head" }, h("h2", { id: "rejected" }, counted(found.rows.rejected, "rejected row")),
-        h("button", { type: "button", class: "button", data: { key: "save-rejected" }, on: { click: save } }, icon("download"), "Download as CSV")),
-      h("p", { class: "hint" }, "All other rows are imported. Mend these in the downloaded file, then ", h("a", { href: link("/imports") }, "import that file"), "."),
-      list);
+    refill(
+      element,
+      h(
+        "div",
+        { class: "section-head" },
+        h("h2", { id: "rejected" }, counted(found.rows.rejected, "rejected row")),
+        h(
+          "button",
+          { type: "button", class: "button", data: { key: "save-rejected" }, on: { click: save } },
+          icon("download"),
+          "Download as CSV",
+        ),
+      ),
+      h(
+        "p",
+        { class: "hint" },
+        "All other rows are imported. Mend these in the downloaded file, then ",
+        h("a", { href: link("/imports") }, "import that file"),
+        ".",
+      ),
+      list,
+    );
     load();
   };
   return { element, show };

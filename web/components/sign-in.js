@@ -5,7 +5,14 @@ import { keepToken } from "../session.js";
 
 /** The form. `done()` is called once a token is kept. */
 export function signInForm(reason, done) {
-  const field = h("input", { id: "token", type: "password", autocomplete: "off", spellcheck: "false", required: true, "aria-describedby": "token-hint" });
+  const field = h("input", {
+    id: "token",
+    type: "password",
+    autocomplete: "off",
+    spellcheck: "false",
+    required: true,
+    "aria-describedby": "token-hint",
+  });
   const signIn = (event) => {
     event.preventDefault();
     const given = field.value.trim();
@@ -13,11 +20,20 @@ export function signInForm(reason, done) {
     keepToken(given);
     done();
   };
-  return h("form", { class: "card sign-in", on: { submit: signIn } },
+  return h(
+    "form",
+    { class: "card sign-in", on: { submit: signIn } },
     h("h1", { tabindex: "-1" }, "Sign in"),
     reason && h("p", { class: "message bad", role: "alert" }, reason),
     h("label", { for: "token" }, "Access token"),
     field,
-    h("p", { id: "token-hint", class: "hint" }, "Open the link that ", h("code", {}, "make run"), " printed, or paste its token here. It is kept until this tab is closed."),
-    h("button", { class: "button primary" }, "Sign in"));
+    h(
+      "p",
+      { id: "token-hint", class: "hint" },
+      "Open the link that ",
+      h("code", {}, "make run"),
+      " printed, or paste its token here. It is kept until this tab is closed.",
+    ),
+    h("button", { class: "button primary" }, "Sign in"),
+  );
 }

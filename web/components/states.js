@@ -3,16 +3,30 @@
 import { h } from "../dom.js";
 
 export function emptyState(title, text, ...actions) {
-  return h("div", { class: "empty" }, h("p", { class: "empty-title" }, title), text && h("p", { class: "hint" }, text), actions.length > 0 && h("p", { class: "actions" }, actions));
+  return h(
+    "div",
+    { class: "empty" },
+    h("p", { class: "empty-title" }, title),
+    text && h("p", { class: "hint" }, text),
+    actions.length > 0 && h("p", { class: "actions" }, actions),
+  );
 }
 
 /** A failure in the place of what could not be loaded. */
 export function errorState(error, again) {
-  const title = error.status === 0 ? "The server cannot be reached" : error.problem?.title ?? "This could not be loaded";
-  const made = h("div", { class: "empty failure", role: "alert" },
+  const title =
+    error.status === 0 ? "The server cannot be reached" : (error.problem?.title ?? "This could not be loaded");
+  const made = h(
+    "div",
+    { class: "empty failure", role: "alert" },
     h("p", { class: "empty-title" }, title),
     h("p", { class: "hint" }, error.text ?? error.message),
-    h("p", { class: "actions" }, h("button", { type: "button", class: "button", data: { key: "again" }, on: { click: again } }, "Try again")));
+    h(
+      "p",
+      { class: "actions" },
+      h("button", { type: "button", class: "button", data: { key: "again" }, on: { click: again } }, "Try again"),
+    ),
+  );
   if (error.status === 0) addEventListener("online", () => made.isConnected && again(), { once: true });
   return made;
 }

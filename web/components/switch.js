@@ -10,8 +10,12 @@ export function switchButton({ on, label, key, write }) {
     button.setAttribute("aria-checked", String(value));
     word.textContent = value ? "On" : "Off";
   };
-  const button = h("button", { type: "button", role: "switch", class: "switch", "aria-checked": String(on), "aria-label": label, data: { key } },
-    h("span", { class: "switch-track", "aria-hidden": "true" }), word);
+  const button = h(
+    "button",
+    { type: "button", role: "switch", class: "switch", "aria-checked": String(on), "aria-label": label, data: { key } },
+    h("span", { class: "switch-track", "aria-hidden": "true" }),
+    word,
+  );
   button.addEventListener("click", async () => {
     if (button.getAttribute("aria-busy") === "true") return;
     const wanted = button.getAttribute("aria-checked") !== "true";

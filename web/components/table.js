@@ -9,19 +9,40 @@ import { h } from "../dom.js";
  */
 export function table({ caption, columns, items, key, rowClass = () => "" }) {
   const heads = columns.map(({ title, spoken, class: name = "" }) =>
-    h("th", { scope: "col", role: "columnheader", class: name }, title ?? h("span", { class: "sr-only" }, spoken)));
-  return h("table", { role: "table", class: "records" },
+    h("th", { scope: "col", role: "columnheader", class: name }, title ?? h("span", { class: "sr-only" }, spoken)),
+  );
+  return h(
+    "table",
+    { role: "table", class: "records" },
     h("caption", { class: "sr-only" }, caption),
     h("thead", { role: "rowgroup" }, h("tr", { role: "row" }, heads)),
-    h("tbody", { role: "rowgroup" }, items.map((item) => row(columns, item, key(item), rowClass(item)))));
+    h(
+      "tbody",
+      { role: "rowgroup" },
+      items.map((item) => row(columns, item, key(item), rowClass(item))),
+    ),
+  );
 }
 
 function row(columns, item, key, name) {
-  return h("tr", { role: "row", class: name, data: { row: key } }, columns.map((column) =>
-    h("td", { role: "cell", class: column.class ?? "", data: column.title ? { title: column.title } : {} }, h("div", { class: "cell" }, column.cell(item)))));
+  return h(
+    "tr",
+    { role: "row", class: name, data: { row: key } },
+    columns.map((column) =>
+      h(
+        "td",
+        { role: "cell", class: column.class ?? "", data: column.title ? { title: column.title } : {} },
+        h("div", { class: "cell" }, column.cell(item)),
+      ),
+    ),
+  );
 }
 
 /** Grey bars in the place of rows that are on their way, so that nothing jumps when they come. */
 export function skeleton(rows) {
-  return h("div", { class: "skeleton", "aria-hidden": "true" }, Array.from({ length: rows }, () => h("div")));
+  return h(
+    "div",
+    { class: "skeleton", "aria-hidden": "true" },
+    Array.from({ length: rows }, () => h("div")),
+  );
 }

@@ -41,8 +41,10 @@ function draw(element, rows, step) {
   const [from, to] = rows.length ? [duration(0), duration(step * rows.length)] : [EMPTY, EMPTY];
   const said = rows.length ? `Rows per second over ${to}: ${most}` : "Rows per second: nothing is done yet";
   element.hidden = false;
-  refill(element,
+  refill(
+    element,
     h("figcaption", {}, h("span", {}, "Rows per second"), h("span", { class: "hint figures" }, most)),
     stepChart(rows.length ? rates : [0], said),
-    h("div", { class: "axis hint figures", "aria-hidden": "true" }, h("span", {}, from), h("span", {}, to)));
+    h("div", { class: "axis hint figures", "aria-hidden": "true" }, h("span", {}, from), h("span", {}, to)),
+  );
 }

@@ -15,7 +15,11 @@ const DAY_MS = 24 * 3600 * 1000;
 /** Sends a test event and says what came of it. Resolves with true once it is known. */
 export async function testWebhook(webhook, signal) {
   const { data } = await post(`/api/webhooks/${webhook.id}/test`);
-  const ended = await watch(`/api/deliveries/${data.id}`, { signal, show: () => {}, ended: (each) => each.status !== "pending" });
+  const ended = await watch(`/api/deliveries/${data.id}`, {
+    signal,
+    show: () => {},
+    ended: (each) => each.status !== "pending",
+  });
   if (!ended) return false;
   if (ended.status === "delivered") tell(`The test arrived: ${deliveryText(ended)}.`);
   else complain(`The test did not arrive: ${deliveryText(ended)}.`);
@@ -23,7 +27,12 @@ export async function testWebhook(webhook, signal) {
 }
 
 export async function deleteWebhook(webhook) {
-  const gone = await confirm({ title: "Delete this webhook?", text: `Nothing is sent to ${webhook.url} any more, and its deliveries are forgotten.`, action: "Delete", act: () => remove(`/api/webhooks/${webhook.id}`) });
+  const gone = await confirm({
+    title: "Delete this webhook?",
+    text: `Nothing is sent to ${webhook.url} any more, and its deliveries are forgotten.`,
+    action: "Delete",
+    act: () => remove(`/api/webhooks/${webhook.id}`),
+  });
   if (gone) tell("The webhook was deleted.");
   return gone;
 }
@@ -49,14 +58,37 @@ export async function redeliverFailed(webhook) {
     title: "Send failed deliveries again",
     fill: (close) => {
       const problem = h("p", { class: "message bad", role: "alert", hidden: true });
-      const since = field({ label: "Failed since", make: (ties) => h("input", { ...ties, type: "datetime-local", required: true, value: local(new Date(Date.now() - DAY_MS)) }) });
+      const since = field({
+        label: "Failed since",
+        make: (ties) =>
+          h("input", { ...ties, type: "datetime-local", required: true, value: local(new Date(Date.now() - DAY_MS)) }),
+      });
       const button = h("button", { class: "button primary" }, "Send them again");
       const submit = async (event) => {
         event.preventDefault();
-        const error = await busy(button, problem, async () => close((await create(`/api/webhooks/${webhook.id}/redeliver`, { since: new Date(since.control.value).toISOString() })).data));
+        const error = await busy(button, problem, async () =>
+          close(
+            (
+              await create(`/api/webhooks/${webhook.id}/redeliver`, {
+                since: new Date(since.control.value).toISOString(),
+              })
+            ).data,
+          ),
+        );
         if (error?.status === 422) showErrors({ since }, error.errors);
       };
-      return h("form", { on: { submit } }, since.element, problem, h("footer", { class: "actions end" }, h("button", { type: "button", class: "button", on: { click: () => close() } }, "Cancel"), button));
+      return h(
+        "form",
+        { on: { submit } },
+        since.element,
+        problem,
+        h(
+          "footer",
+          { class: "actions end" },
+          h("button", { type: "button", class: "button", on: { click: () => close() } }, "Cancel"),
+          button,
+        ),
+      );
     },
   });
   if (sent) tell(`${counted(sent.redelivered, "delivery is", "deliveries are")} sent again.`);

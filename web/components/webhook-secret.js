@@ -9,9 +9,22 @@ export function showSecret(secret) {
     title: "The secret of this webhook",
     dismissible: false,
     fill: (close) => [
-      h("p", {}, "Your system needs it to check that a delivery comes from here. It is shown this once and cannot be read again."),
-      h("p", { class: "secret" }, h("code", { class: "breakable" }, secret), copyButton("Copy", () => secret, "The secret was copied.")),
-      h("footer", { class: "actions end" }, h("button", { type: "button", class: "button primary", on: { click: () => close(true) } }, "I have kept it")),
+      h(
+        "p",
+        {},
+        "Your system needs it to check that a delivery comes from here. It is shown this once and cannot be read again.",
+      ),
+      h(
+        "p",
+        { class: "secret" },
+        h("code", { class: "breakable" }, secret),
+        copyButton("Copy", () => secret, "The secret was copied."),
+      ),
+      h(
+        "footer",
+        { class: "actions end" },
+        h("button", { type: "button", class: "button primary", on: { click: () => close(true) } }, "I have kept it"),
+      ),
     ],
   });
 }

@@ -2,6 +2,7 @@
 
 import { get, post } from "../api.js";
 import { link, shareable } from "../address.js";
+import { button } from "../components/button.js";
 import { copyButton } from "../components/copy.js";
 import { icon } from "../components/icons.js";
 import { importProgress } from "../components/import-progress.js";
@@ -57,13 +58,21 @@ export function open({ main, id, signal }) {
   const drawActions = () => {
     const upload = uploadOf(id);
     const runs = RUNNING.has(found.status);
-    refill(actions,
-      runs && upload?.state === "broken" && button("Send the file again", "send", "primary", () => upload.send()),
-      runs && button("Cancel the import", "cancel", "", cancel),
-      found.status === "failed" && found.error?.retryable && button("Try again", "retry", "primary", retry),
+    refill(
+      actions,
+      runs && upload?.state === "broken" && doing("Send the file again", "send", "primary", () => upload.send()),
+      runs && doing("Cancel the import", "cancel", "", cancel),
+      found.status === "failed" && found.error?.retryable && doing("Try again", "retry", "primary", retry),
       !runs && h("a", { class: "button", href: link("/imports"), data: { key: "another" } }, "Import another file"),
-      !runs && found.rows.total > 0 && h("a", { class: "button", href: link("/products"), data: { key: "products" } }, "See the products"),
-      copyButton("Copy the link", () => shareable(`/imports/${id}`), "The link was copied. Whoever has a token can open it."));
+      !runs &&
+        found.rows.total > 0 &&
+        h("a", { class: "button", href: link("/products"), data: { key: "products" } }, "See the products"),
+      copyButton(
+        "Copy the link",
+        () => shareable(`/imports/${id}`),
+        "The link was copied. Whoever has a token can open it.",
+      ),
+    );
   };
   const show = (next) => {
     found = next;
@@ -72,35 +81,71 @@ export function open({ main, id, signal }) {
     setText(about, summary(found));
     progress.show(found, uploadOf(id));
     figures.show(found);
-    refill(reason, found.error && found.status === "failed" && message("bad", "cross", found.error.retryable ? found.error.message : `${found.error.message} ${NOT_AGAIN}`), found.error && found.status === "cancelled" && message("warn", "stop", found.error.message));
-    refill(warnings, found.warnings.map((each) => message("warn", "warning", each)));
+    refill(
+      reason,
+      found.error &&
+        found.status === "failed" &&
+        message("bad", "cross", found.error.retryable ? found.error.message : `${found.error.message} ${NOT_AGAIN}`),
+      found.error && found.status === "cancelled" && message("warn", "stop", found.error.message),
+    );
+    refill(
+      warnings,
+      found.warnings.map((each) => message("warn", "warning", each)),
+    );
     drawActions();
     speed.show(found);
     if (!RUNNING.has(found.status)) rejected.show(found);
-    if (wasRunning && found.status === "completed") tell(`${found.filename} is imported: ${counted(found.rows.total, "row")}.`);
+    if (wasRunning && found.status === "completed")
+      tell(`${found.filename} is imported: ${counted(found.rows.total, "row")}.`);
     wasRunning = RUNNING.has(found.status);
   };
-  const follow = () => watch(`/api/imports/${id}`, {
-    signal,
-    show,
-    ended: (each) => !RUNNING.has(each.status),
-    lost: (error) => {
-      lost.hidden = error === null;
-      setText(lost, error ? `${error.text} This page keeps trying.` : "");
-    },
-  }).catch((error) => {
-    if (!signal.aborted) refill(body, errorState(error, () => location.reload()));
-  });
+  const follow = () =>
+    watch(`/api/imports/${id}`, {
+      signal,
+      show,
+      ended: (each) => !RUNNING.has(each.status),
+      lost: (error) => {
+        lost.hidden = error === null;
+        setText(lost, error ? `${error.text} This page keeps trying.` : "");
+      },
+    }).catch((error) => {
+      if (!signal.aborted)
+        refill(
+          body,
+          errorState(error, () => location.reload()),
+        );
+    });
 
-  uploadOf(id)?.addEventListener("change", () => found && RUNNING.has(found.status) && (progress.show(found, uploadOf(id)), drawActions()), { signal });
-  refill(body, h("section", { class: "card", "aria-label": "Progress" }, progress.element, lost, reason, warnings, figures.element, speed.element, actions), rejected.element);
+  uploadOf(id)?.addEventListener(
+    "change",
+    () => found && RUNNING.has(found.status) && (progress.show(found, uploadOf(id)), drawActions()),
+    { signal },
+  );
+  refill(
+    body,
+    h(
+      "section",
+      { class: "card", "aria-label": "Progress" },
+      progress.element,
+      lost,
+      reason,
+      warnings,
+      figures.element,
+      speed.element,
+      actions,
+    ),
+    rejected.element,
+  );
   follow();
 }
 
-const button = (label, key, kind, click) => h("button", { type: "button", class: `button ${kind}`, data: { key }, on: { click } }, label);
+const doing = (label, key, kind, click) => button(label, { key, kind, click });
 const message = (kind, picture, text) => h("p", { class: `message ${kind}` }, icon(picture), text);
 
 function summary(found) {
-  const took = found.finished_at && found.started_at ? `, imported in ${duration((new Date(found.finished_at) - new Date(found.started_at)) / 1000)}` : "";
+  const took =
+    found.finished_at && found.started_at
+      ? `, imported in ${duration((new Date(found.finished_at) - new Date(found.started_at)) / 1000)}`
+      : "";
   return `${bytes(found.bytes.total)}, started ${when(found.created_at)}${took}${found.attempt > 1 ? `, attempt ${found.attempt}` : ""}`;
 }

@@ -17,11 +17,28 @@ const ITEMS = 20;
 const REFRESH_MS = 2000;
 
 const COLUMNS = [
-  { title: "File", class: "main-cell", cell: (each) => h("a", { href: link(`${PATH}/${each.id}`), data: { key: `import-${each.id}` } }, each.filename) },
-  { title: "Status", cell: (each) => [statusBadge(uploadOf(each.id)?.state === "sending" ? "uploading" : each.status), each.status === "processing" && h("span", { class: "hint figures" }, ` ${percent(each.percent)}`)] },
+  {
+    title: "File",
+    class: "main-cell",
+    cell: (each) => h("a", { href: link(`${PATH}/${each.id}`), data: { key: `import-${each.id}` } }, each.filename),
+  },
+  {
+    title: "Status",
+    cell: (each) => [
+      statusBadge(uploadOf(each.id)?.state === "sending" ? "uploading" : each.status),
+      each.status === "processing" && h("span", { class: "hint figures" }, ` ${percent(each.percent)}`),
+    ],
+  },
   { title: "Rows", class: "number", cell: (each) => count(each.rows.total) },
-  { title: "Rejected", class: "number", cell: (each) => (each.rows.rejected ? h("span", { class: "bad-text" }, count(each.rows.rejected)) : "0") },
-  { title: "Started", cell: (each) => h("time", { datetime: each.created_at, class: "nowrap" }, when(each.created_at)) },
+  {
+    title: "Rejected",
+    class: "number",
+    cell: (each) => (each.rows.rejected ? h("span", { class: "bad-text" }, count(each.rows.rejected)) : "0"),
+  },
+  {
+    title: "Started",
+    cell: (each) => h("time", { datetime: each.created_at, class: "nowrap" }, when(each.created_at)),
+  },
 ];
 
 export function open({ main, query, signal }) {
@@ -29,9 +46,19 @@ export function open({ main, query, signal }) {
   const total = h("span", { class: "hint" });
   main.append(
     h("h1", { tabindex: "-1" }, "Imports"),
-    h("p", { class: "lead" }, "Send a CSV file of your products. New SKUs are added, known ones are updated, and every row that cannot be used is explained."),
+    h(
+      "p",
+      { class: "lead" },
+      "Send a CSV file of your products. New SKUs are added, known ones are updated, and every row that cannot be used is explained.",
+    ),
     filePicker({ signal, start: async (file, encoding) => go(`${PATH}/${await startUpload(file, encoding)}`) }),
-    h("section", { "aria-labelledby": "history" }, h("div", { class: "section-head" }, h("h2", { id: "history" }, "All imports"), total), list));
+    h(
+      "section",
+      { "aria-labelledby": "history" },
+      h("div", { class: "section-head" }, h("h2", { id: "history" }, "All imports"), total),
+      list,
+    ),
+  );
 
   let cursor = query.get("cursor") ?? "";
   let timer;
@@ -44,9 +71,16 @@ export function open({ main, query, signal }) {
   };
   const refresh = async () => {
     try {
-      const page = (await get(`/api/imports?${new URLSearchParams({ limit: ITEMS, ...(cursor ? { cursor } : {}) })}`, { signal })).data;
+      const page = (
+        await get(`/api/imports?${new URLSearchParams({ limit: ITEMS, ...(cursor ? { cursor } : {}) })}`, { signal })
+      ).data;
       setText(total, counted(page.total, "import"));
-      refill(list, page.items.length ? history(page, goTo) : emptyState("No imports yet", "Choose a file above. What became of it is kept here."));
+      refill(
+        list,
+        page.items.length
+          ? history(page, goTo)
+          : emptyState("No imports yet", "Choose a file above. What became of it is kept here."),
+      );
       if (page.items.some((each) => RUNNING.has(each.status))) timer = setTimeout(refresh, REFRESH_MS);
     } catch (error) {
       if (signal.aborted) return;

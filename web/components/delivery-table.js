@@ -1,0 +1,38 @@
+// The columns of the list of deliveries.
+
+import { h } from "../dom.js";
+import { count, when, whenExactly } from "../format.js";
+import { deliveryResult } from "./delivery-status.js";
+import { statusBadge } from "./status.js";
+
+/** `open(delivery)` gives what a click on one does. */
+export function deliveryColumns(open) {
+  return [
+    {
+      title: "Event",
+      class: "main-cell",
+      cell: (each) => [
+        h(
+          "button",
+          { type: "button", class: "link", data: { key: `delivery-${each.id}` }, on: { click: open(each) } },
+          each.event_type,
+        ),
+        each.test && h("span", { class: "chip" }, "test"),
+      ],
+    },
+    { title: "Status", cell: (each) => statusBadge(each.status) },
+    {
+      title: "Answer",
+      cell: (each) => (each.attempt_count ? deliveryResult(each) : h("span", { class: "hint" }, "none yet")),
+    },
+    { title: "Attempts", class: "number", cell: (each) => count(each.attempt_count) },
+    {
+      title: "When",
+      class: "changed-cell",
+      cell: (each) => [
+        h("time", { datetime: each.created_at, title: whenExactly(each.created_at) }, when(each.created_at)),
+        each.next_attempt_at && h("span", { class: "origin" }, `tried again ${when(each.next_attempt_at)}`),
+      ],
+    },
+  ];
+}
