@@ -16,7 +16,7 @@ export DATA_DIR
 
 .DEFAULT_GOAL := help
 .PHONY: help run demo import psql token tokens revoke-token test bench bench-rivals chaos mutate fuzz schemathesis huge
-.PHONY: check format emulator clean package conformance lambda-dependencies
+.PHONY: check format emulator clean package conformance up down deploy destroy lambda-dependencies
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -90,8 +90,20 @@ conformance: $(INSTALLED) ## Ask each emulator for what we need of S3 and SQS, a
 		EMULATOR=$$emulator $(BIN)/python -m pytest tests/conformance tests/acceptance/test_story.py -rs || exit 1; \
 	done
 
+up: $(INSTALLED) ## Start LocalStack and PostgreSQL in Docker, with our resources and schema in them
+	@$(BIN)/python -m infra.compose up
+
+down: $(INSTALLED) ## Stop them; the data of PostgreSQL stays in its volume
+	@$(BIN)/python -m infra.compose down
+
 package: $(INSTALLED) ## Make what is deployed: out/<stage>/deployment.zip and template.json (STAGE=dev)
 	@$(BIN)/python -m infra.packaging "$(STAGE)"
+
+deploy: $(INSTALLED) ## Bring a stage to the AWS account of this machine's credentials (STAGE=dev PARAMETERS='AlarmEmail=…')
+	@$(BIN)/python -m infra.deployment deploy "$(STAGE)" $(PARAMETERS)
+
+destroy: $(INSTALLED) ## Take a stage away; files, the key of secrets and a snapshot of the database stay (STAGE=dev)
+	@$(BIN)/python -m infra.deployment destroy "$(STAGE)"
 
 # What the package holds besides our own code: made once, then kept in DATA_DIR.
 lambda-dependencies: $(INSTALLED)

@@ -1,0 +1,93 @@
+"""docker-compose.yml is valid and careful; what `make up` does around it works. No engine runs here.
+
+compose-spec.json is the schema of the Compose Specification (github.com/compose-spec/compose-spec, Apache-2.0).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import psycopg
+import pytest
+import yaml
+
+from infra import compose
+from infra.dependencies import ROOT
+from infra.local.testing import backing_services
+
+FILE = ROOT / "docker-compose.yml"
+SCHEMA = Path(__file__).with_name("compose-spec.json")
+
+
+@pytest.fixture
+def content() -> dict[str, Any]:
+    loaded: dict[str, Any] = yaml.safe_load(FILE.read_text("utf-8"))
+    return loaded
+
+
+def test_file_is_what_the_specification_allows(content: dict[str, Any]) -> None:
+    schema = json.loads(SCHEMA.read_text("utf-8"))
+    validator = jsonschema.Draft7Validator
+    validator.check_schema(schema)
+    validator(schema).validate(content)
+    # The schema bites.
+    with pytest.raises(jsonschema.ValidationError):
+        validator(schema).validate({**content, "services": {"x": {"image": "y", "portz": []}}})
+
+
+def test_nothing_is_open_to_others_and_every_image_is_pinned(content: dict[str, Any]) -> None:
+    for service in content["services"].values():
+        assert all(port.startswith("127.0.0.1:") for port in service["ports"])
+        assert service["image"].partition(":")[2] not in ("", "latest")
+        assert "healthcheck" in service
+    assert content["services"]["localstack"]["image"] == "localstack/localstack:4.14.0"
+    assert content["services"]["postgres"]["image"] == "postgres:18"
+    assert content["services"]["localstack"]["environment"]["S3_SKIP_SIGNATURE_VALIDATION"] == "0"
+
+
+def test_passwords_are_made_once_and_for_their_owner_alone(tmp_path: Path) -> None:
+    kept = compose.kept_settings(tmp_path / "new")
+    first = kept.read_text("utf-8")
+    assert stat.S_IMODE(kept.stat().st_mode) == 0o600
+    assert compose.kept_settings(tmp_path / "new").read_text("utf-8") == first
+    assert [line.partition("=")[0] for line in first.splitlines()] == ["POSTGRES_PASSWORD", "IMPORTER_PASSWORD"]
+
+
+@pytest.mark.parametrize(("command", "words"), [("up", "up --detach --wait"), ("down", "down")])
+def test_docker_is_called_with_file_and_passwords(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str, words: str
+) -> None:
+    docker = tmp_path / "bin" / "docker"
+    docker.parent.mkdir()
+    # It fails, so that `up` does not go on to furnish what does not run.
+    docker.write_text(f'#!/bin/sh\necho "$*" > {tmp_path}/called\nexit 7\n')
+    docker.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{docker.parent}{os.pathsep}{os.defpath}")
+    monkeypatch.setenv("DATA_DIR", str(tmp_path))
+    assert compose.main([command]) == 7
+    called = (tmp_path / "called").read_text("utf-8").strip()
+    assert called == f"compose --file {FILE} --env-file {tmp_path / 'compose.env'} {words}"
+
+
+def test_without_docker_it_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setenv("DATA_DIR", str(tmp_path))
+    assert compose.main(["up"]) == 1
+    assert "docker is not installed" in capsys.readouterr().err
+
+
+def test_furnishing_makes_what_the_functions_need_and_can_be_repeated(tmp_path: Path) -> None:
+    with backing_services(tmp_path) as services:
+        for password in ("one", "two"):
+            made = compose.furnish(services.endpoint, services.owner_conninfo, password)
+            assert made.bucket == services.bucket
+            conninfo = psycopg.conninfo.make_conninfo(services.owner_conninfo, user="importer", password=password)
+            with psycopg.connect(conninfo) as connection:
+                assert connection.execute("select count(*) from product").fetchone() == (0,)
