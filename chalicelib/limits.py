@@ -34,6 +34,8 @@ FIELD_CHARACTERS_MAX = max(HEADER_BYTES_MAX, RECORD_BYTES_MAX)
 # --- splitting ------------------------------------------------------------------------------------------------
 CHUNK_BYTES = 2 * MIB
 """A chunk ends at the last record boundary within this many bytes, or at its first record's end."""
+MERGE_ROWS_MIN = 10_000
+"""Into a catalogue with fewer rows by PostgreSQL's statistics, chunks are written by the statement without a join."""
 SCAN_BLOCK_BYTES = 8 * MIB
 """How much of the object the splitter reads at a time."""
 

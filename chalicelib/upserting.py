@@ -19,7 +19,12 @@ from chalicelib.database import RollBack, Transaction, UniqueViolation
 from chalicelib.faults import fault_point
 from chalicelib.files import FileGone
 from chalicelib.header import Header
-from chalicelib.limits import OVERSIZED_ROW_BYTES_STORED, REJECTED_BYTES_STORED_MAX, REJECTED_ROWS_STORED_MAX
+from chalicelib.limits import (
+    MERGE_ROWS_MIN,
+    OVERSIZED_ROW_BYTES_STORED,
+    REJECTED_BYTES_STORED_MAX,
+    REJECTED_ROWS_STORED_MAX,
+)
 from chalicelib.rows import RejectedRow, oversized_row, read_rows
 from chalicelib.sql import query
 
@@ -93,11 +98,19 @@ def _copy(transaction: Transaction, lines: bytes) -> int:
 
 
 def _write(backends: Backends, found: DictRow, accepted: int, rejected: list[RejectedRow]) -> None:
-    """The quick way first; the other one when somebody else was adding one of these SKUs at the same time."""
+    """The quick way first; the other one when somebody else was adding one of these SKUs at the same time.
+
+    Not the quick way where the planner takes the catalogue for small, as after everything was deleted: it would then
+    read an index from end to end for every row.
+    """
     try:
         with backends.database.transaction() as transaction:
-            transaction.run("lock_in_order")
-            _write_by(transaction, "merge_incoming", found, accepted, rejected)
+            seems = transaction.one("seems_small", rows=MERGE_ROWS_MIN)
+            if seems is not None and seems["small"]:
+                _write_by(transaction, "upsert_incoming", found, accepted, rejected)
+            else:
+                transaction.run("lock_in_order")
+                _write_by(transaction, "merge_incoming", found, accepted, rejected)
     except UniqueViolation:
         with backends.database.transaction() as transaction:
             _write_by(transaction, "upsert_incoming", found, accepted, rejected)

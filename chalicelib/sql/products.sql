@@ -104,6 +104,10 @@ select count(*) filter (where outcome = 'created') as created,
        count(*) filter (where outcome = 'unchanged') as unchanged
 from written
 
+-- name: seems_small
+-- Whether the catalogue has few rows by the statistics. A table that was never looked at (-1) is taken for larger than it is.
+select reltuples between 0 and %(rows)s as small from pg_class where oid = 'product'::regclass
+
 -- name: lock_in_order
 -- For merge_incoming: of all joins only the nested loop keeps the order of the keys, which keeps writers from deadlocking.
 select set_config(name, 'off', true)

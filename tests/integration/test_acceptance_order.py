@@ -37,6 +37,7 @@ from chalicelib import bulk_deletes, catalogue, dead_letters, indexing, splittin
 from chalicelib.backends import Backends
 from chalicelib.catalogue import SORTS, Filters, Place
 from chalicelib.faults import switched_on
+from chalicelib.limits import MERGE_ROWS_MIN
 from chalicelib.products import Changes, Content
 from infra.local.testing import Services
 from tests.support import search_copy
@@ -114,10 +115,18 @@ class Histories(RuleBasedStateMachine):
         self.bulk_deletes: list[uuid.UUID] = []
         self.history: list[tuple[int, Operation]] = []
 
-    @initialize(first=contents, second=contents, described=actives, switched=actives, by_http=st.booleans())
+    @initialize(
+        first=contents,
+        second=contents,
+        described=actives,
+        switched=actives,
+        by_http=st.booleans(),
+        merges=st.booleans(),
+    )
     def start_two_imports(
-        self, first: list[FileRow], second: list[FileRow], described: bool, switched: bool, by_http: bool
+        self, first: list[FileRow], second: list[FileRow], described: bool, switched: bool, by_http: bool, merges: bool
     ) -> None:
+        vars(upserting)["MERGE_ROWS_MIN"] = -1 if merges else MERGE_ROWS_MIN
         if by_http:
             self.hand = HttpHand(self.app, self.token, self.files)
         self.sql("delete from product")
@@ -448,6 +457,7 @@ def test_every_history_ends_as_its_operations_in_acceptance_order(
     monkeypatch.setattr("chalicelib.splitting.CHUNK_BYTES", 1)
     monkeypatch.setattr("chalicelib.bulk_deletes.BULK_DELETE_STEP_ROWS", 2)
     monkeypatch.setattr("chalicelib.indexing.INDEX_STEP_ROWS", 2)
+    monkeypatch.setattr("chalicelib.upserting.MERGE_ROWS_MIN", MERGE_ROWS_MIN)  # It is put back at the end.
     monkeypatch.setattr("chalicelib.sweeping.TOMBSTONE_SECONDS_MIN", 0)
     from app import app  # wants the environment
 

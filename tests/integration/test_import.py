@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import gzip
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from chalicelib import limits
+from chalicelib.database import Transaction
+from chalicelib.sql import query
 from tests.support.catalogues import assignment_like, reference
 
 if TYPE_CHECKING:
@@ -223,3 +225,45 @@ def test_warnings_name_the_columns_that_were_ignored(pipeline: Pipeline) -> None
     assert ended["status"] == "completed"
     assert len(ended["warnings"]) == 1
     assert "colour" in ended["warnings"][0]
+
+
+@pytest.mark.parametrize(
+    ("known_rows", "statement"),
+    [(-1, "merge_incoming"), (0, "upsert_incoming"), (500, "upsert_incoming"), (50_000, "merge_incoming")],
+)
+def test_a_catalogue_that_is_taken_for_small_is_written_without_a_join(
+    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch, known_rows: int, statement: str
+) -> None:
+    """As after everything was deleted. A join would read an index from end to end for every row of a chunk."""
+    pipeline.run(b"sku,name\nA,x\n")
+    pipeline.sql("alter table product set (autovacuum_enabled = off)")
+    pipeline.sql("update pg_class set reltuples = %s, relpages = 1 where oid = 'product'::regclass", known_rows)
+    used = []
+
+    def watched(self: Transaction, name: str, /, **parameters: Any) -> Any:
+        used.append(name)
+        return original(self, name, **parameters)
+
+    original = Transaction.one
+    monkeypatch.setattr(Transaction, "one", watched)
+    try:
+        assert pipeline.run(b"sku,name\nA,y\nB,z\n")["status"] == "completed"
+    finally:
+        pipeline.sql("alter table product reset (autovacuum_enabled)")
+
+    assert [name for name in used if name.endswith("_incoming") and name != "any_incoming"] == [statement]
+
+
+def test_where_rows_are_known_each_row_of_a_chunk_is_looked_up(pipeline: Pipeline) -> None:
+    """The plan behind the limit: with so many rows by the statistics, the index is asked for one key at a time."""
+    pipeline.run(b"sku,name\nA,x\n")
+    pipeline.sql(
+        "update pg_class set reltuples = %s, relpages = 1 where oid = 'product'::regclass", limits.MERGE_ROWS_MIN + 1
+    )
+    with pipeline.backends.database.transaction() as transaction:
+        transaction.run("lock_in_order")
+        statement = f"explain {query('merge_incoming')}".encode()
+        plan = transaction.cursor.execute(statement, {"operation": 9, "floor": 0}).fetchall()
+    text = "\n".join(row["QUERY PLAN"] for row in plan)
+    assert "Index Cond: (sku_key = excluded.key)" in text, text
+    assert "Join Filter" not in text, text
