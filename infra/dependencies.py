@@ -62,6 +62,8 @@ def prepared(cache: Path) -> Path:
         _download(building)
         _trim(building)
         _compile(building)
+        for outdated in cache.glob("dependencies-*"):
+            shutil.rmtree(outdated)
         building.rename(directory)
     return directory
 

@@ -327,6 +327,12 @@ MUTATIONS = (
              (f"{WEBHOOKS}::test_a_test_does_not_queue_behind_what_waits",)),
     Mutation("answers quote no secrets", "chalicelib/delivering.py", "_without(answer.body, hidden)", "answer.body",
              (f"{WEBHOOKS}::test_what_an_answer_quotes_of_our_headers_is_not_kept",)),
+    Mutation("nothing is prepared behind a proxy", "chalicelib/database.py", "if self._pooled else {}",
+             "if False else {}", ("tests/integration/test_database_roles.py",)),
+    Mutation("a proxy proves who it is", "chalicelib/credentials.py", "if settings.database_pooled else {}",
+             "if False else {}", ("tests/unit/test_credentials.py",)),
+    Mutation("a range answered with the whole", "chalicelib/files.py", "data if _is_part(answer) else data[start:end]",
+             "data", ("tests/unit/test_files.py",)),
 )  # fmt: skip
 
 
