@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import platform
 import subprocess
 import sys
 from pathlib import Path
@@ -60,6 +61,11 @@ print((time.process_time() - start) / unit)
 """
 
 
+runs_where_lambda_would = pytest.mark.skipif(
+    (sys.platform, platform.machine()) != ("linux", "x86_64"), reason="the package is for Linux on x86-64"
+)
+
+
 def _run(package: Package, program: str, *arguments: str) -> str:
     """Runs a program beside the package, in an environment where nothing else can be imported."""
     # The interpreter itself, not the virtual environment's: -S leaves site-packages out.
@@ -77,6 +83,7 @@ def _run(package: Package, program: str, *arguments: str) -> str:
     return done.stdout
 
 
+@runs_where_lambda_would
 def test_every_handler_of_the_template_is_importable_with_nothing_but_the_package(package: Package) -> None:
     handlers = [function["Handler"] for function in package.functions.values()]
     assert len(handlers) == 15
@@ -85,10 +92,12 @@ def test_every_handler_of_the_template_is_importable_with_nothing_but_the_packag
     assert not foreign
 
 
+@runs_where_lambda_would
 def test_what_is_compiled_for_lambda_works(package: Package, tmp_path: Path) -> None:
     _run(package, USE_WHAT_IS_COMPILED, str(tmp_path / "key"))
 
 
+@runs_where_lambda_would
 def test_importing_app_is_quick(package: Package) -> None:
     rounds = min(float(_run(package, TIME_THE_IMPORT)) for _ in range(ROUNDS))
     assert rounds <= IMPORT_ROUNDS_OF_WORK_MAX
