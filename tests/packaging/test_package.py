@@ -21,7 +21,7 @@ UNZIPPED_BYTES_MAX = 250 * 1024 * 1024
 """Lambda's own limit."""
 COMMAND_SECONDS_MAX = 120
 ROUNDS = 5
-IMPORT_ROUNDS_OF_WORK_MAX = 16
+IMPORT_ROUNDS_OF_WORK_MAX = 20
 """What importing app costs in rounds of a loop in the same process: 11 to 13. Without bytecode it is 35."""
 
 IMPORT_EVERYTHING = """
