@@ -333,6 +333,9 @@ MUTATIONS = (
              "if False else {}", ("tests/unit/test_credentials.py",)),
     Mutation("a range answered with the whole", "chalicelib/files.py", "data if _is_part(answer) else data[start:end]",
              "data", ("tests/unit/test_files.py",)),
+    Mutation("no join into a catalogue that seems small", "chalicelib/upserting.py",
+             'if seems is not None and seems["small"]:', "if False:",
+             ("tests/integration/test_import.py",)),
 )  # fmt: skip
 
 
