@@ -48,7 +48,7 @@ from chalicelib.webhooks import Sending
 USER_AGENT = "Product-Importer-Webhooks/1"
 FAILING_REASON = "Nothing could be delivered for five days."
 HIDDEN = "(hidden)"
-"""What the log shows in place of the values of the customer's own headers."""
+"""What the log shows in place of the customer's own values and of signatures, which are good for five minutes more."""
 
 _random = SystemRandom()
 
@@ -134,7 +134,7 @@ def _make(sending: Sending, claimed: _Claimed) -> _Attempt:
             body,
         )
         ours = {"Content-Type": "application/json", "User-Agent": USER_AGENT, **signed}
-        shown = {**dict.fromkeys(own, HIDDEN), **ours}
+        shown = {**dict.fromkeys(own, HIDDEN), **ours, signatures.SIGNATURE_HEADER: HIDDEN}
         answer = sending.outbound.post(claimed.webhook["url"], {**own, **ours}, body)
         hidden = [*own.values(), signed[signatures.SIGNATURE_HEADER]]
         response_body = _without(answer.body, hidden)[:RESPONSE_BYTES_KEPT]
