@@ -95,7 +95,10 @@ def test_an_answer_that_shows_a_thing_links_to_all_that_can_be_done_with_it(desc
         for status, response in operation["responses"].items()
         if "links" in response
     }
-    on_imports = {"read_import", "cancel_import", "retry_import", "list_rejected_rows", "download_rejected_rows"}
+    on_imports = {
+        "read_import", "read_throughput", "cancel_import", "retry_import", "list_rejected_rows",
+        "download_rejected_rows",
+    }  # fmt: skip
     on_products = {"read_product", "replace_product", "change_product", "delete_product"}
     assert set(linked["create_import", "201"]) == on_imports
     assert set(linked["cancel_import", "200"]) == on_imports - {"cancel_import"}
