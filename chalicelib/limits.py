@@ -67,7 +67,7 @@ PAGE_ITEMS_DEFAULT = 50
 CURSOR_CHARACTERS_MAX = 1_500
 """Room for the longest key of a SKU: 64 characters that NFC makes three of, four bytes each, in base64."""
 FILTER_CHARACTERS_MAX = 255
-CATALOGUE_COUNT_ROWS_MAX = 100_000
+CATALOGUE_COUNT_ROWS_MAX = 50_000
 """Up to so many products are counted one by one, where their number is not known from the copy; more are estimated."""
 POLL_SECONDS = 1
 """How long clients are asked to wait before they look again at something that runs."""

@@ -73,15 +73,13 @@ class Stack:
             yield
             connection.rollback()
 
-    def copy(self, stop: threading.Event | None = None) -> float:
-        """Copies the catalogue for search, with `stop` again and again until then. Returns seconds."""
+    def copy(self) -> float:
+        """Copies the catalogue for search until it is copied or an import runs. Returns seconds."""
         database = Database(self.stack.file.importer_conninfo)
         began = time.monotonic()
-        while True:
-            indexing.index_products(database, lambda: 60.0)
-            if stop is None or stop.wait(SAMPLE_SECONDS):
-                database.close()
-                return time.monotonic() - began
+        indexing.index_products(database, lambda: 60.0)
+        database.close()
+        return time.monotonic() - began
 
     def run(self, file: Path) -> Measured:
         """Imports a file. Raises AssertionError when it does not complete."""
