@@ -16,6 +16,7 @@ from functions import fail_export as failing_export
 from functions import fail_job as failing_job
 from functions import fail_upload as failing_upload
 from functions import index_products as indexing
+from functions import invocations, logs
 from functions import migrate as migrating
 from functions import relay_events as relaying
 from functions import split_upload as splitting
@@ -23,7 +24,9 @@ from functions import sweep as sweeping
 from functions import upsert_chunk as upserting
 from functions.api import bulk_deletes, deliveries, description, events, exports, health, imports, products, webhooks
 
-app = Chalice(app_name="product-importer")
+logs.configure()
+app = Chalice(app_name="product-importer", configure_logs=False)
+app.register_middleware(invocations.around, "all")
 
 
 # --- HTTP: register an upload, watch it, read the catalogue ---------------------------------------------------

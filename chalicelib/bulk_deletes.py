@@ -18,6 +18,7 @@ from chalicelib.database import RollBack, Transaction
 from chalicelib.errors import NotFound
 from chalicelib.faults import fault_point
 from chalicelib.limits import BULK_DELETE_STEP_ROWS, INVOCATION_RESERVE_SECONDS
+from chalicelib.telemetry import WARNING
 
 RUNNING = ("pending", "processing")
 
@@ -33,6 +34,7 @@ def accept(backends: Backends) -> DictRow:
         _end_older_imports(transaction, operation)
         accepted = transaction.one("add_bulk_delete", operation=operation, total=counted["total"])
         assert accepted is not None
+        transaction.tell("bulk delete accepted", bulk_delete_id=accepted["id"], total=counted["total"])
         fault_point("bulk_delete.before_accept_commit")
     fault_point("bulk_delete.before_send")
     backends.queues.send("jobs", [message(accepted["id"])])
@@ -50,6 +52,19 @@ def get(transaction: Transaction, bulk_delete_id: uuid.UUID) -> DictRow:
     if found is None:
         raise NotFound(f"there is no bulk delete {bulk_delete_id}")
     return found
+
+
+def fail(transaction: Transaction, bulk_delete_id: uuid.UUID, code: str, message: str) -> None:
+    """Ends a bulk delete with a reason, unless it has ended."""
+    if transaction.run("fail_bulk_delete", id=bulk_delete_id, error_code=code, error_message=message):
+        transaction.tell(
+            "bulk delete failed",
+            level=WARNING,
+            bulk_delete_id=bulk_delete_id,
+            code=code,
+            reason=message,
+            measured={"BulkDeletesFailed": 1},
+        )
 
 
 def carry_out(backends: Backends, bulk_delete_id: uuid.UUID, seconds_left: Callable[[], float]) -> None:
@@ -103,6 +118,11 @@ def _delete_some(transaction: Transaction, bulk_delete_id: uuid.UUID) -> bool:
     )
     if is_last and advanced is not None:
         _tell(transaction, advanced)
+    transaction.tell(
+        "bulk delete completed" if is_last else "bulk delete went on",
+        bulk_delete_id=bulk_delete_id,
+        measured={"ProductsDeleted": gone["products"]},
+    )
     fault_point("bulk_delete.before_step_commit")
     return not is_last
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import psycopg
@@ -13,6 +14,7 @@ from psycopg import errors as pg
 from psycopg.errors import UniqueViolation
 from psycopg.rows import DictRow, dict_row
 
+from chalicelib import telemetry
 from chalicelib.errors import Transient
 from chalicelib.sql import query
 
@@ -72,11 +74,17 @@ class Database:
         Raising RollBack leaves the block quietly, with nothing done.
         """
         connection = self.connection()
+        committed = False
         with _translated(), connection.transaction(), connection.cursor() as cursor:
             transaction = Transaction(cursor)
             yield transaction
+            committed = True
+        if not committed:
+            return
         if transaction.announces:
             self._announce()
+        for tell in transaction.afterwards:
+            tell()
 
     def close(self) -> None:
         """Closes the connection; the next use opens a new one."""
@@ -91,6 +99,12 @@ class Transaction:
         self.cursor = cursor
         self.announces = False
         """Whether it recorded events: somebody is told of them when it is committed."""
+        self.afterwards: list[Callable[[], None]] = []
+        """What is told of it when it is committed."""
+
+    def tell(self, happened: str, **more: Any) -> None:
+        """Like `telemetry.tell`, once this is committed. What is rolled back is not told."""
+        self.afterwards.append(partial(telemetry.tell, happened, **more))
 
     def run(self, name: str, /, **parameters: Any) -> int:
         """Runs a query; returns how many rows it touched."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import uuid
 
-from chalicelib import imports
+from chalicelib import bulk_deletes, exports, imports
 from chalicelib.backends import Backends
 from chalicelib.faults import fault_point
 from chalicelib.files import StoredFile
@@ -53,25 +53,16 @@ def fail_bulk_delete(backends: Backends, bulk_delete_id: uuid.UUID) -> None:
     """Ends a bulk delete that nobody advances. What it deleted is invisible all the same. Raises Transient."""
     with backends.database.transaction() as transaction:
         if transaction.one("lock_idle_bulk_delete", id=bulk_delete_id, seconds=ADVANCING_SECONDS) is not None:
-            transaction.run(
-                "fail_bulk_delete",
-                id=bulk_delete_id,
-                error_code="delete_failed",
-                error_message="The products are deleted, but not all of their space is freed: a fault on our side.",
-            )
+            message = "The products are deleted, but not all of their space is freed: a fault on our side."
+            bulk_deletes.fail(transaction, bulk_delete_id, "delete_failed", message)
 
 
 def fail_export(backends: Backends, export_id: uuid.UUID) -> None:
     """Ends an export that nobody advances. Raises Transient."""
     with backends.database.transaction() as transaction:
         if transaction.one("lock_idle_export", id=export_id, seconds=ADVANCING_SECONDS) is not None:
-            transaction.run(
-                "fail_export",
-                id=export_id,
-                error_code="export_failed",
-                error_message="The products could not be exported after several tries: a fault on our side."
-                " Start a new export.",
-            )
+            message = "The products could not be exported after several tries: a fault on our side. Start a new export."
+            exports.fail(transaction, export_id, "export_failed", message)
 
 
 def _fail_splitting(backends: Backends, import_id: uuid.UUID) -> None:

@@ -43,6 +43,7 @@ from chalicelib.queues import Queues
 from chalicelib.relaying import turns
 from chalicelib.retrying import Verdict
 from chalicelib.sealing import Unsealable
+from chalicelib.telemetry import WARNING
 from chalicelib.webhooks import Sending
 
 USER_AGENT = "Product-Importer-Webhooks/1"
@@ -172,12 +173,27 @@ def _record(
         )
         if recorded is None:
             return None, None  # Its lease was over, or its webhook is gone: somebody else has it.
+        _tell(transaction, claimed, attempt)
         transaction.run("add_attempt", id=delivery["id"], number=recorded["attempts"], **_logged(attempt), **told)
         if not delivery["test"]:
-            _judge_webhook(transaction, delivery["webhook_id"], verdict, told)
+            _judge_webhook(transaction, claimed.webhook, verdict, told)
         following = _claim(transaction, delivery["webhook_id"]) if goes_on else None
         fault_point("delivery.before_commit")
     return delay, following
+
+
+def _tell(transaction: Transaction, claimed: _Claimed, attempt: _Attempt) -> None:
+    delivered = attempt.verdict is Verdict.DELIVERED
+    transaction.tell(
+        "webhook delivered" if delivered else "webhook not delivered",
+        webhook_id=claimed.delivery["webhook_id"],
+        delivery_id=claimed.delivery["id"],
+        event_id=claimed.delivery["event_id"],
+        try_number=claimed.delivery["tries"] + 1,
+        status_code=attempt.answer.status if attempt.answer else None,
+        reason=attempt.error,
+        measured={"DeliveryMilliseconds": attempt.milliseconds, "DeliveriesFailed": int(not delivered)},
+    )
 
 
 def _delay(delivery: DictRow, attempt: _Attempt) -> float | None:
@@ -188,24 +204,26 @@ def _delay(delivery: DictRow, attempt: _Attempt) -> float | None:
     return retrying.next_delay(delivery["tries"] + 1, asked, datetime.now(UTC), _random)
 
 
-def _judge_webhook(transaction: Transaction, webhook_id: uuid.UUID, verdict: Verdict, told: dict[str, Any]) -> None:
+def _judge_webhook(transaction: Transaction, webhook: DictRow, verdict: Verdict, told: dict[str, Any]) -> None:
     if verdict is Verdict.DELIVERED:
         transaction.run(
             "note_success",
-            id=webhook_id,
+            id=webhook["id"],
             status_code=told["status_code"],
             milliseconds=told["milliseconds"],
             quick_milliseconds=QUICK_MILLISECONDS,
         )
         return
-    transaction.run(
+    noted = transaction.one(
         "note_failure",
-        id=webhook_id,
+        id=webhook["id"],
         gone=verdict is Verdict.GONE,
         failing_seconds_max=FAILING_SECONDS_MAX,
         failing_reason=FAILING_REASON,
         **told,
     )
+    if webhook["enabled"] and noted is not None and not noted["enabled"]:
+        transaction.tell("webhook switched off", level=WARNING, webhook_id=webhook["id"], gone=verdict is Verdict.GONE)
 
 
 def _logged(attempt: _Attempt) -> dict[str, Any]:

@@ -89,6 +89,8 @@ def _write(backends: Backends, found: DictRow) -> bool:
         )
         if advanced and stored is not None:
             transaction.run("add_export_part", id=found["id"], number=number, stored=Jsonb(stored))
+        if advanced:
+            transaction.tell("export went on", export_id=found["id"], measured={"RowsExported": batch.rows})
         fault_point("export.before_step_commit")
     return advanced == 1
 
@@ -100,7 +102,8 @@ def _finish(backends: Backends, found: DictRow) -> bool:
     stored = backends.files.finish_parts(exports.key_of(found["id"]), found["upload_id"], parts)
     fault_point("export.after_finish")
     with backends.database.transaction() as transaction:
-        transaction.run("complete_export", version=stored.version, bytes=stored.size_bytes, **_fence(found))
+        if transaction.run("complete_export", version=stored.version, bytes=stored.size_bytes, **_fence(found)):
+            transaction.tell("export completed", export_id=found["id"], size_bytes=stored.size_bytes)
         fault_point("export.before_complete_commit")
     return False
 

@@ -22,6 +22,7 @@ from chalicelib.faults import fault_point
 from chalicelib.files import FileGone
 from chalicelib.limits import DOWNLOAD_EXPIRES_SECONDS, EXPORTS_UNFINISHED_MAX
 from chalicelib.progress import UNFINISHED_PERCENT_MAX
+from chalicelib.telemetry import WARNING
 
 EXPORTS_PREFIX = "exports/"
 RUNNING = ("pending", "processing")
@@ -44,6 +45,7 @@ def accept(backends: Backends, filters: Filters) -> DictRow:
             raise Conflict(message, code="too_many_exports")
         accepted = transaction.one("add_export", filters=Jsonb(filters.given()))
         assert accepted is not None
+        transaction.tell("export accepted", export_id=accepted["id"])
         fault_point("export.before_accept_commit")
     fault_point("export.before_send")
     backends.queues.send("exports", [message_of(accepted["id"])])
@@ -93,4 +95,17 @@ def download(backends: Backends, found: DictRow) -> Download | None:
 def fail_because(backends: Backends, export_id: uuid.UUID, code: str, message: str) -> None:
     """Ends an export with a reason, unless it has ended. S3 itself removes the unfinished upload. Raises Transient."""
     with backends.database.transaction() as transaction:
-        transaction.run("fail_export", id=export_id, error_code=code, error_message=message)
+        fail(transaction, export_id, code, message)
+
+
+def fail(transaction: Transaction, export_id: uuid.UUID, code: str, message: str) -> None:
+    """The same in the caller's transaction."""
+    if transaction.run("fail_export", id=export_id, error_code=code, error_message=message):
+        transaction.tell(
+            "export failed",
+            level=WARNING,
+            export_id=export_id,
+            code=code,
+            reason=message,
+            measured={"ExportsFailed": 1},
+        )

@@ -9,7 +9,6 @@ pending ──accept──▶ processing ──complete──▶ completed
 
 from __future__ import annotations
 
-import logging
 import uuid
 from pathlib import PurePosixPath
 from typing import Any
@@ -23,10 +22,10 @@ from chalicelib.errors import Conflict, NotFound
 from chalicelib.faults import fault_point
 from chalicelib.files import FileGone, PresignedUpload, StoredFile
 from chalicelib.limits import FILENAME_CHARACTERS_MAX, UPLOAD_EXPIRES_SECONDS
+from chalicelib.telemetry import WARNING
 
 UPLOADS_PREFIX = "uploads/"
 CONTENT_TYPE = "text/csv"
-logger = logging.getLogger(__name__)
 
 
 def register(
@@ -45,6 +44,7 @@ def register(
         )
         assert made is not None
         found = get(transaction, made["id"])
+        transaction.tell("import registered", import_id=found["id"], size_bytes=size_bytes)
     return found, backends.files.presign_upload(found["object_key"], size_bytes, CONTENT_TYPE)
 
 
@@ -73,15 +73,21 @@ def accept(transaction: Transaction, bucket: str, stored: StoredFile) -> uuid.UU
     identity = {"bucket": bucket, "object_key": stored.key, "object_version": stored.version}
     known = transaction.one("find_import_by_object", **identity)
     if known is None:
-        known = transaction.one("accept_registered_import", **identity, size_bytes=stored.size_bytes)
-    if known is None and transaction.one("find_ended_registration", bucket=bucket, object_key=stored.key):
-        return None
-    if known is None:
-        filename = PurePosixPath(stored.key).name[:FILENAME_CHARACTERS_MAX] or stored.key[-FILENAME_CHARACTERS_MAX:]
-        known = transaction.one("accept_dropped_import", **identity, size_bytes=stored.size_bytes, filename=filename)
-    if known is None:  # Somebody else accepted it between our two statements.
-        known = transaction.one("find_import_by_object", **identity)
+        known = _accept_first_seen(transaction, identity, stored)
     return uuid.UUID(str(known["id"])) if known else None
+
+
+def _accept_first_seen(transaction: Transaction, identity: dict[str, str], stored: StoredFile) -> DictRow | None:
+    accepted = transaction.one("accept_registered_import", **identity, size_bytes=stored.size_bytes)
+    if accepted is None:
+        if transaction.one("find_ended_registration", bucket=identity["bucket"], object_key=stored.key):
+            return None
+        filename = PurePosixPath(stored.key).name[:FILENAME_CHARACTERS_MAX] or stored.key[-FILENAME_CHARACTERS_MAX:]
+        accepted = transaction.one("accept_dropped_import", **identity, size_bytes=stored.size_bytes, filename=filename)
+    if accepted is None:  # Somebody else accepted it between two statements of ours.
+        return transaction.one("find_import_by_object", **identity)
+    transaction.tell("import accepted", import_id=accepted["id"], size_bytes=stored.size_bytes)
+    return accepted
 
 
 def get(transaction: Transaction, import_id: uuid.UUID) -> DictRow:
@@ -115,7 +121,10 @@ def complete_if_done(transaction: Transaction, import_id: uuid.UUID) -> bool:
         if progress and progress["open_chunks"] == 0:
             transaction.run("complete_import", id=import_id)
             fault_point("completion.after_status")
-            _tell(transaction, import_id, "import.completed")
+            found = _tell(transaction, import_id, "import.completed")
+            transaction.tell(
+                "import completed", import_id=import_id, rows=rows(found), measured={"ImportsCompleted": 1}
+            )
             fault_point("completion.after_event")
     return True
 
@@ -136,8 +145,9 @@ def fail(
     _end(transaction, import_id, "failed", code, message, retryable)
     fault_point("fail.after_status")
     _tell(transaction, import_id, "import.failed")
-    # An alarm counts these lines (infra/alarms.yml).
-    logger.warning("import failed: %s: %s", import_id, code)
+    transaction.tell(
+        "import failed", level=WARNING, import_id=import_id, code=code, reason=message, measured={"ImportsFailed": 1}
+    )
     return True
 
 
@@ -178,6 +188,7 @@ def retry(backends: Backends, import_id: uuid.UUID) -> DictRow:
         _require_retryable(lock(transaction, import_id))
         transaction.run("reopen_import", id=import_id)
         reopened = get(transaction, import_id)
+        transaction.tell("import opened again", import_id=import_id, attempt=reopened["attempt"])
     fault_point("retry.after_commit")
     backends.queues.send("uploads", [continuation(import_id)])
     return reopened
@@ -203,12 +214,15 @@ def _end(transaction: Transaction, import_id: uuid.UUID, status: str, code: str,
     transaction.run(
         "end_import", id=import_id, status=status, error_code=code, error_message=message, retryable=retryable
     )
+    if status == "cancelled":
+        transaction.tell("import cancelled", import_id=import_id, code=code)
 
 
-def _tell(transaction: Transaction, import_id: uuid.UUID, event_type: str) -> None:
+def _tell(transaction: Transaction, import_id: uuid.UUID, event_type: str) -> DictRow:
     """Records the event in the transaction of the change. The unique key holds it to one per attempt."""
     found = get(transaction, import_id)
     events.record(transaction, event_type, f"{import_id}:{found['attempt']}", summary(found))
+    return found
 
 
 def rows(found: DictRow) -> dict[str, int]:

@@ -194,6 +194,8 @@ DELAYED_MESSAGE_SECONDS_MAX = 900
 """SQS delays no message for longer; the sweep wakes what is due later."""
 FAILING_SECONDS_MAX = 5 * 24 * 3600
 """A webhook that has failed for so long, without one success, is switched off."""
+LOG_TEXT_CHARACTERS_MAX = 16 * KIB
+"""Of a longer text in a log line its end is written: there a traceback has its cause."""
 RESPONSE_BYTES_KEPT = 4 * KIB
 """So much of each answer is kept in the log."""
 SECRET_CHARACTERS_MIN = 8

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -14,11 +13,10 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from chalicelib.errors import Transient
 from chalicelib.settings import queue_name
+from chalicelib.telemetry import WARNING, tell
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
-
-logger = logging.getLogger(__name__)
 
 SEND_BATCH_MESSAGES_MAX = 10
 CONNECT_SECONDS_MAX = 5
@@ -61,7 +59,7 @@ class Queues:
         try:
             self.send(queue, [{}])
         except Transient as error:
-            logger.warning("%s", error)
+            tell("a wake-up was lost: the sweep will find what it was for", level=WARNING, reason=str(error))
 
     def retry_after(self, queue: str, receipt_handle: str, seconds: int) -> None:
         """Makes a received message visible again sooner than its queue's visibility time-out. Raises Transient."""

@@ -13,6 +13,7 @@ from chalicelib.database import Database
 from chalicelib.faults import fault_point
 from chalicelib.limits import INVOCATION_RESERVE_SECONDS, RELAY_BATCH_EVENTS, WEBHOOK_CONCURRENT_MAX
 from chalicelib.queues import Queues
+from chalicelib.telemetry import tell
 
 
 def relay(backends: Backends, seconds_left: Callable[[], float]) -> None:
@@ -51,4 +52,7 @@ def _relay_some(backends: Backends) -> bool:
         for _ in range(min(deliveries, WEBHOOK_CONCURRENT_MAX))
     ]
     backends.queues.send("deliveries", turns(at_once))
+    if relayed["events"]:
+        made = sum(relayed["deliveries"].values())
+        tell("events relayed", deliveries=made, measured={"EventsRelayed": relayed["events"]})
     return bool(relayed["events"] == RELAY_BATCH_EVENTS)

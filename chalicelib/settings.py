@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping
 from functools import cache
 from ipaddress import ip_network
-from typing import Self
+from typing import Literal, Self
 
 from pydantic import (
     BaseModel,
@@ -45,7 +45,7 @@ class Settings(BaseModel):
     files_bucket: str = Field(min_length=3)
     s3_public_endpoint_url: str | None = None
     """Host for presigned links, where it differs from the one that functions use (inside containers)."""
-    log_level: str = "INFO"
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     webhook_kms_key_id: str | None = None
     """The key of AWS KMS that webhooks' secrets are sealed with."""
     webhook_key_file: str | None = None
@@ -105,7 +105,12 @@ def queue_name(stage: str, queue: str) -> str:
 
 def stage() -> str:
     """The stage alone: app.py needs it to name queues before anything else is configured (while packaging)."""
-    return os.environ.get("STAGE", "local")
+    return os.environ.get("STAGE", LOCAL_STAGE)
+
+
+def trace_id() -> str | None:
+    """The trace of X-Ray that the current invocation belongs to, which Lambda says anew for each."""
+    return os.environ.get("_X_AMZN_TRACE_ID")
 
 
 def _networks(text: str) -> tuple[IPNetwork, ...]:

@@ -29,6 +29,7 @@ from chalicelib.limits import (
     SCAN_BLOCK_BYTES,
 )
 from chalicelib.queues import SEND_BATCH_MESSAGES_MAX
+from chalicelib.telemetry import Stopwatch, about, tell
 
 REWRITTEN_PREFIX = "rewritten/"
 
@@ -54,19 +55,20 @@ def continue_splitting(backends: Backends, import_id: uuid.UUID, seconds_left: S
 
     A file that cannot be imported, or is gone, fails its import. Raises Transient.
     """
-    try:
-        found = _processing(backends, import_id)
-        if found["header"] is None:
-            found = _begin(backends, found)
-        _send_unsent(backends, found)
-        if not found["split_done"]:
-            _split(backends, found, seconds_left)
-    except _Superseded:
-        return
-    except UnreadableFile as error:
-        _fail(backends, import_id, error.code, error.message)
-    except FileGone:
-        _fail(backends, import_id, "file_gone", "The uploaded file was removed before it was read to its end.")
+    with about(import_id=import_id):
+        try:
+            found = _processing(backends, import_id)
+            if found["header"] is None:
+                found = _begin(backends, found)
+            _send_unsent(backends, found)
+            if not found["split_done"]:
+                _split(backends, found, seconds_left)
+        except _Superseded:
+            return
+        except UnreadableFile as error:
+            _fail(backends, import_id, error.code, error.message)
+        except FileGone:
+            _fail(backends, import_id, "file_gone", "The uploaded file was removed before it was read to its end.")
 
 
 def _begin(backends: Backends, found: DictRow) -> DictRow:
@@ -108,6 +110,14 @@ def _begin(backends: Backends, found: DictRow) -> DictRow:
 
 
 def _split(backends: Backends, found: DictRow, seconds_left: SecondsLeft) -> None:
+    clock = Stopwatch()
+    with clock.stage("SplitMilliseconds"):
+        from_byte, to_byte = _split_on(backends, found, seconds_left)
+    tell("file split", from_byte=from_byte, measured={"SplitBytes": to_byte - from_byte, **clock.milliseconds})
+
+
+def _split_on(backends: Backends, found: DictRow, seconds_left: SecondsLeft) -> tuple[int, int]:
+    """Goes on to the end, or as far as the time lasts. Returns from where to where, in bytes."""
     header = Header.from_json(found["header"])
     start = position = (int(found["split_offset"]), int(found["split_line"]))
     splitter = Splitter(header.delimiter, start=start[0], line=start[1], chunk_bytes=CHUNK_BYTES)
@@ -118,8 +128,9 @@ def _split(backends: Backends, found: DictRow, seconds_left: SecondsLeft) -> Non
             if position > start and seconds_left() < INVOCATION_RESERVE_SECONDS:
                 fault_point("split.before_hand_over")
                 backends.queues.send("uploads", [imports.continuation(found["id"])])
-                return
-    _record(backends, found, position, list(splitter.finish()), done=True)
+                return start[0], position[0]
+    position = _record(backends, found, position, list(splitter.finish()), done=True)
+    return start[0], position[0]
 
 
 def _record(

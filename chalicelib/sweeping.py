@@ -28,6 +28,7 @@ from chalicelib.limits import (
     TOMBSTONE_SECONDS_MIN,
     UPLOAD_GRACE_SECONDS,
 )
+from chalicelib.telemetry import tell
 
 
 def sweep(
@@ -105,6 +106,7 @@ def _wake_stalled(backends: Backends, stalled_seconds: float) -> None:
         with backends.database.transaction() as transaction:
             transaction.run("unsend_chunks", import_id=found["id"])
             transaction.run("note_wake_up", id=found["id"])
+            transaction.tell("import stood still, and was woken", import_id=found["id"], measured={"Repairs": 1})
             fault_point("sweep.after_unsend")
         fault_point("sweep.before_wake")
         backends.queues.send("uploads", [imports.continuation(found["id"])])
@@ -113,6 +115,10 @@ def _wake_stalled(backends: Backends, stalled_seconds: float) -> None:
 def _wake_stalled_bulk_deletes(backends: Backends, stalled_seconds: float) -> None:
     with backends.database.transaction() as transaction:
         stalled = transaction.all("wake_stalled_bulk_deletes", seconds=stalled_seconds, limit=SWEEP_BULK_DELETES_MAX)
+        for found in stalled:
+            transaction.tell(
+                "bulk delete stood still, and was woken", bulk_delete_id=found["id"], measured={"Repairs": 1}
+            )
     fault_point("bulk_delete.before_wake")
     backends.queues.send("jobs", [bulk_deletes.message(found["id"]) for found in stalled])
 
@@ -120,6 +126,8 @@ def _wake_stalled_bulk_deletes(backends: Backends, stalled_seconds: float) -> No
 def _wake_stalled_exports(backends: Backends, stalled_seconds: float) -> None:
     with backends.database.transaction() as transaction:
         stalled = transaction.all("wake_stalled_exports", seconds=stalled_seconds, limit=SWEEP_EXPORTS_MAX)
+        for found in stalled:
+            transaction.tell("export stood still, and was woken", export_id=found["id"], measured={"Repairs": 1})
     fault_point("export.before_wake")
     backends.queues.send("exports", [exports.message_of(found["id"]) for found in stalled])
 
@@ -141,6 +149,7 @@ def _accept(backends: Backends, stored: StoredFile) -> None:
         import_id = imports.accept(transaction, backends.files.bucket, stored)
     fault_point("sweep.after_accept")
     if import_id is not None:
+        tell("an upload was found that no event told of", import_id=import_id, measured={"Repairs": 1})
         backends.queues.send("uploads", [imports.continuation(import_id)])
 
 

@@ -27,6 +27,10 @@ from chalicelib.limits import (
 )
 from chalicelib.rows import RejectedRow, oversized_row, read_rows
 from chalicelib.sql import query
+from chalicelib.telemetry import DEBUG, Stopwatch, about, tell
+
+_Counts = dict[str, int]
+"""How many rows ended in which way: created, updated, unchanged, superseded, rejected."""
 
 
 @dataclass(frozen=True)
@@ -48,20 +52,32 @@ class _Chunk:
 
 def upsert_chunk(backends: Backends, message: ChunkMessage) -> None:
     """Writes one chunk's products, rejected rows and counts; the last one completes the import. Raises Transient."""
-    with backends.database.transaction() as transaction:
-        found = transaction.one("chunk_to_do", import_id=message.import_id, number=message.chunk)
-    if found is None or found["done"] or found["status"] != "processing":
-        return
-    try:
-        chunk = _read(backends, found)
-        fault_point("chunk.after_fetch")
+    with about(import_id=message.import_id, chunk=message.chunk, attempt=message.attempt):
         with backends.database.transaction() as transaction:
+            found = transaction.one("chunk_to_do", import_id=message.import_id, number=message.chunk)
+        if found is None or found["done"] or found["status"] != "processing":
+            tell("chunk had nothing to do", level=DEBUG)
+            return
+        _upsert(backends, message, found)
+
+
+def _upsert(backends: Backends, message: ChunkMessage, found: DictRow) -> None:
+    clock = Stopwatch()
+    try:
+        chunk = _read(backends, found, clock)
+        fault_point("chunk.after_fetch")
+        with clock.stage("ChunkCopyMilliseconds"), backends.database.transaction() as transaction:
             accepted = _copy(transaction, chunk.products)
             if found["header"]["active"] is not None and transaction.one("any_blank_active"):
                 transaction.run("inherit_active")
         fault_point("chunk.after_copy")
-        _write(backends, found, accepted, chunk.rejected)
+        with clock.stage("ChunkWriteMilliseconds"):
+            counts = _write(backends, found, accepted, chunk.rejected)
         fault_point("chunk.after_commit")
+        if counts is not None:
+            measured = {f"Rows{name.capitalize()}": count for name, count in counts.items()}
+            size = found["end_byte"] - found["start_byte"]
+            tell("chunk written", measured={**measured, "ChunkBytes": size, **clock.milliseconds})
     except FileGone:
         with backends.database.transaction() as transaction:
             imports.fail(
@@ -73,17 +89,19 @@ def upsert_chunk(backends: Backends, message: ChunkMessage) -> None:
             )
 
 
-def _read(backends: Backends, found: DictRow) -> _Chunk:
+def _read(backends: Backends, found: DictRow, clock: Stopwatch) -> _Chunk:
     start, end = found["start_byte"], found["end_byte"]
     if found["oversized"]:
         end = min(end, start + OVERSIZED_ROW_BYTES_STORED)
         head = backends.files.read(found["data_key"], found["data_version"], start, end)
         return _Chunk(b"", [oversized_row(head, found["first_line"])])
-    data = backends.files.read(found["data_key"], found["data_version"], start, end)
+    with clock.stage("ChunkReadMilliseconds"):
+        data = backends.files.read(found["data_key"], found["data_version"], start, end)
     rejected: list[RejectedRow] = []
     header = Header.from_json(found["header"])
-    rows = read_rows(data, header, found["first_line"], rejected.append, regular=found["regular"])
-    return _Chunk(copytext.encode(rows, holds_delimiter=copytext.DELIMITER.encode() in data), rejected)
+    with clock.stage("ChunkParseMilliseconds"):
+        rows = read_rows(data, header, found["first_line"], rejected.append, regular=found["regular"])
+        return _Chunk(copytext.encode(rows, holds_delimiter=copytext.DELIMITER.encode() in data), rejected)
 
 
 def _copy(transaction: Transaction, lines: bytes) -> int:
@@ -97,28 +115,32 @@ def _copy(transaction: Transaction, lines: bytes) -> int:
     return transaction.cursor.rowcount
 
 
-def _write(backends: Backends, found: DictRow, accepted: int, rejected: list[RejectedRow]) -> None:
+def _write(backends: Backends, found: DictRow, accepted: int, rejected: list[RejectedRow]) -> _Counts | None:
     """The quick way first; the other one when somebody else was adding one of these SKUs at the same time.
+
+    Returns None when there was nothing to write, because somebody else had done it or the import had ended.
 
     Not the quick way where the planner takes the catalogue for small, as after everything was deleted: it would then
     read an index from end to end for every row.
     """
+    counts = None  # Stays so when the transaction is rolled back.
     try:
         with backends.database.transaction() as transaction:
             seems = transaction.one("seems_small", rows=MERGE_ROWS_MIN)
             if seems is not None and seems["small"]:
-                _write_by(transaction, "upsert_incoming", found, accepted, rejected)
+                counts = _write_by(transaction, "upsert_incoming", found, accepted, rejected)
             else:
                 transaction.run("lock_in_order")
-                _write_by(transaction, "merge_incoming", found, accepted, rejected)
+                counts = _write_by(transaction, "merge_incoming", found, accepted, rejected)
     except UniqueViolation:
         with backends.database.transaction() as transaction:
-            _write_by(transaction, "upsert_incoming", found, accepted, rejected)
+            counts = _write_by(transaction, "upsert_incoming", found, accepted, rejected)
+    return counts
 
 
 def _write_by(
     transaction: Transaction, statement: str, found: DictRow, accepted: int, rejected: list[RejectedRow]
-) -> None:
+) -> _Counts:
     floor = products.enter(transaction)
     locked = transaction.one("lock_chunk", import_id=found["import_id"], number=found["number"])
     if locked is None or locked["done"]:
@@ -129,21 +151,15 @@ def _write_by(
     fault_point("chunk.after_upsert")
     _keep_rejected(transaction, found["import_id"], rejected)
     fault_point("chunk.after_rejected")
-    transaction.run(
-        "finish_chunk",
-        import_id=found["import_id"],
-        number=found["number"],
-        created=outcome["created"],
-        updated=outcome["updated"],
-        unchanged=outcome["unchanged"],
-        superseded=accepted - outcome["created"] - outcome["updated"] - outcome["unchanged"],
-        rejected=len(rejected),
-    )
+    written = {name: outcome[name] for name in ("created", "updated", "unchanged")}
+    counts = {**written, "superseded": accepted - sum(written.values()), "rejected": len(rejected)}
+    transaction.run("finish_chunk", import_id=found["import_id"], number=found["number"], **counts)
     # Here, because a transaction of its own would wait for the disk once more.
     transaction.run("empty_incoming")
     if not imports.complete_if_done(transaction, found["import_id"]):
         raise RollBack  # It was cancelled or failed: it contributes exactly what was committed before.
     fault_point("chunk.before_commit")
+    return counts
 
 
 def _keep_rejected(transaction: Transaction, import_id: uuid.UUID, rejected: list[RejectedRow]) -> None:

@@ -13,6 +13,8 @@ from pydantic import BaseModel, ConfigDict
 View = Callable[..., Response]
 Rebuild = Callable[[str], Response]
 """Answers an idempotent request again, from the id at the end of the first answer's Location."""
+REQUEST_ID_HEADER = "X-Request-Id"
+"""Stands on every answer of a route. The log has all that happened under this id."""
 _ATTRIBUTE = "endpoint"
 
 

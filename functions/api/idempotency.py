@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import logging
 import re
 import uuid
 from collections.abc import Callable, Iterator
@@ -15,6 +14,7 @@ from chalicelib import idempotency
 from chalicelib.errors import FieldError, Invalid, Transient
 from chalicelib.idempotency import Claim, Outcome
 from chalicelib.limits import IDEMPOTENCY_KEY_CHARACTERS_MAX
+from chalicelib.telemetry import WARNING, tell
 from functions.api.endpoints import Endpoint
 from functions.api.intake import raw_body
 from functions.composition import backends
@@ -22,8 +22,6 @@ from functions.composition import backends
 KEY_HEADER = "Idempotency-Key"
 REPLAYED_HEADER = "Idempotent-Replayed"
 KEY_PATTERN = rf"^[\x21-\x7e]{{1,{IDEMPOTENCY_KEY_CHARACTERS_MAX}}}$"
-
-logger = logging.getLogger(__name__)
 
 
 def once(request: Request, endpoint: Endpoint, view: Callable[[], Response]) -> Response:
@@ -56,7 +54,7 @@ def _released_on_failure(claimed: Claim) -> Iterator[None]:
         try:
             idempotency.release(backends().database, claimed)
         except Transient as error:  # The key frees itself after a minute.
-            logger.warning("an idempotency key was not released: %s", error)
+            tell("an idempotency key was not released", level=WARNING, reason=str(error))
         raise
 
 
@@ -74,7 +72,7 @@ def _keep(endpoint: Endpoint, claimed: Claim, answer: Response) -> None:
     try:
         idempotency.finish(backends().database, claimed, outcome)
     except Transient as error:  # What was asked for is done: better to answer than to keep the key.
-        logger.warning("an idempotency key was not kept: %s", error)
+        tell("an idempotency key was not kept", level=WARNING, reason=str(error))
 
 
 def _again(endpoint: Endpoint, outcome: Outcome) -> Response:

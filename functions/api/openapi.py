@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.json_schema import JsonSchemaMode, models_json_schema
 
-from functions.api.endpoints import Endpoint
+from functions.api.endpoints import REQUEST_ID_HEADER, Endpoint
 from functions.api.idempotency import KEY_HEADER, KEY_PATTERN, REPLAYED_HEADER
 from functions.api.intake import JSON_TYPE
 from functions.api.openapi_headers import HEADERS, headers_of
@@ -135,23 +135,22 @@ def _responses(endpoint: Endpoint, references: dict[ModelKey, Json]) -> Json:
     if endpoint.status not in {204, 303}:
         schema = references[endpoint.answer, "serialization"] if endpoint.answer is not None else {"type": "object"}
         success["content"] = {JSON_TYPE: {"schema": schema}}
-    names = _sent_with_success(endpoint)
-    if names:
-        success["headers"] = headers_of(names)
+    success["headers"] = headers_of(_sent_with_success(endpoint))
     responses = {str(endpoint.status): success}
     if _is_tagged(endpoint):
-        responses["304"] = {"description": "The client has it already", "headers": headers_of(["ETag"])}
+        names = ["ETag", REQUEST_ID_HEADER]
+        responses["304"] = {"description": "The client has it already", "headers": headers_of(names)}
     problem = {PROBLEM_TYPE: {"schema": references[Problem, "serialization"]}}
     for status in sorted(_error_statuses(endpoint)):
-        responses[str(status)] = {"description": TITLES[status], "content": problem}
-        sent = {401: ["WWW-Authenticate"], 503: ["Retry-After"]}.get(status)
-        if sent:
-            responses[str(status)]["headers"] = headers_of(sent)
+        # Who has no valid token is refused before a route is reached.
+        special = {401: ["WWW-Authenticate"], 503: ["Retry-After", REQUEST_ID_HEADER]}
+        headers = headers_of(special.get(status, [REQUEST_ID_HEADER]))
+        responses[str(status)] = {"description": TITLES[status], "content": problem, "headers": headers}
     return responses
 
 
 def _sent_with_success(endpoint: Endpoint) -> list[str]:
-    names = list(endpoint.sends)
+    names = [REQUEST_ID_HEADER, *endpoint.sends]
     if endpoint.status in {201, 303}:
         names.append("Location")
     if endpoint.status in {200, 201, 202}:

@@ -23,6 +23,10 @@ HEADERS: dict[str, dict[str, Any]] = {
         "description": "Seconds to wait before asking again",
         "schema": {"type": "integer", "minimum": 0},
     },
+    "X-Request-Id": {
+        "description": "By this the log knows the request: give it when you ask for help",
+        "schema": {"type": "string"},
+    },
     "WWW-Authenticate": {"description": "How to authenticate", "schema": {"type": "string"}},
 }
 

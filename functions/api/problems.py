@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 from collections.abc import Mapping
 from typing import Annotated, Literal
 
@@ -12,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from chalicelib.errors import FieldError, Rejected, Transient
 from chalicelib.limits import RETRY_SECONDS_MIN
+from chalicelib.telemetry import ERROR, WARNING, request_id, tell
 
 PROBLEM_TYPE = "application/problem+json"
 TITLES = {
@@ -30,8 +30,6 @@ TITLES = {
     500: "Internal error",
     503: "Unavailable",
 }
-
-logger = logging.getLogger(__name__)
 
 
 class ProblemError(BaseModel):
@@ -72,12 +70,15 @@ def problem_of(error: Exception) -> Response:
     if isinstance(error, Rejected):
         return problem(error.status, error.code, error.message, error.errors, error.members)
     if isinstance(error, Transient):
-        logger.warning("answered 503: %s", error)
+        tell("request given up for now", level=WARNING, reason=str(error), measured={"Retries": 1})
         answer = problem(503, "unavailable", "The service is unavailable for a moment. Try again in a few seconds.")
         answer.headers["Retry-After"] = str(RETRY_SECONDS_MIN)
         return answer
-    logger.error("answered 500", exc_info=error)
-    return problem(500, "internal_error", "Something went wrong on our side. It has been logged.")
+    tell("request ended with a fault of ours", level=ERROR, error=error, measured={"Faults": 1})
+    detail = (
+        f"Something went wrong on our side. It has been logged: tell us the request {request_id()} if you ask for help."
+    )
+    return problem(500, "internal_error", detail)
 
 
 def problem(

@@ -14,9 +14,10 @@ from chalice.app import Blueprint, Chalice, Request, Response
 from pydantic import BaseModel
 
 from chalicelib.errors import Forbidden
+from chalicelib.telemetry import Stopwatch, about, request_id, tell
 from functions.api import idempotency
 from functions.api.conditions import etag_of, not_modified
-from functions.api.endpoints import Endpoint, NoParameters, Rebuild, View, attach
+from functions.api.endpoints import REQUEST_ID_HEADER, Endpoint, NoParameters, Rebuild, View, attach
 from functions.api.intake import JSON_TYPE, raw_body, read_body, read_parameters
 from functions.api.problems import PROBLEM_TYPE, problem, problem_of
 
@@ -101,6 +102,16 @@ class Resource(Blueprint):
         return read_body(self.request, model)
 
     def _answer(self, endpoint: Endpoint, view: Callable[[], Response]) -> Response:
+        clock = Stopwatch()
+        caller = self.request.context.get("authorizer", {}).get("token_id")
+        with about(method=endpoint.method, route=endpoint.path, caller=caller, **self.request.uri_params or {}):
+            with clock.stage("RequestMilliseconds"):
+                answer = self._answer_untold(endpoint, view)
+            answer.headers[REQUEST_ID_HEADER] = request_id()
+            tell("request answered", status=answer.status_code, measured=clock.milliseconds)
+        return answer
+
+    def _answer_untold(self, endpoint: Endpoint, view: Callable[[], Response]) -> Response:
         try:
             self._require(endpoint.scope)
             raw_body(self.request)

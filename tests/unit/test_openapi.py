@@ -116,9 +116,9 @@ def test_an_answer_that_shows_a_thing_links_to_all_that_can_be_done_with_it(desc
 
 def test_lists_and_creations_declare_their_headers(described: dict[str, Any]) -> None:
     post = described["paths"]["/imports"]["post"]["responses"]["201"]["headers"]
-    assert set(post) == {"ETag", "Idempotent-Replayed", "Location", "Retry-After"}
+    assert set(post) == {"ETag", "Idempotent-Replayed", "Location", "Retry-After", "X-Request-Id"}
     listed = described["paths"]["/imports"]["get"]
-    assert set(listed["responses"]["200"]["headers"]) == {"ETag", "Link"}
+    assert set(listed["responses"]["200"]["headers"]) == {"ETag", "Link", "X-Request-Id"}
     assert "304" in listed["responses"]
     assert {each["name"] for each in listed["parameters"]} == {"limit", "cursor", "If-None-Match"}
     limit = next(each for each in listed["parameters"] if each["name"] == "limit")

@@ -1,0 +1,50 @@
+"""Around every invocation: the ids that its lines carry, and a line for how it ended badly.
+
+Chalice calls this as middleware for each function that is bound in app.py but the authorizer, and for each request.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from chalice.app import BaseLambdaEvent, Request, SQSEvent
+
+from chalicelib.errors import Transient
+from chalicelib.settings import stage, trace_id
+from chalicelib.telemetry import ERROR, WARNING, about, tell
+from functions import logs
+
+NAME_PREFIX = "product-importer-{stage}-"
+
+
+def around(event: BaseLambdaEvent | Request, proceed: Callable[[Any], Any]) -> Any:
+    """Carries the invocation out. Raises what it raises: the queue, or whoever invoked it, decides what comes next."""
+    logs.set_level()
+    with about(**_ids(event)):
+        try:
+            return proceed(event)
+        except Transient as error:
+            tell("given up for now, and tried again", level=WARNING, measured={"Retries": 1}, reason=str(error))
+            raise
+        except Exception as error:
+            tell("ended with a fault of ours", level=ERROR, measured={"Faults": 1}, error=error)
+            raise
+
+
+def _ids(event: BaseLambdaEvent | Request) -> dict[str, Any]:
+    """Which invocation it is, of which function, and the message that it is for. Batches have one record."""
+    # Chalice declares the Lambda context as a dict; it is an object.
+    context: Any = event.lambda_context if isinstance(event, Request) else event.context
+    ids = {
+        "function": context.function_name.removeprefix(NAME_PREFIX.format(stage=stage())),
+        "request_id": context.aws_request_id,
+        "trace_id": trace_id(),
+    }
+    if isinstance(event, SQSEvent):
+        for record in event.to_dict()["Records"]:
+            ids |= {
+                "message_id": record["messageId"],
+                "receive_count": int(record["attributes"]["ApproximateReceiveCount"]),
+            }
+    return ids
