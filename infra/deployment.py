@@ -54,6 +54,7 @@ def main(arguments: list[str]) -> int:
     command, stage = arguments[:2]
     wanted = dict(each.split("=", 1) for each in arguments[2:])
     try:
+        packaging.check_deployable(stage)
         account = Account.of_this_machine()
         if command == "destroy":
             destroy(account, stage)

@@ -21,6 +21,7 @@ from typing import Any
 
 import yaml
 
+from chalicelib.settings import LOCAL_STAGE
 from infra import archive, dependencies, every_function
 from infra.dependencies import ROOT, DependenciesMissing, cache_directory
 
@@ -48,6 +49,7 @@ def main(arguments: list[str]) -> int:
         sys.stderr.write("usage: python -m infra.packaging STAGE\n")
         return 2
     try:
+        check_deployable(arguments[0])
         out = package(arguments[0], Path("out"), cache_directory())
     except (PackagingFailed, DependenciesMissing) as error:
         sys.stderr.write(f"{error}\n")
@@ -57,10 +59,19 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
+def check_deployable(stage: str) -> None:
+    """Whether a stage may be brought to AWS. Raises PackagingFailed for the one that may send into private networks."""
+    if stage == LOCAL_STAGE:
+        raise PackagingFailed(f"STAGE={stage} is for this machine alone: call what is deployed otherwise")
+
+
 def package(stage: str, out: Path, cache: Path) -> Path:
-    """Writes the package of a stage into `out`/<stage>. Returns that. Raises PackagingFailed, DependenciesMissing."""
-    if stage == "local" or not STAGE.fullmatch(stage):
-        raise PackagingFailed(f"STAGE={stage}: a stage is up to 20 letters, digits and dashes, and not `local`")
+    """Writes the package of a stage into `out`/<stage>. Returns that. Raises PackagingFailed, DependenciesMissing.
+
+    The zip is the same for every stage. `local` can be packaged too: an emulator of AWS on this machine runs it.
+    """
+    if not STAGE.fullmatch(stage):
+        raise PackagingFailed(f"STAGE={stage}: a stage is up to 20 letters, digits and dashes")
     installed = dependencies.prepared(cache)
     target = out / stage
     target.mkdir(parents=True, exist_ok=True)

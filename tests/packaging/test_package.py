@@ -7,11 +7,12 @@ import os
 import platform
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from infra import archive, dependencies, packaging
+from infra import archive, dependencies, deployment, packaging
 from infra.dependencies import ROOT
 from infra.packaging import PackagingFailed
 from tests.packaging.conftest import STAGE, Package
@@ -151,10 +152,35 @@ def test_a_zip_depends_on_names_and_contents_alone(tmp_path: Path) -> None:
     assert archive.read(tmp_path / "one.zip") == entries
 
 
-@pytest.mark.parametrize("stage", ["local", "Prod", "", "a" * 21, "../dev"])
+@pytest.mark.parametrize("stage", ["Prod", "", "a" * 21, "../dev"])
 def test_a_stage_without_a_proper_name_is_not_packaged(tmp_path: Path, stage: str) -> None:
     with pytest.raises(PackagingFailed, match="a stage is up to 20 letters"):
         packaging.package(stage, tmp_path, tmp_path)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        lambda: packaging.main(["local"]),
+        lambda: deployment.main(["deploy", "local"]),
+        lambda: deployment.main(["destroy", "local"]),
+    ],
+)
+def test_the_stage_that_may_send_into_private_networks_is_never_deployed(
+    command: Callable[[], int], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(packaging, "package", pytest.fail)
+    monkeypatch.setattr(deployment.Account, "of_this_machine", pytest.fail)
+    assert command() == 1
+    assert "STAGE=local is for this machine alone" in capsys.readouterr().err
+
+
+def test_the_zip_is_the_same_for_every_stage(package: Package, tmp_path: Path) -> None:
+    local = packaging.package("local", tmp_path, dependencies.cache_directory())
+    assert (local / packaging.ZIP).read_bytes() == package.zip.read_bytes()
+    template = json.loads((local / packaging.TEMPLATE).read_text("utf-8"))
+    assert template["Parameters"]["Stage"]["AllowedValues"] == ["local"]
+    assert set(template["Resources"]) == set(package.template["Resources"])
 
 
 def test_another_stage_takes_after_dev(package: Package) -> None:
