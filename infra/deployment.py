@@ -33,7 +33,6 @@ NOTHING_TO_DO = ("didn't contain changes", "No updates are to be performed")
 POLL_SECONDS = 5
 STACK_SECONDS_MAX = 3600
 """A database takes a quarter of an hour, a distribution a few minutes."""
-WAITER = {"Delay": POLL_SECONDS, "MaxAttempts": STACK_SECONDS_MAX // POLL_SECONDS}
 PARTS = ("network", "database", "app", "web")
 PAGE_CACHE_SECONDS = 60
 
@@ -77,6 +76,8 @@ class Account:
     s3: Any
     lambda_: Any
     cloudfront: Any
+    poll_seconds: float = POLL_SECONDS
+    """How often it is asked whether a stack is there."""
     said: list[str] = field(default_factory=list)
 
     @classmethod
@@ -87,6 +88,11 @@ class Account:
         stacks = client("cloudformation")
         return cls(number, str(stacks.meta.region_name), stacks, client("s3"), client("lambda"), client("cloudfront"))
 
+    @property
+    def waiter(self) -> dict[str, float]:
+        """How boto3 shall wait for a stack."""
+        return {"Delay": self.poll_seconds, "MaxAttempts": int(STACK_SECONDS_MAX / self.poll_seconds)}
+
     def say(self, line: str) -> None:
         """Tells the person who waits."""
         self.said.append(line)
@@ -96,21 +102,21 @@ class Account:
 
 def deploy(account: Account, stage: str, out: Path, wanted: Mapping[str, str]) -> str:
     """Makes all four stacks what they should be, migrates, and uploads the page. Returns the address of the page."""
-    artifacts = _ensure_artifacts_bucket(account, stage)
+    artifacts = ensure_artifacts_bucket(account, stage)
     known: dict[str, str] = {"Stage": stage, **wanted}
-    network = _apply(account, stage, "network", _text_of("network"), known)
+    network = apply(account, stage, "network", text_of("network"), known)
     known |= {"SubnetIds": network["SubnetIds"], "DatabaseGroupId": network["DatabaseGroupId"]}
     known |= {"SecurityGroupIds": network["FunctionsGroupId"]}
-    known |= _apply(account, stage, "database", _text_of("database"), known)
-    app = _apply(account, stage, "app", _uploaded_template(account, artifacts, out), known, artifacts)
-    _migrate(account, stage)
+    known |= apply(account, stage, "database", text_of("database"), known)
+    app = apply(account, stage, "app", uploaded_template(account, artifacts, out), known, artifacts)
+    migrate(account, stage)
     policy = dict(security_headers(s3_origin(account.region)))["Content-Security-Policy"]
     known |= {"ApiId": app["RestAPIId"], "ContentSecurityPolicy": policy}
-    web = _apply(account, stage, "web", _text_of("web"), known)
+    web = apply(account, stage, "web", text_of("web"), known)
     if "UiOrigins" not in wanted:
         # Only now is it known where the page is: nobody else's page may upload.
         known["UiOrigins"] = web["SiteUrl"]
-        _apply(account, stage, "app", _uploaded_template(account, artifacts, out), known, artifacts)
+        apply(account, stage, "app", uploaded_template(account, artifacts, out), known, artifacts)
     _upload_page(account, web["PageBucket"])
     account.cloudfront.create_invalidation(
         DistributionId=web["SiteId"],
@@ -139,7 +145,7 @@ def s3_origin(region: str) -> str:
     return "https://s3.amazonaws.com" if region == "us-east-1" else f"https://s3.{region}.amazonaws.com"
 
 
-def _apply(
+def apply(
     account: Account, stage: str, part: str, body: str, known: Mapping[str, str], artifacts: str | None = None
 ) -> dict[str, str]:
     """Makes or updates one stack. Returns its outputs. Raises DeploymentFailed."""
@@ -192,7 +198,7 @@ def _parameters(
 def _has_changes(account: Account, name: str, change: str) -> bool:
     waiter = account.cloudformation.get_waiter("change_set_create_complete")
     try:
-        waiter.wait(StackName=name, ChangeSetName=change, WaiterConfig=WAITER)
+        waiter.wait(StackName=name, ChangeSetName=change, WaiterConfig=account.waiter)
     except WaiterError as error:
         found = account.cloudformation.describe_change_set(StackName=name, ChangeSetName=change)
         reason = found.get("StatusReason", "")
@@ -204,7 +210,7 @@ def _has_changes(account: Account, name: str, change: str) -> bool:
 
 def _wait(account: Account, name: str, waiter: str) -> None:
     try:
-        account.cloudformation.get_waiter(waiter).wait(StackName=name, WaiterConfig=WAITER)
+        account.cloudformation.get_waiter(waiter).wait(StackName=name, WaiterConfig=account.waiter)
     except WaiterError:
         events = account.cloudformation.describe_stack_events(StackName=name)["StackEvents"]
         told = [
@@ -241,7 +247,7 @@ def _source(account: Account, name: str, body: str, artifacts: str | None) -> di
     return {"TemplateURL": f"{s3_origin(account.region)}/{artifacts}/{key}"}
 
 
-def _uploaded_template(account: Account, artifacts: str, out: Path) -> str:
+def uploaded_template(account: Account, artifacts: str, out: Path) -> str:
     """The application's template, with the zip where Lambda finds it: under its own digest, so it is uploaded once."""
     zip_file = out / packaging.ZIP
     key = f"code/{_digest(zip_file)}.zip"
@@ -252,7 +258,8 @@ def _uploaded_template(account: Account, artifacts: str, out: Path) -> str:
     return json.dumps(template, sort_keys=True)
 
 
-def _ensure_artifacts_bucket(account: Account, stage: str) -> str:
+def ensure_artifacts_bucket(account: Account, stage: str) -> str:
+    """The bucket for packages and large templates, made where it is missing. Returns its name."""
     bucket = _artifacts(account, stage)
     place = {} if account.region == "us-east-1" else {"LocationConstraint": account.region}
     try:
@@ -265,7 +272,8 @@ def _ensure_artifacts_bucket(account: Account, stage: str) -> str:
     return bucket
 
 
-def _migrate(account: Account, stage: str) -> None:
+def migrate(account: Account, stage: str) -> None:
+    """Brings the schema up to date. Raises DeploymentFailed."""
     answer = account.lambda_.invoke(FunctionName=f"product-importer-{stage}-migrate")
     told = answer["Payload"].read().decode()
     if "FunctionError" in answer:
@@ -292,7 +300,8 @@ def _empty(account: Account, bucket: str) -> None:
             account.s3.delete_object(Bucket=bucket, Key=found["Key"])
 
 
-def _text_of(part: str) -> str:
+def text_of(part: str) -> str:
+    """The template of a stack that Chalice has no part in."""
     return (ROOT / "infra" / f"{part}.yml").read_text("utf-8")
 
 
