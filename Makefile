@@ -16,7 +16,7 @@ export DATA_DIR
 
 .DEFAULT_GOAL := help
 .PHONY: help run demo import psql token tokens revoke-token test bench bench-rivals chaos mutate fuzz schemathesis huge
-.PHONY: check format emulator clean package conformance up down deploy destroy lambda-dependencies
+.PHONY: check format emulator clean package conformance up down deploy destroy lambda-dependencies cloud-test cloud-emulator
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -43,7 +43,7 @@ tokens: $(INSTALLED) ## List the API tokens: whose, what for, when used last
 revoke-token: $(INSTALLED) ## Make an API token useless (NAME='the shop')
 	@$(BIN)/python -m infra.tokens revoke -- "$(NAME)"
 
-test: $(INSTALLED) $(SCHEMATHESIS_VENV)/.installed emulator lambda-dependencies ## Run every test, on an embedded stack of its own (PYTEST_ARGS='-k name')
+test: $(INSTALLED) $(SCHEMATHESIS_VENV)/.installed emulator cloud-emulator lambda-dependencies ## Run every test, on an embedded stack of its own (PYTEST_ARGS='-k name')
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
 bench: $(INSTALLED) emulator ## Measure imports against psql on the same server (BENCH_ARGS='--runs 5 --only paired')
@@ -90,6 +90,12 @@ conformance: $(INSTALLED) ## Ask each emulator for what we need of S3 and SQS, a
 		EMULATOR=$$emulator $(BIN)/python -m pytest tests/conformance tests/acceptance/test_story.py -rs || exit 1; \
 	done
 
+cloud-test: $(INSTALLED) cloud-emulator lambda-dependencies ## Deploy the package to an emulated AWS account, policies enforced, and use it
+	$(BIN)/python -m pytest tests/cloud $(PYTEST_ARGS)
+
+cloud-emulator: $(INSTALLED)
+	@$(BIN)/python -m infra.local.installation ministack-cloud
+
 up: $(INSTALLED) ## Start LocalStack and PostgreSQL in Docker, with our resources and schema in them
 	@$(BIN)/python -m infra.compose up
 
@@ -111,7 +117,7 @@ lambda-dependencies: $(INSTALLED)
 
 clean: ## Remove environments, caches and ALL DATA in DATA_DIR
 	@$(PYTHON) -m infra.local.lock "$(DATA_DIR)"
-	rm -rf .venv .venv-fuzz .venv-rivals .venv-schemathesis .venv-localstack .venv-ministack .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf .venv .venv-fuzz .venv-rivals .venv-schemathesis .venv-localstack .venv-ministack .venv-ministack-cloud .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 	rm -rf "$(DATA_DIR)" out
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 

@@ -1,10 +1,10 @@
 """Emulators live in virtual environments of their own: their dependencies and ours must not meet.
 
-    python -m infra.local.installation
+    python -m infra.local.installation [NAME]
 
-installs the one that EMULATOR names. Without a choice that is LocalStack; where it cannot be installed (it supports
-Python 3.11 to 3.13), ministack, and it says so. A stamp in the environment names what was installed, so the next run
-does nothing.
+installs the one of that name, or the one that EMULATOR names. Without a choice that is LocalStack; where it cannot be
+installed (it supports Python 3.11 to 3.13), ministack, and it says so. A stamp in the environment names what was
+installed, so the next run does nothing.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import shutil
 import subprocess
 import sys
 import venv
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,6 +35,8 @@ class Distribution:
     requirement: str
     python_before: tuple[int, int] | None = None
     """The first Python version that it does not support."""
+    additions: tuple[str, ...] = ()
+    """What it needs beside it to do more than it does alone."""
 
     @property
     def directory(self) -> Path:
@@ -53,7 +56,8 @@ class Distribution:
     def fingerprint(self) -> str:
         """Changes when anything changes that would be installed."""
         frozen = hashlib.sha256(self.constraints.read_bytes()).hexdigest()
-        return f"{self.requirement} {frozen} {sys.version_info.major}.{sys.version_info.minor}\n"
+        wanted = " ".join([self.requirement, *self.additions])
+        return f"{wanted} {frozen} {sys.version_info.major}.{sys.version_info.minor}\n"
 
     def is_installed(self) -> bool:
         """Whether exactly this is installed."""
@@ -63,17 +67,23 @@ class Distribution:
 
 LOCALSTACK = Distribution("localstack", "localstack-core[base-runtime]==4.13.1", python_before=(3, 14))
 MINISTACK = Distribution("ministack", "ministack==1.5.33")
-BY_NAME = {distribution.name: distribution for distribution in (LOCALSTACK, MINISTACK)}
+# CloudFormation alone needs AWS's own reading of serverless templates: who wants S3 and SQS does without.
+MINISTACK_CLOUD = Distribution("ministack-cloud", "ministack==1.5.33", additions=("aws-sam-translator==1.115.0",))
+"""The one that `make cloud-test` deploys to."""
+BY_NAME = {distribution.name: distribution for distribution in (LOCALSTACK, MINISTACK, MINISTACK_CLOUD)}
 
 
 class InstallationFailed(Exception):
     """pip could not install an emulator; the message holds pip's last words."""
 
 
-def main() -> int:
-    """Installs the chosen emulator. Returns the exit status."""
+def main(arguments: Sequence[str] = ()) -> int:
+    """Installs the named or the chosen emulator. Returns the exit status."""
+    if len(arguments) > 1 or any(name not in BY_NAME for name in arguments):
+        sys.stderr.write(f"usage: python -m infra.local.installation [{'|'.join(BY_NAME)}]\n")
+        return 2
     try:
-        choice = chosen_emulator(os.environ)
+        choice = arguments[0] if arguments else chosen_emulator(os.environ)
         if choice is None:
             _install_best()
         elif choice in BY_NAME:
@@ -119,7 +129,7 @@ def _install_best() -> None:
 
 def _pip_install(distribution: Distribution) -> None:
     command: list[str | Path] = [distribution.python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-    command += ["--constraint", distribution.constraints, distribution.requirement]
+    command += ["--constraint", distribution.constraints, distribution.requirement, *distribution.additions]
     try:
         finished = subprocess.run(command, capture_output=True, text=True, timeout=PIP_SECONDS_MAX, check=False)
     except subprocess.TimeoutExpired:
@@ -130,4 +140,4 @@ def _pip_install(distribution: Distribution) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

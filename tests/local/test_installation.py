@@ -6,7 +6,7 @@ import pytest
 
 from infra.local import emulator, installation
 from infra.local.emulator_leftovers import EmulatorFailed
-from infra.local.installation import LOCALSTACK, MINISTACK, Distribution, InstallationFailed
+from infra.local.installation import BY_NAME, LOCALSTACK, MINISTACK, MINISTACK_CLOUD, Distribution, InstallationFailed
 from infra.local.logbook import LogBook
 from infra.local.options import Options
 
@@ -47,6 +47,18 @@ def test_an_explicit_choice_is_never_replaced(
     assert nothing_installed == []
 
 
+def test_one_can_be_named(nothing_installed: list[Distribution], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EMULATOR", "localstack")
+    assert installation.main(["ministack-cloud"]) == 0
+    assert nothing_installed == [MINISTACK_CLOUD]
+    assert installation.main(["no-such"]) == 2
+
+
+def test_what_is_added_to_one_belongs_to_what_is_installed() -> None:
+    alone = Distribution("ministack-cloud", MINISTACK_CLOUD.requirement)
+    assert MINISTACK_CLOUD.fingerprint() != alone.fingerprint()
+
+
 def test_python_that_is_too_new_is_known_without_asking_pip() -> None:
     too_old = Distribution("localstack", "localstack==1", python_before=(3, 11))
     with pytest.raises(InstallationFailed, match="localstack==1 does not support Python 3"):
@@ -63,6 +75,6 @@ def test_a_start_without_any_emulator_says_what_to_do(tmp_path_factory: pytest.T
 
 
 def test_versions_are_frozen() -> None:
-    for distribution in (LOCALSTACK, MINISTACK):
+    for distribution in BY_NAME.values():
         lines = distribution.constraints.read_text("utf-8").splitlines()
         assert all("==" in line for line in lines if line and not line.startswith("#"))

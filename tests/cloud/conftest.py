@@ -1,0 +1,30 @@
+"""One deployment for all tests. When one fails, the logs of the functions stand beside it."""
+
+from __future__ import annotations
+
+import platform
+import sys
+from collections.abc import Generator, Iterator
+
+import pytest
+
+from tests.cloud.deployed import Deployed, deployed
+
+
+@pytest.fixture(scope="session")
+def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployed]:
+    if (sys.platform, platform.machine()) != ("linux", "x86_64"):
+        pytest.skip("the package is for Linux on x86-64")
+    with deployed(tmp_path_factory.mktemp("cloud")) as running:
+        yield running
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    running = getattr(item, "funcargs", {}).get("cloud")
+    if report.failed and call.when == "call" and running is not None:
+        report.sections.append(("logs of the functions", running.account.logs()))
+    return report

@@ -1,0 +1,67 @@
+"""RDS on this machine: the embedded PostgreSQL behind TLS, with the role and the rights that RDS gives its owner."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psycopg
+from psycopg import sql
+from psycopg.conninfo import make_conninfo
+
+from infra.local import postgres
+from infra.local.logbook import LogBook
+from infra.local.ports import free_port
+from infra.local.postgres import Postgres
+from tests.cloud.certificates import Certificate
+from tests.cloud.tls_front import PORT, TlsFront, tls_front
+from tests.support.silence import silent
+
+
+@dataclass(frozen=True)
+class Database:
+    """`host` is what RDS would tell."""
+
+    host: str
+    front: TlsFront
+    _superuser_conninfo: str
+
+    def hand_over(self, owner: dict[str, str]) -> None:
+        """Makes the owner that the secret names, who is no superuser, and leaves the empty database to him."""
+        with psycopg.connect(self._superuser_conninfo, autocommit=True) as connection:
+            # The role of the functions is made by the first migration.
+            connection.execute(sql.SQL("drop role {}").format(sql.Identifier(postgres.ROLE)))
+            name = sql.Identifier(owner["username"])
+            connection.execute(
+                sql.SQL("create role {} login createrole createdb password {}").format(
+                    name, sql.Literal(owner["password"])
+                )
+            )
+            database = sql.Identifier(postgres.DATABASE)
+            connection.execute(sql.SQL("alter database {} owner to {}").format(database, name))
+
+    def conninfo(self, user: dict[str, str], **options: Any) -> str:
+        """How one of its users connects, encrypted unless told otherwise."""
+        return make_conninfo(
+            host=self.host,
+            port=PORT,
+            dbname=postgres.DATABASE,
+            user=user["username"],
+            password=user["password"],
+            **{"sslmode": "require", **options},
+        )
+
+
+@contextmanager
+def database(directory: Path, certificate: Certificate, logbook: LogBook) -> Iterator[Database]:
+    """One that lives as long as it is needed. Raises PostgresFailed."""
+    server = Postgres(directory, free_port(), logbook, silent)
+    try:
+        server.wait_ready()
+        with tls_front(server.port, certificate.of_a_server()) as front:
+            yield Database(front.address, front, server.owner_conninfo)
+    finally:
+        server.stop()

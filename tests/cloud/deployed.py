@@ -1,0 +1,151 @@
+"""The packaged application, deployed to an emulated account by what `make deploy` deploys with."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import requests
+
+from chalicelib import tokens
+from chalicelib.database import Database as Connection
+from infra import deployment, packaging
+from infra.dependencies import cache_directory
+from infra.deployment import Account
+from infra.local.aws import ACCOUNT_ID, REGION, forget_personal_settings
+from infra.local.deadline import wait_until
+from infra.local.logbook import LogBook
+from infra.local.ports import LOOPBACK
+from tests.cloud.certificates import make_certificate
+from tests.cloud.database import Database, database
+from tests.cloud.emulated_account import EmulatedAccount, emulated_account
+from tests.cloud.templates import MEANT_FOR_THE_REST, application_template, database_template
+from tests.support.silence import silent
+
+STAGE = "local"
+STACK = f"product-importer-{STAGE}"
+STACK_POLL_SECONDS = 0.1
+ANSWER_SECONDS_MAX = 60.0
+END_SECONDS_MAX = 60.0
+RUNNING = {"pending", "processing"}
+
+
+@dataclass(frozen=True)
+class Deployed:
+    """The application as its users reach it, and what is behind it."""
+
+    account: EmulatedAccount
+    deployer: Account
+    database: Database
+    owner: dict[str, str]
+    """Username and password, from the secret."""
+    template: dict[str, Any]
+    """What CloudFormation was given."""
+    outputs: dict[str, str]
+    """What it told."""
+    token: str
+
+    def call(self, method: str, path: str, body: Any = None, **headers: str) -> requests.Response:
+        """A request through API Gateway, with the token unless another Authorization is given."""
+        address = f"{self.account.url}/restapis/{self.outputs['RestAPIId']}/api/_user_request_{path}"
+        return self.fetch(method, address, json=body, headers={"Authorization": f"Bearer {self.token}", **headers})
+
+    def fetch(self, method: str, url: str, **options: Any) -> requests.Response:
+        """A request to any address of the account, such as a presigned link."""
+        trusted = str(self.account.certificate.file)
+        return requests.request(method, url, verify=trusted, timeout=ANSWER_SECONDS_MAX, **options)
+
+    def accepted(self, method: str, path: str, body: Any = None) -> Any:
+        """What a request that must be accepted answers."""
+        answer = self.call(method, path, body)
+        assert answer.ok, (method, path, answer.status_code, answer.text)
+        return answer.json()
+
+    def ended(self, path: str) -> dict[str, Any]:
+        """An import, export or bulk delete when it is over. Raises TookTooLong."""
+        seen: list[dict[str, Any]] = []
+
+        def is_over() -> bool:
+            seen.append(self.accepted("GET", path))
+            return seen[-1]["status"] not in RUNNING
+
+        wait_until(is_over, END_SECONDS_MAX, f"{path} ended")
+        return seen[-1]
+
+    def run(self, function: str, event: Any = None) -> dict[str, Any]:
+        """Invokes a function, by its name in app.py."""
+        name = f"{STACK}-{function}"
+        answer: dict[str, Any] = self.deployer.lambda_.invoke(FunctionName=name, Payload=json.dumps(event or {}))
+        return answer
+
+    def query(self, statement: str) -> list[dict[str, Any]]:
+        """What the owner of the database finds."""
+        connection = Connection(self.database.conninfo(self.owner))
+        try:
+            return connection.connection().execute(statement.encode()).fetchall()
+        finally:
+            connection.close()
+
+
+@contextmanager
+def deployed(directory: Path) -> Iterator[Deployed]:
+    """Package, emulator, database, stacks, migration and a token: everything, as long as it is needed."""
+    forget_personal_settings()
+    certificate = make_certificate(directory, LOOPBACK)
+    with ExitStack() as cleanup:
+        logbook = LogBook(directory / "logs", silent)
+        cleanup.callback(logbook.close)
+        running = cleanup.enter_context(database(directory, certificate, logbook))
+        # Last of all, so that it is stopped first: functions hold connections.
+        account = cleanup.enter_context(emulated_account(directory / "emulator", certificate, logbook))
+        try:
+            made = _deploy(directory, account, running)
+        except Exception as error:
+            error.add_note(account.logs())
+            raise
+        yield made
+
+
+def _deploy(directory: Path, account: EmulatedAccount, running: Database) -> Deployed:
+    deployer = Account(
+        ACCOUNT_ID,
+        REGION,
+        cloudformation=account.client("cloudformation"),
+        s3=account.client("s3"),
+        lambda_=account.client("lambda"),
+        cloudfront=account.client("cloudfront"),
+        poll_seconds=STACK_POLL_SECONDS,
+    )
+    out = packaging.package(STAGE, directory / "out", cache_directory())
+    template = application_template(json.loads((out / packaging.TEMPLATE).read_text("utf-8")))
+    (out / packaging.TEMPLATE).write_text(json.dumps(template), "utf-8")
+
+    artifacts = deployment.ensure_artifacts_bucket(deployer, STAGE)
+    known = {"Stage": STAGE}
+    body = database_template(deployment.text_of("database"))
+    secrets = deployment.apply(deployer, STAGE, "database", body, {**known, **MEANT_FOR_THE_REST})
+    vault = account.client("secretsmanager")
+    # On AWS `Ref` gives a secret's ARN; the emulator gives its name.
+    known |= {output: vault.describe_secret(SecretId=name)["ARN"] for output, name in secrets.items()}
+    owner = json.loads(vault.get_secret_value(SecretId=known["OwnerSecretArn"])["SecretString"])
+    running.hand_over(owner)
+    known["DatabaseHost"] = running.host
+
+    body = deployment.uploaded_template(deployer, artifacts, out)
+    outputs = deployment.apply(deployer, STAGE, "app", body, known, artifacts)
+    deployment.migrate(deployer, STAGE)
+    return Deployed(account, deployer, running, owner, template, outputs, _token(running.conninfo(owner)))
+
+
+def _token(conninfo: str) -> str:
+    """As `make token` makes one."""
+    connection = Connection(conninfo)
+    try:
+        with connection.transaction() as transaction:
+            return tokens.create(transaction, "cloud test", ["admin"])
+    finally:
+        connection.close()

@@ -1,0 +1,156 @@
+"""An AWS account on this machine: ministack over TLS, with signatures checked and IAM policies enforced.
+
+Functions run as processes of a bare Python, in which nothing but their unpacked package can be imported.
+"""
+
+from __future__ import annotations
+
+import http.client
+import os
+import shutil
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import boto3
+from botocore.config import Config
+
+from infra.local import emulator_leftovers
+from infra.local.aws import ACCESS_KEY_ID, ACCOUNT_ID, REGION, SECRET_ACCESS_KEY
+from infra.local.child import Child, Program
+from infra.local.deadline import wait_until
+from infra.local.emulator import HEALTH_PATH
+from infra.local.emulator_leftovers import EmulatorFailed
+from infra.local.installation import MINISTACK_CLOUD
+from infra.local.logbook import LogBook
+from infra.local.ports import LOOPBACK, free_port
+from tests.cloud.certificates import Certificate
+from tests.support.silence import silent
+
+LAUNCHER = Path(__file__).with_name("ministack_launcher.py")
+LOG_NAME = "ministack"
+READY_SECONDS_MAX = 60.0
+PROBE_SECONDS_MAX = 5.0
+STOP_SECONDS_MAX = 5.0
+LOG_LINES_SHOWN = 20
+"""Of each function."""
+BOOKKEEPING = ("START RequestId", "END RequestId", "REPORT RequestId")
+"""Lines that Lambda writes about every invocation."""
+
+
+@dataclass(frozen=True)
+class EmulatedAccount:
+    """Where it answers, and whom to trust there."""
+
+    url: str
+    certificate: Certificate
+    logbook: LogBook
+
+    def client(self, service: str) -> Any:
+        """A client of a service, as the root of the account."""
+        make: Any = boto3.client
+        return make(
+            service,
+            endpoint_url=self.url,
+            verify=str(self.certificate.file),
+            region_name=REGION,
+            aws_access_key_id=ACCESS_KEY_ID,
+            aws_secret_access_key=SECRET_ACCESS_KEY,
+            config=Config(s3={"addressing_style": "path"}, retries={"total_max_attempts": 1}),
+        )
+
+    def logs(self) -> str:
+        """The end of every function's log, and of the emulator's own: what to read when a test failed."""
+        logs = self.client("logs")
+        told = [f"--- {LOG_NAME} ---", self.logbook.tail(LOG_NAME)]
+        for page in logs.get_paginator("describe_log_groups").paginate():
+            for group in page["logGroups"]:
+                name = group["logGroupName"]
+                lines = [event["message"] for event in logs.filter_log_events(logGroupName=name)["events"]]
+                said = [line.rstrip("\n") for line in lines if not line.startswith(BOOKKEEPING)]
+                if said:
+                    told += [f"--- {name} ---", *said[-LOG_LINES_SHOWN:]]
+        return "\n".join(told)
+
+
+@contextmanager
+def emulated_account(root: Path, certificate: Certificate, logbook: LogBook) -> Iterator[EmulatedAccount]:
+    """One that lives as long as it is needed, in `root`. Raises EmulatorFailed."""
+    if not MINISTACK_CLOUD.is_installed():
+        raise EmulatorFailed("the emulator of AWS is not installed: run `make cloud-emulator`")
+    port = free_port()
+    child = Child(_program(root, port, certificate), logbook)
+    account = EmulatedAccount(f"https://{LOOPBACK}:{port}", certificate, logbook)
+    try:
+        wait_until(lambda: _answers(account, child, port), READY_SECONDS_MAX, "ministack ready")
+        yield account
+    finally:
+        child.stop()
+        # A tether that was killed could not stop anything; and each function's process has a package of its own.
+        emulator_leftovers.clear(root, silent)
+        shutil.rmtree(root, ignore_errors=True)
+
+
+def _program(root: Path, port: int, certificate: Certificate) -> Program:
+    temporary = root / "tmp"
+    temporary.mkdir(parents=True)
+    return Program(
+        name=LOG_NAME,
+        command=[MINISTACK_CLOUD.python, "-W", "ignore", LAUNCHER],
+        environment={
+            "PATH": os.defpath,
+            "HOME": str(root),
+            "TMPDIR": str(temporary),
+            "PYTHONUNBUFFERED": "1",
+            "PYTHONDONTWRITEBYTECODE": "1",
+            "BIND_HOST": LOOPBACK,
+            "GATEWAY_PORT": str(port),
+            "MINISTACK_HOST": LOOPBACK,
+            "MINISTACK_ACCOUNT_ID": ACCOUNT_ID,
+            "MINISTACK_REGION": REGION,
+            "IOT_MTLS_ENABLED": "0",
+            "SFTP_ENABLED": "0",
+            "LOG_LEVEL": "WARNING",
+            # Signatures count, and so do the policies of roles.
+            "AUTH": "true",
+            # The bucket refuses whoever does not encrypt.
+            "USE_SSL": "1",
+            "MINISTACK_SSL_CERT": str(certificate.file),
+            "MINISTACK_SSL_KEY": str(certificate.key),
+            # Of the account's root; functions get credentials of their roles instead.
+            "AWS_ACCESS_KEY_ID": ACCESS_KEY_ID,
+            "AWS_SECRET_ACCESS_KEY": SECRET_ACCESS_KEY,
+            # Functions inherit these: the one thing about them that is not as on AWS.
+            "AWS_ENDPOINT_URL": f"https://{LOOPBACK}:{port}",
+            "AWS_CA_BUNDLE": str(certificate.file),
+            "FUNCTIONS_PYTHON": str(_bare_python(root)),
+        },
+        stop_signal="KILL",  # It keeps nothing.
+        grace_seconds=STOP_SECONDS_MAX,
+    )
+
+
+def _bare_python(root: Path) -> Path:
+    """The interpreter itself, without site-packages, PYTHONPATH or the directory of the script."""
+    interpreter = Path(sys.executable).resolve()
+    python = root / "python"
+    python.write_text(f'#!/bin/sh\nexec "{interpreter}" -S -I "$@"\n', "utf-8")
+    python.chmod(0o755)
+    return python
+
+
+def _answers(account: EmulatedAccount, child: Child, port: int) -> bool:
+    if child.exit_status() is not None:
+        raise EmulatorFailed(f"ministack ended at once; its last words:\n{account.logbook.tail(LOG_NAME)}")
+    context = account.certificate.for_a_client()
+    connection = http.client.HTTPSConnection(LOOPBACK, port, timeout=PROBE_SECONDS_MAX, context=context)
+    try:
+        connection.request("GET", HEALTH_PATH)
+        return connection.getresponse().status == http.client.OK
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
