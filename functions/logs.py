@@ -47,7 +47,7 @@ class JsonLines(logging.Formatter):
 
     def __init__(self, end: str = "") -> None:
         super().__init__()
-        self._end = end
+        self._line_end = end
 
     def format(self, record: logging.LogRecord) -> str:
         """The line, with the end that its handler needs."""
@@ -63,11 +63,13 @@ class JsonLines(logging.Formatter):
         }
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
-        line = {name: _short(value) for name, value in redacted(line).items()}
+        # First roughly, so that strangers' texts cost little; again at the end, past what the first cut went through.
+        line = {name: _end(value, LOG_TEXT_CHARACTERS_MAX) for name, value in redacted(_rough(line)).items()}
         if told.measured:
             line |= told.measured
             line["_aws"] = _metadata(told.measured, int(record.created * 1000))
-        return json.dumps(line, ensure_ascii=False, default=str) + self._end
+        # ASCII alone: what is half a character could not be written otherwise.
+        return json.dumps(line, default=str) + self._line_end
 
 
 def _metadata(measured: Mapping[str, float], milliseconds: int) -> dict[str, Any]:
@@ -87,8 +89,12 @@ def _directives(measured: Mapping[str, float]) -> Iterator[dict[str, Any]]:
         }
 
 
-def _short(value: Any) -> Any:
+def _rough(line: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: _end(value, 2 * LOG_TEXT_CHARACTERS_MAX) for name, value in line.items()}
+
+
+def _end(value: Any, characters: int) -> Any:
     """The end of a long text, where a traceback has its cause."""
-    if isinstance(value, str) and len(value) > LOG_TEXT_CHARACTERS_MAX:
-        return f"…{value[-LOG_TEXT_CHARACTERS_MAX:]}"
+    if isinstance(value, str) and len(value) > characters:
+        return f"…{value[-characters:]}"
     return value

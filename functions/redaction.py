@@ -16,15 +16,16 @@ HIDDEN = "(hidden)"
 _NAMES = "password|passwd|secret|token|authorization|cookie|signature|credential|api[-_]?key|access[-_]?key"
 _NAME = re.compile(_NAMES, re.IGNORECASE)
 _SCHEME = "(?:Bearer|Basic)"
-_VALUE = r"""[^\s"'\\,;&<>]+"""
+_VALUE = r"""[^\s"'\\,;&<>]"""
+# What is repeated before a secret is bounded: else a long text that strangers wrote would take time by its square.
 _SECRET = re.compile(
     rf"""
       (?: (?<!\w) (?: {tokens.PREFIX} | {signatures.PREFIX} ) ) [\w+/=-]{{8,}}     # made by us
-    | (?P<address> [a-z][a-z0-9+.-]*:// [^\s/:@"'\\]* : ) [^\s/@"'\\]+ (?= @ )      # user:password@host
-    | (?P<scheme> \b {_SCHEME} \s+ ) [^\s"'\\,;&<>]{{12,}}                           # a header's value
+    | (?P<address> :// [^\s/:@"'\\]{{0,100}} : ) [^\s/@"'\\]{{1,500}} (?= @ )       # user:password@host
+    | (?P<scheme> \b {_SCHEME} \s{{1,4}} ) {_VALUE}{{12,}}                            # a header's value
     | (?P<signed> \b v1a?, ) [A-Za-z0-9+/]{{16,}} =*                                # a webhook's signature
-    | (?P<named> [\w-]* (?: {_NAMES} ) [\w-]* \\?["']? \s* [=:] \s* \\?["']? )      # password=…, 'Cookie': '…'
-        (?: {_SCHEME} \s+ | v1a?, )? (?! {re.escape(HIDDEN)} ) {_VALUE}
+    | (?P<named> (?: {_NAMES} ) [\w-]{{0,30}} \\?["']? \s{{0,4}} [=:] \s{{0,4}} \\?["']? )  # password=…, 'Cookie': '…'
+        (?: {_SCHEME} \s{{1,4}} | v1a?, )? (?! {re.escape(HIDDEN)} ) {_VALUE}+
     """,
     re.IGNORECASE | re.VERBOSE,
 )

@@ -14,6 +14,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from chalicelib.limits import LOG_TEXT_CHARACTERS_MAX
+from chalicelib.settings import Settings
 from chalicelib.telemetry import ERROR, MEASURES, Stopwatch, about, request_id, tell
 from functions import logs
 from tests.support.log_lines import EMBEDDED_METRICS, Line, caught, metrics
@@ -93,6 +94,29 @@ def test_of_a_long_text_the_end_is_kept(lines: list[Line]) -> None:
     assert lines[0]["text"].endswith("the cause")
 
 
+@pytest.mark.timeout(20)
+def test_no_text_of_strangers_holds_a_function_up(lines: list[Line]) -> None:
+    for part in ("a", "secret", "://", "://:", "Bearer ", "password ", "v1,", "x-"):
+        tell("hostile", text=part * (1_000_000 // len(part)), other="password" + part * (LOG_TEXT_CHARACTERS_MAX // 2))
+    assert len(lines) == 8
+
+
+def test_a_secret_at_the_cut_is_not_written_by_half(lines: list[Line]) -> None:
+    secret = f"password={'z' * 40} "
+    for before in range(-30, 10):
+        tell("cut", text="-" * 100 + secret + "-" * (LOG_TEXT_CHARACTERS_MAX + before))
+        tell("cut", text="-" * 100 + secret + "-" * (2 * LOG_TEXT_CHARACTERS_MAX + before))
+    assert not [line for line in lines if "zz" in line["text"]]
+
+
+def test_half_a_character_does_not_cost_the_line(lines: list[Line]) -> None:
+    with about(product_id="\udc80"):
+        tell("looked for")
+    assert lines[0]["product_id"] == "\udc80"
+    record = logging.LogRecord("test", logging.INFO, "", 0, "\udc80", None, None)
+    assert logs.JsonLines().format(record).encode("utf-8")
+
+
 def test_what_libraries_log_has_the_same_shape() -> None:
     with caught("urllib3") as found:
         logging.getLogger("urllib3.connectionpool").warning("Retrying %s", "soon")
@@ -120,6 +144,21 @@ def test_each_line_ends_once_whoever_writes_it(kind: Any, monkeypatch: pytest.Mo
     for text in ("one", "two"):
         logging.getLogger().handle(logging.LogRecord("test", logging.INFO, "", 0, text, None, None))
     assert [json.loads(line)["message"] for line in stream.getvalue().splitlines()] == ["one", "two"]
+
+
+def test_the_level_is_for_our_own_lines(monkeypatch: pytest.MonkeyPatch) -> None:
+    given = Settings.model_construct(log_level="DEBUG")
+    monkeypatch.setattr(logs, "settings", lambda: given)
+    before = {name: logging.getLogger(name).level for name in ("", *logs.OURS)}
+    for name in before:
+        logging.getLogger(name).setLevel(logging.WARNING)
+    try:
+        logs.set_level.__wrapped__()
+        heard = {name: logging.getLogger(name).isEnabledFor(logging.DEBUG) for name in (*before, "botocore")}
+    finally:
+        for name, level in before.items():
+            logging.getLogger(name).setLevel(level)
+    assert heard == {"": False, "chalicelib": True, "functions": True, "botocore": False}
 
 
 def test_where_nothing_is_set_up_lines_go_to_standard_output(
