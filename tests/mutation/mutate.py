@@ -44,6 +44,9 @@ OUTBOUND = "tests/unit/test_outbound.py"
 OUTBOUND_TLS = "tests/unit/test_outbound_tls.py"
 SEALING = "tests/unit/test_sealing.py"
 WEBHOOKS = "tests/integration/test_webhooks.py"
+TELEMETRY = "tests/integration/test_telemetry.py"
+LOGS = "tests/unit/test_logs.py"
+REDACTION = "tests/unit/test_redaction.py"
 EVENTS_SQL = "chalicelib/sql/events.sql"
 DELIVERIES_SQL = "chalicelib/sql/deliveries.sql"
 
@@ -131,7 +134,7 @@ MUTATIONS = (
     Mutation("attempt of a dead letter", "chalicelib/dead_letters.py", "attempt=message.attempt", "attempt=None",
              ("tests/integration/test_delivery.py",)),
     Mutation("unsent chunks are sent again", "chalicelib/splitting.py",
-             "        _send_unsent(backends, found)\n        if not found", "        if not found",
+             "            _send_unsent(backends, found)\n            if not found", "            if not found",
              ("tests/integration/test_delivery.py",)),
     Mutation("record cap", "chalicelib/boundaries.py",
              "cap = min(record + self._record_bytes_max, self.known)", "cap = self.known",
@@ -333,6 +336,30 @@ MUTATIONS = (
              "if False else {}", ("tests/unit/test_credentials.py",)),
     Mutation("a range answered with the whole", "chalicelib/files.py", "data if _is_part(answer) else data[start:end]",
              "data", ("tests/unit/test_files.py",)),
+    Mutation("nothing is told of what was rolled back", "chalicelib/database.py",
+             "        if not committed:\n            return\n",
+             "", (TELEMETRY,)),
+    Mutation("a change is told after its commit", "chalicelib/database.py",
+             "self.afterwards.append(partial(telemetry.tell, happened, **more))", "telemetry.tell(happened, **more)",
+             (TELEMETRY,)),
+    Mutation("ids end with what they are about", "chalicelib/telemetry.py", "_ids.reset(token)", "pass", (LOGS,)),
+    Mutation("ids of the invocation", "functions/invocations.py", "with about(**_ids(event)):", "with about():",
+             (TELEMETRY,)),
+    Mutation("secrets in texts are not logged", "functions/redaction.py", "return _SECRET.sub(_hide, content)",
+             "return content", (REDACTION,)),
+    Mutation("secrets by their names are not logged", "functions/redaction.py", "if _NAME.search(name):", "if False:",
+             (REDACTION,)),
+    Mutation("redaction takes time by the length alone", "functions/redaction.py", "(?P<named> (?:",
+             "(?P<named> [\\w-]* (?:", (LOGS,)),
+    Mutation("a secret is hidden before the last cut", "functions/logs.py", "2 * LOG_TEXT_CHARACTERS_MAX",
+             "LOG_TEXT_CHARACTERS_MAX", (LOGS,)),
+    Mutation("each line ends", "functions/logs.py", 'else "\\n"', 'else ""', (LOGS,)),
+    Mutation("half a character does not cost the line", "functions/logs.py", "json.dumps(line, ",
+             "json.dumps(line, ensure_ascii=False, ", (LOGS,)),
+    Mutation("libraries tell of warnings alone", "functions/logs.py", 'OURS = ("chalicelib", "functions")',
+             'OURS = ("",)', (LOGS,)),
+    Mutation("the stage local is not deployed", "infra/packaging.py", "if stage == LOCAL_STAGE:", "if False:",
+             ("tests/packaging/test_package.py::test_the_stage_that_may_send_into_private_networks_is_never_deployed",)),
     Mutation("no join into a catalogue that seems small", "chalicelib/upserting.py",
              'if seems is not None and seems["small"]:', "if False:",
              ("tests/integration/test_import.py",)),
