@@ -117,7 +117,7 @@ def _delete_some(transaction: Transaction, bulk_delete_id: uuid.UUID) -> bool:
         last_key=last_key,
     )
     if is_last and advanced is not None:
-        _tell(transaction, advanced)
+        _record_event(transaction, advanced)
     transaction.tell(
         "bulk delete completed" if is_last else "bulk delete went on",
         bulk_delete_id=bulk_delete_id,
@@ -132,6 +132,6 @@ def _any_left(transaction: Transaction, operation: int, last_key: str) -> bool:
     return left is not None
 
 
-def _tell(transaction: Transaction, found: DictRow) -> None:
+def _record_event(transaction: Transaction, found: DictRow) -> None:
     told = {"id": str(found["id"]), "deleted": found["deleted"]}
     events.record(transaction, "products.bulk_deleted", str(found["id"]), told)

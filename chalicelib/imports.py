@@ -121,7 +121,7 @@ def complete_if_done(transaction: Transaction, import_id: uuid.UUID) -> bool:
         if progress and progress["open_chunks"] == 0:
             transaction.run("complete_import", id=import_id)
             fault_point("completion.after_status")
-            found = _tell(transaction, import_id, "import.completed")
+            found = _record_event(transaction, import_id, "import.completed")
             transaction.tell(
                 "import completed", import_id=import_id, rows=rows(found), measured={"ImportsCompleted": 1}
             )
@@ -144,7 +144,7 @@ def fail(
         return False
     _end(transaction, import_id, "failed", code, message, retryable)
     fault_point("fail.after_status")
-    _tell(transaction, import_id, "import.failed")
+    _record_event(transaction, import_id, "import.failed")
     transaction.tell(
         "import failed", level=WARNING, import_id=import_id, code=code, reason=message, measured={"ImportsFailed": 1}
     )
@@ -218,7 +218,7 @@ def _end(transaction: Transaction, import_id: uuid.UUID, status: str, code: str,
         transaction.tell("import cancelled", import_id=import_id, code=code)
 
 
-def _tell(transaction: Transaction, import_id: uuid.UUID, event_type: str) -> DictRow:
+def _record_event(transaction: Transaction, import_id: uuid.UUID, event_type: str) -> DictRow:
     """Records the event in the transaction of the change. The unique key holds it to one per attempt."""
     found = get(transaction, import_id)
     events.record(transaction, event_type, f"{import_id}:{found['attempt']}", summary(found))

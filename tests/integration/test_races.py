@@ -308,7 +308,7 @@ def test_the_database_itself_refuses_a_second_event_of_one_attempt(pipeline: Pip
         pytest.raises(psycopg.errors.UniqueViolation),
         pipeline.backends.database.transaction() as transaction,
     ):
-        imports._tell(transaction, uuid.UUID(ended["id"]), "import.completed")
+        imports._record_event(transaction, uuid.UUID(ended["id"]), "import.completed")
 
 
 def stored_bucket(pipeline: Pipeline) -> str:
