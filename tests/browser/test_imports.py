@@ -135,6 +135,9 @@ def test_rejected_rows_are_shown_and_come_as_a_file_that_can_be_mended(page: Pag
     expect(status(page)).to_have_text("Completed")
     expect(receipt(page, "Rejected")).to_have_text("1")
     expect(page.get_by_role("heading", name="1 rejected row")).to_be_visible()
+    expect(
+        page.get_by_role("status").filter(has_text=re.compile(r"is imported: \d+ rows?, 1 rejected\."))
+    ).to_be_visible()
     row = page.get_by_role("table", name="Rejected rows by line").get_by_role("row").nth(1)
     for expected in ("4", "sku", "The SKU is empty. Every product needs one.", ",No SKU,"):
         expect(row).to_contain_text(expected)

@@ -13,7 +13,7 @@ import { errorState } from "../components/states.js";
 import { RUNNING } from "../components/status.js";
 import { throughput } from "../components/throughput.js";
 import { h, refill, setText } from "../dom.js";
-import { bytes, counted, duration, when } from "../format.js";
+import { bytes, count, counted, duration, when } from "../format.js";
 import { uploadOf } from "../uploads.js";
 import { watch } from "../watch.js";
 
@@ -96,7 +96,7 @@ export function open({ main, id, signal }) {
     speed.show(found);
     if (!RUNNING.has(found.status)) rejected.show(found);
     if (wasRunning && found.status === "completed")
-      tell(`${found.filename} is imported: ${counted(found.rows.total, "row")}.`);
+      tell(`${found.filename} is imported: ${outcome(found.rows)}.`);
     wasRunning = RUNNING.has(found.status);
   };
   const follow = () =>
@@ -148,4 +148,9 @@ function summary(found) {
       ? `, imported in ${duration((new Date(found.finished_at) - new Date(found.started_at)) / 1000)}`
       : "";
   return `${bytes(found.bytes.total)}, started ${when(found.created_at)}${took}${found.attempt > 1 ? `, attempt ${found.attempt}` : ""}`;
+}
+
+function outcome({ total, rejected }) {
+  const taken = counted(total - rejected, "row");
+  return rejected ? `${taken}, ${count(rejected)} rejected` : taken;
 }
