@@ -131,7 +131,7 @@ def _program(distribution: Distribution, root: Path, port: int) -> Program:
     return Program(
         name=LOG_NAME,
         command=[distribution.python, "-m", "ministack"],
-        environment=environment | _ministack_environment(port),
+        environment=environment | ministack_environment(port),
         grace_seconds=STOP_SECONDS_MAX,
     )
 
@@ -155,7 +155,8 @@ def _localstack_environment(root: Path, port: int) -> dict[str, str]:
     }
 
 
-def _ministack_environment(port: int) -> dict[str, str]:
+def ministack_environment(port: int) -> dict[str, str]:
+    """What ministack wants to know wherever it runs: loopback alone, our account, nothing besides HTTP."""
     return {
         "BIND_HOST": LOOPBACK,
         "GATEWAY_PORT": str(port),

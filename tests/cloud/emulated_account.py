@@ -19,10 +19,10 @@ import boto3
 from botocore.config import Config
 
 from infra.local import emulator_leftovers
-from infra.local.aws import ACCESS_KEY_ID, ACCOUNT_ID, REGION, SECRET_ACCESS_KEY
+from infra.local.aws import ACCESS_KEY_ID, REGION, SECRET_ACCESS_KEY
 from infra.local.child import Child, Program
 from infra.local.deadline import wait_until
-from infra.local.emulator import HEALTH_PATH
+from infra.local.emulator import HEALTH_PATH, ministack_environment
 from infra.local.emulator_leftovers import EmulatorFailed
 from infra.local.installation import MINISTACK_CLOUD
 from infra.local.logbook import LogBook
@@ -106,14 +106,7 @@ def _program(root: Path, port: int, certificate: Certificate) -> Program:
             "TMPDIR": str(temporary),
             "PYTHONUNBUFFERED": "1",
             "PYTHONDONTWRITEBYTECODE": "1",
-            "BIND_HOST": LOOPBACK,
-            "GATEWAY_PORT": str(port),
-            "MINISTACK_HOST": LOOPBACK,
-            "MINISTACK_ACCOUNT_ID": ACCOUNT_ID,
-            "MINISTACK_REGION": REGION,
-            "IOT_MTLS_ENABLED": "0",
-            "SFTP_ENABLED": "0",
-            "LOG_LEVEL": "WARNING",
+            **ministack_environment(port),
             # Signatures count, and so do the policies of roles.
             "AUTH": "true",
             # The bucket refuses whoever does not encrypt.
