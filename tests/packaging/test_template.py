@@ -11,12 +11,15 @@ from typing import Any
 import pytest
 import yaml
 
+from chalicelib.telemetry import MEASURES, tell
+from functions.logs import NAMESPACE
 from infra import packaging
 from infra.dependencies import ROOT
 from infra.gateway_responses import gateway_responses
 from infra.local.static_files import security_headers
 from infra.packaging import PackagingFailed
 from tests.packaging.conftest import STAGE, Package
+from tests.support.log_lines import caught
 
 INFRA = ROOT / "infra"
 DEAD_DAYS = 14
@@ -120,7 +123,7 @@ def test_functions_know_their_surroundings_and_only_those_that_seal_the_key(pack
         pooled = name in {"api", "authorize", "relay_events", "deliver_webhook"}
         assert ("DATABASE_POOLED" in variables) == pooled
         assert function["VpcConfig"]["Fn::If"][0] == "InNetwork"
-        assert function["Tracing"] == "Active"
+        assert function["Tracing"] == {"Ref": "Tracing"}
 
 
 def test_every_function_has_a_name_a_log_that_ends_and_two_alarms(package: Package) -> None:
@@ -153,14 +156,36 @@ def test_somebody_is_told(package: Package) -> None:
     assert aged == {name for name in _queues(package) if not name.endswith("Dead")}
     # Dead-letter queues that no function empties.
     assert {"EventsDeadAlarm", "DeliveriesDeadAlarm", "FailedImportsAlarm"} <= set(alarms)
-    filtered = {each["LogGroupName"]["Ref"] for each in package.of_type("AWS::Logs::MetricFilter").values()}
-    assert filtered == {f"{name}Logs" for name in ("SplitUpload", "UpsertChunk", "FailUpload", "FailChunk", "Sweep")}
+
+
+def test_failed_imports_are_watched_by_the_metric_that_every_function_tells(package: Package) -> None:
+    alarm = package.of_type("AWS::CloudWatch::Alarm")["FailedImportsAlarm"]
+    with caught() as lines:
+        tell("import failed", measured={"ImportsFailed": 1})
+    (directive,) = lines[0]["_aws"]["CloudWatchMetrics"]
+    assert alarm["Namespace"] == directive["Namespace"]
+    assert alarm["MetricName"] == directive["Metrics"][0]["Name"]
+    assert [each["Name"] for each in alarm["Dimensions"]] == directive["Dimensions"][0]
+    assert alarm["Dimensions"][0]["Value"] == {"Ref": "Stage"}
+    assert (alarm["Threshold"], alarm["Statistic"]) == (0, "Sum")
+
+
+def test_tracing_is_one_switch(package: Package) -> None:
+    assert package.template["Parameters"]["Tracing"]["Default"] == "Active"
+    (api,) = package.of_type("AWS::Serverless::Api").values()
+    assert api["TracingEnabled"] == {"Fn::If": ["Traced", True, False]}
+    assert package.template["Conditions"]["Traced"] == {"Fn::Equals": [{"Ref": "Tracing"}, "Active"]}
 
 
 def test_dashboard_is_json_and_speaks_of_every_queue_that_is_read(package: Package) -> None:
     (dashboard,) = package.of_type("AWS::CloudWatch::Dashboard").values()
     text = dashboard["DashboardBody"]["Fn::Sub"]
-    assert len(json.loads(text)["widgets"]) == 6
+    widgets = json.loads(text)["widgets"]
+    assert len(widgets) == 8
+    ours = [each["properties"]["metrics"] for each in widgets if each["properties"]["metrics"][0][0] == NAMESPACE]
+    drawn = {metric[1] for metrics in ours for metric in metrics}
+    assert len(drawn) == 14
+    assert drawn <= set(MEASURES)
     for name in _queues(package):
         assert (f"${{{name}.QueueName}}" in text) == (not name.endswith("Dead"))
 
