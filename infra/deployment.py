@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import mimetypes
 import sys
 import time
 from collections.abc import Mapping
@@ -22,10 +21,10 @@ import boto3
 import yaml
 from botocore.exceptions import BotoCoreError, ClientError, WaiterError
 
-from infra import packaging
+from infra import packaging, page
 from infra.dependencies import ROOT, DependenciesMissing, cache_directory
 from infra.every_function import functions_of
-from infra.local.static_files import TYPES, security_headers
+from infra.local.static_files import security_headers
 from infra.packaging import PackagingFailed
 
 CAPABILITIES = ["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"]
@@ -34,7 +33,6 @@ POLL_SECONDS = 5
 STACK_SECONDS_MAX = 3600
 """A database takes a quarter of an hour, a distribution a few minutes."""
 PARTS = ("network", "database", "app", "web")
-PAGE_CACHE_SECONDS = 60
 
 
 class DeploymentFailed(Exception):
@@ -117,7 +115,7 @@ def deploy(account: Account, stage: str, out: Path, wanted: Mapping[str, str]) -
         # Only now is it known where the page is: nobody else's page may upload.
         known["UiOrigins"] = web["SiteUrl"]
         apply(account, stage, "app", uploaded_template(account, artifacts, out), known, artifacts)
-    _upload_page(account, web["PageBucket"])
+    page.upload(account.s3, web["PageBucket"])
     account.cloudfront.create_invalidation(
         DistributionId=web["SiteId"],
         InvalidationBatch={"Paths": {"Quantity": 1, "Items": ["/*"]}, "CallerReference": str(time.time_ns())},
@@ -127,9 +125,9 @@ def deploy(account: Account, stage: str, out: Path, wanted: Mapping[str, str]) -
 
 def destroy(account: Account, stage: str) -> None:
     """Removes the stacks, last first. Files, the key of webhooks' secrets and a snapshot of the database stay."""
-    page = _outputs(account, _name(stage, "web")).get("PageBucket")
-    if page is not None:
-        _empty(account, page)
+    bucket = _outputs(account, _name(stage, "web")).get("PageBucket")
+    if bucket is not None:
+        page.remove(account.s3, bucket)
     for part in reversed(PARTS):
         name = _name(stage, part)
         if _status(account, name) is None:
@@ -279,25 +277,6 @@ def migrate(account: Account, stage: str) -> None:
     if "FunctionError" in answer:
         raise DeploymentFailed(f"the migration failed: {told}")
     account.say(f"Migrations: {', '.join(json.loads(told)['applied']) or 'none was missing'}")
-
-
-def _upload_page(account: Account, bucket: str) -> None:
-    for file in sorted((ROOT / "web").iterdir()):
-        if file.is_file() and not file.name.startswith("."):
-            kind = TYPES.get(file.suffix) or mimetypes.guess_type(file.name)[0] or "application/octet-stream"
-            account.s3.put_object(
-                Bucket=bucket,
-                Key=file.name,
-                Body=file.read_bytes(),
-                ContentType=kind,
-                CacheControl=f"max-age={PAGE_CACHE_SECONDS}",
-            )
-
-
-def _empty(account: Account, bucket: str) -> None:
-    for page in account.s3.get_paginator("list_objects_v2").paginate(Bucket=bucket):
-        for found in page.get("Contents", []):
-            account.s3.delete_object(Bucket=bucket, Key=found["Key"])
 
 
 def text_of(part: str) -> str:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import gzip
 import hashlib
 import mimetypes
+from collections.abc import Iterator
+from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
 from urllib.parse import unquote
@@ -13,6 +15,8 @@ from functions.api.conditions import is_known
 from infra.local.problems import Answer, problem
 
 INDEX = "index.html"
+REVALIDATE = "no-cache"
+"""Always asked for again, so that a page never runs with the scripts of another version."""
 FILE_BYTES_MAX = 16 * 1024 * 1024
 PACKED = frozenset({".css", ".csv", ".html", ".js", ".json", ".svg", ".txt"})
 """What is sent packed to those who accept it, as CloudFront does."""
@@ -54,6 +58,14 @@ def security_headers(s3_origin: str) -> list[tuple[str, str]]:
     ]
 
 
+@dataclass(frozen=True)
+class StaticFile:
+    """What is sent for a path."""
+
+    content: bytes
+    content_type: str
+
+
 class StaticFiles:
     """The files below one directory, hidden ones excepted."""
 
@@ -68,8 +80,7 @@ class StaticFiles:
         body = file.read_bytes()
         packed = "gzip" in accept_encoding and file.suffix in PACKED
         etag = f'"{hashlib.sha256(body).hexdigest()[:32]}{"-gzip" if packed else ""}"'
-        # Always asked for again, so that a page never runs with the scripts of another version.
-        headers = [("ETag", etag), ("Cache-Control", "no-cache"), ("Vary", "Accept-Encoding")]
+        headers = [("ETag", etag), ("Cache-Control", REVALIDATE), ("Vary", "Accept-Encoding")]
         if is_known(etag, if_none_match):
             return Answer(HTTPStatus.NOT_MODIFIED, headers)
         headers.append(("Content-Type", _type(file)))
@@ -77,6 +88,13 @@ class StaticFiles:
             headers.append(("Content-Encoding", "gzip"))
             body = gzip.compress(body, mtime=0)
         return Answer(HTTPStatus.OK, headers, body)
+
+    def every(self) -> Iterator[tuple[str, StaticFile]]:
+        """All files by their paths, for whoever sends them instead of us."""
+        for found in sorted(self._directory.rglob("*")):
+            path = found.relative_to(self._directory).as_posix()
+            if found.is_file() and (file := self._find(path)) is not None:
+                yield path, StaticFile(file.read_bytes(), _type(file))
 
     def _find(self, path: str) -> Path | None:
         parts = [part for part in path.split("/") if part]

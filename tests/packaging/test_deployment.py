@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import io
 import json
+import posixpath
+import re
 from typing import Any
 
 import boto3
@@ -115,6 +117,7 @@ class S3:
 
     def __init__(self) -> None:
         self.objects: dict[tuple[str, str], bytes] = {}
+        self.properties: dict[tuple[str, str], dict[str, str]] = {}
 
     def create_bucket(self, **asked: Any) -> None:
         self.created = asked
@@ -122,8 +125,9 @@ class S3:
     def put_public_access_block(self, **asked: Any) -> None:
         assert all(asked["PublicAccessBlockConfiguration"].values())
 
-    def put_object(self, Bucket: str, Key: str, Body: bytes, **_: Any) -> None:
+    def put_object(self, Bucket: str, Key: str, Body: bytes, **properties: str) -> None:
         self.objects[Bucket, Key] = Body
+        self.properties[Bucket, Key] = properties
 
     def delete_object(self, Bucket: str, Key: str) -> None:
         del self.objects[Bucket, Key]
@@ -200,8 +204,37 @@ def test_the_template_points_at_the_very_zip(account: Account, package: Package)
     template = json.loads(stored[url.partition(f"{bucket}/")[2]])
     uris = {function["Properties"]["CodeUri"] for function in functions_of(template).values()}
     assert uris == {f"s3://{bucket}/{code}"}
-    page = {key for where, key in account.s3.objects if where == "page"}
-    assert page == {file.name for file in (ROOT / "web").iterdir() if file.is_file()}
+
+
+def test_everything_that_the_page_asks_for_was_uploaded(account: Account, package: Package) -> None:
+    account.s3.objects["page", "components/of-an-earlier-version.js"] = b""
+    _deploy(account, package)
+    found = {key: data for (where, key), data in account.s3.objects.items() if where == "page"}
+    asked_for = {"index.html", "api-docs.html"}
+    unread = list(asked_for)
+    while unread:
+        key = unread.pop()
+        assert key in found, f"{key} was not uploaded"
+        for named in re.findall(
+            r"""(?:src|href|from|import)[\s=(]*["'](\.{0,2}[\w./-]+\.\w+)["']""", found[key].decode()
+        ):
+            path = posixpath.normpath(posixpath.join(posixpath.dirname(key), named))
+            if path not in asked_for and not path.startswith("api/"):
+                asked_for.add(path)
+                unread.append(path)
+    assert len(asked_for) > 50
+    # Nothing hidden, and nothing that is no longer there.
+    assert sorted(found) == sorted(
+        file.relative_to(ROOT / "web").as_posix()
+        for file in (ROOT / "web").rglob("[!.]*")
+        if file.is_file() and not any(part.startswith(".") for part in file.relative_to(ROOT).parts)
+    )
+    # Browsers run no module of another type, and no page with the scripts of another version.
+    properties = account.s3.properties
+    assert properties["page", "pages/import.js"]["ContentType"] == "text/javascript; charset=utf-8"
+    assert {each["CacheControl"] for (where, _), each in properties.items() if where == "page"} == {"no-cache"}
+    written = [key for where, key in properties if where == "page"]
+    assert written[-1] == "index.html"
 
 
 def test_doing_it_again_changes_no_stack_but_the_origin_and_back(account: Account, package: Package) -> None:
