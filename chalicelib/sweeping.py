@@ -84,7 +84,10 @@ def _accept_dropped_files(backends: Backends, event_seconds: float) -> None:
         transaction.run("move_sweep_cursor", key_marker=key_marker, version_marker=version_marker)
     fault_point("sweep.after_cursor")
     seen = {(each["object_key"], each["object_version"]) for each in known}
-    for each in candidates:
+    # The oldest first, as they would have come: later files win. S3 tells whole seconds, and lists a key's last version
+    # first.
+    candidates.reverse()
+    for each in sorted(candidates, key=lambda each: (each.modified_at, each.key)):
         if (each.key, each.version) not in seen:
             _accept(backends, each)
 

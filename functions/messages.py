@@ -12,9 +12,10 @@ from urllib.parse import unquote_plus
 from chalice.app import CloudWatchEvent, SQSEvent, SQSRecord
 from pydantic import BaseModel, ConfigDict, Field
 
-from chalicelib.errors import Transient
+from chalicelib.errors import NotFound, Transient
 from chalicelib.files import StoredFile
 from chalicelib.limits import RETRY_FACTOR, RETRY_SECONDS_MAX, RETRY_SECONDS_MIN
+from chalicelib.telemetry import WARNING, tell
 from functions.composition import backends
 
 
@@ -89,11 +90,15 @@ def seconds_left_of(event: SQSEvent | CloudWatchEvent) -> Callable[[], float]:
 def each_record(event: SQSEvent, queue: str, handle: Callable[[SQSRecord], None]) -> None:
     """Handles the records of an event; batches have one record, so raising fails exactly that one.
 
-    A record that failed on a transient error is tried again soon, not after the queue's long visibility time-out.
+    A record that failed on a transient error is tried again soon, not after the queue's long visibility time-out. One
+    about something that is not there is done with: rows are committed before messages about them are sent, so the
+    database has been restored to an earlier moment.
     """
     for record in event:
         try:
             handle(record)
+        except NotFound as error:
+            tell("a message is about what is not there", level=WARNING, reason=error.message)
         except Transient:
             received = int(record.to_dict()["attributes"]["ApproximateReceiveCount"])
             wait = min(RETRY_SECONDS_MIN * RETRY_FACTOR ** (received - 1), RETRY_SECONDS_MAX)

@@ -363,6 +363,11 @@ MUTATIONS = (
     Mutation("no join into a catalogue that seems small", "chalicelib/upserting.py",
              'if seems is not None and seems["small"]:', "if False:",
              ("tests/integration/test_import.py",)),
+    Mutation("lost files are accepted in the order they came in", "chalicelib/sweeping.py",
+             "    candidates.reverse()\n", "", ("tests/integration/test_restore.py",)),
+    Mutation("messages about what is not there are done with", "functions/messages.py",
+             "except NotFound as error:", "except ZeroDivisionError as error:",
+             ("tests/integration/test_restore.py",)),
 )  # fmt: skip
 
 
