@@ -6,6 +6,7 @@ from chalice.app import AuthRequest, AuthResponse
 
 from chalicelib import tokens
 from functions.composition import backends
+from functions.invocations import told_if_it_fails
 
 AUTHORIZER_TTL_SECONDS = 60
 """Revoking a token takes this long at the most."""
@@ -24,7 +25,7 @@ def authorize(request: AuthRequest) -> AuthResponse:
     scheme, _, token = request.token.partition(" ")
     if scheme.lower() != SCHEME or not token.strip():
         raise Unauthorized
-    with backends().database.transaction() as transaction:
+    with told_if_it_fails(function="authorize"), backends().database.transaction() as transaction:
         identity = tokens.identify(transaction, token.strip())
     if identity is None:
         raise Unauthorized

@@ -1,11 +1,13 @@
 """Around every invocation: the ids that its lines carry, and a line for how it ended badly.
 
-Chalice calls this as middleware for each function that is bound in app.py but the authorizer, and for each request.
+Chalice calls `around` as middleware for each function that is bound in app.py, and for each request; but not for the
+authorizer, which has no context either.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from chalice.app import BaseLambdaEvent, Request, SQSEvent
@@ -20,10 +22,17 @@ NAME_PREFIX = "product-importer-{stage}-"
 
 def around(event: BaseLambdaEvent | Request, proceed: Callable[[Any], Any]) -> Any:
     """Carries the invocation out. Raises what it raises: the queue, or whoever invoked it, decides what comes next."""
+    with told_if_it_fails(**_ids(event)):
+        return proceed(event)
+
+
+@contextmanager
+def told_if_it_fails(**ids: Any) -> Iterator[None]:
+    """For what is done inside, with its ids on every line. Raises what is raised inside."""
     logs.set_level()
-    with about(**_ids(event)):
+    with about(**ids):
         try:
-            return proceed(event)
+            yield
         except Transient as error:
             tell("given up for now, and tried again", level=WARNING, measured={"Retries": 1}, reason=str(error))
             raise

@@ -137,6 +137,23 @@ def test_a_fault_behind_a_request_can_be_found_by_what_its_caller_is_told(
     assert "ZeroDivisionError" not in answer.body.decode()
 
 
+def test_an_authorizer_that_fails_is_told_and_one_that_refuses_is_not(
+    pipeline: Pipeline, lines: list[Line], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(Exception, match=r"^Unauthorized$"):
+        pipeline.call("GET", "/imports", Authorization="Bearer wrong")
+    assert lines == []
+
+    def away(*_: object) -> None:
+        raise Transient("the database is away")
+
+    monkeypatch.setattr("chalicelib.tokens.identify", away)
+    with pytest.raises(Transient):
+        pipeline.call("GET", "/imports")
+    (line,) = told(lines, "given up for now, and tried again")
+    assert (line["function"], line["Retries"], line["reason"]) == ("authorize", 1, "the database is away")
+
+
 def test_an_event_can_be_followed_to_its_receiver(pipeline: Pipeline, lines: list[Line]) -> None:
     with hook_server() as server:
         made = pipeline.call("POST", "/webhooks", {"url": server.url(), "events": ["product.created"]}).json
