@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -21,7 +22,7 @@ from chalicelib.errors import Conflict, FieldError, Invalid, NotFound, Precondit
 from chalicelib.limits import SECRET_OVERLAP_SECONDS, WEBHOOKS_MAX
 from chalicelib.outbound import Outbound
 from chalicelib.relaying import turns
-from chalicelib.sealing import Sealer
+from chalicelib.sealing import Sealer, Unsealable
 from chalicelib.targets import Unsafe, check_headers
 
 RESERVED_HEADERS = frozenset({"content-type", "user-agent", "webhook-id", "webhook-timestamp", "webhook-signature"})
@@ -140,11 +141,16 @@ def rotate_secret(database: Database, sending: Sending, webhook_id: uuid.UUID) -
 
 
 def secrets_of(sending: Sending, found: DictRow) -> list[str]:
-    """The secrets that sign now, the newest first. Raises Unsealable, Transient."""
-    sealed = [found["secret"]]
+    """The secrets that sign now, the newest first. Raises Unsealable for the newest, Transient."""
+
+    def opened(sealed: bytes) -> str:
+        return sending.sealer.open(bytes(sealed), _context(found["id"])).decode()
+
+    secrets = [opened(found["secret"])]
     if is_rotating(found):
-        sealed.append(found["old_secret"])
-    return [sending.sealer.open(bytes(each), _context(found["id"])).decode() for each in sealed]
+        with suppress(Unsealable):  # A lost key is the reason to rotate, too.
+            secrets.append(opened(found["old_secret"]))
+    return secrets
 
 
 def headers_of(sending: Sending, found: DictRow) -> dict[str, str]:
@@ -174,13 +180,20 @@ def _locked(transaction: Transaction, webhook_id: uuid.UUID, expected: Expected)
 def _changed_headers(sending: Sending, locked: DictRow, headers: Mapping[str, str | None] | None) -> dict[str, Any]:
     if headers is None:
         return {"header_names": None, "headers": None}
-    stored = headers_of(sending, locked)
+    stored = _stored_headers(sending, locked) if None in headers.values() else {}
     unknown = [name for name, value in headers.items() if value is None and name not in stored]
     if unknown:
         raise _bad_headers(f"the header {unknown[0]} has no value yet, so there is none to keep")
     kept = {name: stored[name] if value is None else value for name, value in headers.items()}
     _check_headers(kept)
     return _sealed_headers(sending, locked["id"], kept)
+
+
+def _stored_headers(sending: Sending, locked: DictRow) -> dict[str, str]:
+    try:
+        return headers_of(sending, locked)
+    except Unsealable:
+        raise _bad_headers("the values of the headers cannot be read any more: give all of them again") from None
 
 
 def _sealed_headers(sending: Sending, webhook_id: uuid.UUID, headers: Mapping[str, str]) -> dict[str, Any]:

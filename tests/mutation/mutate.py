@@ -368,6 +368,8 @@ MUTATIONS = (
     Mutation("messages about what is not there are done with", "functions/messages.py",
              "except NotFound as error:", "except ZeroDivisionError as error:",
              ("tests/integration/test_restore.py",)),
+    Mutation("a secret that cannot be read signs no more", "chalicelib/webhooks.py",
+             "with suppress(Unsealable):", "with suppress():", ("tests/integration/test_lost_key.py",)),
 )  # fmt: skip
 
 
