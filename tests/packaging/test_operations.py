@@ -1,0 +1,77 @@
+"""What docs/operations.md tells people who are woken is about what is deployed, all of it."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from chalicelib.telemetry import MEASURES
+from infra.dependencies import ROOT
+from infra.every_function import functions_of
+from tests.packaging.conftest import STAGE, Package
+
+PAGE = (ROOT / "docs/operations.md").read_text("utf-8")
+OF_EACH_FUNCTION = re.compile(r"\w+(ErrorsAlarm|ThrottlesAlarm)")
+
+
+def rows(heading: str, level: str = "##") -> list[list[str]]:
+    """The cells of the table below a heading."""
+    part = PAGE.partition(f"{level} {heading}\n")[2].partition(f"\n{level} ")[0]
+    table = [re.split(r"(?<!\\) \| ", line.strip("| ")) for line in part.splitlines() if line.startswith("| ")]
+    return table[1:]
+
+
+def test_every_alarm_has_its_line(package: Package) -> None:
+    explained = [row[0] for row in rows("Alarms")]
+    functions = functions_of(package.template)
+    for name in package.of_type("AWS::CloudWatch::Alarm"):
+        matched = OF_EACH_FUNCTION.fullmatch(name)
+        if matched:
+            assert name.removesuffix(matched[1]) in functions
+        told = f"`…{matched[1]}` of a function" if matched else f"`{name}`"
+        assert explained.count(told) == 1, name
+    assert len(explained) == len({*package.of_type("AWS::CloudWatch::Alarm")} - _of_functions(package)) + 2
+
+
+def test_every_metric_has_its_line() -> None:
+    assert rows("Metrics") == [
+        [f"`{name}`{'*' if each.by_function else ''}", each.unit.value, each.meaning] for name, each in MEASURES.items()
+    ]
+
+
+def test_every_dead_letter_queue_is_spoken_of(package: Package) -> None:
+    told = " ".join(row[0] for row in rows("Dead letters", "###"))
+    queues = [each["QueueName"]["Fn::Sub"] for each in package.of_type("AWS::SQS::Queue").values()]
+    dead = {name.removeprefix("product-importer-${Stage}-") for name in queues if name.endswith("-dead")}
+    assert set(re.findall(r"`([\w-]+)`", told)) == dead
+
+
+def test_names_in_commands_are_those_that_are_deployed(package: Package) -> None:
+    functions = {f"product-importer-{STAGE}-{name}" for name in package.functions}
+    named = set(re.findall(r"--function-name (product-importer-[\w-]+)", PAGE))
+    assert named
+    assert named <= functions
+    codes = "\n".join(file.read_text("utf-8") for file in (ROOT / "chalicelib").glob("*.py"))
+    for name in set(re.findall(r"`([a-z]+_[a-z_]+)`", PAGE)) - set(package.functions) - {"trace_id"}:
+        assert f'"{name}"' in codes, name
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE))
+    assert set(re.findall(r"make ([a-z-]+) STAGE", PAGE)) <= targets
+
+
+@pytest.mark.parametrize("query", [row[1] for row in rows("Following one thing through the log")])
+def test_queries_ask_for_what_lines_have(query: str) -> None:
+    source = "\n".join(
+        file.read_text("utf-8") for name in ("chalicelib", "functions") for file in Path(ROOT / name).rglob("*.py")
+    )
+    for message in re.findall(r'message = "([^"]+)"', query):
+        assert f'"{message}"' in source, message
+    asked = re.findall(r"filter (\w+)|(?:by|display) ([\w, @()]+)|pct\((\w+)", query.replace("\\|", "|"))
+    for field in re.findall(r"@?[a-zA-Z_]+", " ".join(" ".join(each) for each in asked)):
+        known = field in MEASURES or field in ("@timestamp", "bin", "m") or re.search(rf'\b{field}=|"{field}"', source)
+        assert known, field
+
+
+def _of_functions(package: Package) -> set[str]:
+    return {name for name in package.of_type("AWS::CloudWatch::Alarm") if OF_EACH_FUNCTION.fullmatch(name)}
