@@ -34,14 +34,14 @@ TYPES = {
 }
 
 
-def security_headers(s3_origin: str) -> list[tuple[str, str]]:
-    """For every answer. Scripts, styles and pictures from here only; connections to here and to S3, for uploads."""
+def security_headers(uploads_to: str) -> list[tuple[str, str]]:
+    """For every answer. Scripts, styles, pictures from here only; connections to here, and to the bucket for uploads."""
     policy = {
         "default-src": "'none'",
         "script-src": "'self'",
         "style-src": "'self'",
         "img-src": "'self'",
-        "connect-src": f"'self' {s3_origin}",
+        "connect-src": f"'self' {uploads_to}",
         "base-uri": "'none'",
         "form-action": "'none'",
         "frame-ancestors": "'none'",

@@ -115,7 +115,7 @@ class Supervisor:
             options.port,
             StaticFiles(self._project / "web"),
             events.pools.get(API_FUNCTION),
-            s3_and_sqs.endpoint.url,
+            f"{s3_and_sqs.endpoint.url}/{created.bucket}/",
         )
         web = WebServer(site, listener)
 

@@ -39,7 +39,7 @@ StartResponse = Callable[[str, list[tuple[str, str]]], object]
 class Site:
     """A WSGI application: the page and the API."""
 
-    def __init__(self, port: int, files: StaticFiles, api: Pool | None, s3_origin: str) -> None:
+    def __init__(self, port: int, files: StaticFiles, api: Pool | None, uploads_to: str) -> None:
         names = (LOOPBACK, "localhost", "[::1]")
         self._hosts = {f"{name}:{port}" for name in names}
         if port == HTTP_PORT:
@@ -47,7 +47,7 @@ class Site:
             self._hosts |= set(names)
         self._files = files
         self._api = api
-        self._security_headers = security_headers(s3_origin)
+        self._security_headers = security_headers(uploads_to)
 
     def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
         """WSGI."""

@@ -17,7 +17,7 @@ from infra.local.static_files import StaticFiles
 from infra.local.web import BODY_BYTES_MAX, Site, WebServer
 from tests.local.conftest import Standin
 
-S3_ORIGIN = "http://127.0.0.1:4566"
+UPLOADS_TO = "http://127.0.0.1:4566/files/"
 ANSWER_SECONDS_MAX = 20.0
 JSON = "application/json"
 
@@ -82,7 +82,7 @@ def _serve(tmp_path: Path, standin: Standin | None) -> Iterator[Server]:
     (directory / "link.txt").symlink_to(tmp_path / "secret.txt")
     port = free_port()
     pool = standin.events.pools["api_handler"] if standin else None
-    web = WebServer(Site(port, StaticFiles(directory), pool, S3_ORIGIN), listen(port))
+    web = WebServer(Site(port, StaticFiles(directory), pool, UPLOADS_TO), listen(port))
     web.start()
     yield Server(port, directory)
     web.stop()
@@ -95,7 +95,7 @@ def test_page_comes_with_strict_headers(server: Server) -> None:
     assert reply.headers["Content-Type"] == "text/html; charset=utf-8"
     assert reply.headers["Content-Security-Policy"] == (
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
-        f"connect-src 'self' {S3_ORIGIN}; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "
+        f"connect-src 'self' {UPLOADS_TO}; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "
         "require-trusted-types-for 'script'; trusted-types 'none'"
     )
     assert reply.headers["X-Content-Type-Options"] == "nosniff"
