@@ -20,6 +20,8 @@ ALARM_PERIOD_SECONDS = 60
 ERRORS_MAX = 3
 """So many errors in five minutes are worth waking somebody: single ones are tried again."""
 ALARM_PERIODS = 5
+REFUSES_BY_FAILING = ("authorize",)
+"""Whoever sends wrong tokens would ring. What fails there by our fault is answered 5xx, and the API's alarm rings."""
 
 
 def finish(template: dict[str, Any], stage: str) -> dict[str, Any]:
@@ -36,7 +38,13 @@ def finish(template: dict[str, Any], stage: str) -> dict[str, Any]:
         # The group exists before the function writes into it: else Lambda would make one that is kept for ever.
         function["DependsOn"] = f"{logical}Logs"
         resources.update(_surroundings(logical, name))
-    resources[API]["Properties"][PLACEHOLDER_BODY]["x-amazon-apigateway-gateway-responses"] = gateway_responses()
+    api = resources[API]["Properties"]
+    body = api[PLACEHOLDER_BODY]
+    body["x-amazon-apigateway-gateway-responses"] = gateway_responses()
+    # Metrics go by this name.
+    body["info"]["title"] = _sub("product-importer-${Stage}")
+    # Where none is named, SAM makes a second stage called «Stage», which nothing throttles.
+    template["Globals"] = {"Api": {"OpenApiVersion": body["swagger"]}}
     template["Parameters"]["Stage"].update({"Default": stage, "AllowedValues": [stage]})
     template["Description"] = f"Product Importer, stage {stage}: functions, API, queues and files."
     return template
@@ -58,7 +66,8 @@ def _surroundings(logical: str, name: str) -> Iterator[tuple[str, dict[str, Any]
         f"{logical}Logs",
         {"Type": "AWS::Logs::LogGroup", "Properties": {"LogGroupName": group, "RetentionInDays": {"Ref": "LogDays"}}},
     )
-    yield f"{logical}ErrorsAlarm", _alarm(name, "Errors", ERRORS_MAX, "fails again and again: look at its log")
+    if name not in REFUSES_BY_FAILING:
+        yield f"{logical}ErrorsAlarm", _alarm(name, "Errors", ERRORS_MAX, "fails again and again: look at its log")
     yield (
         f"{logical}ThrottlesAlarm",
         _alarm(name, "Throttles", 0, "is refused by Lambda: raise the account's concurrency"),

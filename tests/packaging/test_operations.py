@@ -60,6 +60,16 @@ def test_names_in_commands_are_those_that_are_deployed(package: Package) -> None
     assert set(re.findall(r"make ([a-z-]+) STAGE", PAGE)) <= targets
 
 
+def test_the_costs_are_those_of_what_is_deployed(package: Package) -> None:
+    costs = (ROOT / "docs/deploy.md").read_text("utf-8")
+    assert f"| {len(package.of_type('AWS::CloudWatch::Alarm'))} alarms |" in costs
+    by_function = sum(each.by_function for each in MEASURES.values())
+    by_stage, at_most = len(MEASURES) - by_function, by_function * len(package.functions)
+    assert f"| {by_stage} metrics of ours, and two for each function" in costs
+    assert f"at most {by_stage + at_most} |" in costs
+    assert by_function == 2
+
+
 @pytest.mark.parametrize("query", [row[1] for row in rows("Following one thing through the log")])
 def test_queries_ask_for_what_lines_have(query: str) -> None:
     source = "\n".join(

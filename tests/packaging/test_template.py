@@ -18,6 +18,7 @@ from infra.dependencies import ROOT
 from infra.gateway_responses import gateway_responses
 from infra.local.static_files import security_headers
 from infra.packaging import PackagingFailed
+from infra.stacks import BESIDE_APP
 from tests.packaging.conftest import STAGE, Package
 from tests.support.log_lines import caught
 
@@ -25,7 +26,7 @@ INFRA = ROOT / "infra"
 DEAD_DAYS = 14
 VISIBILITY_FACTOR = 6
 LINT_SECONDS_MAX = 120
-STANDALONE = ("network.yml", "database.yml", "web.yml")
+STANDALONE = tuple(f"{part}.yml" for part in BESIDE_APP)
 ENVIRONMENT = {"STAGE", "FILES_BUCKET", "DATABASE_SECRET_ARN", "DATABASE_HOST"}
 
 
@@ -141,7 +142,7 @@ def test_every_function_has_a_name_a_log_that_ends_and_two_alarms(package: Packa
             for each in alarms
             if {"Name": "FunctionName", "Value": physical} in each.get("Dimensions", [])
         }
-        assert watched == {"Errors", "Throttles"}
+        assert watched == ({"Throttles"} if name == "authorize" else {"Errors", "Throttles"})
 
 
 def test_somebody_is_told(package: Package) -> None:
@@ -201,11 +202,22 @@ def test_api_gateway_answers_problems_too(package: Package) -> None:
         assert answer["responseParameters"]["gatewayresponse.header.Content-Type"] == "'application/problem+json'"
 
 
+def test_api_is_watched_by_the_name_that_its_metrics_have(package: Package) -> None:
+    alarm = package.of_type("AWS::CloudWatch::Alarm")["ApiAnswersAlarm"]
+    title = package.template["Resources"]["RestAPI"]["Properties"]["DefinitionBody"]["info"]["title"]
+    assert alarm["Dimensions"] == [{"Name": "ApiName", "Value": title}]
+    assert title == {"Fn::Sub": "product-importer-${Stage}"}
+    (dashboard,) = package.of_type("AWS::CloudWatch::Dashboard").values()
+    assert f'"ApiName", "{title["Fn::Sub"]}"' in dashboard["DashboardBody"]["Fn::Sub"]
+
+
 def test_api_is_throttled(package: Package) -> None:
     (setting,) = package.template["Resources"]["RestAPI"]["Properties"]["MethodSettings"]
     assert (setting["ResourcePath"], setting["HttpMethod"]) == ("/*", "*")
     assert _value(package, setting["ThrottlingRateLimit"]) == 100
     assert _value(package, setting["ThrottlingBurstLimit"]) == 200
+    # SAM makes a second stage without any setting, unless it is told which specification the body follows.
+    assert package.template["Globals"] == {"Api": {"OpenApiVersion": "2.0"}}
 
 
 def test_routes_stand_below_api_and_none_is_open_but_the_health_and_the_document(package: Package) -> None:
@@ -238,6 +250,6 @@ def test_stage_cannot_be_another_than_the_one_packaged(package: Package) -> None
 def test_parts_that_contradict_each_other_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, text in (("one.yml", "Resources: {Q: {Type: A}}"), ("two.yml", "Resources: {Q: {Type: B}}")):
         (tmp_path / name).write_text(text)
-    monkeypatch.setattr(packaging, "PARTS", (tmp_path / "one.yml", tmp_path / "two.yml"))
+    monkeypatch.setattr(packaging, "TEMPLATES", (tmp_path / "one.yml", tmp_path / "two.yml"))
     with pytest.raises(PackagingFailed, match=r"two.yml: Resources: Q: Type is said twice"):
         packaging.merged()
