@@ -108,7 +108,8 @@ package: $(INSTALLED) ## Make what is deployed: out/<stage>/deployment.zip and t
 deploy: $(INSTALLED) ## Bring a stage to the AWS account of this machine's credentials (STAGE=dev PARAMETERS='AlarmEmail=…')
 	@$(BIN)/python -m infra.deployment deploy "$(STAGE)" $(PARAMETERS)
 
-destroy: $(INSTALLED) ## Take a stage away; files, the key of secrets and a snapshot of the database stay (STAGE=dev)
+destroy: $(INSTALLED) ## Take a stage away; files, the key of secrets and a snapshot of the database stay (STAGE=…)
+	@test "$(origin STAGE)" != file || { echo "Say which stage is to be taken away: make destroy STAGE=dev"; exit 1; }
 	@$(BIN)/python -m infra.deployment destroy "$(STAGE)"
 
 # What the package holds besides our own code: made once, then kept in DATA_DIR.

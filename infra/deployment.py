@@ -1,4 +1,4 @@
-"""Brings a stage to AWS, or takes it away: four stacks, each with what the ones before have told.
+"""Brings a stage to AWS, or takes it away: five stacks, each with what the ones before have told.
 
     python -m infra.deployment deploy|destroy STAGE [ParameterName=value …]
 
@@ -13,30 +13,18 @@ import json
 import sys
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
-import boto3
-import yaml
-from botocore.exceptions import BotoCoreError, ClientError, WaiterError
+from botocore.exceptions import BotoCoreError, ClientError
 
-from infra import packaging, page
+from infra import packaging, page, stacks
 from infra.dependencies import ROOT, DependenciesMissing, cache_directory
 from infra.every_function import functions_of
 from infra.local.static_files import security_headers
 from infra.packaging import PackagingFailed
+from infra.stacks import BESIDE_APP, PARTS, Account, DeploymentFailed, s3_origin
 
-CAPABILITIES = ["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"]
-NOTHING_TO_DO = ("didn't contain changes", "No updates are to be performed")
-POLL_SECONDS = 5
-STACK_SECONDS_MAX = 3600
-"""A database takes a quarter of an hour, a distribution a few minutes."""
-PARTS = ("network", "database", "app", "web")
-
-
-class DeploymentFailed(Exception):
-    """A stack is not as it should be; the message says which and why."""
+ANY_ORIGIN = "*"
 
 
 def main(arguments: list[str]) -> int:
@@ -64,57 +52,28 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
-@dataclass
-class Account:
-    """The clients of one account and region."""
-
-    number: str
-    region: str
-    cloudformation: Any
-    s3: Any
-    lambda_: Any
-    cloudfront: Any
-    poll_seconds: float = POLL_SECONDS
-    """How often it is asked whether a stack is there."""
-    said: list[str] = field(default_factory=list)
-
-    @classmethod
-    def of_this_machine(cls) -> Account:
-        """The account that the credentials of this machine belong to. Raises BotoCoreError, ClientError."""
-        number = str(boto3.client("sts").get_caller_identity()["Account"])
-        client: Any = boto3.client
-        stacks = client("cloudformation")
-        return cls(number, str(stacks.meta.region_name), stacks, client("s3"), client("lambda"), client("cloudfront"))
-
-    @property
-    def waiter(self) -> dict[str, float]:
-        """How boto3 shall wait for a stack."""
-        return {"Delay": self.poll_seconds, "MaxAttempts": int(STACK_SECONDS_MAX / self.poll_seconds)}
-
-    def say(self, line: str) -> None:
-        """Tells the person who waits."""
-        self.said.append(line)
-        sys.stdout.write(f"{line}\n")
-        sys.stdout.flush()
-
-
 def deploy(account: Account, stage: str, out: Path, wanted: Mapping[str, str]) -> str:
-    """Makes all four stacks what they should be, migrates, and uploads the page. Returns the address of the page."""
+    """Makes all stacks what they should be, migrates, and uploads the page. Returns the address of the page."""
+    check_parameters(out, wanted)
     artifacts = ensure_artifacts_bucket(account, stage)
     known: dict[str, str] = {"Stage": stage, **wanted}
-    network = apply(account, stage, "network", text_of("network"), known)
+    network = stacks.apply(account, stage, "network", text_of("network"), known)
     known |= {"SubnetIds": network["SubnetIds"], "DatabaseGroupId": network["DatabaseGroupId"]}
-    known |= {"SecurityGroupIds": network["FunctionsGroupId"]}
-    known |= apply(account, stage, "database", text_of("database"), known)
-    app = apply(account, stage, "app", uploaded_template(account, artifacts, out), known, artifacts)
-    migrate(account, stage)
-    policy = dict(security_headers(s3_origin(account.region)))["Content-Security-Policy"]
-    known |= {"ApiId": app["RestAPIId"], "ContentSecurityPolicy": policy}
-    web = apply(account, stage, "web", text_of("web"), known)
-    if "UiOrigins" not in wanted:
+    known |= {"SecurityGroupIds": network["FunctionsGroupId"], "DatabaseProxyHost": ""}
+    known |= stacks.apply(account, stage, "database", text_of("database"), known)
+    deploy_application(account, stage, out, known, artifacts)
+    # It waits until the proxy can log in, as the role that the migration has made.
+    if known["DatabaseProxyHost"]:
+        stacks.apply(account, stage, "proxy", text_of("proxy"), known)
+    else:
+        stacks.remove(account, stage, "proxy")
+    policy = dict(security_headers(uploads_to(account, stage)))["Content-Security-Policy"]
+    known |= {"ApiId": stacks.outputs(account, stage, "app")["RestAPIId"], "ContentSecurityPolicy": policy}
+    web = stacks.apply(account, stage, "web", text_of("web"), known)
+    if stacks.parameters(account, stage, "app")["UiOrigins"] == ANY_ORIGIN and "UiOrigins" not in wanted:
         # Only now is it known where the page is: nobody else's page may upload.
         known["UiOrigins"] = web["SiteUrl"]
-        apply(account, stage, "app", uploaded_template(account, artifacts, out), known, artifacts)
+        stacks.apply(account, stage, "app", uploaded_template(account, artifacts, out), known, artifacts)
     page.upload(account.s3, web["PageBucket"])
     account.cloudfront.create_invalidation(
         DistributionId=web["SiteId"],
@@ -125,131 +84,45 @@ def deploy(account: Account, stage: str, out: Path, wanted: Mapping[str, str]) -
 
 def destroy(account: Account, stage: str) -> None:
     """Removes the stacks, last first. Files, the key of webhooks' secrets and a snapshot of the database stay."""
-    bucket = _outputs(account, _name(stage, "web")).get("PageBucket")
+    bucket = stacks.outputs(account, stage, "web").get("PageBucket")
     if bucket is not None:
         page.remove(account.s3, bucket)
     for part in reversed(PARTS):
-        name = _name(stage, part)
-        if _status(account, name) is None:
-            continue
-        account.say(f"Removing {name}")
-        account.cloudformation.delete_stack(StackName=name)
-        _wait(account, name, "stack_delete_complete")
+        stacks.remove(account, stage, part)
     account.say(f"Left: the bucket with files, the key of webhooks' secrets, a snapshot, {_artifacts(account, stage)}")
 
 
-def s3_origin(region: str) -> str:
-    """Where presigned links lead to: what the page may connect to besides itself."""
-    return "https://s3.amazonaws.com" if region == "us-east-1" else f"https://s3.{region}.amazonaws.com"
+def check_parameters(out: Path, wanted: Mapping[str, str]) -> None:
+    """Whether each parameter is one of a template. Raises DeploymentFailed: a misspelt one would be of no effect."""
+    bodies = [(out / packaging.TEMPLATE).read_text("utf-8"), *map(text_of, BESIDE_APP)]
+    known = set().union(*map(stacks.declared, bodies))
+    unknown = sorted(set(wanted) - known)
+    if unknown:
+        raise DeploymentFailed(f"there is no parameter {', '.join(unknown)}; there are {', '.join(sorted(known))}")
 
 
-def apply(
-    account: Account, stage: str, part: str, body: str, known: Mapping[str, str], artifacts: str | None = None
-) -> dict[str, str]:
-    """Makes or updates one stack. Returns its outputs. Raises DeploymentFailed."""
-    name = _name(stage, part)
-    status = _status(account, name)
-    if status == "ROLLBACK_COMPLETE":  # It never came up; nothing is in it.
-        account.cloudformation.delete_stack(StackName=name)
-        _wait(account, name, "stack_delete_complete")
-        status = None
-    source = _source(account, name, body, artifacts)
-    change = f"deploy-{time.time_ns()}"
-    kind = "CREATE" if status in (None, "REVIEW_IN_PROGRESS") else "UPDATE"
-    parameters = _parameters(account, name, body, known, fresh=kind == "CREATE")
-    account.cloudformation.create_change_set(
-        StackName=name,
-        ChangeSetName=change,
-        ChangeSetType=kind,
-        Capabilities=CAPABILITIES,
-        Parameters=parameters,
-        Tags=[{"Key": "product-importer-stage", "Value": stage}],
-        **source,
-    )
-    if _has_changes(account, name, change):
-        account.say(f"{'Making' if kind == 'CREATE' else 'Updating'} {name}")
-        account.cloudformation.execute_change_set(StackName=name, ChangeSetName=change)
-        _wait(account, name, f"stack_{kind.lower()}_complete")
-    else:
-        account.say(f"{name} is as it should be")
-        account.cloudformation.delete_change_set(StackName=name, ChangeSetName=change)
-    return _outputs(account, name)
+def deploy_application(account: Account, stage: str, out: Path, known: Mapping[str, str], artifacts: str) -> None:
+    """The application's stack, and the schema that it needs. Raises DeploymentFailed.
 
-
-def _parameters(
-    account: Account, name: str, body: str, known: Mapping[str, str], *, fresh: bool
-) -> list[dict[str, Any]]:
-    declared = yaml.safe_load(body).get("Parameters", {})
-    stored: set[str] = set()
-    if not fresh:
-        stack = account.cloudformation.describe_stacks(StackName=name)["Stacks"][0]
-        stored = {each["ParameterKey"] for each in stack.get("Parameters", [])}
-    chosen: list[dict[str, Any]] = []
-    for parameter in declared:
-        if parameter in known:
-            chosen.append({"ParameterKey": parameter, "ParameterValue": known[parameter]})
-        elif parameter in stored:
-            chosen.append({"ParameterKey": parameter, "UsePreviousValue": True})
-    return chosen
-
-
-def _has_changes(account: Account, name: str, change: str) -> bool:
-    waiter = account.cloudformation.get_waiter("change_set_create_complete")
-    try:
-        waiter.wait(StackName=name, ChangeSetName=change, WaiterConfig=account.waiter)
-    except WaiterError as error:
-        found = account.cloudformation.describe_change_set(StackName=name, ChangeSetName=change)
-        reason = found.get("StatusReason", "")
-        if any(each in reason for each in NOTHING_TO_DO):
-            return False
-        raise DeploymentFailed(f"{name} cannot be changed: {reason or error}") from None
-    return bool(account.cloudformation.describe_change_set(StackName=name, ChangeSetName=change).get("Changes"))
-
-
-def _wait(account: Account, name: str, waiter: str) -> None:
-    try:
-        account.cloudformation.get_waiter(waiter).wait(StackName=name, WaiterConfig=account.waiter)
-    except WaiterError:
-        events = account.cloudformation.describe_stack_events(StackName=name)["StackEvents"]
-        told = [
-            f"{each['LogicalResourceId']}: {each.get('ResourceStatusReason', '')}"
-            for each in events
-            if each["ResourceStatus"].endswith("_FAILED")
-        ]
-        raise DeploymentFailed("\n".join([f"{name} failed:", *reversed(told)])) from None
-
-
-def _status(account: Account, name: str) -> str | None:
-    try:
-        stacks = account.cloudformation.describe_stacks(StackName=name)["Stacks"]
-    except ClientError as error:
-        if "does not exist" in str(error):
-            return None
-        raise
-    return str(stacks[0]["StackStatus"])
-
-
-def _outputs(account: Account, name: str) -> dict[str, str]:
-    if _status(account, name) is None:
-        return {}
-    stack = account.cloudformation.describe_stacks(StackName=name)["Stacks"][0]
-    return {each["OutputKey"]: each["OutputValue"] for each in stack.get("Outputs", [])}
-
-
-def _source(account: Account, name: str, body: str, artifacts: str | None) -> dict[str, str]:
-    """A template as CloudFormation takes it: what is large has to lie in a bucket."""
-    if artifacts is None:
-        return {"TemplateBody": body}
-    key = f"{name}/{hashlib.sha256(body.encode()).hexdigest()}.json"
-    account.s3.put_object(Bucket=artifacts, Key=key, Body=body.encode())
-    return {"TemplateURL": f"{s3_origin(account.region)}/{artifacts}/{key}"}
+    An application that is there already keeps running on the new schema until its code is exchanged: so migrations may
+    add, and take away only what the code before them no longer uses.
+    """
+    template = uploaded_template(account, artifacts, out)
+    if stacks.status(account, stage, "app") in (None, "REVIEW_IN_PROGRESS", "ROLLBACK_COMPLETE"):
+        stacks.apply(account, stage, "app", template, known, artifacts)
+        migrate(account, stage)
+        return
+    name = _migrate_function(stage)
+    account.lambda_.update_function_code(FunctionName=name, S3Bucket=artifacts, S3Key=_zip_key(out))
+    account.lambda_.get_waiter("function_updated_v2").wait(FunctionName=name)
+    migrate(account, stage)
+    stacks.apply(account, stage, "app", template, known, artifacts)
 
 
 def uploaded_template(account: Account, artifacts: str, out: Path) -> str:
-    """The application's template, with the zip where Lambda finds it: under its own digest, so it is uploaded once."""
-    zip_file = out / packaging.ZIP
-    key = f"code/{_digest(zip_file)}.zip"
-    account.s3.put_object(Bucket=artifacts, Key=key, Body=zip_file.read_bytes())
+    """The application's template, with the zip where Lambda finds it: under its own digest."""
+    key = _zip_key(out)
+    account.s3.put_object(Bucket=artifacts, Key=key, Body=(out / packaging.ZIP).read_bytes())
     template = json.loads((out / packaging.TEMPLATE).read_text("utf-8"))
     for function in functions_of(template).values():
         function["Properties"]["CodeUri"] = f"s3://{artifacts}/{key}"
@@ -272,11 +145,16 @@ def ensure_artifacts_bucket(account: Account, stage: str) -> str:
 
 def migrate(account: Account, stage: str) -> None:
     """Brings the schema up to date. Raises DeploymentFailed."""
-    answer = account.lambda_.invoke(FunctionName=f"product-importer-{stage}-migrate")
+    answer = account.lambda_.invoke(FunctionName=_migrate_function(stage))
     told = answer["Payload"].read().decode()
     if "FunctionError" in answer:
         raise DeploymentFailed(f"the migration failed: {told}")
     account.say(f"Migrations: {', '.join(json.loads(told)['applied']) or 'none was missing'}")
+
+
+def uploads_to(account: Account, stage: str) -> str:
+    """What presigned links begin with: all that the page may connect to besides itself."""
+    return f"{s3_origin(account.region)}/product-importer-{stage}-files-{account.number}/"
 
 
 def text_of(part: str) -> str:
@@ -284,16 +162,16 @@ def text_of(part: str) -> str:
     return (ROOT / "infra" / f"{part}.yml").read_text("utf-8")
 
 
-def _name(stage: str, part: str) -> str:
-    return f"product-importer-{stage}" if part == "app" else f"product-importer-{stage}-{part}"
+def _migrate_function(stage: str) -> str:
+    return f"product-importer-{stage}-migrate"
 
 
 def _artifacts(account: Account, stage: str) -> str:
     return f"product-importer-{stage}-artifacts-{account.number}"
 
 
-def _digest(file: Path) -> str:
-    return hashlib.sha256(file.read_bytes()).hexdigest()
+def _zip_key(out: Path) -> str:
+    return f"code/{hashlib.sha256((out / packaging.ZIP).read_bytes()).hexdigest()}.zip"
 
 
 if __name__ == "__main__":

@@ -24,8 +24,9 @@ import yaml
 from chalicelib.settings import LOCAL_STAGE
 from infra import archive, dependencies, every_function
 from infra.dependencies import ROOT, DependenciesMissing, cache_directory
+from infra.stacks import BESIDE_APP
 
-PARTS = tuple(ROOT / "infra" / name for name in ("resources.yml", "functions.yml", "api.yml", "alarms.yml"))
+TEMPLATES = tuple(ROOT / "infra" / name for name in ("resources.yml", "functions.yml", "api.yml", "alarms.yml"))
 """What is merged into Chalice's template, each a room of its own."""
 MODEL_STAGE = "dev"
 """The stage of .chalice/config.json that others take after which are not written down there."""
@@ -60,9 +61,15 @@ def main(arguments: list[str]) -> int:
 
 
 def check_deployable(stage: str) -> None:
-    """Whether a stage may be brought to AWS. Raises PackagingFailed for the one that may send into private networks."""
+    """Whether a stage may be brought to AWS, or taken away. Raises PackagingFailed.
+
+    One may not: it sends into private networks. Others would have the stacks of another stage: the application of
+    `dev-database` would be called as the database of `dev`.
+    """
     if stage == LOCAL_STAGE:
         raise PackagingFailed(f"STAGE={stage} is for this machine alone: call what is deployed otherwise")
+    if stage.endswith(tuple(f"-{part}" for part in BESIDE_APP)):
+        raise PackagingFailed(f"STAGE={stage}: stacks of other stages end like this; choose another name")
 
 
 def package(stage: str, out: Path, cache: Path) -> Path:
@@ -90,7 +97,7 @@ def package(stage: str, out: Path, cache: Path) -> Path:
 def merged() -> dict[str, Any]:
     """All parts of the template in one. Raises PackagingFailed when two say different things of one thing."""
     whole: dict[str, Any] = {}
-    for part in PARTS:
+    for part in TEMPLATES:
         _merge(whole, yaml.safe_load(part.read_text("utf-8")), part.name)
     return whole
 

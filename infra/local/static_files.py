@@ -35,7 +35,7 @@ TYPES = {
 
 
 def security_headers(uploads_to: str) -> list[tuple[str, str]]:
-    """For every answer. Scripts, styles, pictures from here only; connections to here, and to the bucket for uploads."""
+    """For every answer. Scripts, styles, pictures from here only; connections to here and, for uploads, the bucket."""
     policy = {
         "default-src": "'none'",
         "script-src": "'self'",

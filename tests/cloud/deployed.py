@@ -13,13 +13,13 @@ import requests
 
 from chalicelib import tokens
 from chalicelib.database import Database as Connection
-from infra import deployment, packaging
+from infra import deployment, packaging, stacks
 from infra.dependencies import cache_directory
-from infra.deployment import Account
 from infra.local.aws import ACCOUNT_ID, REGION, forget_personal_settings
 from infra.local.deadline import wait_until
 from infra.local.logbook import LogBook
 from infra.local.ports import LOOPBACK
+from infra.stacks import Account
 from tests.cloud.certificates import make_certificate
 from tests.cloud.database import Database, database
 from tests.cloud.emulated_account import EmulatedAccount, emulated_account
@@ -127,7 +127,7 @@ def _deploy(directory: Path, account: EmulatedAccount, running: Database) -> Dep
     artifacts = deployment.ensure_artifacts_bucket(deployer, STAGE)
     known = {"Stage": STAGE}
     body = database_template(deployment.text_of("database"))
-    secrets = deployment.apply(deployer, STAGE, "database", body, {**known, **MEANT_FOR_THE_REST})
+    secrets = stacks.apply(deployer, STAGE, "database", body, {**known, **MEANT_FOR_THE_REST})
     vault = account.client("secretsmanager")
     # On AWS `Ref` gives a secret's ARN; the emulator gives its name.
     known |= {output: vault.describe_secret(SecretId=name)["ARN"] for output, name in secrets.items()}
@@ -136,7 +136,7 @@ def _deploy(directory: Path, account: EmulatedAccount, running: Database) -> Dep
     known["DatabaseHost"] = running.host
 
     body = deployment.uploaded_template(deployer, artifacts, out)
-    outputs = deployment.apply(deployer, STAGE, "app", body, known, artifacts)
+    outputs = stacks.apply(deployer, STAGE, "app", body, known, artifacts)
     deployment.migrate(deployer, STAGE)
     return Deployed(account, deployer, running, owner, template, outputs, _token(running.conninfo(owner)))
 

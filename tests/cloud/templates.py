@@ -15,8 +15,7 @@ NOT_EMULATED = {
     "Parameters": "the embedded PostgreSQL has settings of its own",
     "Database": "the embedded PostgreSQL takes its place: RDS would need Docker",
     "ProxyRole": "there is no proxy",
-    "Proxy": "the emulator does not know it",
-    "ProxyTarget": "the emulator does not know it",
+    "Proxy": "the emulator does not know it; so infra/proxy.yml is left out too",
 }
 """What is left out of infra/database.yml, and why. Of it only the two secrets remain."""
 MEANT_FOR_THE_REST = {"SubnetIds": "none", "DatabaseGroupId": "none"}

@@ -1,32 +1,37 @@
 """What `make deploy` and `make destroy` ask of AWS, in which order, with an account that writes it down.
 
-The account is a stand-in: nothing here was run on AWS. It keeps stacks and parameters as CloudFormation does, so that
-doing it again can be compared with doing it once.
+The account is a stand-in: nothing here was run on AWS.
 """
-
-# ruff: noqa: N803  arguments are named as boto3 names them
 
 from __future__ import annotations
 
-import io
 import json
 import posixpath
 import re
-from typing import Any
 
 import boto3
 import pytest
 from botocore.config import Config
-from botocore.exceptions import ClientError, WaiterError
 
-from infra import deployment
+from infra import deployment, packaging
 from infra.dependencies import ROOT
-from infra.deployment import Account, DeploymentFailed
 from infra.every_function import functions_of
+from infra.stacks import (
+    BESIDE_APP,
+    INVOCATION_SECONDS_MAX,
+    PARTS,
+    Account,
+    DeploymentFailed,
+    name_of,
+    s3_origin,
+)
 from tests.packaging.conftest import STAGE, Package
+from tests.packaging.standin_account import NUMBER, REGION, Standin
 
-APP, WEB = f"product-importer-{STAGE}", f"product-importer-{STAGE}-web"
-NETWORK, DATABASE = f"product-importer-{STAGE}-network", f"product-importer-{STAGE}-database"
+NETWORK, DATABASE, APP, PROXY, WEB = (name_of(STAGE, part) for part in PARTS)
+MIGRATE = f"{APP}-migrate"
+FILES = f"https://s3.{REGION}.amazonaws.com/{APP}-files-{NUMBER}/"
+SITE = "https://site.example"
 OUTPUTS = {
     NETWORK: {"SubnetIds": "subnet-a,subnet-b", "FunctionsGroupId": "sg-f", "DatabaseGroupId": "sg-d"},
     DATABASE: {
@@ -36,180 +41,67 @@ OUTPUTS = {
         "DatabaseProxyHost": "proxy.internal",
     },
     APP: {"RestAPIId": "api123", "EndpointURL": "https://api"},
-    WEB: {"PageBucket": "page", "SiteId": "E1", "SiteUrl": "https://site.example"},
+    WEB: {"PageBucket": "page", "SiteId": "E1", "SiteUrl": SITE},
 }
 
 
-class CloudFormation:
-    """Stacks that come up at once."""
-
-    def __init__(self) -> None:
-        self.stacks: dict[str, dict[str, Any]] = {}
-        self.done: list[str] = []
-        self.broken: str | None = None
-        self._changes: dict[str, dict[str, Any]] = {}
-
-    def describe_stacks(self, StackName: str) -> dict[str, Any]:
-        if StackName not in self.stacks:
-            raise ClientError({"Error": {"Message": f"Stack {StackName} does not exist"}}, "DescribeStacks")
-        stack = self.stacks[StackName]
-        parameters = [{"ParameterKey": key, "ParameterValue": value} for key, value in stack["parameters"].items()]
-        outputs = [{"OutputKey": key, "OutputValue": value} for key, value in OUTPUTS[StackName].items()]
-        return {"Stacks": [{"StackStatus": stack["status"], "Parameters": parameters, "Outputs": outputs}]}
-
-    def create_change_set(self, **asked: Any) -> None:
-        known = self.stacks.get(asked["StackName"], {}).get("parameters", {})
-        asked["resolved"] = {
-            each["ParameterKey"]: known[each["ParameterKey"]]
-            if each.get("UsePreviousValue")
-            else each["ParameterValue"]
-            for each in asked["Parameters"]
-        }
-        self._changes[asked["StackName"]] = asked
-
-    def describe_change_set(self, StackName: str, ChangeSetName: str) -> dict[str, Any]:
-        return {"Changes": [{}], "StatusReason": "The submitted information didn't contain changes."}
-
-    def execute_change_set(self, StackName: str, ChangeSetName: str) -> None:
-        change = self._changes.pop(StackName)
-        self.done.append(f"{change['ChangeSetType']} {StackName}")
-        source = change.get("TemplateBody") or change["TemplateURL"]
-        self.stacks[StackName] = {"status": "UPDATE_COMPLETE", "parameters": change["resolved"], "source": source}
-
-    def delete_change_set(self, StackName: str, ChangeSetName: str) -> None:
-        self._changes.pop(StackName)
-
-    def delete_stack(self, StackName: str) -> None:
-        self.done.append(f"DELETE {StackName}")
-        del self.stacks[StackName]
-
-    def describe_stack_events(self, StackName: str) -> dict[str, Any]:
-        told = {
-            "LogicalResourceId": "Database",
-            "ResourceStatus": "CREATE_FAILED",
-            "ResourceStatusReason": "no capacity",
-        }
-        return {"StackEvents": [told, {"LogicalResourceId": "X", "ResourceStatus": "CREATE_COMPLETE"}]}
-
-    def get_waiter(self, name: str) -> Any:
-        return _Waiter(self, name)
-
-    def is_unchanged(self, name: str) -> bool:
-        change, stack = self._changes[name], self.stacks.get(name)
-        source = change.get("TemplateBody") or change["TemplateURL"]
-        return stack is not None and (stack["parameters"], stack["source"]) == (change["resolved"], source)
-
-
-class _Waiter:
-    def __init__(self, stacks: CloudFormation, name: str) -> None:
-        self._stacks, self._name = stacks, name
-
-    def wait(self, StackName: str, **_: Any) -> None:
-        if self._name == "change_set_create_complete":
-            if self._stacks.is_unchanged(StackName):
-                raise WaiterError(self._name, "failed", {})
-        elif self._stacks.broken == StackName:
-            raise WaiterError(self._name, "failed", {})
-
-
-class S3:
-    """Buckets in memory."""
-
-    def __init__(self) -> None:
-        self.objects: dict[tuple[str, str], bytes] = {}
-        self.properties: dict[tuple[str, str], dict[str, str]] = {}
-
-    def create_bucket(self, **asked: Any) -> None:
-        self.created = asked
-
-    def put_public_access_block(self, **asked: Any) -> None:
-        assert all(asked["PublicAccessBlockConfiguration"].values())
-
-    def put_object(self, Bucket: str, Key: str, Body: bytes, **properties: str) -> None:
-        self.objects[Bucket, Key] = Body
-        self.properties[Bucket, Key] = properties
-
-    def delete_object(self, Bucket: str, Key: str) -> None:
-        del self.objects[Bucket, Key]
-
-    def get_paginator(self, _name: str) -> Any:
-        return self
-
-    def paginate(self, Bucket: str) -> list[dict[str, Any]]:
-        return [{"Contents": [{"Key": key} for bucket, key in list(self.objects) if bucket == Bucket]}]
-
-
-class Lambda:
-    """The migration."""
-
-    def __init__(self) -> None:
-        self.fails = False
-        self.invoked: list[str] = []
-
-    def invoke(self, FunctionName: str) -> dict[str, Any]:
-        self.invoked.append(FunctionName)
-        if self.fails:
-            return {"FunctionError": "Unhandled", "Payload": io.BytesIO(b'{"errorMessage": "no database"}')}
-        return {"Payload": io.BytesIO(b'{"applied": ["0001_catalogue.sql"]}')}
-
-
-class CloudFront:
-    """Invalidations are of no consequence here."""
-
-    def create_invalidation(self, **_: Any) -> None:
-        return
-
-
 @pytest.fixture
-def account() -> Account:
-    return Account("123456789012", "eu-central-1", CloudFormation(), S3(), Lambda(), CloudFront())
+def aws() -> Standin:
+    return Standin(OUTPUTS)
 
 
-def _deploy(account: Account, package: Package, **wanted: str) -> str:
-    return deployment.deploy(account, STAGE, package.zip.parent, wanted)
+def _deploy(aws: Standin, package: Package, **wanted: str) -> str:
+    return deployment.deploy(aws.account, STAGE, package.zip.parent, wanted)
 
 
-def test_stacks_come_in_order_and_tell_each_other_what_they_need(account: Account, package: Package) -> None:
-    assert _deploy(account, package, AlarmEmail="ops@example.com") == "https://site.example"
-    stacks = account.cloudformation
-    assert stacks.done == [
-        *(f"CREATE {name}" for name in (NETWORK, DATABASE, APP, WEB)),
+def test_stacks_come_in_order_and_tell_each_other_what_they_need(aws: Standin, package: Package) -> None:
+    assert _deploy(aws, package, AlarmEmail="ops@example.com") == SITE
+    assert aws.done == [
+        f"CREATE {NETWORK}",
+        f"CREATE {DATABASE}",
+        f"CREATE {APP}",
+        # The proxy comes up when it can log in, as the role that the migration makes.
+        f"INVOKE {MIGRATE}",
+        f"CREATE {PROXY}",
+        f"CREATE {WEB}",
         # The page's address is known at the end: from then on only it may upload.
         f"UPDATE {APP}",
     ]
-    assert account.lambda_.invoked == [f"product-importer-{STAGE}-migrate"]
-    assert stacks.stacks[APP]["parameters"] == {
-        "Stage": STAGE,
-        "AlarmEmail": "ops@example.com",
-        "SubnetIds": "subnet-a,subnet-b",
-        "SecurityGroupIds": "sg-f",
-        "ImporterSecretArn": "arn:importer",
-        "OwnerSecretArn": "arn:owner",
-        "DatabaseHost": "db.internal",
-        "DatabaseProxyHost": "proxy.internal",
-        "UiOrigins": "https://site.example",
-    }
-    web = stacks.stacks[WEB]["parameters"]
-    assert "connect-src 'self' https://s3.eu-central-1.amazonaws.com;" in web["ContentSecurityPolicy"]
+    assert (
+        aws.stacks[APP]["parameters"].items()
+        >= {
+            "Stage": STAGE,
+            "AlarmEmail": "ops@example.com",
+            "SubnetIds": "subnet-a,subnet-b",
+            "SecurityGroupIds": "sg-f",
+            "ImporterSecretArn": "arn:importer",
+            "OwnerSecretArn": "arn:owner",
+            "DatabaseHost": "db.internal",
+            "DatabaseProxyHost": "proxy.internal",
+            "UiOrigins": SITE,
+        }.items()
+    )
+    web = aws.stacks[WEB]["parameters"]
+    assert f"connect-src 'self' {FILES};" in web["ContentSecurityPolicy"]
     assert web["ApiId"] == "api123"
 
 
-def test_the_template_points_at_the_very_zip(account: Account, package: Package) -> None:
-    _deploy(account, package)
-    bucket = f"product-importer-{STAGE}-artifacts-123456789012"
-    stored = {key: data for (where, key), data in account.s3.objects.items() if where == bucket}
-    ((code, data),) = [(key, data) for key, data in stored.items() if key.startswith("code/")]
+def test_the_template_points_at_the_very_zip(aws: Standin, package: Package) -> None:
+    _deploy(aws, package)
+    bucket = f"{APP}-artifacts-{NUMBER}"
+    ((code, data),) = [
+        (key, data) for (where, key), data in aws.objects.items() if where == bucket and key.startswith("code/")
+    ]
     assert data == package.zip.read_bytes()
-    url = account.cloudformation.stacks[APP]["source"]
-    template = json.loads(stored[url.partition(f"{bucket}/")[2]])
+    template = json.loads(aws.stacks[APP]["body"])
     uris = {function["Properties"]["CodeUri"] for function in functions_of(template).values()}
     assert uris == {f"s3://{bucket}/{code}"}
 
 
-def test_everything_that_the_page_asks_for_was_uploaded(account: Account, package: Package) -> None:
-    account.s3.objects["page", "components/of-an-earlier-version.js"] = b""
-    _deploy(account, package)
-    found = {key: data for (where, key), data in account.s3.objects.items() if where == "page"}
+def test_everything_that_the_page_asks_for_was_uploaded(aws: Standin, package: Package) -> None:
+    aws.objects["page", "components/of-an-earlier-version.js"] = b""
+    _deploy(aws, package)
+    found = {key: data for (where, key), data in aws.objects.items() if where == "page"}
     asked_for = {"index.html", "api-docs.html"}
     unread = list(asked_for)
     while unread:
@@ -230,50 +122,120 @@ def test_everything_that_the_page_asks_for_was_uploaded(account: Account, packag
         if file.is_file() and not any(part.startswith(".") for part in file.relative_to(ROOT).parts)
     )
     # Browsers run no module of another type, and no page with the scripts of another version.
-    properties = account.s3.properties
-    assert properties["page", "pages/import.js"]["ContentType"] == "text/javascript; charset=utf-8"
-    assert {each["CacheControl"] for (where, _), each in properties.items() if where == "page"} == {"no-cache"}
-    written = [key for where, key in properties if where == "page"]
+    assert aws.properties["page", "pages/import.js"]["ContentType"] == "text/javascript; charset=utf-8"
+    assert {each["CacheControl"] for (where, _), each in aws.properties.items() if where == "page"} == {"no-cache"}
+    written = [key for where, key in aws.properties if where == "page"]
     assert written[-1] == "index.html"
 
 
-def test_doing_it_again_changes_no_stack_but_the_origin_and_back(account: Account, package: Package) -> None:
-    _deploy(account, package, InstanceClass="db.r8g.large")
-    once = json.dumps(account.cloudformation.stacks, sort_keys=True)
-    del account.cloudformation.done[:]
-    _deploy(account, package)
+def test_doing_it_again_changes_no_stack(aws: Standin, package: Package) -> None:
+    _deploy(aws, package, InstanceClass="db.r8g.large")
+    once = json.dumps(aws.stacks, sort_keys=True)
+    aws.done.clear()
+    _deploy(aws, package)
     # What was chosen the first time stays chosen.
-    assert json.dumps(account.cloudformation.stacks, sort_keys=True) == once
-    assert account.cloudformation.done == []
+    assert json.dumps(aws.stacks, sort_keys=True) == once
+    assert aws.done == [f"CODE {MIGRATE}", f"INVOKE {MIGRATE}"]
 
 
-def test_a_stack_that_fails_says_why_and_nothing_comes_after_it(account: Account, package: Package) -> None:
-    account.cloudformation.broken = DATABASE
+def test_the_schema_comes_before_the_code_that_needs_it(aws: Standin, package: Package) -> None:
+    _deploy(aws, package)
+    aws.done.clear()
+    _deploy(aws, package, LogDays="90")
+    assert aws.done == [f"CODE {MIGRATE}", f"INVOKE {MIGRATE}", f"UPDATE {APP}"]
+
+
+def test_an_origin_of_ones_own_stays(aws: Standin, package: Package) -> None:
+    own = "https://import.example.com"
+    _deploy(aws, package, UiOrigins=own)
+    _deploy(aws, package)
+    assert aws.stacks[APP]["parameters"]["UiOrigins"] == own
+
+
+def test_without_the_proxy_everything_goes_to_the_database(aws: Standin, package: Package) -> None:
+    _deploy(aws, package)
+    _deploy(aws, package, WithProxy="false")
+    assert aws.stacks[APP]["parameters"]["DatabaseProxyHost"] == ""
+    assert PROXY not in aws.stacks
+
+
+def test_a_parameter_that_there_is_not_is_refused_before_anything_is_done(aws: Standin, package: Package) -> None:
+    with pytest.raises(DeploymentFailed, match=r"no parameter AlarmMail, MultiAZ; there are .*AlarmEmail.*MultiAz"):
+        _deploy(aws, package, MultiAZ="true", AlarmMail="ops@example.com")
+    assert (aws.done, aws.objects) == ([], {})
+
+
+def test_changes_of_outputs_alone_are_made_too(aws: Standin, package: Package) -> None:
+    aws.changes_listed = False
+    _deploy(aws, package)
+    assert f"CREATE {WEB}" in aws.done
+
+
+def test_a_stack_that_fails_says_why_and_nothing_comes_after_it(aws: Standin, package: Package) -> None:
+    aws.broken = DATABASE
     with pytest.raises(DeploymentFailed, match=rf"{DATABASE} failed:\nDatabase: no capacity$"):
-        _deploy(account, package)
-    assert APP not in account.cloudformation.stacks
+        _deploy(aws, package)
+    assert APP not in aws.stacks
 
 
-def test_a_stack_that_never_came_up_is_begun_anew(account: Account, package: Package) -> None:
-    account.cloudformation.stacks[NETWORK] = {"status": "ROLLBACK_COMPLETE", "parameters": {}, "source": ""}
-    _deploy(account, package)
-    assert account.cloudformation.done[:2] == [f"DELETE {NETWORK}", f"CREATE {NETWORK}"]
+def test_a_stack_that_never_came_up_is_begun_anew(aws: Standin, package: Package) -> None:
+    aws.stacks[NETWORK] = {"status": "ROLLBACK_COMPLETE", "parameters": {}, "body": ""}
+    _deploy(aws, package)
+    assert aws.done[:2] == [f"DELETE {NETWORK}", f"CREATE {NETWORK}"]
 
 
-def test_a_failed_migration_ends_the_deployment(account: Account, package: Package) -> None:
-    account.lambda_.fails = True
+def test_a_stack_that_somebody_is_changing_is_left_alone(aws: Standin, package: Package) -> None:
+    aws.stacks[NETWORK] = {"status": "UPDATE_IN_PROGRESS", "parameters": {}, "body": ""}
+    with pytest.raises(DeploymentFailed, match=rf"{NETWORK} is being changed \(UPDATE_IN_PROGRESS\)"):
+        _deploy(aws, package)
+    assert aws.done == []
+
+
+def test_a_failed_migration_ends_the_deployment(aws: Standin, package: Package) -> None:
+    aws.migration_fails = True
     with pytest.raises(DeploymentFailed, match=r"the migration failed: .*no database"):
-        _deploy(account, package)
-    assert WEB not in account.cloudformation.stacks
+        _deploy(aws, package)
+    assert WEB not in aws.stacks
 
 
-def test_destroying_takes_the_last_first_and_can_be_repeated(account: Account, package: Package) -> None:
-    _deploy(account, package)
-    del account.cloudformation.done[:]
+def test_a_migration_is_waited_for_as_long_as_it_may_run_and_never_begun_twice(
+    package: Package, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: dict[str, Config | None] = {}
+    for name in ("AWS_DEFAULT_REGION", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, REGION)
+    made = boto3.client
+
+    def client(service: str, config: Config | None = None) -> object:
+        asked[service] = config
+        return _Sts() if service == "sts" else made(service, config=config)  # type: ignore[call-overload]
+
+    monkeypatch.setattr("infra.stacks.boto3.client", client)
+    chosen = Account.of_this_machine().lambda_.meta.config
+    assert package.functions["migrate"]["Timeout"] < INVOCATION_SECONDS_MAX == chosen.read_timeout
+    assert chosen.retries["total_max_attempts"] == 1
+
+
+class _Sts:
+    def get_caller_identity(self) -> dict[str, str]:
+        return {"Account": NUMBER}
+
+
+def test_destroying_takes_the_last_first_and_can_be_repeated(aws: Standin, package: Package) -> None:
+    _deploy(aws, package)
+    aws.done.clear()
     for _ in range(2):
-        deployment.destroy(account, STAGE)
-    assert account.cloudformation.done == [f"DELETE {name}" for name in (WEB, APP, DATABASE, NETWORK)]
-    assert not [key for where, key in account.s3.objects if where == "page"]
+        deployment.destroy(aws.account, STAGE)
+    assert aws.done == [f"DELETE {name}" for name in (WEB, PROXY, APP, DATABASE, NETWORK)]
+    assert not [key for where, key in aws.objects if where == "page"]
+
+
+@pytest.mark.parametrize("part", BESIDE_APP)
+def test_no_stage_has_the_stacks_of_another(part: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert name_of(f"{STAGE}-{part}", "app") == name_of(STAGE, part)
+    assert deployment.main(["destroy", f"{STAGE}-{part}"]) == 1
+    assert "choose another name" in capsys.readouterr().err
+    assert packaging.main([f"{STAGE}-{part}"]) == 1
 
 
 @pytest.mark.parametrize("region", ["us-east-1", "eu-central-1", "ap-southeast-2"])
@@ -281,7 +243,13 @@ def test_the_page_may_connect_to_where_links_lead(region: str) -> None:
     config = Config(signature_version="s3v4", s3={"addressing_style": "path"})
     s3 = boto3.client("s3", region_name=region, aws_access_key_id="a", aws_secret_access_key="b", config=config)
     url = s3.generate_presigned_url("put_object", Params={"Bucket": "files", "Key": "k"})
-    assert url.startswith(f"{deployment.s3_origin(region)}/files/k?")
+    assert url.startswith(f"{s3_origin(region)}/files/k?")
+
+
+def test_the_page_may_connect_to_the_bucket_of_its_stage(aws: Standin, package: Package) -> None:
+    (bucket,) = package.of_type("AWS::S3::Bucket").values()
+    name = bucket["BucketName"]["Fn::Sub"].replace("${Stage}", STAGE).replace("${AWS::AccountId}", NUMBER)
+    assert deployment.uploads_to(aws.account, STAGE) == f"{s3_origin(REGION)}/{name}/"
 
 
 @pytest.mark.parametrize("arguments", [[], ["deploy"], ["remove", "dev"], ["deploy", "dev", "AlarmEmail"]])

@@ -15,6 +15,7 @@ import pytest
 from infra import archive, dependencies, deployment, packaging
 from infra.dependencies import ROOT
 from infra.packaging import PackagingFailed
+from infra.stacks import Account
 from tests.packaging.conftest import STAGE, Package
 
 ZIP_BYTES_MAX = 30 * 1024 * 1024
@@ -170,7 +171,7 @@ def test_the_stage_that_may_send_into_private_networks_is_never_deployed(
     command: Callable[[], int], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(packaging, "package", pytest.fail)
-    monkeypatch.setattr(deployment.Account, "of_this_machine", pytest.fail)
+    monkeypatch.setattr(Account, "of_this_machine", pytest.fail)
     assert command() == 1
     assert "STAGE=local is for this machine alone" in capsys.readouterr().err
 
