@@ -13,32 +13,45 @@ from typing import Any
 from chalice.app import BaseLambdaEvent, Request, SQSEvent
 
 from chalicelib.errors import Transient
+from chalicelib.limits import LOG_TEXT_CHARACTERS_MAX
 from chalicelib.settings import stage, trace_id
 from chalicelib.telemetry import ERROR, WARNING, about, tell
 from functions import logs
+from functions.redaction import redacted
 
 NAME_PREFIX = "product-importer-{stage}-"
 
 
+class InvocationFailed(Exception):
+    """How an invocation ends that failed. Lambda writes it into the log by itself, and tells it to whoever invoked the
+    function: so it says what happened without secrets, and brings nothing along. The rest stands in our own line.
+    """
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__(
+            redacted(f"{type(error).__name__}: {error}"[: 2 * LOG_TEXT_CHARACTERS_MAX])[:LOG_TEXT_CHARACTERS_MAX]
+        )
+
+
 def around(event: BaseLambdaEvent | Request, proceed: Callable[[Any], Any]) -> Any:
-    """Carries the invocation out. Raises what it raises: the queue, or whoever invoked it, decides what comes next."""
+    """Carries an invocation out. Raises InvocationFailed: the queue, or whoever invoked it, decides what comes next."""
     with told_if_it_fails(**_ids(event)):
         return proceed(event)
 
 
 @contextmanager
 def told_if_it_fails(**ids: Any) -> Iterator[None]:
-    """For what is done inside, with its ids on every line. Raises what is raised inside."""
+    """For what is done inside, with its ids on every line. Raises InvocationFailed for whatever is raised inside."""
     logs.set_level()
     with about(**ids):
         try:
             yield
         except Transient as error:
             tell("given up for now, and tried again", level=WARNING, measured={"Retries": 1}, reason=str(error))
-            raise
-        except Exception as error:
+            raise InvocationFailed(error) from None
+        except Exception as error:  # noqa: BLE001  # none may get out as it is
             tell("ended with a fault of ours", level=ERROR, measured={"Faults": 1}, error=error)
-            raise
+            raise InvocationFailed(error) from None
 
 
 def _ids(event: BaseLambdaEvent | Request) -> dict[str, Any]:

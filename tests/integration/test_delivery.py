@@ -11,6 +11,7 @@ from chalicelib import limits, sweeping
 from chalicelib.errors import Transient
 from chalicelib.files import FileGone, Files
 from chalicelib.queues import Queues
+from functions.invocations import InvocationFailed
 
 if TYPE_CHECKING:
     from tests.support.pipeline import Pipeline
@@ -102,7 +103,7 @@ def test_a_splitter_killed_between_commit_and_send_leaves_nothing_unsent(
     assert event is not None
     with monkeypatch.context() as broken:
         broken.setattr(Queues, "send", _fail)
-        with pytest.raises(Transient):
+        with pytest.raises(InvocationFailed, match=r"^Transient: "):
             pipeline.deliver("split_upload", event)
     assert pipeline.chunks() == []
 
@@ -156,7 +157,7 @@ def test_a_chunk_that_always_fails_ends_its_import_and_retry_completes_it(
     pipeline.deliver("upsert_chunk", first)
     with monkeypatch.context() as broken:
         broken.setattr(Files, "read", _fail)
-        with pytest.raises(Transient):
+        with pytest.raises(InvocationFailed, match=r"^Transient: "):
             pipeline.deliver("upsert_chunk", poison)
 
     pipeline.deliver("fail_chunk", poison)
@@ -213,7 +214,7 @@ def test_an_upload_that_cannot_be_split_ends_its_import_and_retry_completes_it(
     assert event is not None
     with monkeypatch.context() as broken:
         broken.setattr(Files, "read", _fail)
-        with pytest.raises(Transient):
+        with pytest.raises(InvocationFailed, match=r"^Transient: "):
             pipeline.deliver("split_upload", event)
 
     pipeline.deliver("fail_upload", event)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import traceback
 import uuid
 from collections import Counter
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ from chalicelib.database import RollBack
 from chalicelib.errors import Transient
 from chalicelib.telemetry import MEASURES, WARNING
 from functions.composition import backends
+from functions.invocations import InvocationFailed
 from tests.support.hook_server import hook_server
 from tests.support.log_lines import Line, caught, told
 from tests.support.pipeline import Pipeline
@@ -100,10 +102,10 @@ def test_an_invocation_that_ends_badly_is_told_and_raised(
 
     monkeypatch.setattr("chalicelib.upserting.upsert_chunk", broken)
     trouble: Exception = Transient("the database is away")
-    with pytest.raises(Transient):
+    with pytest.raises(InvocationFailed, match=r"^Transient: "):
         pipeline.deliver("upsert_chunk", message)
     trouble = ZeroDivisionError("ours")
-    with pytest.raises(ZeroDivisionError):
+    with pytest.raises(InvocationFailed, match=r"^ZeroDivisionError: ours$"):
         pipeline.deliver("upsert_chunk", message)
 
     (again,) = told(lines, "given up for now, and tried again")
@@ -112,6 +114,25 @@ def test_an_invocation_that_ends_badly_is_told_and_raised(
     assert (fault["level"], fault["Faults"]) == ("ERROR", 1)
     assert fault["exception"].endswith("ZeroDivisionError: ours")
     assert fault["message_id"] == message["MessageId"]
+
+
+def test_what_lambda_writes_by_itself_of_a_failure_holds_no_secret(
+    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    address = "postgresql://importer:hunter2hunter2@db/importer"
+
+    def away(*_: object) -> None:
+        raise Transient(f"could not connect to {address}") from OSError(address)
+
+    monkeypatch.setattr("chalicelib.upserting.upsert_chunk", away)
+    pipeline.upload(b"sku,name\nA,a\n")
+    pipeline.split_next()
+    (message,) = pipeline.chunks()
+    with pytest.raises(InvocationFailed) as failed:
+        pipeline.deliver("upsert_chunk", message)
+    written = "".join(traceback.format_exception(failed.value))
+    assert "Transient: could not connect to postgresql://importer:(hidden)@db/importer" in written
+    assert "hunter2" not in written
 
 
 def test_each_request_is_told_once_with_the_id_that_its_answer_carries(pipeline: Pipeline, lines: list[Line]) -> None:
@@ -148,7 +169,7 @@ def test_an_authorizer_that_fails_is_told_and_one_that_refuses_is_not(
         raise Transient("the database is away")
 
     monkeypatch.setattr("chalicelib.tokens.identify", away)
-    with pytest.raises(Transient):
+    with pytest.raises(InvocationFailed, match=r"^Transient: "):
         pipeline.call("GET", "/imports")
     (line,) = told(lines, "given up for now, and tried again")
     assert (line["function"], line["Retries"], line["reason"]) == ("authorize", 1, "the database is away")

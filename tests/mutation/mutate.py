@@ -368,6 +368,9 @@ MUTATIONS = (
     Mutation("messages about what is not there are done with", "functions/messages.py",
              "except NotFound as error:", "except ZeroDivisionError as error:",
              ("tests/integration/test_restore.py",)),
+    Mutation("what Lambda writes of a failure has nothing behind it", "functions/invocations.py",
+             "raise InvocationFailed(error) from None", "raise InvocationFailed(error)",
+             ("tests/integration/test_telemetry.py",)),
     Mutation("a secret that cannot be read signs no more", "chalicelib/webhooks.py",
              "with suppress(Unsealable):", "with suppress():", ("tests/integration/test_lost_key.py",)),
 )  # fmt: skip
