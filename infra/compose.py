@@ -15,6 +15,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import psycopg
 from psycopg.conninfo import make_conninfo
 
 from chalicelib import migrations
@@ -30,6 +31,10 @@ ENVIRONMENT_FILE = "compose.env"
 PORTS = {"LOCALSTACK_PORT": 4566, "POSTGRES_PORT": 5432}
 UP = ("up", "--detach", "--wait")
 COMMANDS = {"up": UP, "down": ("down",)}
+MEND = """\
+If it refuses the password, its volume was made with another one than {kept} holds: `make clean` removes that file,
+but not the volume. Bring the file back, or begin with an empty database: docker compose down --volumes
+"""
 
 
 def main(arguments: list[str]) -> int:
@@ -50,7 +55,11 @@ def main(arguments: list[str]) -> int:
             user="postgres",
             password=settings["POSTGRES_PASSWORD"],
         )
-        made = furnish(endpoint, owner, settings["IMPORTER_PASSWORD"])
+        try:
+            made = furnish(endpoint, owner, settings["IMPORTER_PASSWORD"])
+        except psycopg.OperationalError as error:
+            sys.stderr.write(f"PostgreSQL cannot be used: {error}\n{MEND.format(kept=kept)}")
+            return 1
         sys.stdout.write(f"S3 and SQS: {endpoint.url}, bucket {made.bucket}\n")
         sys.stdout.write(f"Run the functions on them: EMULATOR=external AWS_ENDPOINT_URL={endpoint.url} make run\n")
         sys.stdout.write(f"PostgreSQL: 127.0.0.1:{_port('POSTGRES_PORT')}, passwords in {kept}\n")

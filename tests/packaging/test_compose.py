@@ -58,17 +58,21 @@ def test_passwords_are_made_once_and_for_their_owner_alone(tmp_path: Path) -> No
     assert [line.partition("=")[0] for line in first.splitlines()] == ["POSTGRES_PASSWORD", "IMPORTER_PASSWORD"]
 
 
+def stand_in_for_docker(directory: Path, monkeypatch: pytest.MonkeyPatch, script: str) -> None:
+    docker = directory / "bin" / "docker"
+    docker.parent.mkdir()
+    docker.write_text(f"#!/bin/sh\n{script}\n")
+    docker.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{docker.parent}{os.pathsep}{os.defpath}")
+    monkeypatch.setenv("DATA_DIR", str(directory))
+
+
 @pytest.mark.parametrize(("command", "words"), [("up", "up --detach --wait"), ("down", "down")])
 def test_docker_is_called_with_file_and_passwords(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str, words: str
 ) -> None:
-    docker = tmp_path / "bin" / "docker"
-    docker.parent.mkdir()
     # It fails, so that `up` does not go on to furnish what does not run.
-    docker.write_text(f'#!/bin/sh\necho "$*" > {tmp_path}/called\nexit 7\n')
-    docker.chmod(0o755)
-    monkeypatch.setenv("PATH", f"{docker.parent}{os.pathsep}{os.defpath}")
-    monkeypatch.setenv("DATA_DIR", str(tmp_path))
+    stand_in_for_docker(tmp_path, monkeypatch, f'echo "$*" > {tmp_path}/called\nexit 7')
     assert compose.main([command]) == 7
     called = (tmp_path / "called").read_text("utf-8").strip()
     assert called == f"compose --file {FILE} --env-file {tmp_path / 'compose.env'} {words}"
@@ -81,6 +85,28 @@ def test_without_docker_it_says_so(
     monkeypatch.setenv("DATA_DIR", str(tmp_path))
     assert compose.main(["up"]) == 1
     assert "docker is not installed" in capsys.readouterr().err
+
+
+def test_once_both_are_up_everything_is_made_in_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The services are those of the embedded stack, at the ports that containers would have."""
+    kept = compose.kept_settings(tmp_path)
+    with backing_services(tmp_path / "services") as services:
+        owner = psycopg.conninfo.conninfo_to_dict(services.owner_conninfo)
+        stand_in_for_docker(tmp_path, monkeypatch, "exit 0")
+        monkeypatch.setenv("POSTGRES_PORT", str(owner["port"]))
+        monkeypatch.setenv("LOCALSTACK_PORT", services.endpoint_url.rpartition(":")[2])
+
+        assert compose.main(["up"]) == 1
+        assert "docker compose down --volumes" in capsys.readouterr().err
+
+        kept.write_text(f"POSTGRES_PASSWORD={owner['password']}\nIMPORTER_PASSWORD=another\n")
+        assert compose.main(["up"]) == 0
+        assert services.bucket in capsys.readouterr().out
+        conninfo = psycopg.conninfo.make_conninfo(services.owner_conninfo, user="importer", password="another")
+        with psycopg.connect(conninfo) as connection:
+            assert connection.execute("select count(*) from product").fetchone() == (0,)
 
 
 def test_furnishing_makes_what_the_functions_need_and_can_be_repeated(tmp_path: Path) -> None:
