@@ -7,14 +7,15 @@ const WAIT_MS_MAX = 10_000;
 /**
  * Reads `path` until `ended(data)`; `show(data)` is called with every answer that differs from the one before. It waits as
  * long as the server asks for. A failure that passes is told to `lost(error)`, then `lost(null)` when it is over, and
- * reading goes on; others are thrown. Returns the last answer's data, or null once `signal` is aborted.
+ * reading goes on; others are thrown. Returns the last answer's data, or null once `signal` is aborted. `read` answers as
+ * `get` does, for whoever must read more than that one path to know how things are.
  */
-export async function watch(path, { signal, show, ended, lost = () => {} }) {
+export async function watch(path, { signal, show, ended = () => false, lost = () => {}, read = get }) {
   let etag = null;
   let failures = 0;
   while (!signal.aborted) {
     try {
-      const answer = await get(path, { signal });
+      const answer = await read(path, { signal });
       if (failures) lost(null);
       failures = 0;
       if (answer.etag === null || answer.etag !== etag) await show(answer.data);

@@ -13,6 +13,10 @@ from tests.browser.conftest import Shop, Troubles
 from tests.browser.webhook_fake import FakeWebhooks
 
 STOCK = "https://stock.example/hook"
+DUE_MS = 2_000
+"""After so long the page of a webhook looks again while something is about to be sent."""
+QUIET_MS = 10_000
+"""And while nothing is."""
 
 
 @pytest.fixture
@@ -36,6 +40,16 @@ def hooks(page: Page) -> FakeWebhooks:
 
 def row(page: Page, text: str) -> Locator:
     return page.get_by_role("table").get_by_role("row").filter(has_text=text)
+
+
+def deliveries(page: Page) -> Locator:
+    """The rows of the list of deliveries."""
+    return page.get_by_role("table", name="Deliveries, the newest first").locator("tbody").get_by_role("row")
+
+
+def fact(page: Page, name: str) -> Locator:
+    """What is said of the webhook under this name."""
+    return page.locator("dl.facts > div").filter(has=page.get_by_text(name, exact=True)).locator("dd")
 
 
 def test_a_webhook_is_created_and_its_secret_shown_once(
@@ -99,8 +113,7 @@ def test_a_webhook_is_switched_edited_and_deleted(page: Page, hooks: FakeWebhook
     page.get_by_role("button", name=f"Edit {STOCK}").click()
     dialog = page.get_by_role("dialog", name="Edit webhook")
     expect(dialog.get_by_label("product.updated")).to_be_checked()
-    stock = next(each for each in hooks.webhooks.values() if each["url"] == STOCK)
-    hooks.versions[stock["id"]] += 1
+    hooks.versions[hooks.named(STOCK)["id"]] += 1
     dialog.get_by_label("Description").fill("Stock and prices")
     dialog.get_by_role("button", name="Save").click()
     expect(dialog.get_by_role("alert")).to_contain_text("Somebody else changed this webhook meanwhile.")
@@ -114,6 +127,106 @@ def test_a_webhook_is_switched_edited_and_deleted(page: Page, hooks: FakeWebhook
     page.get_by_role("button", name="Delete https://down.example/hook").click()
     page.get_by_role("dialog").get_by_role("button", name="Delete", exact=True).click()
     expect(row(page, "down.example")).to_have_count(0)
+
+
+def test_the_page_of_a_webhook_tells_what_happens_while_it_is_looked_at(
+    page: Page, hooks: FakeWebhooks, troubles: Troubles
+) -> None:
+    page.clock.install()
+    page.goto("/#/webhooks")
+    page.get_by_role("link", name=STOCK).click()
+    expect(deliveries(page)).to_have_count(8)
+    oldest = deliveries(page).last.get_by_role("button")
+    oldest.focus()
+    stock = hooks.named(STOCK)
+    hooks.deliver(stock, "product.updated", (410, 9))
+    stock.update(enabled=False, disabled_reason="The receiver answered 410 Gone.")
+    page.clock.fast_forward(QUIET_MS)
+    expect(page.get_by_role("status").filter(has_text="Switched off: The receiver answered 410 Gone.")).to_be_visible()
+    expect(fact(page, "State")).to_have_text("off")
+    expect(fact(page, "Last answer")).to_contain_text("HTTP 410 in 9 ms")
+    expect(deliveries(page)).to_have_count(9)
+    expect(oldest).to_be_focused()
+    assert hooks.asked[-2].endswith("/deliveries"), "the webhook is read after what is told of it"
+
+    # Somebody switches it on: no delivery tells of that.
+    stock.update(enabled=True, disabled_reason=None)
+    page.clock.fast_forward(QUIET_MS)
+    expect(fact(page, "State")).to_have_text("on")
+    expect(page.get_by_text("Switched off")).to_have_count(0)
+
+    # A server that is away takes nothing from the screen.
+    troubles.expect("ERR_FAILED")
+    page.route("**/api/webhooks/*/deliveries?*", lambda route: route.abort())
+    page.clock.fast_forward(QUIET_MS)
+    lost = page.get_by_role("status").filter(has_text="This page keeps trying.")
+    expect(lost).to_be_visible()
+    expect(deliveries(page)).to_have_count(9)
+    page.unroute("**/api/webhooks/*/deliveries?*")
+    page.clock.fast_forward(QUIET_MS)
+    expect(lost).to_be_hidden()
+
+
+def test_what_is_due_is_looked_at_often_and_what_waits_is_not(page: Page, hooks: FakeWebhooks) -> None:
+    page.clock.install()
+    page.goto("/#/webhooks")
+    page.get_by_role("link", name=STOCK).click()
+    expect(deliveries(page)).to_have_count(8)
+    later = datetime.now(UTC) + timedelta(hours=5)
+    waiting = hooks.deliver(
+        hooks.named(STOCK), "product.created", (503, 9), status="pending", next_attempt_at=later.isoformat()
+    )
+    page.clock.pause_at(datetime.now(UTC) + timedelta(minutes=1))
+    expect(deliveries(page).first).to_contain_text("Pending")
+
+    hooks.asked.clear()
+    page.clock.run_for(DUE_MS)
+    deliveries(page).first.get_by_role("button").click()
+    expect(page.get_by_role("dialog")).to_be_visible()
+    assert hooks.asked == [f"GET /deliveries/{waiting['id']}"]
+    page.keyboard.press("Escape")
+
+    waiting.update(status_code=500, next_attempt_at=datetime.now(UTC).isoformat())
+    page.clock.run_for(QUIET_MS)
+    expect(deliveries(page).first).to_contain_text("HTTP 500")
+    waiting.update(status="delivered", next_attempt_at=None)
+    page.clock.run_for(DUE_MS)
+    expect(deliveries(page).first).to_contain_text("Delivered")
+
+
+def test_the_page_of_a_webhook_that_somebody_deletes_says_that_it_is_gone(
+    page: Page, hooks: FakeWebhooks, troubles: Troubles
+) -> None:
+    page.clock.install()
+    page.goto("/#/webhooks")
+    page.get_by_role("link", name=STOCK).click()
+    expect(fact(page, "State")).to_have_text("on")
+    troubles.expect("404")
+    del hooks.webhooks[hooks.named(STOCK)["id"]]
+    page.clock.fast_forward(QUIET_MS)
+    expect(page.get_by_role("alert").filter(has_text="There is no webhook")).to_be_visible()
+    expect(fact(page, "State")).to_be_hidden()
+
+
+def test_a_webhook_is_not_looked_at_while_it_is_deleted(page: Page, hooks: FakeWebhooks) -> None:
+    page.clock.install()
+    page.goto("/#/webhooks")
+    page.get_by_role("link", name=STOCK).click()
+    expect(deliveries(page)).to_have_count(8)
+    path = f"/webhooks/{hooks.named(STOCK)['id']}"
+    page.get_by_role("button", name="Delete").click()
+    page.get_by_role("button", name="Keep it").click()
+    expect(page.get_by_role("button", name="Delete")).to_be_focused()
+    hooks.deliver(hooks.named(STOCK), "product.updated", (200, 9))
+    page.clock.fast_forward(QUIET_MS)
+    expect(deliveries(page)).to_have_count(9)
+
+    page.get_by_role("button", name="Delete").click()
+    hooks.asked.clear()
+    page.clock.fast_forward(QUIET_MS)
+    page.get_by_role("dialog").get_by_role("button", name="Delete", exact=True).click()
+    expect(page.get_by_role("heading", name="Webhooks")).to_be_focused()
+    assert hooks.asked[0] == f"DELETE {path}"
 
 
 def test_a_test_shows_the_status_code_and_the_milliseconds(page: Page, hooks: FakeWebhooks) -> None:
@@ -134,10 +247,9 @@ def test_deliveries_are_shown_with_each_attempt_and_sent_again(page: Page, hooks
     )
     expect(picture).to_be_visible()
     page.get_by_label("Show").select_option("Failed")
-    deliveries = page.get_by_role("table", name="Deliveries, the newest first").locator("tbody").get_by_role("row")
-    expect(deliveries).to_have_count(1)
-    expect(deliveries).to_contain_text("Failed")
-    deliveries.get_by_role("button", name="product.updated").click()
+    expect(deliveries(page)).to_have_count(1)
+    expect(deliveries(page)).to_contain_text("Failed")
+    deliveries(page).get_by_role("button", name="product.updated").click()
 
     dialog = page.get_by_role("dialog", name="product.updated")
     expect(dialog.get_by_role("region", name="The body")).to_contain_text('"sku": "A-1"')
@@ -148,7 +260,7 @@ def test_deliveries_are_shown_with_each_attempt_and_sent_again(page: Page, hooks
     dialog.get_by_role("button", name="Deliver again").click()
     expect(page.get_by_text("It is delivered again.")).to_be_visible()
     page.get_by_label("Show").select_option("All")
-    expect(deliveries).to_have_count(9)
+    expect(deliveries(page)).to_have_count(9)
 
     page.get_by_role("button", name="Send failed ones again").click()
     page.get_by_role("button", name="Send them again").click()

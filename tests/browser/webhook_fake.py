@@ -6,6 +6,7 @@ says.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 import uuid
@@ -76,6 +77,10 @@ class FakeWebhooks:
         self.versions[made["id"]] = 1
         return made
 
+    def named(self, url: str) -> Document:
+        """The webhook with this address."""
+        return next(each for each in self.webhooks.values() if each["url"] == url)
+
     def deliver(self, webhook: Document, event_type: str, *answers: tuple[int | None, int], **more: Any) -> Document:
         """A delivery with an attempt for each answer: its status code and how many milliseconds it took."""
         began = more.pop("began", _now())
@@ -139,7 +144,7 @@ class FakeWebhooks:
     def _carry_out(self, asked: str, call: Call) -> Reply:
         routes: dict[str, Callable[..., Reply]] = {
             "GET /event-types": self._types,
-            "GET /webhooks": lambda _: (200, _page([*self.webhooks.values()][::-1]), {}),
+            "GET /webhooks": lambda _: _page([*self.webhooks.values()][::-1]),
             "POST /webhooks": self._create,
             "GET /webhooks/([^/]+)": lambda _, webhook_id: self._shown(webhook_id),
             "PATCH /webhooks/([^/]+)": self._change,
@@ -182,7 +187,7 @@ class FakeWebhooks:
         return 202, {"redelivered": len(failed)}, {}
 
     def _deliveries(self, call: Call, webhook_id: str) -> Reply:
-        return 200, _page([each for each in self._of(webhook_id) if call.status in {None, each["status"]}]), {}
+        return _page([each for each in self._of(webhook_id) if call.status in {None, each["status"]}])
 
     def _redeliver(self, _: Call, delivery_id: str) -> Reply:
         again = self.deliveries[delivery_id]
@@ -194,7 +199,8 @@ class FakeWebhooks:
     def _shown(self, webhook_id: str) -> Reply:
         if webhook_id not in self.webhooks:
             return 404, _problem(404, "Not found", f"There is no webhook {webhook_id}"), {}
-        return 200, self.webhooks[webhook_id], {"ETag": f'"{self.versions[webhook_id]}"'}
+        shown = self.webhooks[webhook_id]
+        return 200, shown, {"ETag": f'"{self.versions[webhook_id]}-{_digest(shown)}"'}
 
     def _create(self, call: Call) -> Reply:
         body = call.body
@@ -208,15 +214,21 @@ class FakeWebhooks:
         return 201, {**self.add(**body), "secret": "whsec_shown-once"}, {}
 
     def _change(self, call: Call, webhook_id: str) -> Reply:
-        if call.if_match not in {None, f'"{self.versions[webhook_id]}"'}:
+        # What a delivery changes forbids no edit: only the version counts.
+        if call.if_match and call.if_match.strip('"').partition("-")[0] != str(self.versions[webhook_id]):
             return 412, _problem(412, "Precondition failed", "The webhook was changed since you read it"), {}
         self.webhooks[webhook_id].update(call.body)
         self.versions[webhook_id] += 1
         return self._shown(webhook_id)
 
 
-def _page(items: list[Document]) -> Document:
-    return {"items": items, "total": len(items), "total_is_estimate": False, "next": None, "prev": None}
+def _page(items: list[Document]) -> Reply:
+    shown = {"items": items, "total": len(items), "total_is_estimate": False, "next": None, "prev": None}
+    return 200, shown, {"ETag": f'"{_digest(shown)}"'}
+
+
+def _digest(shown: Document) -> str:
+    return hashlib.sha256(json.dumps(shown).encode()).hexdigest()[:16]
 
 
 def _problem(status: int, title: str, detail: str, errors: list[Document] | None = None) -> Document:

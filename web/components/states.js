@@ -1,6 +1,6 @@
 // What stands in the place of things that are not there: none yet, none found, not to be had.
 
-import { h } from "../dom.js";
+import { h, setText } from "../dom.js";
 
 export function emptyState(title, text, ...actions) {
   return h(
@@ -29,4 +29,14 @@ export function errorState(error, again) {
   );
   if (error.status === 0) addEventListener("online", () => made.isConnected && again(), { once: true });
   return made;
+}
+
+/** `{element, show(error)}` for what is read again and again: says that it cannot be read now, null that it can again. */
+export function lostState() {
+  const element = h("p", { class: "message warn", role: "status", hidden: true });
+  const show = (error) => {
+    element.hidden = error === null;
+    setText(element, error ? `${error.text} This page keeps trying.` : "");
+  };
+  return { element, show };
 }

@@ -1,12 +1,12 @@
 // What is said of a webhook.
 
-import { h } from "../dom.js";
+import { h, refill } from "../dom.js";
 import { when } from "../format.js";
+import { deliveryResult } from "./delivery-status.js";
 import { icon } from "./icons.js";
 
 /** Events as words that can be read in a row. */
-export const eventNames = (events) =>
-  events.includes("*") ? "every event" : events.map((each) => h("code", { class: "chip" }, each));
+export const eventNames = (events) => (events.includes("*") ? "every event" : chips(events));
 
 /** Why nothing arrives, where nothing does. */
 export function trouble(webhook) {
@@ -19,29 +19,32 @@ export function trouble(webhook) {
   return text && h("span", { class: "trouble" }, icon("warning"), text);
 }
 
-/** Everything that is known of one. */
-export function webhookFacts(webhook) {
-  const fact = (name, value) => h("div", {}, h("dt", {}, name), h("dd", {}, value));
+/** `{element, show(webhook)}`: everything that is known of one. What troubles it is read out when it comes up. */
+export function webhookFacts() {
+  const about = h("div");
+  const state = h("div", { role: "status" });
+  const facts = h("dl", { class: "facts" });
+  const show = (webhook) => {
+    refill(about, webhook.description && h("p", { class: "lead" }, webhook.description));
+    const troubled = trouble(webhook);
+    if (state.textContent !== (troubled?.textContent ?? "")) refill(state, troubled);
+    refill(facts, factsOf(webhook));
+  };
+  return { element: h("div", {}, about, state, facts), show };
+}
+
+function factsOf(webhook) {
+  const fact = (name, ...value) => h("div", {}, h("dt", {}, name), h("dd", {}, value));
   const headers = Object.keys(webhook.headers);
+  const last = webhook.last_delivery;
   return [
-    webhook.description && h("p", { class: "lead" }, webhook.description),
-    trouble(webhook),
-    h(
-      "dl",
-      { class: "facts" },
-      fact("State", webhook.enabled ? "on" : "off"),
-      fact("Events", h("span", {}, eventNames(webhook.events))),
-      headers.length > 0 &&
-        fact(
-          "Headers",
-          h(
-            "span",
-            {},
-            headers.map((name) => h("code", { class: "chip" }, name)),
-          ),
-        ),
-      fact("Made", when(webhook.created_at)),
-      webhook.secret_expires_at && fact("Old secret works until", when(webhook.secret_expires_at)),
-    ),
+    fact("State", webhook.enabled ? "on" : "off"),
+    last && fact("Last answer", deliveryResult(last), h("span", { class: "hint" }, when(last.at))),
+    fact("Events", h("span", {}, eventNames(webhook.events))),
+    headers.length > 0 && fact("Headers", h("span", {}, chips(headers))),
+    fact("Made", when(webhook.created_at)),
+    webhook.secret_expires_at && fact("Old secret works until", when(webhook.secret_expires_at)),
   ];
 }
+
+const chips = (names) => names.map((each) => h("code", { class: "chip" }, each));

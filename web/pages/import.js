@@ -9,7 +9,7 @@ import { importProgress } from "../components/import-progress.js";
 import { report, tell } from "../components/notices.js";
 import { receipt } from "../components/receipt.js";
 import { rejectedRows } from "../components/rejected-rows.js";
-import { errorState } from "../components/states.js";
+import { errorState, lostState } from "../components/states.js";
 import { RUNNING } from "../components/status.js";
 import { throughput } from "../components/throughput.js";
 import { h, refill, setText } from "../dom.js";
@@ -32,7 +32,7 @@ export function open({ main, id, signal }) {
   const reason = h("div", { role: "alert" });
   const warnings = h("div");
   const actions = h("p", { class: "actions" });
-  const lost = h("p", { class: "message warn", role: "status", hidden: true });
+  const lost = lostState();
   let found = null;
   let wasRunning = false;
 
@@ -95,8 +95,7 @@ export function open({ main, id, signal }) {
     drawActions();
     speed.show(found);
     if (!RUNNING.has(found.status)) rejected.show(found);
-    if (wasRunning && found.status === "completed")
-      tell(`${found.filename} is imported: ${outcome(found.rows)}.`);
+    if (wasRunning && found.status === "completed") tell(`${found.filename} is imported: ${outcome(found.rows)}.`);
     wasRunning = RUNNING.has(found.status);
   };
   const follow = () =>
@@ -104,10 +103,7 @@ export function open({ main, id, signal }) {
       signal,
       show,
       ended: (each) => !RUNNING.has(each.status),
-      lost: (error) => {
-        lost.hidden = error === null;
-        setText(lost, error ? `${error.text} This page keeps trying.` : "");
-      },
+      lost: lost.show,
     }).catch((error) => {
       if (!signal.aborted)
         refill(
@@ -127,7 +123,7 @@ export function open({ main, id, signal }) {
       "section",
       { class: "card", "aria-label": "Progress" },
       progress.element,
-      lost,
+      lost.element,
       reason,
       warnings,
       figures.element,

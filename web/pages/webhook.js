@@ -1,30 +1,34 @@
 // One webhook: what was delivered to it, how fast, what failed, and the ways to send it again.
 
 import { get, post } from "../api.js";
-import { link } from "../address.js";
+import { go, link } from "../address.js";
 import { button } from "../components/button.js";
 import { showDelivery } from "../components/delivery.js";
 import { deliveryColumns } from "../components/delivery-table.js";
 import { latencies } from "../components/latencies.js";
 import { report, tell } from "../components/notices.js";
 import { pager } from "../components/pager.js";
-import { emptyState, errorState } from "../components/states.js";
+import { emptyState, errorState, lostState } from "../components/states.js";
 import { skeleton, table } from "../components/table.js";
 import { deleteWebhook, redeliverFailed, rotateSecret, testWebhook } from "../components/webhook-actions.js";
 import { webhookFacts } from "../components/webhook-facts.js";
 import { editWebhook } from "../components/webhook-form.js";
 import { h, refill, setText } from "../dom.js";
+import { watch } from "../watch.js";
 
 const ITEMS = 50;
-const REFRESH_MS = 2000;
+const DUE_SECONDS = 2; // between two looks while something is about to be sent
+const QUIET_SECONDS = 10; // and while nothing is
 const STATUSES = { "": "All", delivered: "Delivered", failed: "Failed", pending: "Pending" };
 
 export function open({ main, id, signal }) {
+  const path = `/api/webhooks/${id}`;
   let webhook = null;
   let cursor = "";
-  let timer;
+  let watching = new AbortController();
   const title = h("h1", { tabindex: "-1", class: "breakable" }, "Webhook");
-  const about = h("div", { class: "stack" });
+  const facts = webhookFacts();
+  const lost = lostState();
   const picture = h("div");
   const list = h("div", { class: "list-region" }, skeleton(5));
   const filter = h(
@@ -34,52 +38,58 @@ export function open({ main, id, signal }) {
   );
   const act = (action) => async () => {
     try {
-      if (await action()) await load();
+      if (await action()) follow();
     } catch (error) {
       if (!signal.aborted) report(error);
     }
   };
-  const deliveries = async () => {
-    clearTimeout(timer);
+  /** Looks at everything here until it is told to look at something else. */
+  const follow = async () => {
+    watching.abort();
+    watching = new AbortController();
+    const mine = AbortSignal.any([watching.signal, signal]);
+    const wanted = Object.entries({ status: filter.value, limit: ITEMS, cursor }).filter(([, value]) => value);
     list.setAttribute("aria-busy", "true");
-    await refresh();
-    list.removeAttribute("aria-busy");
-  };
-  const refresh = async () => {
     try {
-      const parameters = Object.entries({ status: filter.value, limit: ITEMS, cursor }).filter(([, value]) => value);
-      const page = (await get(`/api/webhooks/${id}/deliveries?${new URLSearchParams(parameters)}`, { signal })).data;
-      if (!cursor && !filter.value) latencies(picture, page.items);
-      refill(
-        list,
-        page.items.length
-          ? drawn(page)
-          : emptyState(
-              "No deliveries",
-              filter.value
-                ? "None is in this state."
-                : "Nothing has happened yet that this webhook is told of. Send a test.",
-            ),
-      );
-      if (page.items.some((each) => each.status === "pending")) timer = setTimeout(refresh, REFRESH_MS);
+      await watch(`${path}/deliveries?${new URLSearchParams(wanted)}`, { signal: mine, read, show, lost: lost.show });
     } catch (error) {
-      if (!signal.aborted) refill(list, errorState(error, deliveries));
+      if (mine.aborted) return;
+      about.hidden = error.status === 404;
+      refill(list, errorState(error, follow));
+      list.removeAttribute("aria-busy");
     }
   };
-  const load = async () => {
-    try {
-      webhook = (await get(`/api/webhooks/${id}`, { signal })).data;
-    } catch (error) {
-      if (!signal.aborted) refill(about, errorState(error, load));
-      return;
-    }
+  /** The deliveries first: so the webhook is never older than what they tell of it. */
+  const read = async (deliveries, options) => {
+    const page = await get(deliveries, options);
+    const found = await get(path, options);
+    return {
+      data: { page: page.data, found: found.data },
+      etag: `${page.etag} ${found.etag}`,
+      retryAfter: page.data.items.some(isDue) ? DUE_SECONDS : QUIET_SECONDS,
+    };
+  };
+  const show = ({ page, found }) => {
+    webhook = found;
+    lost.show(null);
     setText(title, webhook.url);
     document.title = `${webhook.url} – Product Importer`;
-    refill(about, webhookFacts(webhook), actions());
-    await deliveries();
+    facts.show(webhook);
+    about.hidden = false;
+    latencies(picture, cursor || filter.value ? [] : page.items);
+    refill(list, page.items.length ? drawn(page) : none());
+    list.removeAttribute("aria-busy");
   };
+  const none = () =>
+    emptyState(
+      "No deliveries",
+      filter.value ? "None is in this state." : "Nothing has happened yet that this webhook is told of. Send a test.",
+    );
   const doing = (label, key, picture, action, kind) => button(label, { key, kind, picture, click: act(action) });
-  const actions = () =>
+  const about = h(
+    "div",
+    { class: "stack", hidden: true },
+    facts.element,
     h(
       "div",
       { class: "actions" },
@@ -92,11 +102,14 @@ export function open({ main, id, signal }) {
         "delete",
         "bin",
         async () => {
-          if (await deleteWebhook(webhook)) location.hash = link("/webhooks");
+          watching.abort(); // What is gone cannot be looked at.
+          if (!(await deleteWebhook(webhook))) return true;
+          go("/webhooks");
         },
         "danger-quiet",
       ),
-    );
+    ),
+  );
   const again = async (delivery) => {
     await post(`/api/deliveries/${delivery.id}/redeliver`);
     tell("It is delivered again.");
@@ -115,19 +128,19 @@ export function open({ main, id, signal }) {
         page,
         onGo: (wanted) => {
           cursor = wanted;
-          deliveries();
+          follow();
         },
       }),
   ];
   filter.addEventListener("change", () => {
     cursor = "";
-    deliveries();
+    follow();
   });
-  signal.addEventListener("abort", () => clearTimeout(timer));
   main.append(
     h("p", { class: "back" }, h("a", { href: link("/webhooks") }, "← All webhooks")),
     title,
     about,
+    lost.element,
     h(
       "section",
       { "aria-labelledby": "deliveries" },
@@ -141,5 +154,8 @@ export function open({ main, id, signal }) {
       list,
     ),
   );
-  load();
+  follow();
 }
+
+/** Whether something is about to become of it. */
+const isDue = ({ next_attempt_at: next }) => next !== null && new Date(next) - Date.now() < 1000 * QUIET_SECONDS;
