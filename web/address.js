@@ -6,11 +6,15 @@ export function current() {
   return { path: path || "/imports", query: new URLSearchParams(search) };
 }
 
-/** A link to a page of this application. Empty parameters are left out. */
-export function link(path, parameters = {}) {
-  const query = new URLSearchParams(
+/** Parameters as a query; the empty ones are left out. */
+export const queryOf = (parameters) =>
+  new URLSearchParams(
     Object.entries(parameters).filter(([, value]) => value !== "" && value !== null && value !== undefined),
   );
+
+/** A link to a page of this application. */
+export function link(path, parameters = {}) {
+  const query = queryOf(parameters);
   return `#${path}${query.size ? `?${query}` : ""}`;
 }
 

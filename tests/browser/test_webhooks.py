@@ -267,6 +267,49 @@ def test_deliveries_are_shown_with_each_attempt_and_sent_again(page: Page, hooks
     expect(page.get_by_text("1 delivery is sent again.")).to_be_visible()
 
 
+def test_which_deliveries_are_shown_stands_in_the_address(page: Page, hooks: FakeWebhooks) -> None:
+    for number in range(60):
+        hooks.deliver(hooks.named(STOCK), "import.completed", (200, number))
+    page.goto("/#/webhooks")
+    page.get_by_role("link", name=STOCK).click()
+    here = page.url
+    expect(deliveries(page)).to_have_count(50)
+    page.get_by_role("button", name="Next").click()
+    expect(deliveries(page)).to_have_count(18)
+    expect(page.get_by_role("button", name="Next")).to_be_focused()
+    page.reload()
+    expect(deliveries(page)).to_have_count(18)
+
+    choice = page.get_by_label("Show")
+    choice.select_option("Failed")
+    expect(deliveries(page)).to_have_count(1)
+    assert page.url == f"{here}?status=failed"
+    page.go_back()
+    expect(deliveries(page)).to_have_count(18)
+    expect(choice).to_have_value("")
+    page.go_back()
+    expect(deliveries(page)).to_have_count(50)
+    assert page.url == here
+    expect(page.get_by_role("img", name=re.compile("The last 50"))).to_be_visible()
+
+    page.goto(f"{here}?status=failed")
+    expect(choice).to_have_value("failed")
+    expect(deliveries(page)).to_have_count(1)
+    # The picture is of the last deliveries, not of some of them.
+    expect(page.get_by_role("img", name=re.compile("The last"))).to_have_count(0)
+
+
+def test_an_address_of_deliveries_that_leads_nowhere_leads_on(page: Page, hooks: FakeWebhooks) -> None:
+    here = f"/#/webhooks/{hooks.named(STOCK)['id']}"
+    page.goto(f"{here}?status=failed&cursor=50")
+    expect(page.get_by_text("This page is empty")).to_be_visible()
+    page.get_by_role("link", name="Go to the first page").click()
+    expect(deliveries(page)).to_have_count(1)
+    page.goto(f"{here}?status=__proto__")
+    expect(deliveries(page)).to_have_count(8)
+    expect(page.get_by_label("Show")).to_have_value("")
+
+
 def test_a_secret_is_rotated_after_asking(page: Page, hooks: FakeWebhooks) -> None:
     page.goto("/#/webhooks")
     page.get_by_role("link", name=STOCK).click()

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, urlencode, urlsplit
 
 from playwright.sync_api import Page, Route
 
@@ -39,7 +39,7 @@ class Call:
     """What matters of a request."""
 
     body: Document
-    status: str | None
+    query: dict[str, str]
     if_match: str | None
 
 
@@ -136,7 +136,7 @@ class FakeWebhooks:
         self.asked.append(asked)
         body = json.loads(request.post_data) if request.post_data else {}
         query = {name: values[0] for name, values in parse_qs(parts.query).items()}
-        call = Call(body, query.get("status"), request.headers.get("if-match"))
+        call = Call(body, query, request.headers.get("if-match"))
         status, content, headers = self._carry_out(asked, call)
         kind = "application/json" if status < 400 else "application/problem+json"
         route.fulfill(status=status, content_type=kind, headers=headers, body=json.dumps(content))
@@ -144,7 +144,7 @@ class FakeWebhooks:
     def _carry_out(self, asked: str, call: Call) -> Reply:
         routes: dict[str, Callable[..., Reply]] = {
             "GET /event-types": self._types,
-            "GET /webhooks": lambda _: _page([*self.webhooks.values()][::-1]),
+            "GET /webhooks": lambda call: _page([*self.webhooks.values()][::-1], call),
             "POST /webhooks": self._create,
             "GET /webhooks/([^/]+)": lambda _, webhook_id: self._shown(webhook_id),
             "PATCH /webhooks/([^/]+)": self._change,
@@ -187,7 +187,8 @@ class FakeWebhooks:
         return 202, {"redelivered": len(failed)}, {}
 
     def _deliveries(self, call: Call, webhook_id: str) -> Reply:
-        return _page([each for each in self._of(webhook_id) if call.status in {None, each["status"]}])
+        wanted = call.query.get("status")
+        return _page([each for each in self._of(webhook_id) if wanted in {None, each["status"]}], call)
 
     def _redeliver(self, _: Call, delivery_id: str) -> Reply:
         again = self.deliveries[delivery_id]
@@ -222,8 +223,20 @@ class FakeWebhooks:
         return self._shown(webhook_id)
 
 
-def _page(items: list[Document]) -> Reply:
-    shown = {"items": items, "total": len(items), "total_is_estimate": False, "next": None, "prev": None}
+def _page(items: list[Document], call: Call) -> Reply:
+    """The part of a list that a request asks for. Cursors are opaque to the page: here they count."""
+    start, limit = int(call.query.get("cursor", 0)), int(call.query["limit"])
+
+    def link(cursor: int) -> str:
+        return f"/api/list?{urlencode({**call.query, 'cursor': cursor})}"
+
+    shown = {
+        "items": items[start : start + limit],
+        "total": len(items),
+        "total_is_estimate": False,
+        "next": link(start + limit) if start + limit < len(items) else None,
+        "prev": link(max(0, start - limit)) if start else None,
+    }
     return 200, shown, {"ETag": f'"{_digest(shown)}"'}
 
 

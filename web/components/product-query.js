@@ -1,4 +1,4 @@
-// What is asked for on the page of products: how it stands in the address, and how it is sent.
+// What is asked for on the page of products, and how it stands in the address.
 
 import { count } from "../format.js";
 import { SORTS } from "./product-filters.js";
@@ -15,9 +15,6 @@ export const stateOf = (query) => ({
 /** What of it must stand in the address. */
 export const given = (state) =>
   Object.fromEntries(Object.entries(state).filter(([name, value]) => value !== DEFAULTS[name]));
-
-/** What of it is sent. */
-export const wanted = (state) => Object.fromEntries(Object.entries(state).filter(([, value]) => value !== ""));
 
 export const isFiltered = (state) => Boolean(state.sku || state.name || state.description || state.active);
 

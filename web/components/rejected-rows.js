@@ -1,7 +1,7 @@
 // The rows that were not imported, each with its reason, and the CSV of them to mend.
 
 import { download, get } from "../api.js";
-import { link } from "../address.js";
+import { link, queryOf } from "../address.js";
 import { h, refill } from "../dom.js";
 import { count, counted } from "../format.js";
 import { icon } from "./icons.js";
@@ -33,12 +33,8 @@ export function rejectedRows(id, signal) {
   const load = async (cursor = "") => {
     list.setAttribute("aria-busy", "true");
     try {
-      const page = (
-        await get(
-          `/api/imports/${id}/rejected-rows?${new URLSearchParams({ limit: ITEMS, ...(cursor ? { cursor } : {}) })}`,
-          { signal },
-        )
-      ).data;
+      const page = (await get(`/api/imports/${id}/rejected-rows?${queryOf({ limit: ITEMS, cursor })}`, { signal }))
+        .data;
       const text = page.items.length ? `Lines ${count(page.items[0].line)} to ${count(page.items.at(-1).line)}` : "";
       refill(
         list,

@@ -12,6 +12,10 @@ export function emptyState(title, text, ...actions) {
   );
 }
 
+/** A page of a list from which everything is gone, as an old link may lead to. `first` is the address of the first one. */
+export const emptyPage = (text, first) =>
+  emptyState("This page is empty", text, h("a", { class: "button", href: first }, "Go to the first page"));
+
 /** A failure in the place of what could not be loaded. */
 export function errorState(error, again) {
   const title =

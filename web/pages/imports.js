@@ -1,7 +1,7 @@
 // Imports: choose a file and look at it before it is sent; the history of all that were sent.
 
 import { get } from "../api.js";
-import { go, link, remember } from "../address.js";
+import { go, link, queryOf, remember } from "../address.js";
 import { filePicker } from "../components/file-picker.js";
 import { report } from "../components/notices.js";
 import { pager } from "../components/pager.js";
@@ -71,9 +71,7 @@ export function open({ main, query, signal }) {
   };
   const refresh = async () => {
     try {
-      const page = (
-        await get(`/api/imports?${new URLSearchParams({ limit: ITEMS, ...(cursor ? { cursor } : {}) })}`, { signal })
-      ).data;
+      const page = (await get(`/api/imports?${queryOf({ limit: ITEMS, cursor })}`, { signal })).data;
       setText(total, counted(page.total, "import"));
       refill(
         list,

@@ -1,7 +1,7 @@
 // Products: find them, write them one by one, delete all of them, take them away as a file.
 
 import { get } from "../api.js";
-import { link, remember } from "../address.js";
+import { link, queryOf, remember } from "../address.js";
 import { button } from "../components/button.js";
 import { report } from "../components/notices.js";
 import { pager } from "../components/pager.js";
@@ -9,9 +9,9 @@ import { deleteAll, deleteProduct } from "../components/product-deletion.js";
 import { productFilters } from "../components/product-filters.js";
 import { editProduct } from "../components/product-form.js";
 import { productJobs, startExport } from "../components/product-jobs.js";
-import { given, isFiltered, stateOf, totalText, wanted } from "../components/product-query.js";
+import { given, isFiltered, stateOf, totalText } from "../components/product-query.js";
 import { productColumns } from "../components/product-table.js";
-import { emptyState, errorState } from "../components/states.js";
+import { emptyPage, emptyState, errorState } from "../components/states.js";
 import { skeleton, table } from "../components/table.js";
 import { h, refill, setText } from "../dom.js";
 
@@ -38,7 +38,7 @@ export function open({ main, query, signal }) {
     list.setAttribute("aria-busy", "true");
     try {
       const page = (
-        await get(`/api/products?${new URLSearchParams(wanted(state))}`, {
+        await get(`/api/products?${queryOf(state)}`, {
           signal: AbortSignal.any([mine.signal, signal]),
         })
       ).data;
@@ -85,11 +85,7 @@ export function open({ main, query, signal }) {
           button("Clear the filters", { key: "clear", click: () => change(new URLSearchParams(), true) }),
         )
       : state.cursor
-        ? emptyState(
-            "This page is empty",
-            "Its products were deleted.",
-            h("a", { class: "button", href: link(PATH) }, "Go to the first page"),
-          )
+        ? emptyPage("Its products were deleted.", link(PATH))
         : emptyState(
             "No products yet",
             "Import a file, or write the first one by hand.",

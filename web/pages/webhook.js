@@ -1,14 +1,14 @@
 // One webhook: what was delivered to it, how fast, what failed, and the ways to send it again.
 
 import { get, post } from "../api.js";
-import { go, link } from "../address.js";
+import { go, link, queryOf, remember } from "../address.js";
 import { button } from "../components/button.js";
 import { showDelivery } from "../components/delivery.js";
 import { deliveryColumns } from "../components/delivery-table.js";
 import { latencies } from "../components/latencies.js";
 import { report, tell } from "../components/notices.js";
 import { pager } from "../components/pager.js";
-import { emptyState, errorState, lostState } from "../components/states.js";
+import { emptyPage, emptyState, errorState, lostState } from "../components/states.js";
 import { skeleton, table } from "../components/table.js";
 import { deleteWebhook, redeliverFailed, rotateSecret, testWebhook } from "../components/webhook-actions.js";
 import { webhookFacts } from "../components/webhook-facts.js";
@@ -21,10 +21,11 @@ const DUE_SECONDS = 2; // between two looks while something is about to be sent
 const QUIET_SECONDS = 10; // and while nothing is
 const STATUSES = { "": "All", delivered: "Delivered", failed: "Failed", pending: "Pending" };
 
-export function open({ main, id, signal }) {
-  const path = `/api/webhooks/${id}`;
+export function open({ main, id, query, signal }) {
+  const here = `/webhooks/${id}`;
+  const path = `/api${here}`;
   let webhook = null;
-  let cursor = "";
+  let wanted = null; // status and cursor, as they stand in the address
   let watching = new AbortController();
   const title = h("h1", { tabindex: "-1", class: "breakable" }, "Webhook");
   const facts = webhookFacts();
@@ -48,10 +49,14 @@ export function open({ main, id, signal }) {
     watching.abort();
     watching = new AbortController();
     const mine = AbortSignal.any([watching.signal, signal]);
-    const wanted = Object.entries({ status: filter.value, limit: ITEMS, cursor }).filter(([, value]) => value);
     list.setAttribute("aria-busy", "true");
     try {
-      await watch(`${path}/deliveries?${new URLSearchParams(wanted)}`, { signal: mine, read, show, lost: lost.show });
+      await watch(`${path}/deliveries?${queryOf({ ...wanted, limit: ITEMS })}`, {
+        signal: mine,
+        read,
+        show,
+        lost: lost.show,
+      });
     } catch (error) {
       if (mine.aborted) return;
       about.hidden = error.status === 404;
@@ -76,15 +81,33 @@ export function open({ main, id, signal }) {
     document.title = `${webhook.url} – Product Importer`;
     facts.show(webhook);
     about.hidden = false;
-    latencies(picture, cursor || filter.value ? [] : page.items);
+    latencies(picture, wanted.status || wanted.cursor ? [] : page.items);
     refill(list, page.items.length ? drawn(page) : none());
     list.removeAttribute("aria-busy");
   };
   const none = () =>
-    emptyState(
-      "No deliveries",
-      filter.value ? "None is in this state." : "Nothing has happened yet that this webhook is told of. Send a test.",
-    );
+    wanted.cursor
+      ? emptyPage(
+          "Its deliveries are in another state by now, or not kept any more.",
+          link(here, { status: wanted.status }),
+        )
+      : emptyState(
+          "No deliveries",
+          wanted.status
+            ? "None is in this state."
+            : "Nothing has happened yet that this webhook is told of. Send a test.",
+        );
+  const change = (changed) => {
+    wanted = { status: changed.get("status") ?? "", cursor: changed.get("cursor") ?? "" };
+    filter.value = wanted.status;
+    if (filter.selectedIndex < 0) filter.value = wanted.status = ""; // An address may say anything.
+    follow();
+  };
+  const set = (changes) => {
+    wanted = { ...wanted, cursor: "", ...changes };
+    remember(here, wanted, { replace: false });
+    follow();
+  };
   const doing = (label, key, picture, action, kind) => button(label, { key, kind, picture, click: act(action) });
   const about = h(
     "div",
@@ -126,16 +149,10 @@ export function open({ main, id, signal }) {
       pager({
         text: "The newest first",
         page,
-        onGo: (wanted) => {
-          cursor = wanted;
-          follow();
-        },
+        onGo: (cursor) => set({ cursor }),
       }),
   ];
-  filter.addEventListener("change", () => {
-    cursor = "";
-    follow();
-  });
+  filter.addEventListener("change", () => set({ status: filter.value }));
   main.append(
     h("p", { class: "back" }, h("a", { href: link("/webhooks") }, "← All webhooks")),
     title,
@@ -154,7 +171,8 @@ export function open({ main, id, signal }) {
       list,
     ),
   );
-  follow();
+  change(query);
+  return { change };
 }
 
 /** Whether something is about to become of it. */

@@ -1,7 +1,7 @@
 // Webhooks: who is told when something happens here.
 
 import { get } from "../api.js";
-import { remember } from "../address.js";
+import { queryOf, remember } from "../address.js";
 import { button } from "../components/button.js";
 import { report } from "../components/notices.js";
 import { pager } from "../components/pager.js";
@@ -27,9 +27,7 @@ export function open({ main, query, signal }) {
   const load = async () => {
     list.setAttribute("aria-busy", "true");
     try {
-      const page = (
-        await get(`/api/webhooks?${new URLSearchParams({ limit: ITEMS, ...(cursor ? { cursor } : {}) })}`, { signal })
-      ).data;
+      const page = (await get(`/api/webhooks?${queryOf({ limit: ITEMS, cursor })}`, { signal })).data;
       refill(
         list,
         page.items.length
