@@ -103,7 +103,11 @@ def products_export(page: Page, shop: Shop) -> None:
 
 
 def webhooks(page: Page, shop: Shop) -> None:
-    _furnished().install(page)
+    _show_webhooks(page, _furnished())
+
+
+def _show_webhooks(page: Page, fake: FakeWebhooks) -> None:
+    fake.install(page)
     page.goto("/#/webhooks")
     expect(page.get_by_role("table", name="Webhooks")).to_be_visible()
 
@@ -118,6 +122,20 @@ def webhook_form(page: Page, shop: Shop) -> None:
     webhooks(page, shop)
     page.get_by_role("button", name="Edit https://stock.example").click()
     expect(page.get_by_role("dialog").get_by_label("Address")).to_be_focused()
+
+
+def webhook_conflict(page: Page, shop: Shop) -> None:
+    fake = _furnished()
+    _show_webhooks(page, fake)
+    page.get_by_role("button", name="Edit https://stock.example").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_label("Description").fill("Stock keeping, and the till")
+    dialog.get_by_label("Headers").fill("X-Shop: south\nX-Till: 4")
+    dialog.get_by_label("import.completed").check()
+    stock = fake.named("https://stock.example/hooks/products")
+    fake.change(stock, description="Stock", events=["*"], enabled=False)
+    dialog.get_by_role("button", name="Save").click()
+    expect(page.get_by_role("group", name="Somebody else changed this webhook meanwhile")).to_be_visible()
 
 
 def webhook_secret(page: Page, shop: Shop) -> None:
@@ -154,7 +172,7 @@ def _furnished() -> FakeWebhooks:
         "https://stock.example/hooks/products",
         description="Stock keeping",
         events=["product.created", "product.updated", "product.deleted"],
-        headers={"X-Shop": None},
+        headers={"X-Shop": "north"},
     )
     start = datetime.now(UTC).replace(microsecond=0) - timedelta(hours=2)
     fake.deliver(prices, "import.completed", (200, 38), began=start)
@@ -188,6 +206,7 @@ VIEWS: dict[str, View] = {
     "webhooks-none": no_webhooks,
     "webhook": webhook,
     "webhook-form": webhook_form,
+    "webhook-conflict": webhook_conflict,
     "webhook-secret": webhook_secret,
     "webhook-delivery": webhook_delivery,
     "webhook-redeliver": webhook_redeliver,

@@ -81,6 +81,11 @@ class FakeWebhooks:
         """The webhook with this address."""
         return next(each for each in self.webhooks.values() if each["url"] == url)
 
+    def change(self, webhook: Document, **changes: Any) -> None:
+        """Somebody else edits a webhook."""
+        webhook.update(changes)
+        self.versions[webhook["id"]] += 1
+
     def deliver(self, webhook: Document, event_type: str, *answers: tuple[int | None, int], **more: Any) -> Document:
         """A delivery with an attempt for each answer: its status code and how many milliseconds it took."""
         began = more.pop("began", _now())
@@ -144,7 +149,7 @@ class FakeWebhooks:
     def _carry_out(self, asked: str, call: Call) -> Reply:
         routes: dict[str, Callable[..., Reply]] = {
             "GET /event-types": self._types,
-            "GET /webhooks": lambda call: _page([*self.webhooks.values()][::-1], call),
+            "GET /webhooks": lambda call: _page([_without_values(each) for each in self.webhooks.values()][::-1], call),
             "POST /webhooks": self._create,
             "GET /webhooks/([^/]+)": lambda _, webhook_id: self._shown(webhook_id),
             "PATCH /webhooks/([^/]+)": self._change,
@@ -200,7 +205,7 @@ class FakeWebhooks:
     def _shown(self, webhook_id: str) -> Reply:
         if webhook_id not in self.webhooks:
             return 404, _problem(404, "Not found", f"There is no webhook {webhook_id}"), {}
-        shown = self.webhooks[webhook_id]
+        shown = _without_values(self.webhooks[webhook_id])
         return 200, shown, {"ETag": f'"{self.versions[webhook_id]}-{_digest(shown)}"'}
 
     def _create(self, call: Call) -> Reply:
@@ -218,9 +223,21 @@ class FakeWebhooks:
         # What a delivery changes forbids no edit: only the version counts.
         if call.if_match and call.if_match.strip('"').partition("-")[0] != str(self.versions[webhook_id]):
             return 412, _problem(412, "Precondition failed", "The webhook was changed since you read it"), {}
-        self.webhooks[webhook_id].update(call.body)
-        self.versions[webhook_id] += 1
+        changes = {**call.body}
+        if "headers" in changes:
+            stored = self.webhooks[webhook_id]["headers"]
+            for name in [name for name, value in changes["headers"].items() if value is None and name not in stored]:
+                message = f"the header {name} has no value yet, so there is none to keep"
+                return 422, _problem(422, "Invalid", message, [{"pointer": "/headers", "message": message}]), {}
+            changes["headers"] = {
+                name: stored[name] if value is None else value for name, value in changes["headers"].items()
+            }
+        self.change(self.webhooks[webhook_id], **changes)
         return self._shown(webhook_id)
+
+
+def _without_values(webhook: Document) -> Document:
+    return {**webhook, "headers": dict.fromkeys(webhook["headers"])}
 
 
 def _page(items: list[Document], call: Call) -> Reply:

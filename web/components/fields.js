@@ -9,10 +9,11 @@ const PLAIN = [
   [/^String should have at most (\d+) characters?$/, (most) => `This is too long: at most ${most} characters fit.`],
   [/^Value error, (.)/, (first) => first.toUpperCase()],
   [/^Field required$/, () => "This is needed."],
+  [/^the header (\S+) has no value yet/, (name) => `There is no value of ${name} to keep. Write it as ${name}: value.`],
 ];
 
 /**
- * `{element, control, setError}`. `control` is made by `make(attributes)`, which must pass the attributes on: they tie the
+ * `{element, control, value, fill, setError}`. `control` is made by `make(attributes)`, which must pass the attributes on: they tie the
  * control to its label, its hint and its error.
  */
 export function field({ label, hint, make }) {
@@ -33,7 +34,20 @@ export function field({ label, hint, make }) {
     if (text.length) control.setAttribute("aria-invalid", "true");
   };
   control.addEventListener("input", () => setError(""));
-  return { element, control, setError };
+  const fill = (value) => {
+    control.value = value;
+  };
+  return { element, control, value: () => control.value, fill, setError };
+}
+
+/** A box to tick, in the shape of a field. No error can be about it. */
+export function checkbox(label) {
+  const control = h("input", { type: "checkbox", id: uniqueId("box") });
+  const fill = (value) => {
+    control.checked = value;
+  };
+  const element = h("p", { class: "check" }, control, h("label", { for: control.id }, label));
+  return { element, control, value: () => control.checked, fill };
 }
 
 /**
@@ -46,7 +60,7 @@ export function showErrors(fields, errors) {
   for (const { pointer, message } of errors) {
     const [, name] = pointer.split("/");
     const target = fields[name];
-    if (!target) {
+    if (!target?.setError) {
       rest.push(`${pointer.replace(/^\//, "")} ${message}`.trim());
       continue;
     }
@@ -57,7 +71,7 @@ export function showErrors(fields, errors) {
   return rest;
 }
 
-export function plain(message) {
+function plain(message) {
   for (const [pattern, say] of PLAIN) {
     const found = pattern.exec(message);
     if (found)

@@ -6,7 +6,8 @@ import { count } from "../format.js";
 import { busy, confirm, openDialog } from "./dialog.js";
 import { field } from "./fields.js";
 import { tell } from "./notices.js";
-import { compared } from "./product-versions.js";
+import { LABELS } from "./product-labels.js";
+import { compared } from "./versions.js";
 
 const WORDS = "DELETE ALL";
 
@@ -28,7 +29,7 @@ export async function deleteProduct(product) {
           { class: "message warn" },
           "Somebody else changed this product meanwhile. Look at it again before you delete it.",
         ),
-        compared("When you asked", before, seen),
+        compared(LABELS, "When you asked", before, seen),
       );
       error.message = "It was not deleted.";
       throw error;

@@ -1,18 +1,12 @@
 // The filters above the products. What is typed is asked for once the typing stops.
 
 import { h } from "../dom.js";
+import { LABELS as PRODUCT } from "./product-labels.js";
 
 const WAIT_MS = 300;
 const CHARACTERS_MAX = 255;
 export const SORTS = { "-id": "Newest first", id: "Oldest first", sku: "SKU, A to Z", "-sku": "SKU, Z to A" };
-const LABELS = {
-  sku: "SKU",
-  name: "Name",
-  description: "Description",
-  active: "Active",
-  sort: "Order",
-  limit: "Page size",
-};
+const LABELS = { ...PRODUCT, sort: "Order", limit: "Page size" };
 const ACTIVE = { "": "All", true: "Active", false: "Not active" };
 const SIZES = { 20: "20 rows", 50: "50 rows", 100: "100 rows", 200: "200 rows" };
 

@@ -1,0 +1,3 @@
+// What the fields of a product are called.
+
+export const LABELS = { sku: "SKU", name: "Name", description: "Description", active: "Active" };

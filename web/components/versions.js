@@ -1,0 +1,43 @@
+// Two versions of one thing beside each other, for whoever must choose between them.
+
+import { h } from "../dom.js";
+
+const STORED = "Stored now";
+const shown = (value) => (value === true ? "yes" : value === false ? "no" : value || "(empty)");
+
+/** `mine` is what was written here, `stored` what stands there now, `what` the thing; the rest is as in `compared`. */
+export function versions({ what, labels, mine, stored, takeStored, keepMine }) {
+  return h(
+    "section",
+    { class: "message warn conflict", role: "group", "aria-labelledby": "conflict" },
+    h("h3", { id: "conflict", tabindex: "-1" }, `Somebody else changed this ${what} meanwhile`),
+    h("p", {}, "Nothing is lost yet: choose which version stays. You can also go on editing yours."),
+    compared(labels, "Yours", mine, stored),
+    h(
+      "p",
+      { class: "actions" },
+      h("button", { type: "button", class: "button", on: { click: takeStored } }, "Take what is stored"),
+      h("button", { type: "button", class: "button", on: { click: keepMine } }, "Save mine over it"),
+    ),
+  );
+}
+
+/** What differs between two versions, beside each other. `labels` name what is compared: texts, and yes or no. */
+export function compared(labels, mineTitle, mine, stored) {
+  const names = Object.keys(labels);
+  const differing = names.filter((name) => mine[name] !== stored[name]);
+  const cell = (title, value) => h("td", { data: { title } }, shown(value));
+  const rows = differing.map((name) =>
+    h("tr", {}, h("th", { scope: "row" }, labels[name]), cell(mineTitle, mine[name]), cell(STORED, stored[name])),
+  );
+  if (!rows.length) return h("p", {}, "Both versions are the same by now.");
+  return [
+    h(
+      "table",
+      { class: "compared" },
+      h("thead", {}, h("tr", {}, h("td", {}), h("th", { scope: "col" }, mineTitle), h("th", { scope: "col" }, STORED))),
+      h("tbody", {}, rows),
+    ),
+    differing.length < names.length && h("p", {}, "Everything else is the same."),
+  ];
+}
