@@ -141,6 +141,17 @@ def test_a_product_is_edited_and_the_focus_comes_back_to_it(page: Page, some: st
     expect(page.get_by_role("button", name="Lantern", exact=True)).to_be_focused()
 
 
+def test_what_nobody_touched_in_the_form_stays_byte_for_byte(page: Page, shop: Shop) -> None:
+    text = "White\r\n350 ml\rdishwasher safe\n"
+    made = shop.product("LINES-1", "Mug", description=text)
+    page.goto("/#/products?sku=LINES-1")
+    page.get_by_role("button", name="Mug", exact=True).click()
+    dialog_field(page, "Name").fill("Enamel mug")
+    page.get_by_role("button", name="Save").click()
+    expect(row(page, "Enamel mug")).to_be_visible()
+    assert shop.call("GET", f"/products/{made['id']}").json()["description"] == text
+
+
 def test_a_conflict_shows_both_versions_and_loses_neither(
     page: Page, shop: Shop, some: str, troubles: Troubles
 ) -> None:

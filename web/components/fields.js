@@ -34,10 +34,13 @@ export function field({ label, hint, make }) {
     if (text.length) control.setAttribute("aria-invalid", "true");
   };
   control.addEventListener("input", () => setError(""));
+  let [filled, held] = ["", ""]; // Controls change line breaks: what nobody touched is given back as it came.
   const fill = (value) => {
     control.value = value;
+    [filled, held] = [value, control.value];
   };
-  return { element, control, value: () => control.value, fill, setError };
+  const value = () => (control.value === held ? filled : control.value);
+  return { element, control, value, fill, setError };
 }
 
 /** A box to tick, in the shape of a field. No error can be about it. */

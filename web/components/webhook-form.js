@@ -36,12 +36,12 @@ function fieldsFor(isNew, types) {
     make: (ties) => h("textarea", { ...ties, rows: 2, spellcheck: "false" }),
   });
   return {
-    url: { ...url, value: () => url.control.value.trim() },
+    url: { ...url, value: () => url.value().trim() },
     description: field({ label: LABELS.description, make: (ties) => h("input", { ...ties, autocomplete: "off" }) }),
     events: eventChoice(types),
     headers: {
       ...headers,
-      value: () => headersOf(headers.control.value, isNew ? "" : null),
+      value: () => headersOf(headers.value(), isNew ? "" : null),
       fill: (stored) => headers.fill(Object.keys(stored).join("\n")),
     },
     enabled: checkbox("On: deliveries are sent"),
