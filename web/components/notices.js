@@ -25,6 +25,15 @@ export function report(error) {
   if (error.status === undefined) console.error(error);
 }
 
+/** What a click does when `action` may fail: whoever clicked is told. */
+export const reporting = (action) => async () => {
+  try {
+    await action();
+  } catch (error) {
+    report(error);
+  }
+};
+
 /** Takes away the complaints about what was tried before. */
 export function clearComplaints() {
   for (const each of document.querySelectorAll("#alerts > .bad")) each.remove();

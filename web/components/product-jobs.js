@@ -6,7 +6,7 @@ import { h, refill, setText } from "../dom.js";
 import { bytes, count, counted, percent } from "../format.js";
 import { watch } from "../watch.js";
 import { icon } from "./icons.js";
-import { complain, report, tell } from "./notices.js";
+import { complain, report, reporting, tell } from "./notices.js";
 import { RUNNING, statusBadge } from "./status.js";
 
 const KEY = "product-importer-jobs";
@@ -85,7 +85,7 @@ async function strip(place, { name, id, isNew, signal, onDeleted }) {
             type: "button",
             class: "button primary",
             data: { key: "save-export" },
-            on: { click: () => save(kind.path(id)).catch(report) },
+            on: { click: reporting(() => save(kind.path(id))) },
           },
           icon("download"),
           "Download",

@@ -5,7 +5,7 @@ import { link, queryOf } from "../address.js";
 import { h, refill } from "../dom.js";
 import { count, counted } from "../format.js";
 import { icon } from "./icons.js";
-import { report, tell } from "./notices.js";
+import { reporting, tell } from "./notices.js";
 import { pager } from "./pager.js";
 import { errorState } from "./states.js";
 import { table } from "./table.js";
@@ -22,14 +22,10 @@ const COLUMNS = [
 export function rejectedRows(id, signal) {
   const list = h("div", { class: "list-region" });
   const element = h("section", { "aria-labelledby": "rejected", hidden: true });
-  const save = async () => {
-    try {
-      saveAs(await download(`/api/imports/${id}/rejected-rows.csv`), `rejected-rows-${id}.csv`);
-      tell("The rejected rows were downloaded. Mend them and import that file.");
-    } catch (error) {
-      report(error);
-    }
-  };
+  const save = reporting(async () => {
+    saveAs(await download(`/api/imports/${id}/rejected-rows.csv`), `rejected-rows-${id}.csv`);
+    tell("The rejected rows were downloaded. Mend them and import that file.");
+  });
   const load = async (cursor = "") => {
     list.setAttribute("aria-busy", "true");
     try {

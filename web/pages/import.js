@@ -6,7 +6,7 @@ import { button } from "../components/button.js";
 import { copyButton } from "../components/copy.js";
 import { icon } from "../components/icons.js";
 import { importProgress } from "../components/import-progress.js";
-import { report, tell } from "../components/notices.js";
+import { reporting, tell } from "../components/notices.js";
 import { receipt } from "../components/receipt.js";
 import { rejectedRows } from "../components/rejected-rows.js";
 import { errorState, lostState } from "../components/states.js";
@@ -36,21 +36,14 @@ export function open({ main, id, signal }) {
   let found = null;
   let wasRunning = false;
 
-  const act = (action) => async () => {
-    try {
-      await action();
-    } catch (error) {
-      report(error);
-    }
-  };
-  const cancel = act(async () => {
+  const cancel = reporting(async () => {
     const upload = uploadOf(id);
     if (upload) await upload.cancel();
     else show((await post(`/api/imports/${id}/cancel`)).data);
     tell("The import was cancelled. What it had written until then stays.");
     if (upload) show((await get(`/api/imports/${id}`)).data);
   });
-  const retry = act(async () => {
+  const retry = reporting(async () => {
     show((await post(`/api/imports/${id}/retry`)).data);
     follow();
   });

@@ -3,7 +3,7 @@
 import { get } from "../api.js";
 import { link, queryOf, remember } from "../address.js";
 import { button } from "../components/button.js";
-import { report } from "../components/notices.js";
+import { report, reporting } from "../components/notices.js";
 import { pager } from "../components/pager.js";
 import { deleteAll, deleteProduct } from "../components/product-deletion.js";
 import { productFilters } from "../components/product-filters.js";
@@ -23,13 +23,6 @@ export function open({ main, query, signal }) {
   let lastField = null; // which filter made the last step in the browser's history
   const list = h("div", { class: "list-region" }, skeleton(8));
   const summary = h("p", { class: "hint figures", role: "status" }, " ");
-  const act = (action) => async () => {
-    try {
-      await action();
-    } catch (error) {
-      report(error);
-    }
-  };
 
   const load = async () => {
     loading?.abort();
@@ -67,8 +60,8 @@ export function open({ main, query, signal }) {
     table({
       caption: "Products",
       columns: productColumns({
-        edit: (id) => act(() => edit(id)),
-        drop: (each) => act(async () => (await deleteProduct(each)) && load()),
+        edit: (id) => reporting(() => edit(id)),
+        drop: (each) => reporting(async () => (await deleteProduct(each)) && load()),
       }),
       items: page.items,
       key: (each) => each.id,
@@ -109,17 +102,17 @@ export function open({ main, query, signal }) {
       h(
         "div",
         { class: "actions" },
-        button("New product", { key: "new", kind: "primary", picture: "plus", click: act(() => edit(null)) }),
+        button("New product", { key: "new", kind: "primary", picture: "plus", click: reporting(() => edit(null)) }),
         button("Export as CSV", {
           key: "export",
           picture: "download",
-          click: act(async () => jobs.add(await startExport(state))),
+          click: reporting(async () => jobs.add(await startExport(state))),
         }),
         button("Delete all", {
           key: "delete-all",
           kind: "danger-quiet",
           picture: "bin",
-          click: act(async () => jobs.add(await deleteAll(await allProducts()))),
+          click: reporting(async () => jobs.add(await deleteAll(await allProducts()))),
         }),
       ),
     ),

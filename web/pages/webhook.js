@@ -6,7 +6,7 @@ import { button } from "../components/button.js";
 import { showDelivery } from "../components/delivery.js";
 import { deliveryColumns } from "../components/delivery-table.js";
 import { latencies } from "../components/latencies.js";
-import { report, tell } from "../components/notices.js";
+import { reporting, tell } from "../components/notices.js";
 import { pager } from "../components/pager.js";
 import { emptyPage, emptyState, errorState, lostState } from "../components/states.js";
 import { skeleton, table } from "../components/table.js";
@@ -37,13 +37,10 @@ export function open({ main, id, query, signal }) {
     { id: "delivery-status" },
     Object.entries(STATUSES).map(([value, label]) => h("option", { value }, label)),
   );
-  const act = (action) => async () => {
-    try {
+  const act = (action) =>
+    reporting(async () => {
       if (await action()) follow();
-    } catch (error) {
-      if (!signal.aborted) report(error);
-    }
-  };
+    });
   /** Looks at everything here until it is told to look at something else. */
   const follow = async () => {
     watching.abort();

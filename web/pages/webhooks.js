@@ -3,7 +3,7 @@
 import { get } from "../api.js";
 import { queryOf, remember } from "../address.js";
 import { button } from "../components/button.js";
-import { report } from "../components/notices.js";
+import { reporting } from "../components/notices.js";
 import { pager } from "../components/pager.js";
 import { emptyState, errorState } from "../components/states.js";
 import { skeleton, table } from "../components/table.js";
@@ -17,13 +17,10 @@ const ITEMS = 20;
 export function open({ main, query, signal }) {
   let cursor = query.get("cursor") ?? "";
   const list = h("div", { class: "list-region" }, skeleton(3));
-  const act = (action) => async () => {
-    try {
+  const act = (action) =>
+    reporting(async () => {
       if (await action()) await load();
-    } catch (error) {
-      if (!signal.aborted) report(error);
-    }
-  };
+    });
   const load = async () => {
     list.setAttribute("aria-busy", "true");
     try {
