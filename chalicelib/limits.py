@@ -116,7 +116,6 @@ DOWNLOAD_EXPIRES_SECONDS = 300
 # --- exports --------------------------------------------------------------------------------------------------
 EXPORTS_UNFINISHED_MAX = 20
 """So many exports wait or run at a time; a new one is refused."""
-FILTER_CHARACTERS_MAX = 255
 EXPORT_PAGE_ROWS = 1_000
 EXPORT_PAGE_BYTES = 4 * MIB
 """So many rows, and bytes of their descriptions, are looked at in one transaction."""

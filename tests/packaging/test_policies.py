@@ -5,6 +5,7 @@ What the code does is read from the source (tests/support/aws_calls.py). This fi
 
 from __future__ import annotations
 
+import ast
 import json
 from typing import Any
 
@@ -177,3 +178,23 @@ def test_reading_calls_from_source_notices_a_new_one() -> None:
     assert Call("queues", "wake", "chalicelib.events", "events") in split
     assert Call("sealer", "open", "chalicelib.webhooks") in aws_calls.calls_of("functions.deliver_webhook")
     assert aws_calls.calls_of("functions.authorize") == set()
+
+
+def test_nothing_else_speaks_to_aws() -> None:
+    """The rooms that are looked into above, and the one call that every function makes."""
+    importing, clients, asked = set(), {}, set()
+    for package in aws_calls.PACKAGES:
+        for file in (aws_calls.ROOT / package).rglob("*.py"):
+            for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+                match node:
+                    case ast.Import(names=names) if {"boto3", "botocore"} & {each.name for each in names}:
+                        importing.add(file.name)
+                    case ast.Call(
+                        func=ast.Attribute(attr="client" | "resource"), args=[ast.Constant(value=service), *_]
+                    ):
+                        clients[file.name] = service
+                    case ast.Call(func=ast.Attribute(value=ast.Name(id="client"), attr=operation)):
+                        asked.add((file.name, operation))
+    assert clients == {"files.py": "s3", "queues.py": "sqs", "sealing.py": "kms", "credentials.py": "secretsmanager"}
+    assert importing == set(clients)
+    assert {operation for file, operation in asked if file in clients} == {"get_secret_value"}
