@@ -22,7 +22,7 @@ help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 # The supervisor replaces the shell, so that make is its parent: make hands it a SIGTERM, and it notices when make is killed.
-run: $(INSTALLED) emulator ## Start everything and print the link to open (PORT=8000 DATA_DIR=.local API_TOKEN= WORKERS= EMULATOR=)
+run: $(INSTALLED) $(if $(DOCKER),,emulator) ## Start everything and print the link to open (PORT=8000 DATA_DIR=.local API_TOKEN= WORKERS= EMULATOR= DOCKER=)
 	@exec env STOP_WITH_PARENT=1 $(BIN)/python -m infra.local
 
 demo: $(INSTALLED) ## Import a made-up file of 500,000 products through the running stack (ROWS=500000)

@@ -8,6 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from infra.local import docker
+from infra.local.docker import Containers
+
 EMULATORS = ("localstack", "ministack", "external")
 PARAMETER_PREFIX = "PARAMETER_"
 PORT_MAX = 65535
@@ -44,18 +47,23 @@ class Options:
     """CHALICE_STAGE: whose time-outs and memory sizes in .chalice/config.json count."""
     parameters: Mapping[str, str] = field(default_factory=dict)
     """PARAMETER_<Name> of infra/resources.yml."""
+    containers: Containers | None = None
+    """DOCKER=1: what `make up` has started takes the place of what is started here."""
     stop_with_parent: bool = False
     """STOP_WITH_PARENT: end when the process that started the stack is gone."""
 
 
 def read(environment: Mapping[str, str]) -> Options:
     """The options in the environment. Raises OptionError, naming the variable."""
-    emulator = chosen_emulator(environment)
+    data_dir = Path(environment.get("DATA_DIR") or Options.data_dir).resolve()
+    containers = _containers(data_dir, environment) if environment.get("DOCKER") == "1" else None
+    emulator = "external" if containers else chosen_emulator(environment)
     return Options(
         port=_port(environment, "PORT") or Options.port,
-        data_dir=Path(environment.get("DATA_DIR") or Options.data_dir).resolve(),
+        data_dir=data_dir,
         emulator=emulator,
-        endpoint_url=_endpoint_url(environment) if emulator == "external" else None,
+        endpoint_url=_endpoint_url(environment, containers) if emulator == "external" else None,
+        containers=containers,
         api_token=environment.get("API_TOKEN") or None,
         workers=_number(environment, "WORKERS", 1, WORKERS_MAX) or os.cpu_count() or 1,
         postgres_port=_port(environment, "POSTGRES_PORT"),
@@ -79,7 +87,18 @@ def chosen_emulator(environment: Mapping[str, str]) -> str | None:
     return value or None
 
 
-def _endpoint_url(environment: Mapping[str, str]) -> str:
+def _containers(data_dir: Path, environment: Mapping[str, str]) -> Containers:
+    for name in docker.PORTS:
+        _port(environment, name)
+    found = docker.containers(data_dir, environment)
+    if found is None:
+        raise OptionError(f"DOCKER=1: run `make up` first, it makes {data_dir / docker.ENVIRONMENT_FILE}")
+    return found
+
+
+def _endpoint_url(environment: Mapping[str, str], containers: Containers | None) -> str:
+    if containers is not None:
+        return containers.endpoint_url
     value = environment.get("AWS_ENDPOINT_URL", "").rstrip("/")
     parts = urlsplit(value)
     if parts.scheme != "http" or not parts.netloc or parts.path:

@@ -16,6 +16,7 @@ from chalicelib import migrations, tokens
 from infra.local import aws, backing, emulator, resources, stack_file
 from infra.local.emulator import Emulator
 from infra.local.event_sources import EventSources
+from infra.local.external_postgres import ExternalPostgres
 from infra.local.installation import ROOT
 from infra.local.lock import DirectoryLock
 from infra.local.logbook import LogBook
@@ -34,6 +35,7 @@ TOKEN_SCOPES = ("admin",)
 WATCH_SECONDS = 0.5
 
 Say = Callable[[str], None]
+_Database = Postgres | ExternalPostgres
 
 
 class StackBroke(Exception):
@@ -93,8 +95,7 @@ class Supervisor:
         # All three start at the same time; the emulator is the slowest.
         s3_and_sqs = emulator.start(options, logbook, self._say, last.emulator_port if last else None)
         cleanup.callback(s3_and_sqs.stop)
-        port = options.postgres_port or free_port(last.postgres_port if last else None)
-        database = Postgres(options.data_dir, port, logbook, self._say)
+        database = self._database(logbook, last)
         cleanup.callback(database.stop)
         bucket = resources.bucket_name(declared)
         environment = backing.function_environment(options, database.role_conninfo, s3_and_sqs.endpoint, bucket)
@@ -122,8 +123,10 @@ class Supervisor:
         stack = self._stack_file(url, token, database, s3_and_sqs, created.bucket, nursery)
         stack_file.write(options.data_dir, stack)
         cleanup.callback(stack_file.remove, options.data_dir)
-        keeper = PostgresKeeper(database, self._say, lambda: self._note_restart(stack, database))
-        self._checks = [keeper.check, lambda: self._require("the functions' process", nursery.process.poll())]
+        self._checks = [lambda: self._require("the functions' process", nursery.process.poll())]
+        if isinstance(database, Postgres):
+            keeper = PostgresKeeper(database, self._say, lambda: self._note_restart(stack, database))
+            self._checks.append(keeper.check)
         if (emulator_child := s3_and_sqs.child) is not None:
             # Started again it would have forgotten every message and file.
             self._checks.append(lambda: self._require("the emulator", emulator_child.exit_status()))
@@ -131,10 +134,19 @@ class Supervisor:
         cleanup.callback(web.stop)
         self._announce(stack)
 
+    def _database(self, logbook: LogBook, last: StackFile | None) -> _Database:
+        options = self._options
+        if options.containers is not None:
+            return ExternalPostgres(options.containers)
+        port = options.postgres_port or free_port(last.postgres_port if last else None)
+        return Postgres(options.data_dir, port, logbook, self._say)
+
     def _stack_file(
-        self, url: str, token: str, database: Postgres, s3_and_sqs: Emulator, bucket: str, nursery: Nursery
+        self, url: str, token: str, database: _Database, s3_and_sqs: Emulator, bucket: str, nursery: Nursery
     ) -> StackFile:
-        pids = {"supervisor": os.getpid(), "postgres": database.pid, "functions": nursery.process.pid}
+        pids = {"supervisor": os.getpid(), "functions": nursery.process.pid}
+        if isinstance(database, Postgres):
+            pids["postgres"] = database.pid
         if s3_and_sqs.child is not None:
             pids["emulator"] = s3_and_sqs.child.pid
         return StackFile(
@@ -182,7 +194,7 @@ class Supervisor:
             raise KeyboardInterrupt
 
 
-def _token(database: Postgres, options: Options) -> str:
+def _token(database: _Database, options: Options) -> str:
     """The token of this start; the one of the last start is not valid any more."""
     try:
         return tokens.install(database.owner_conninfo, TOKEN_NAME, TOKEN_SCOPES, options.api_token)

@@ -8,6 +8,8 @@ from __future__ import annotations
 import json
 import os
 import stat
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +20,12 @@ import yaml
 
 from infra import compose
 from infra.dependencies import ROOT
-from infra.local.testing import backing_services
+from infra.local import docker, options
+from infra.local.options import OptionError
+from infra.local.testing import backing_services, clean_environment, running_stack
 
 FILE = ROOT / "docker-compose.yml"
+IMPORT_SECONDS_MAX = 60
 SCHEMA = Path(__file__).with_name("compose-spec.json")
 
 
@@ -51,19 +56,19 @@ def test_nothing_is_open_to_others_and_every_image_is_pinned(content: dict[str, 
 
 
 def test_passwords_are_made_once_and_for_their_owner_alone(tmp_path: Path) -> None:
-    kept = compose.kept_settings(tmp_path / "new")
+    kept = docker.environment_file(tmp_path / "new")
     first = kept.read_text("utf-8")
     assert stat.S_IMODE(kept.stat().st_mode) == 0o600
-    assert compose.kept_settings(tmp_path / "new").read_text("utf-8") == first
+    assert docker.environment_file(tmp_path / "new").read_text("utf-8") == first
     assert [line.partition("=")[0] for line in first.splitlines()] == ["POSTGRES_PASSWORD", "IMPORTER_PASSWORD"]
 
 
 def stand_in_for_docker(directory: Path, monkeypatch: pytest.MonkeyPatch, script: str) -> None:
-    docker = directory / "bin" / "docker"
-    docker.parent.mkdir()
-    docker.write_text(f"#!/bin/sh\n{script}\n")
-    docker.chmod(0o755)
-    monkeypatch.setenv("PATH", f"{docker.parent}{os.pathsep}{os.defpath}")
+    program = directory / "bin" / "docker"
+    program.parent.mkdir()
+    program.write_text(f"#!/bin/sh\n{script}\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{program.parent}{os.pathsep}{os.defpath}")
     monkeypatch.setenv("DATA_DIR", str(directory))
 
 
@@ -87,11 +92,16 @@ def test_without_docker_it_says_so(
     assert "docker is not installed" in capsys.readouterr().err
 
 
+def test_before_they_were_ever_up_it_says_so(tmp_path: Path) -> None:
+    with pytest.raises(OptionError, match="run `make up` first"):
+        options.read({"DOCKER": "1", "DATA_DIR": str(tmp_path)})
+
+
 def test_once_both_are_up_everything_is_made_in_them(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The services are those of the embedded stack, at the ports that containers would have."""
-    kept = compose.kept_settings(tmp_path)
+    kept = docker.environment_file(tmp_path)
     with backing_services(tmp_path / "services") as services:
         owner = psycopg.conninfo.conninfo_to_dict(services.owner_conninfo)
         stand_in_for_docker(tmp_path, monkeypatch, "exit 0")
@@ -104,9 +114,17 @@ def test_once_both_are_up_everything_is_made_in_them(
         kept.write_text(f"POSTGRES_PASSWORD={owner['password']}\nIMPORTER_PASSWORD=another\n")
         assert compose.main(["up"]) == 0
         assert services.bucket in capsys.readouterr().out
-        conninfo = psycopg.conninfo.make_conninfo(services.owner_conninfo, user="importer", password="another")
-        with psycopg.connect(conninfo) as connection:
-            assert connection.execute("select count(*) from product").fetchone() == (0,)
+
+        # The functions find them, and start neither.
+        ports = {name: os.environ[name] for name in docker.PORTS}
+        with running_stack(tmp_path, DOCKER="1", **ports) as stack:
+            assert stack.file.pids.keys() == {"supervisor", "functions"}
+            (tmp_path / "products.csv").write_text("sku,name\nD-1,In Docker\n")
+            command = [sys.executable, "-m", "infra.local.client", "import", str(tmp_path / "products.csv")]
+            environment = {**clean_environment(), "DATA_DIR": str(tmp_path)}
+            subprocess.run(command, cwd=ROOT, env=environment, check=True, timeout=IMPORT_SECONDS_MAX)
+        with psycopg.connect(services.owner_conninfo) as connection:
+            assert connection.execute("select sku, name from product").fetchall() == [("D-1", "In Docker")]
 
 
 def test_furnishing_makes_what_the_functions_need_and_can_be_repeated(tmp_path: Path) -> None:
