@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import requests
 
 from chalicelib import tokens
@@ -24,6 +25,7 @@ from tests.cloud.certificates import make_certificate
 from tests.cloud.database import Database, database
 from tests.cloud.emulated_account import EmulatedAccount, emulated_account
 from tests.cloud.templates import MEANT_FOR_THE_REST, application_template, database_template
+from tests.support.log_lines import Line
 from tests.support.silence import silent
 
 STAGE = "local"
@@ -65,6 +67,17 @@ class Deployed:
         assert answer.ok, (method, path, answer.status_code, answer.text)
         return answer.json()
 
+    def upload(self, content: bytes, filename: str = "products.csv") -> str:
+        """Registers a file and sends it by its presigned link. Returns the id of the import."""
+        registered = self.accepted("POST", "/imports", {"filename": filename, "size_bytes": len(content)})
+        self.put(registered["upload"], content)
+        return str(registered["id"])
+
+    def put(self, link: dict[str, Any], content: bytes) -> None:
+        """Sends a file by a presigned link."""
+        answer = self.fetch(link["method"], link["url"], data=content, headers=link["headers"])
+        assert answer.status_code == 200, answer.text
+
     def ended(self, path: str) -> dict[str, Any]:
         """An import, export or bulk delete when it is over. Raises TookTooLong."""
         seen: list[dict[str, Any]] = []
@@ -81,6 +94,16 @@ class Deployed:
         name = f"{STACK}-{function}"
         answer: dict[str, Any] = self.deployer.lambda_.invoke(FunctionName=name, Payload=json.dumps(event or {}))
         return answer
+
+    def lines(self, function: str) -> list[Line]:
+        """What a function has logged, by its name in app.py; without the tracebacks that the runtime adds."""
+        messages = self.account.log_messages(f"/aws/lambda/{STACK}-{function}")
+        return [json.loads(each) for each in messages if each.startswith("{")]
+
+    def execute(self, statement: str) -> None:
+        """Carries out what the owner of the database may do."""
+        with psycopg.connect(self.database.conninfo(self.owner), autocommit=True) as connection:
+            connection.execute(statement.encode())
 
     def query(self, statement: str) -> list[dict[str, Any]]:
         """What the owner of the database finds."""

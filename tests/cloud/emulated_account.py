@@ -38,7 +38,7 @@ STOP_SECONDS_MAX = 5.0
 LOG_LINES_SHOWN = 20
 """Of each function."""
 BOOKKEEPING = ("START RequestId", "END RequestId", "REPORT RequestId")
-"""Lines that Lambda writes about every invocation."""
+"""How lines begin that Lambda writes about every invocation."""
 
 
 @dataclass(frozen=True)
@@ -62,17 +62,23 @@ class EmulatedAccount:
             config=Config(s3={"addressing_style": "path"}, retries={"total_max_attempts": 1}),
         )
 
+    def log_groups(self) -> list[str]:
+        """The names of all that anybody has written to."""
+        pages = self.client("logs").get_paginator("describe_log_groups").paginate()
+        return [group["logGroupName"] for page in pages for group in page["logGroups"]]
+
+    def log_messages(self, group: str) -> list[str]:
+        """What functions have written to a log group, without what Lambda writes about every invocation."""
+        pages = self.client("logs").get_paginator("filter_log_events").paginate(logGroupName=group)
+        messages = [event["message"].rstrip("\n") for page in pages for event in page["events"]]
+        return [message for message in messages if not message.startswith(BOOKKEEPING)]
+
     def logs(self) -> str:
         """The end of every function's log, and of the emulator's own: what to read when a test failed."""
-        logs = self.client("logs")
         told = [f"--- {LOG_NAME} ---", self.logbook.tail(LOG_NAME)]
-        for page in logs.get_paginator("describe_log_groups").paginate():
-            for group in page["logGroups"]:
-                name = group["logGroupName"]
-                lines = [event["message"] for event in logs.filter_log_events(logGroupName=name)["events"]]
-                said = [line.rstrip("\n") for line in lines if not line.startswith(BOOKKEEPING)]
-                if said:
-                    told += [f"--- {name} ---", *said[-LOG_LINES_SHOWN:]]
+        for group in self.log_groups():
+            if said := self.log_messages(group):
+                told += [f"--- {group} ---", *said[-LOG_LINES_SHOWN:]]
         return "\n".join(told)
 
 

@@ -35,14 +35,6 @@ def handler(event, context):
 """
 
 
-def upload(cloud: Deployed, content: bytes) -> str:
-    registered = cloud.accepted("POST", "/imports", {"filename": "products.csv", "size_bytes": len(content)})
-    link = registered["upload"]
-    put = cloud.fetch(link["method"], link["url"], data=content, headers=link["headers"])
-    assert put.status_code == 200, put.text
-    return str(registered["id"])
-
-
 def test_everything_in_the_template_was_made(cloud: Deployed) -> None:
     listed = cloud.deployer.cloudformation.get_paginator("list_stack_resources").paginate(StackName=STACK)
     made = {each["LogicalResourceId"] for page in listed for each in page["StackResourceSummaries"]}
@@ -70,7 +62,7 @@ def test_a_file_becomes_products_and_the_products_a_file(cloud: Deployed) -> Non
     content = assignment_like(ROWS, words_max=WORDS_MAX)
     expected, size_bytes = reference(content), len(content.encode())
 
-    ended = cloud.ended(f"/imports/{upload(cloud, content.encode())}")
+    ended = cloud.ended(f"/imports/{cloud.upload(content.encode())}")
 
     assert (ended["status"], ended["rows"]["total"]) == ("completed", ROWS)
     assert ended["rows"]["created"] == len(expected)
