@@ -7,8 +7,6 @@ from typing import Any
 
 from functions.api.problems import PROBLEM_TYPE, problem
 
-_UNAVAILABLE = "The service is unavailable for a moment. Try again in a few seconds."
-
 
 @dataclass(frozen=True)
 class _Answer:
@@ -18,9 +16,21 @@ class _Answer:
     headers: dict[str, str] = field(default_factory=dict)
 
 
+_UNAVAILABLE = _Answer(
+    503,
+    "unavailable",
+    "The service is unavailable for a moment. Try again in a few seconds.",
+    {"Retry-After": "5"},
+)
 ANSWERS = {
     "DEFAULT_4XX": _Answer(403, "forbidden", "The request is not allowed."),
-    "DEFAULT_5XX": _Answer(503, "unavailable", _UNAVAILABLE, {"Retry-After": "5"}),
+    "DEFAULT_5XX": _UNAVAILABLE,
+    # By themselves too: else some would keep their status, 500 or 504, above a body that says 503.
+    "API_CONFIGURATION_ERROR": _UNAVAILABLE,
+    "AUTHORIZER_CONFIGURATION_ERROR": _UNAVAILABLE,
+    "AUTHORIZER_FAILURE": _UNAVAILABLE,
+    "INTEGRATION_FAILURE": _UNAVAILABLE,
+    "INTEGRATION_TIMEOUT": _UNAVAILABLE,
     "BAD_REQUEST_BODY": _Answer(400, "bad_request", "The body cannot be read."),
     "BAD_REQUEST_PARAMETERS": _Answer(400, "bad_request", "The parameters cannot be read."),
     "UNAUTHORIZED": _Answer(
@@ -34,7 +44,7 @@ ANSWERS = {
     "THROTTLED": _Answer(429, "too_many_requests", "Too many requests at once. Try again soon.", {"Retry-After": "1"}),
     "QUOTA_EXCEEDED": _Answer(429, "too_many_requests", "Too many requests. Try again later.", {"Retry-After": "60"}),
 }
-"""By the types of API Gateway. The two defaults stand for every other type."""
+"""By the types of API Gateway. The two defaults stand for the rest; what is known of it is 403."""
 
 
 def gateway_responses() -> dict[str, Any]:

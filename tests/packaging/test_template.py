@@ -28,6 +28,19 @@ VISIBILITY_FACTOR = 6
 LINT_SECONDS_MAX = 120
 STANDALONE = tuple(f"{part}.yml" for part in BESIDE_APP)
 ENVIRONMENT = {"STAGE", "FILES_BUCKET", "DATABASE_SECRET_ARN", "DATABASE_HOST"}
+STATUSES_OF_API_GATEWAY = {
+    **dict.fromkeys(("BAD_REQUEST_BODY", "BAD_REQUEST_PARAMETERS"), "400"),
+    "UNAUTHORIZED": "401",
+    **dict.fromkeys(("ACCESS_DENIED", "EXPIRED_TOKEN", "INVALID_API_KEY", "INVALID_SIGNATURE"), "403"),
+    **dict.fromkeys(("MISSING_AUTHENTICATION_TOKEN", "WAF_FILTERED"), "403"),
+    "RESOURCE_NOT_FOUND": "404",
+    "REQUEST_TOO_LARGE": "413",
+    "UNSUPPORTED_MEDIA_TYPE": "415",
+    **dict.fromkeys(("QUOTA_EXCEEDED", "THROTTLED"), "429"),
+    **dict.fromkeys(("API_CONFIGURATION_ERROR", "AUTHORIZER_CONFIGURATION_ERROR", "AUTHORIZER_FAILURE"), "500"),
+    **dict.fromkeys(("INTEGRATION_FAILURE", "INTEGRATION_TIMEOUT"), "504"),
+}
+"""Of its own answers, from its developer guide, "Gateway response types"."""
 
 
 def _value(package: Package, value: Any) -> Any:
@@ -200,6 +213,9 @@ def test_api_gateway_answers_problems_too(package: Package) -> None:
         assert str(problem["status"]) == answer["statusCode"]
         assert set(problem) == {"type", "title", "status", "code", "detail", "errors"}
         assert answer["responseParameters"]["gatewayresponse.header.Content-Type"] == "'application/problem+json'"
+    # What is not described by itself may keep its own status, while its body is the default's.
+    for kind, status in STATUSES_OF_API_GATEWAY.items():
+        assert kind in answers or answers[f"DEFAULT_{status[0]}XX"]["statusCode"] == status, kind
 
 
 def test_api_is_watched_by_the_name_that_its_metrics_have(package: Package) -> None:
