@@ -24,12 +24,13 @@ from infra.stacks import Account
 from tests.cloud.certificates import make_certificate
 from tests.cloud.database import Database, database
 from tests.cloud.emulated_account import EmulatedAccount, emulated_account
-from tests.cloud.templates import MEANT_FOR_THE_REST, application_template, database_template
+from tests.cloud.templates import MEANT_FOR_THE_REST, application_template, database_template, gateway_responses
 from tests.support.log_lines import Line
 from tests.support.silence import silent
 
 STAGE = "local"
 STACK = f"product-importer-{STAGE}"
+API_STAGE = "api"
 STACK_POLL_SECONDS = 0.1
 ANSWER_SECONDS_MAX = 60.0
 END_SECONDS_MAX = 60.0
@@ -53,7 +54,7 @@ class Deployed:
 
     def call(self, method: str, path: str, body: Any = None, **headers: str) -> requests.Response:
         """A request through API Gateway, with the token unless another Authorization is given."""
-        address = f"{self.account.url}/restapis/{self.outputs['RestAPIId']}/api/_user_request_{path}"
+        address = f"{self.account.url}/restapis/{self.outputs['RestAPIId']}/{API_STAGE}/_user_request_{path}"
         return self.fetch(method, address, json=body, headers={"Authorization": f"Bearer {self.token}", **headers})
 
     def fetch(self, method: str, url: str, **options: Any) -> requests.Response:
@@ -160,8 +161,17 @@ def _deploy(directory: Path, account: EmulatedAccount, running: Database) -> Dep
 
     body = deployment.uploaded_template(deployer, artifacts, out)
     outputs = stacks.apply(deployer, STAGE, "app", body, known, artifacts)
+    _tell_gateway_responses(account, outputs["RestAPIId"], template)
     deployment.migrate(deployer, STAGE)
     return Deployed(account, deployer, running, owner, template, outputs, _token(running.conninfo(owner)))
+
+
+def _tell_gateway_responses(account: EmulatedAccount, api: str, template: dict[str, Any]) -> None:
+    gateway = account.client("apigateway")
+    for kind, answer in gateway_responses(template).items():
+        gateway.put_gateway_response(restApiId=api, responseType=kind, **answer)
+    # They hold from the next deployment of the API on.
+    gateway.create_deployment(restApiId=api, stageName=API_STAGE)
 
 
 def _token(conninfo: str) -> str:

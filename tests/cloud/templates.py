@@ -51,6 +51,13 @@ def application_template(packaged: dict[str, Any]) -> dict[str, Any]:
     return template
 
 
+def gateway_responses(template: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """What API Gateway answers by itself. AWS finds it in the description of the API; the emulator has to be told."""
+    described: dict[str, Any] = template["Resources"]["RestAPI"]["Properties"]["DefinitionBody"]
+    found: dict[str, dict[str, Any]] = described["x-amazon-apigateway-gateway-responses"]
+    return found
+
+
 def _ask_for_besides(statements: list[dict[str, Any]]) -> None:
     for statement in statements:
         actions = statement["Action"]
