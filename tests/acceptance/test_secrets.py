@@ -10,13 +10,11 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-import re
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, quote, urlsplit
 
 import psycopg
 import requests
@@ -28,6 +26,7 @@ from infra.local.deadline import wait_until
 from infra.local.ports import free_port
 from infra.local.testing import READY_PREFIX, RunningStack, running_stack
 from tests.support.hook_server import HookServer, Received, Reply, hook_server
+from tests.support.secret_forms import signature_of, written_forms
 from tests.support.storm import StormyStack
 
 END_SECONDS_MAX = 60.0
@@ -64,7 +63,7 @@ class Client:
         if isinstance(content, dict) and "secret" in content:
             yield content["secret"]
         if isinstance(content, dict) and content.get("upload"):
-            yield _signature_of(content["upload"]["url"])
+            yield signature_of(content["upload"]["url"])
 
 
 class QueueReader:
@@ -131,7 +130,7 @@ def test_no_secret_is_anywhere_but_where_it_belongs(tmp_path: Path) -> None:
         f"{kind} in {place}"
         for kind, values in secrets.items()
         for value in values
-        for form in _forms(value)
+        for form in written_forms(value)
         for place, content in places.items()
         if form in content
     ]
@@ -231,24 +230,6 @@ def _own_secrets(stack: RunningStack, directory: Path) -> dict[str, set[Any]]:
     }
 
 
-def _forms(value: str | bytes) -> set[bytes]:
-    """How a secret may be written."""
-    raw = value.encode() if isinstance(value, str) else value
-    text = base64.b64encode(raw).decode()
-    quoted = quote(raw, safe="").encode()
-    return {
-        raw,
-        raw.hex().encode(),
-        raw.hex().upper().encode(),
-        text.encode(),
-        text.translate(_URL_SAFE).encode(),
-        quoted,
-    }
-
-
-_URL_SAFE = str.maketrans("+/", "-_")
-
-
 def _tables(conninfo: str) -> Iterator[tuple[str, bytes]]:
     """Every table as text: also what stands in bytes, in hexadecimal."""
     with psycopg.connect(conninfo) as connection:
@@ -279,12 +260,6 @@ def _check_what_is_there_on_purpose(
     assert key.open(bytes(row["old_secret"]), context).decode() == made["secret"]
     assert json.loads(key.open(bytes(row["headers"]), context)) == {"Authorization": AUTHORIZATION, "X-Shop": SHOP}
     assert row["header_names"] == ["Authorization", "X-Shop"]
-
-
-def _signature_of(url: str) -> str:
-    query = parse_qs(urlsplit(url).query)
-    (signature,) = next(values for name, values in query.items() if re.fullmatch(r"(?i)(x-amz-)?signature", name))
-    return signature
 
 
 def _wait(reached: Callable[[], bool]) -> None:

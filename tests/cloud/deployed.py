@@ -101,6 +101,12 @@ class Deployed:
         messages = self.account.log_messages(f"/aws/lambda/{STACK}-{function}")
         return [json.loads(each) for each in messages if each.startswith("{")]
 
+    def passwords(self) -> list[str]:
+        """Of all roles of the database, from their secrets."""
+        vault = self.account.client("secretsmanager")
+        secrets = [vault.get_secret_value(SecretId=each["ARN"]) for each in vault.list_secrets()["SecretList"]]
+        return [json.loads(each["SecretString"])["password"] for each in secrets]
+
     def execute(self, statement: str) -> None:
         """Carries out what the owner of the database may do."""
         with psycopg.connect(self.database.conninfo(self.owner), autocommit=True) as connection:
