@@ -16,14 +16,13 @@ import pytest
 from chalicelib.limits import ADVANCING_SECONDS
 from infra.local.deadline import wait_until
 from infra.local.postgres import ROLE
-from tests.cloud.deployed import STACK, Deployed
-from tests.support.log_lines import Line, told
+from tests.cloud.deployed import Deployed
+from tests.support.log_lines import told
 
 TRIES = 5
-"""MaxReceiveCount in infra/resources.yml."""
+"""MaxReceiveCount in infra/resources.yml. A dead letter has been received once more: by the function that ends it."""
 VISIBILITY_SECONDS = "1"
-EMPTY_SECONDS_MAX = 60.0
-FAULT = "ended with a fault of ours"
+EMPTY_SECONDS_MAX = 120.0
 CONTENT = b"sku,name\nDEAD-1,one\nDEAD-2,two\n"
 
 
@@ -31,7 +30,7 @@ CONTENT = b"sku,name\nDEAD-1,one\nDEAD-2,two\n"
 def failing(cloud: Deployed, queue: str, right: str) -> Iterator[None]:
     """As long as the functions lack `right`; what a queue's function fails at comes back to it at once."""
     sqs = cloud.account.client("sqs")
-    url, name = queue_url(cloud, queue), "VisibilityTimeout"
+    url, name = cloud.queue_url(queue), "VisibilityTimeout"
     before = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=[name])["Attributes"][name]
     sqs.set_queue_attributes(QueueUrl=url, Attributes={name: VISIBILITY_SECONDS})
     cloud.execute(f"revoke {right} from {ROLE}")
@@ -42,14 +41,10 @@ def failing(cloud: Deployed, queue: str, right: str) -> Iterator[None]:
         sqs.set_queue_attributes(QueueUrl=url, Attributes={name: before})
 
 
-def queue_url(cloud: Deployed, queue: str) -> str:
-    return str(cloud.account.client("sqs").get_queue_url(QueueName=f"{STACK}-{queue}")["QueueUrl"])
-
-
 def is_empty(cloud: Deployed, queue: str) -> bool:
     counts = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
     sqs = cloud.account.client("sqs")
-    found = sqs.get_queue_attributes(QueueUrl=queue_url(cloud, queue), AttributeNames=counts)["Attributes"]
+    found = sqs.get_queue_attributes(QueueUrl=cloud.queue_url(queue), AttributeNames=counts)["Attributes"]
     return all(int(found[each]) == 0 for each in counts)
 
 
@@ -59,22 +54,15 @@ def wait_until_empty(cloud: Deployed, queue: str) -> None:
     wait_until(lambda: all(is_empty(cloud, each) for each in queues), EMPTY_SECONDS_MAX, f"{queue} empty")
 
 
-def check_that_it_was_tried(cloud: Deployed, function: str, dead_letters: list[Line]) -> None:
-    """Each dead letter is one that the function failed at, after all its tries."""
-    failed_at = {line["message_id"] for line in told(cloud.lines(function), FAULT)}
-    assert {line["message_id"] for line in dead_letters} <= failed_at
-    assert {line["receive_count"] for line in dead_letters} == {TRIES + 1}
-
-
 @pytest.mark.parametrize(
-    ("queue", "function", "right", "consumer", "code"),
+    ("queue", "right", "consumer", "code"),
     [
-        ("uploads", "split_upload", "insert on chunk", "fail_upload", "split_failed"),
-        ("chunks", "upsert_chunk", "insert on product", "fail_chunk", "chunk_failed"),
+        ("uploads", "insert on chunk", "fail_upload", "split_failed"),
+        ("chunks", "insert on product", "fail_chunk", "chunk_failed"),
     ],
 )
 def test_an_import_that_fails_at_every_try_ends_and_can_be_retried(
-    cloud: Deployed, queue: str, function: str, right: str, consumer: str, code: str
+    cloud: Deployed, queue: str, right: str, consumer: str, code: str
 ) -> None:
     assert cloud.ended(f"/imports/{cloud.upload(CONTENT)}")["status"] == "completed"
     with failing(cloud, queue, right):
@@ -91,25 +79,24 @@ def test_an_import_that_fails_at_every_try_ends_and_can_be_retried(
         assert (ended["status"], ended["error"]["code"], ended["error"]["retryable"]) == ("failed", code, True)
     assert (third["status"], third["rows"]["total"]) == ("completed", 2)
     ends = [line for line in told(cloud.lines(consumer), "import failed") if line["import_id"] == first["id"]]
-    assert [(line["code"], line["ImportsFailed"]) for line in ends] == [(code, 1)] * 2
-    check_that_it_was_tried(cloud, function, ends)
+    assert [(line["code"], line["receive_count"], line["ImportsFailed"]) for line in ends] == [(code, TRIES + 1, 1)] * 2
 
 
 @pytest.mark.parametrize(
-    ("queue", "function", "right", "consumer", "route", "body", "table", "code"),
+    ("queue", "right", "consumer", "route", "body", "table", "code"),
     [
         (
-            *("exports", "export_products", "delete on export_part", "fail_export"),
+            *("exports", "delete on export_part", "fail_export"),
             *("/exports", {}, "export", "export_failed"),
         ),
         (
-            *("jobs", "delete_products", "delete on product", "fail_job"),
+            *("jobs", "delete on product", "fail_job"),
             *("/bulk-deletes", {"confirm": "DELETE ALL"}, "bulk_delete", "delete_failed"),
         ),
     ],
 )
 def test_a_job_that_fails_at_every_try_ends_and_the_next_one_does_not(
-    cloud: Deployed, queue: str, function: str, right: str, consumer: str, route: str, body: Any, table: str, code: str
+    cloud: Deployed, queue: str, right: str, consumer: str, route: str, body: Any, table: str, code: str
 ) -> None:
     def job() -> str:
         cloud.accepted("POST", "/products", {"sku": f"DEAD-{uuid.uuid4()}", "name": "To be found by a job"})
@@ -127,5 +114,4 @@ def test_a_job_that_fails_at_every_try_ends_and_the_next_one_does_not(
     assert [each["status"] for each in (before, failed, after)] == ["completed", "failed", "completed"]
     assert failed["error"]["code"] == code
     ends = [line for line in cloud.lines(consumer) if line.get(f"{table}_id") == failed["id"]]
-    assert [line["code"] for line in ends] == [code]
-    check_that_it_was_tried(cloud, function, ends)
+    assert [(line["code"], line["receive_count"]) for line in ends] == [(code, TRIES + 1)]
