@@ -9,6 +9,7 @@ from collections.abc import Generator, Iterator
 import pytest
 
 from tests.cloud.deployed import Deployed, deployed
+from tests.cloud.lost_work import LostWork, lose_work
 
 
 @pytest.fixture(scope="session")
@@ -17,6 +18,12 @@ def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployed]:
         pytest.skip("the package is for Linux on x86-64")
     with deployed(tmp_path_factory.mktemp("cloud")) as running:
         yield running
+
+
+@pytest.fixture(scope="session", autouse=True)
+def lost_work(cloud: Deployed) -> LostWork:
+    """From the beginning on, so that the minute until schedules fall due passes while other tests run."""
+    return lose_work(cloud)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -33,7 +33,7 @@ STACK = f"product-importer-{STAGE}"
 API_STAGE = "api"
 STACK_POLL_SECONDS = 0.1
 ANSWER_SECONDS_MAX = 60.0
-END_SECONDS_MAX = 60.0
+END_SECONDS_MAX = 120.0
 RUNNING = {"pending", "processing"}
 
 
@@ -95,6 +95,10 @@ class Deployed:
         name = f"{STACK}-{function}"
         answer: dict[str, Any] = self.deployer.lambda_.invoke(FunctionName=name, Payload=json.dumps(event or {}))
         return answer
+
+    def queue_url(self, queue: str) -> str:
+        """Where a queue is, by its short name."""
+        return str(self.account.client("sqs").get_queue_url(QueueName=f"{STACK}-{queue}")["QueueUrl"])
 
     def lines(self, function: str) -> list[Line]:
         """What a function has logged, by its name in app.py; without the tracebacks that the runtime adds."""

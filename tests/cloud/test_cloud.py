@@ -8,7 +8,6 @@ from __future__ import annotations
 import io
 import json
 import zipfile
-from datetime import UTC, datetime
 from typing import Any
 
 import psycopg
@@ -18,7 +17,6 @@ from standardwebhooks import Webhook as Verifier
 
 from chalicelib.limits import CHUNK_BYTES
 from chalicelib.sealing import KMS_FORMAT
-from infra.local.scheduler import event
 from tests.cloud.deployed import STACK, Deployed
 from tests.support.catalogues import assignment_like, reference
 from tests.support.exported import rows_of
@@ -118,12 +116,6 @@ def test_policies_count(cloud: Deployed) -> None:
     assert "kms:GenerateDataKey" in cloud.account.logs()
     webhook = cloud.accepted("POST", "/webhooks", wanted)
     assert cloud.call("DELETE", f"/webhooks/{webhook['id']}").status_code == 204
-
-
-@pytest.mark.parametrize("function", ["sweep", "index_products"])
-def test_what_is_scheduled_runs_with_its_own_rights(cloud: Deployed, function: str) -> None:
-    answer = cloud.run(function, event(function, datetime.now(UTC)))
-    assert "FunctionError" not in answer, answer["Payload"].read()
 
 
 def test_functions_find_nothing_but_their_package(cloud: Deployed) -> None:
