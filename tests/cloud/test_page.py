@@ -1,0 +1,71 @@
+"""The page as CloudFront serves it from its private bucket.
+
+What goes on to the API is not asked for: the emulator would look for API Gateway on AWS.
+"""
+
+from __future__ import annotations
+
+import posixpath
+import re
+
+import pytest
+import requests
+
+from infra import deployment, page, stacks
+from infra.local.static_files import security_headers
+from tests.cloud.deployed import STAGE, Deployed
+
+API = {"api/openapi.json"}
+
+
+class Site:
+    """A distribution, asked as a browser asks it."""
+
+    def __init__(self, cloud: Deployed, outputs: dict[str, str]) -> None:
+        self.bucket = outputs["PageBucket"]
+        self._cloud = cloud
+        self._host = outputs["SiteUrl"].removeprefix("https://")
+
+    def get(self, path: str) -> requests.Response:
+        """What is at a path. The emulator has one address for all hosts, and is told that it was asked over TLS."""
+        assert path not in API
+        headers = {"Host": self._host, "X-Forwarded-Proto": "https"}
+        return self._cloud.fetch("GET", f"{self._cloud.account.url}/{path}", headers=headers)
+
+
+def headers_of(cloud: Deployed) -> list[tuple[str, str]]:
+    """What guards every answer."""
+    return security_headers(deployment.uploads_to(cloud.deployer, STAGE))
+
+
+@pytest.fixture(scope="module")
+def site(cloud: Deployed) -> Site:
+    policy = dict(headers_of(cloud))["Content-Security-Policy"]
+    known = {"Stage": STAGE, "ApiId": cloud.outputs["RestAPIId"], "ContentSecurityPolicy": policy}
+    outputs = stacks.apply(cloud.deployer, STAGE, "web", deployment.text_of("web"), known)
+    page.upload(cloud.deployer.s3, outputs["PageBucket"])
+    return Site(cloud, outputs)
+
+
+def test_whatever_the_page_loads_is_there_and_guarded(cloud: Deployed, site: Site) -> None:
+    left, seen = {""}, dict[str, str]()
+    while left:
+        path = left.pop()
+        answer = site.get(path)
+        assert answer.status_code == 200, (path, answer.text)
+        seen[path] = answer.headers["Content-Type"].partition(";")[0]
+        for name, value in headers_of(cloud):
+            assert answer.headers[name] == value, (path, name)
+        named = re.findall(r"""(?:\b(?:href|src)=|\bfrom )"([\w./-]+)\"""", answer.text)
+        found = {posixpath.normpath(posixpath.join(posixpath.dirname(path), each)) for each in named}
+        left |= found - set(seen) - API - {"."}
+    assert {path: seen[path] for path in ("", "style.css", "pages/imports.js", "icon.svg")} == {
+        "": "text/html",
+        "style.css": "text/css",
+        "pages/imports.js": "text/javascript",
+        "icon.svg": "image/svg+xml",
+    }
+
+
+def test_the_bucket_itself_is_closed(cloud: Deployed, site: Site) -> None:
+    assert cloud.fetch("GET", f"{cloud.account.url}/{site.bucket}/index.html").status_code == 403
