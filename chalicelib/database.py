@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from typing import Any
 
@@ -12,16 +13,31 @@ import psycopg
 from psycopg import Rollback as RollBack
 from psycopg import errors as pg
 from psycopg.errors import UniqueViolation
+from psycopg.pq import TransactionStatus
 from psycopg.rows import DictRow, dict_row
 
 from chalicelib import telemetry
 from chalicelib.errors import Transient
+from chalicelib.limits import (
+    CONNECTION_IDLE_SECONDS_MAX,
+    CONNECTION_PROBE_SECONDS,
+    CONNECTION_UNANSWERED_SECONDS_MAX,
+)
 from chalicelib.sql import query
 
 __all__ = ["Database", "RollBack", "Transaction", "UniqueViolation"]
 
 CONNECT_SECONDS_MAX = 10
 _UNPREPARED: dict[str, Any] = {"prepare_threshold": None}
+_GIVEN_UP: dict[str, Any] = {
+    # What is sent has to arrive within this time; the system's own limit is a quarter of an hour.
+    "tcp_user_timeout": 1000 * CONNECTION_UNANSWERED_SECONDS_MAX,
+    # While an answer is waited for nothing is sent. So the other side is asked whether it is still there.
+    "keepalives_idle": CONNECTION_PROBE_SECONDS,
+    "keepalives_interval": CONNECTION_PROBE_SECONDS,
+    "keepalives_count": CONNECTION_UNANSWERED_SECONDS_MAX // CONNECTION_PROBE_SECONDS,
+}
+"""When libpq takes a connection whose other side is silent for broken."""
 
 # The server ended our statement, transaction or session for a reason that may be gone next time.
 _TRANSIENT = (
@@ -34,6 +50,9 @@ _TRANSIENT = (
 
 class Database:
     """A lazily opened connection that is opened again after it broke. One caller at a time.
+
+    A connection that broke while nobody used it is replaced without a word: the server was started again, a proxy or a
+    network forgot it. One that breaks inside a transaction is Transient, and nothing is done again here.
 
     `conninfo` may be something that tells it: it is asked for every connection, so that a password that was changed is
     found. `announce` is called after the commit of a transaction that recorded events. `pooled` says that a proxy
@@ -51,6 +70,7 @@ class Database:
         self._announce = announce
         self._pooled = pooled
         self._connection: psycopg.Connection[DictRow] | None = None
+        self._begun_at = 0.0
 
     def connection(self) -> psycopg.Connection[DictRow]:
         """The open connection, in autocommit mode. Raises Transient when PostgreSQL cannot be reached."""
@@ -60,6 +80,7 @@ class Database:
                 self._connection = psycopg.connect(
                     conninfo,
                     **_UNPREPARED if self._pooled else {},
+                    **_GIVEN_UP,
                     autocommit=True,
                     row_factory=dict_row,
                     connect_timeout=CONNECT_SECONDS_MAX,
@@ -68,15 +89,16 @@ class Database:
         return self._connection
 
     @contextmanager
-    def transaction(self) -> Iterator[Transaction]:
+    def transaction(self, *, continues: bool = False) -> Iterator[Transaction]:
         """Commits at the end of the block, rolls back when it raises. Database failures come out as Transient.
 
-        Raising RollBack leaves the block quietly, with nothing done.
+        Raising RollBack leaves the block quietly, with nothing done. `continues` says that the block needs what an
+        earlier one left in the session, a temporary table: it runs in that session or not at all.
         """
-        connection = self.connection()
         committed = False
-        with _translated(), connection.transaction(), connection.cursor() as cursor:
-            transaction = Transaction(cursor)
+        with _translated(), ExitStack() as block:
+            connection = self._begin(block, continues=continues)
+            transaction = Transaction(block.enter_context(connection.cursor()))
             yield transaction
             committed = True
         if not committed:
@@ -90,6 +112,33 @@ class Database:
         """Closes the connection; the next use opens a new one."""
         if self._connection is not None:
             self._connection.close()
+
+    def _begin(self, block: ExitStack, *, continues: bool) -> psycopg.Connection[DictRow]:
+        """Begins a transaction that ends with `block`, on a new connection when the one at hand turns out to be broken.
+
+        BEGIN is the test: psycopg sends it alone and waits for its answer, so when it fails nothing else has been sent.
+        Only that is repeated, once; and not inside another transaction, which it would leave.
+        """
+        former = self._connection
+        if continues and (former is None or former.closed):
+            raise psycopg.OperationalError("the session that the work was begun in is gone")
+        idle = former is not None and former.info.transaction_status == TransactionStatus.IDLE
+        replaceable = idle and not continues
+        # By the clock on the wall: the other one may stand still while a function is frozen between two invocations.
+        now = time.time()
+        if replaceable and now - self._begun_at > CONNECTION_IDLE_SECONDS_MAX:
+            self.close()
+        self._begun_at = now
+        connection = self.connection()
+        try:
+            block.enter_context(connection.transaction())
+        except psycopg.Error as error:
+            if not (replaceable and connection is former and connection.closed):
+                raise
+            telemetry.tell("a connection to PostgreSQL that had broken is replaced", reason=type(error).__name__)
+            connection = self.connection()
+            block.enter_context(connection.transaction())
+        return connection
 
 
 class Transaction:

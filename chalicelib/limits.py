@@ -113,6 +113,14 @@ THROUGHPUT_STEPS_MAX = 60
 DOWNLOAD_EXPIRES_SECONDS = 300
 """How long a presigned link to a file we made can be opened."""
 
+# --- the connection to the database ---------------------------------------------------------------------------
+CONNECTION_IDLE_SECONDS_MAX = 300
+"""One that was not used for longer is not trusted: AWS's networks forget it after 350 s, without telling anybody."""
+CONNECTION_UNANSWERED_SECONDS_MAX = 6
+"""Whoever is silent for so long is gone. The authorizer, which has 10 s, then has time left to connect anew."""
+CONNECTION_PROBE_SECONDS = 2
+"""How often the other side is asked whether it is there, while it has nothing to say."""
+
 # --- exports --------------------------------------------------------------------------------------------------
 EXPORTS_UNFINISHED_MAX = 20
 """So many exports wait or run at a time; a new one is refused."""

@@ -118,6 +118,8 @@ def _copy(transaction: Transaction, lines: bytes) -> int:
 def _write(backends: Backends, found: DictRow, accepted: int, rejected: list[RejectedRow]) -> _Counts | None:
     """The quick way first; the other one when somebody else was adding one of these SKUs at the same time.
 
+    Either continues in the session that has the temporary table: in another one nothing would be there to write.
+
     Returns None when there was nothing to write, because somebody else had done it or the import had ended.
 
     Not the quick way where the planner takes the catalogue for small, as after everything was deleted: it would then
@@ -125,7 +127,7 @@ def _write(backends: Backends, found: DictRow, accepted: int, rejected: list[Rej
     """
     counts = None  # Stays so when the transaction is rolled back.
     try:
-        with backends.database.transaction() as transaction:
+        with backends.database.transaction(continues=True) as transaction:
             seems = transaction.one("seems_small", rows=MERGE_ROWS_MIN)
             if seems is not None and seems["small"]:
                 counts = _write_by(transaction, "upsert_incoming", found, accepted, rejected)
@@ -133,7 +135,7 @@ def _write(backends: Backends, found: DictRow, accepted: int, rejected: list[Rej
                 transaction.run("lock_in_order")
                 counts = _write_by(transaction, "merge_incoming", found, accepted, rejected)
     except UniqueViolation:
-        with backends.database.transaction() as transaction:
+        with backends.database.transaction(continues=True) as transaction:
             counts = _write_by(transaction, "upsert_incoming", found, accepted, rejected)
     return counts
 

@@ -49,6 +49,8 @@ LOGS = "tests/unit/test_logs.py"
 REDACTION = "tests/unit/test_redaction.py"
 EVENTS_SQL = "chalicelib/sql/events.sql"
 DELIVERIES_SQL = "chalicelib/sql/deliveries.sql"
+DATABASE = "chalicelib/database.py"
+BROKEN = "tests/integration/test_broken_connections.py"
 
 
 @dataclass(frozen=True)
@@ -332,6 +334,19 @@ MUTATIONS = (
              (f"{WEBHOOKS}::test_what_an_answer_quotes_of_our_headers_is_not_kept",)),
     Mutation("nothing is prepared behind a proxy", "chalicelib/database.py", "if self._pooled else {}",
              "if False else {}", ("tests/integration/test_database_roles.py",)),
+    Mutation("what broke while it was idle is replaced", DATABASE,
+             "if not (replaceable and connection is former and connection.closed):", "if True:", (BROKEN,)),
+    Mutation("nothing begins anew inside a transaction", DATABASE, "replaceable = idle and not continues",
+             "replaceable = not (former is None or former.closed or continues)", (BROKEN,)),
+    Mutation("what continues stays in its session", DATABASE, "replaceable = idle and not continues",
+             "replaceable = idle", (BROKEN,)),
+    Mutation("what continues does not open another session", DATABASE,
+             "if continues and (former is None or former.closed):", "if False:", (BROKEN,)),
+    Mutation("a chunk goes on where its rows are", "chalicelib/upserting.py", "transaction(continues=True)",
+             "transaction()", (BROKEN,)),
+    Mutation("what was idle for long is not trusted", DATABASE, "if replaceable and now - self._begun_at >",
+             "if False and now - self._begun_at >", (BROKEN,)),
+    Mutation("a silent other side is given up", DATABASE, "                    **_GIVEN_UP,\n", "", (BROKEN,)),
     Mutation("a proxy proves who it is", "chalicelib/credentials.py", "if settings.database_pooled else {}",
              "if False else {}", ("tests/unit/test_credentials.py",)),
     Mutation("a range answered with the whole", "chalicelib/files.py", "data if _is_part(answer) else data[start:end]",
