@@ -103,7 +103,7 @@ where not p.deleted and p.version >= (select floor from barrier)
 
 -- name: with_indexes
 -- For the next: however few or many products the planner expects.
-select set_config('enable_seqscan', 'off', true)
+select prefer_indexes()
 
 -- name: found_in_copy
 -- Every product that may pass the filters, by the copy; the conditions of the copy are added to this.
@@ -135,8 +135,7 @@ and s.active = %(active)s
 
 -- name: in_parallel
 -- For the next: the planner takes looking for a text for cheaper than it is.
-select set_config(name, '0', true)
-from unnest(array['parallel_setup_cost', 'parallel_tuple_cost', 'min_parallel_table_scan_size']) as name
+select prefer_parallel()
 
 -- name: found_in_catalogue
 -- Every product that passes the filters, from the catalogue itself; they are added to this, then matching_page.

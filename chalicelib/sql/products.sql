@@ -143,7 +143,7 @@ with written as (
 
 -- name: next_operation
 -- Taken after the rows to be written are locked, so that on one row the numbers follow the order of execution.
-select nextval('operation') as operation
+select next_operation() as operation
 
 -- name: find_product
 -- What people see: no tombstones, nothing below the floor.
@@ -161,7 +161,7 @@ select sku_key(%(sku)s) as key
 -- or when the row was written by a later operation; then it returns nothing.
 insert into product as p (id, sku, name, description, active,
                           version, name_version, description_version, active_version, content_version, created_at)
-values (coalesce(%(id)s, nextval('product_id_seq')), %(sku)s, %(name)s, %(description)s, %(active)s,
+values (coalesce(%(id)s, next_product_id()), %(sku)s, %(name)s, %(description)s, %(active)s,
         %(version)s, %(version)s, %(version)s, %(version)s, %(version)s, coalesce(%(created_at)s, now()))
 on conflict (sku_key) do update set
   id = excluded.id, sku = excluded.sku, name = excluded.name, description = excluded.description,
@@ -195,7 +195,7 @@ returning p.*
 -- name: bury_product
 -- The tombstone of a locked product: the defaults, written to every field, and a new id for whoever comes back.
 update product set
-  id = nextval('product_id_seq'), name = '', description = '', active = true, deleted = true,
+  id = next_product_id(), name = '', description = '', active = true, deleted = true,
   version = %(version)s, name_version = %(version)s, description_version = %(version)s, active_version = %(version)s,
   content_version = %(version)s, updated_at = now()
 where id = %(id)s

@@ -8,6 +8,7 @@ import psycopg
 import pytest
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
+from psycopg.rows import DictRow
 
 from chalicelib import migrations
 from chalicelib.database import Database
@@ -15,6 +16,8 @@ from infra.local.testing import Services
 
 EXECUTIONS = 12
 """More than psycopg waits for before it prepares a statement."""
+SWITCHES = 4
+"""Of the planner, which the two queries turn."""
 
 
 def test_the_role_gets_the_password_of_now(services: Services) -> None:
@@ -38,6 +41,23 @@ def test_nothing_is_prepared_behind_a_proxy(services: Services, pooled: bool, pr
     found = database.connection().execute("select statement from pg_prepared_statements").fetchall()
     assert len([each for each in found if "::int" in each["statement"]]) == prepared
     database.close()
+
+
+def test_a_transaction_leaves_nothing_in_the_session(services: Services) -> None:
+    # Whoever gets the connection next from the proxy would find it.
+    database = Database(services.importer_conninfo, pooled=True)
+    with database.transaction() as transaction:
+        for name in ("with_indexes", "in_parallel", "next_operation"):
+            transaction.run(name)
+        assert len(_settings(transaction.cursor)) == SWITCHES
+    with database.transaction() as transaction:
+        assert _settings(transaction.cursor) == []
+    database.close()
+
+
+def _settings(cursor: psycopg.Cursor[DictRow]) -> list[str]:
+    """The settings that were made in the session, beside those it began with."""
+    return [each["name"] for each in cursor.execute("select name from pg_settings where source = 'session'").fetchall()]
 
 
 def test_the_address_is_asked_for_at_every_connection_and_not_before(services: Services) -> None:

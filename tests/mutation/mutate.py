@@ -96,7 +96,7 @@ MUTATIONS = (
     Mutation("inherited active cells", "chalicelib/upserting.py",
              'transaction.run("inherit_active")', "pass", ("tests/integration/test_import.py",)),
     Mutation("tombstone", SQL,
-             "update product set\n  id = nextval('product_id_seq'), name = '', description = '', active = true,"
+             "update product set\n  id = next_product_id(), name = '', description = '', active = true,"
              " deleted = true,\n  version = %(version)s, name_version = %(version)s, description_version = %(version)s,"
              " active_version = %(version)s,\n  content_version = %(version)s, updated_at = now()\nwhere id = %(id)s",
              "delete from product where id = %(id)s and %(version)s > 0", ("tests/integration/test_products.py",)),
@@ -347,6 +347,11 @@ MUTATIONS = (
     Mutation("what was idle for long is not trusted", DATABASE, "if replaceable and now - self._begun_at >",
              "if False and now - self._begun_at >", (BROKEN,)),
     Mutation("a silent other side is given up", DATABASE, "                    **_GIVEN_UP,\n", "", (BROKEN,)),
+    Mutation("no statement ties a session to its caller", SQL, "select next_operation()", "select nextval('operation')",
+             ("tests/packaging/test_shared_sessions.py", "-k", "ties_a_session_to_its_caller")),
+    Mutation("the planner's switches are over with the transaction",
+             "chalicelib/sql/migrations/0008_shared_sessions.sql", "'0', true)", "'0', false)",
+             ("tests/integration/test_database_roles.py",)),
     Mutation("a proxy proves who it is", "chalicelib/credentials.py", "if settings.database_pooled else {}",
              "if False else {}", ("tests/unit/test_credentials.py",)),
     Mutation("a range answered with the whole", "chalicelib/files.py", "data if _is_part(answer) else data[start:end]",
