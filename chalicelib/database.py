@@ -96,7 +96,7 @@ class Database:
         earlier one left in the session, a temporary table: it runs in that session or not at all.
         """
         committed = False
-        with _translated(), ExitStack() as block:
+        with _translated(), self._left_when_read_only(), ExitStack() as block:
             connection = self._begin(block, continues=continues)
             transaction = Transaction(block.enter_context(connection.cursor()))
             yield transaction
@@ -139,6 +139,15 @@ class Database:
             connection = self.connection()
             block.enter_context(connection.transaction())
         return connection
+
+    @contextmanager
+    def _left_when_read_only(self) -> Iterator[None]:
+        """A server that takes no writes has handed over to another one, which a new connection will find."""
+        try:
+            yield
+        except pg.ReadOnlySqlTransaction:
+            self.close()
+            raise
 
 
 class Transaction:

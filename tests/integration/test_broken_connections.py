@@ -153,6 +153,18 @@ def test_a_transaction_inside_another_one_does_not_leave_it(pipeline: Pipeline, 
     assert pipeline.sql("select from event") == []
 
 
+def test_a_server_that_has_handed_over_is_left(pipeline: Pipeline, database: Database) -> None:
+    def write() -> None:
+        with database.transaction() as transaction:
+            _add_event(transaction, "once")
+
+    database.connection().execute("set default_transaction_read_only = on")  # As on a former primary.
+    with pytest.raises(Transient):
+        write()
+    write()
+    assert pipeline.sql("select dedupe_key from event") == [{"dedupe_key": "once"}]
+
+
 @pytest.mark.parametrize("noticed", [False, True])
 def test_what_continues_in_a_session_does_not_go_on_in_another(
     services: Services, database: Database, noticed: bool
