@@ -17,6 +17,7 @@ from chalicelib.database import Database, Transaction
 from chalicelib.errors import Transient
 from chalicelib.faults import switched_on
 from chalicelib.limits import CONNECTION_PROBE_SECONDS, CONNECTION_UNANSWERED_SECONDS_MAX
+from functions.invocations import InvocationFailed
 from infra.local.installation import ROOT
 from infra.local.logbook import LogBook
 from infra.local.ports import free_port
@@ -182,7 +183,7 @@ def test_a_chunk_whose_rows_went_with_their_session_is_tried_again(pipeline: Pip
     pipeline.split_next()
     (message,) = pipeline.chunks()
     broken = _at("chunk.after_copy", lambda: _end_sessions(pipeline.services))
-    with switched_on(broken), pytest.raises(Transient):
+    with switched_on(broken), pytest.raises(InvocationFailed, match=r"^Transient: "):
         pipeline.deliver("upsert_chunk", message)
     pipeline.deliver("upsert_chunk", message)
     assert pipeline.show(import_id)["rows"]["created"] == 1

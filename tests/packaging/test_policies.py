@@ -17,7 +17,7 @@ from chalicelib.imports import UPLOADS_PREFIX
 from chalicelib.rejections import REJECTED_PREFIX
 from chalicelib.splitting import REWRITTEN_PREFIX
 from tests.packaging.conftest import STAGE, Package
-from tests.support import aws_calls
+from tests.support import aws_calls, reached_source
 from tests.support.aws_calls import Call
 
 OBJECT_ACTIONS = {
@@ -183,8 +183,8 @@ def test_reading_calls_from_source_notices_a_new_one() -> None:
 def test_nothing_else_speaks_to_aws() -> None:
     """The rooms that are looked into above, and the one call that every function makes."""
     importing, clients, asked = set(), {}, set()
-    for package in aws_calls.PACKAGES:
-        for file in (aws_calls.ROOT / package).rglob("*.py"):
+    for package in reached_source.PACKAGES:
+        for file in (reached_source.ROOT / package).rglob("*.py"):
             for node in ast.walk(ast.parse(file.read_text("utf-8"))):
                 match node:
                     case ast.Import(names=names) if {"boto3", "botocore"} & {each.name for each in names}:
