@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import boto3
@@ -14,6 +15,8 @@ from psycopg.conninfo import make_conninfo
 from chalicelib.errors import Transient
 from chalicelib.settings import MissingSetting, Settings
 
+RDS_AUTHORITIES = Path(__file__).with_name("rds-authorities.pem")
+"""Who signs the certificates of databases in RDS; infra/rds_authorities.py renews the file."""
 DATABASE = "importer"
 PORT = 5432
 CONNECT_SECONDS_MAX = 5
@@ -50,8 +53,6 @@ def role_password(settings: Settings) -> tuple[str, str] | None:
 
 def _conninfo(settings: Settings, arn: str) -> str:
     found = _secret(arn)
-    # A proxy's certificate is one that everybody can check. RDS signs the database's with an authority of its own.
-    checked = {"sslmode": "verify-full", "sslrootcert": certifi.where()} if settings.database_pooled else {}
     return make_conninfo(
         "",
         host=settings.database_host,
@@ -59,8 +60,17 @@ def _conninfo(settings: Settings, arn: str) -> str:
         dbname=DATABASE,
         user=found["username"],
         password=found["password"],
-        **{"sslmode": "require", **checked},
+        # Encrypted, and with a certificate for this very host.
+        sslmode="verify-full",
+        sslrootcert=_authorities(settings),
     )
+
+
+def _authorities(settings: Settings) -> str:
+    """Who may have signed that certificate. A proxy's is signed by one that everybody knows, RDS has its own."""
+    if settings.database_ca_file is not None:
+        return settings.database_ca_file
+    return certifi.where() if settings.database_pooled else str(RDS_AUTHORITIES)
 
 
 def _secret(arn: str) -> dict[str, Any]:

@@ -38,6 +38,8 @@ class Settings(BaseModel):
     """The database, or its proxy, for these."""
     database_pooled: bool = False
     """Whether that is a proxy, which shares connections: then nothing may be left in them."""
+    database_ca_file: str | None = None
+    """A file with the authorities that its certificate may be signed by, instead of RDS's and the public ones."""
     owner_database_url: SecretStr | None = None
     """For the migrate function alone: the role that owns the tables."""
     owner_database_secret_arn: str | None = None

@@ -44,6 +44,7 @@ def main(arguments: list[str]) -> int:
         if command == "destroy":
             destroy(account, stage)
         else:
+            packaging.check_region(account.region)
             out = packaging.package(stage, Path("out"), cache_directory())
             sys.stdout.write(f"{deploy(account, stage, out, wanted)}\n")
     except (DeploymentFailed, PackagingFailed, DependenciesMissing, BotoCoreError, ClientError) as error:

@@ -22,7 +22,7 @@ from typing import Any
 import yaml
 
 from chalicelib.settings import LOCAL_STAGE
-from infra import archive, dependencies, every_function
+from infra import archive, dependencies, every_function, rds_authorities
 from infra.dependencies import ROOT, DependenciesMissing, cache_directory
 from infra.stacks import BESIDE_APP
 
@@ -70,6 +70,17 @@ def check_deployable(stage: str) -> None:
         raise PackagingFailed(f"STAGE={stage} is for this machine alone: call what is deployed otherwise")
     if stage.endswith(tuple(f"-{part}" for part in BESIDE_APP)):
         raise PackagingFailed(f"STAGE={stage}: stacks of other stages end like this; choose another name")
+
+
+def check_region(region: str) -> None:
+    """Whether functions recognise a database in that region. Raises PackagingFailed, which is a quarter of an hour
+    earlier than a migration that cannot connect.
+    """
+    if region not in rds_authorities.regions():
+        raise PackagingFailed(
+            f"it is not known who signs the certificates of databases in {region}: "
+            "run `python -m infra.rds_authorities`, which needs the internet, and do this again"
+        )
 
 
 def package(stage: str, out: Path, cache: Path) -> Path:

@@ -1,4 +1,4 @@
-"""A certificate for addresses of this machine: what the public ones of AWS are elsewhere."""
+"""Certificates for addresses of this machine: what the public ones of AWS, and those of RDS, are elsewhere."""
 
 from __future__ import annotations
 
@@ -18,10 +18,11 @@ VALID = timedelta(days=1)
 
 @dataclass(frozen=True)
 class Certificate:
-    """Two files. Whoever trusts `file` trusts the servers that have `key`."""
+    """What a server has: two files, and the one with the authority that signed it."""
 
     file: Path
     key: Path
+    authority: Path
 
     def of_a_server(self) -> ssl.SSLContext:
         """What a server needs to present it."""
@@ -30,28 +31,51 @@ class Certificate:
         return context
 
     def for_a_client(self) -> ssl.SSLContext:
-        """What trusts it, and nothing else."""
-        return ssl.create_default_context(cafile=str(self.file))
+        """What trusts its authority, and nobody else."""
+        return ssl.create_default_context(cafile=str(self.authority))
 
 
-def make_certificate(directory: Path, *addresses: str) -> Certificate:
-    """A fresh one for these IP addresses, in `directory`."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Product Importer's tests")])
-    now = datetime.now(UTC)
-    names = x509.SubjectAlternativeName([x509.IPAddress(ip_address(each)) for each in addresses])
-    made = (
-        x509.CertificateBuilder(issuer_name=name, subject_name=name, public_key=key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - VALID)
-        .not_valid_after(now + VALID)
-        .add_extension(names, critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    certificate = Certificate(directory / "certificate.pem", directory / "key.pem")
-    certificate.file.write_bytes(made.public_bytes(serialization.Encoding.PEM))
-    certificate.key.write_bytes(
-        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    )
-    return certificate
+class Authority:
+    """Signs certificates. Whoever trusts `file` trusts the servers that have them."""
+
+    def __init__(self, directory: Path, name: str) -> None:
+        self._directory = directory / name
+        self._directory.mkdir()
+        self._key = ec.generate_private_key(ec.SECP256R1())
+        self._name = _called(f"Product Importer's tests: {name}")
+        builder = self._builder(self._name, self._key)
+        builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        self.file = self._signed(builder, "authority.pem")
+
+    def certificate(self, address: str) -> Certificate:
+        """A fresh one for a server at this IP address."""
+        key = ec.generate_private_key(ec.SECP256R1())
+        builder = self._builder(_called(address), key)
+        names = x509.SubjectAlternativeName([x509.IPAddress(ip_address(address))])
+        file = self._signed(builder.add_extension(names, critical=False), f"{address}.pem")
+        encoding, layout = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8
+        key_file = file.with_suffix(".key")
+        key_file.write_bytes(key.private_bytes(encoding, layout, serialization.NoEncryption()))
+        return Certificate(file, key_file, self.file)
+
+    def _builder(self, subject: x509.Name, key: ec.EllipticCurvePrivateKey) -> x509.CertificateBuilder:
+        now = datetime.now(UTC)
+        # Newer versions of Python insist on the identifiers.
+        own, ours = key.public_key(), self._key.public_key()
+        return (
+            x509.CertificateBuilder(issuer_name=self._name, subject_name=subject, public_key=own)
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(now - VALID)
+            .not_valid_after(now + VALID)
+            .add_extension(x509.SubjectKeyIdentifier.from_public_key(own), critical=False)
+            .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(ours), critical=False)
+        )
+
+    def _signed(self, builder: x509.CertificateBuilder, name: str) -> Path:
+        file = self._directory / name
+        file.write_bytes(builder.sign(self._key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM))
+        return file
+
+
+def _called(name: str) -> x509.Name:
+    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])

@@ -16,17 +16,18 @@ from infra.local import postgres
 from infra.local.logbook import LogBook
 from infra.local.ports import free_port
 from infra.local.postgres import Postgres
-from tests.cloud.certificates import Certificate
+from tests.cloud.certificates import Authority
 from tests.cloud.tls_front import PORT, TlsFront, tls_front
 from tests.support.silence import silent
 
 
 @dataclass(frozen=True)
 class Database:
-    """`host` is what RDS would tell."""
+    """`host` is what RDS would tell, `authority` who signed its certificate."""
 
     host: str
     front: TlsFront
+    authority: Authority
     _superuser_conninfo: str
 
     def hand_over(self, owner: dict[str, str]) -> None:
@@ -44,24 +45,25 @@ class Database:
             connection.execute(sql.SQL("alter database {} owner to {}").format(database, name))
 
     def conninfo(self, user: dict[str, str], **options: Any) -> str:
-        """How one of its users connects, encrypted unless told otherwise."""
+        """How one of its users connects: to this very server, encrypted, unless told otherwise."""
         return make_conninfo(
             host=self.host,
             port=PORT,
             dbname=postgres.DATABASE,
             user=user["username"],
             password=user["password"],
-            **{"sslmode": "require", **options},
+            **{"sslmode": "verify-full", "sslrootcert": str(self.authority.file), **options},
         )
 
 
 @contextmanager
-def database(directory: Path, certificate: Certificate, logbook: LogBook) -> Iterator[Database]:
+def database(directory: Path, logbook: LogBook) -> Iterator[Database]:
     """One that lives as long as it is needed. Raises PostgresFailed."""
+    authority = Authority(directory, "RDS")
     server = Postgres(directory, free_port(), logbook, silent)
     try:
         server.wait_ready()
-        with tls_front(server.port, certificate.of_a_server()) as front:
-            yield Database(front.address, front, server.owner_conninfo)
+        with tls_front(server.port, lambda address: authority.certificate(address).of_a_server()) as front:
+            yield Database(front.address, front, authority, server.owner_conninfo)
     finally:
         server.stop()

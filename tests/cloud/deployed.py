@@ -21,7 +21,7 @@ from infra.local.deadline import wait_until
 from infra.local.logbook import LogBook
 from infra.local.ports import LOOPBACK
 from infra.stacks import Account
-from tests.cloud.certificates import make_certificate
+from tests.cloud.certificates import Authority
 from tests.cloud.database import Database, database
 from tests.cloud.emulated_account import EmulatedAccount, emulated_account
 from tests.cloud.templates import MEANT_FOR_THE_REST, application_template, database_template, gateway_responses
@@ -59,7 +59,7 @@ class Deployed:
 
     def fetch(self, method: str, url: str, **options: Any) -> requests.Response:
         """A request to any address of the account, such as a presigned link."""
-        trusted = str(self.account.certificate.file)
+        trusted = str(self.account.certificate.authority)
         return requests.request(method, url, verify=trusted, timeout=ANSWER_SECONDS_MAX, **options)
 
     def accepted(self, method: str, path: str, body: Any = None) -> Any:
@@ -129,11 +129,11 @@ class Deployed:
 def deployed(directory: Path) -> Iterator[Deployed]:
     """Package, emulator, database, stacks, migration and a token: everything, as long as it is needed."""
     forget_personal_settings()
-    certificate = make_certificate(directory, LOOPBACK)
+    certificate = Authority(directory, "AWS").certificate(LOOPBACK)
     with ExitStack() as cleanup:
         logbook = LogBook(directory / "logs", silent)
         cleanup.callback(logbook.close)
-        running = cleanup.enter_context(database(directory, certificate, logbook))
+        running = cleanup.enter_context(database(directory, logbook))
         # Last of all, so that it is stopped first: functions hold connections.
         account = cleanup.enter_context(emulated_account(directory / "emulator", certificate, logbook))
         try:
@@ -155,7 +155,8 @@ def _deploy(directory: Path, account: EmulatedAccount, running: Database) -> Dep
         poll_seconds=STACK_POLL_SECONDS,
     )
     out = packaging.package(STAGE, directory / "out", cache_directory())
-    template = application_template(json.loads((out / packaging.TEMPLATE).read_text("utf-8")))
+    packaged = json.loads((out / packaging.TEMPLATE).read_text("utf-8"))
+    template = application_template(packaged, running.authority.file)
     (out / packaging.TEMPLATE).write_text(json.dumps(template), "utf-8")
 
     artifacts = deployment.ensure_artifacts_bucket(deployer, STAGE)

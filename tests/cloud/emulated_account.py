@@ -55,7 +55,7 @@ class EmulatedAccount:
         return make(
             service,
             endpoint_url=self.url,
-            verify=str(self.certificate.file),
+            verify=str(self.certificate.authority),
             region_name=REGION,
             aws_access_key_id=ACCESS_KEY_ID,
             aws_secret_access_key=SECRET_ACCESS_KEY,
@@ -124,7 +124,7 @@ def _program(root: Path, port: int, certificate: Certificate) -> Program:
             "AWS_SECRET_ACCESS_KEY": SECRET_ACCESS_KEY,
             # Functions inherit these: the one thing about them that is not as on AWS.
             "AWS_ENDPOINT_URL": f"https://{LOOPBACK}:{port}",
-            "AWS_CA_BUNDLE": str(certificate.file),
+            "AWS_CA_BUNDLE": str(certificate.authority),
             "FUNCTIONS_PYTHON": str(_bare_python(root)),
         },
         stop_signal="KILL",  # It keeps nothing.

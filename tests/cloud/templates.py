@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -38,14 +39,15 @@ def database_template(text: str) -> str:
     return json.dumps(template)
 
 
-def application_template(packaged: dict[str, Any]) -> dict[str, Any]:
-    """The packaged template of the stage `local`, as the emulator gets it."""
+def application_template(packaged: dict[str, Any], database_authority: Path) -> dict[str, Any]:
+    """The packaged template of the stage `local`, as the emulator gets it. The database is not one of RDS."""
     template = copy.deepcopy(packaged)
     for resource in template["Resources"].values():
         if resource["Type"] == "AWS::IAM::Role":
             for policy in resource["Properties"]["Policies"]:
                 _ask_for_besides(policy["PolicyDocument"]["Statement"])
     for logical, function in functions_of(template).items():
+        function["Properties"]["Environment"]["Variables"]["DATABASE_CA_FILE"] = str(database_authority)
         if name_of(logical) in SENDS_TO_THIS_MACHINE:
             function["Properties"]["Environment"]["Variables"]["WEBHOOK_ALLOW_CIDRS"] = WEBHOOK_ALLOW_CIDRS
     return template

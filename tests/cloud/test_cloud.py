@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 import json
 import zipfile
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -15,8 +16,11 @@ import pytest
 from psycopg.conninfo import make_conninfo
 from standardwebhooks import Webhook as Verifier
 
+from chalicelib.credentials import RDS_AUTHORITIES
 from chalicelib.limits import CHUNK_BYTES
 from chalicelib.sealing import KMS_FORMAT
+from infra.local.ports import LOOPBACK
+from tests.cloud.certificates import Authority
 from tests.cloud.deployed import STACK, Deployed
 from tests.support.catalogues import assignment_like, reference
 from tests.support.exported import rows_of
@@ -142,6 +146,26 @@ def test_the_database_takes_encrypted_connections_alone(cloud: Deployed) -> None
     assert cloud.database.front.encrypted > 0
     with pytest.raises(psycopg.OperationalError):
         psycopg.connect(make_conninfo(cloud.database.conninfo(cloud.owner), sslmode="disable"))
+
+
+def test_functions_talk_to_no_server_but_the_one_with_the_certificate(cloud: Deployed, tmp_path: Path) -> None:
+    database = cloud.database
+    elsewhere = database.authority.certificate(LOOPBACK)
+    of_a_stranger = Authority(tmp_path, "stranger").certificate(database.host)
+    # Each migration opens a connection.
+    for shown, complaint in ((elsewhere, "does not match host name"), (of_a_stranger, "certificate verify failed")):
+        with database.front.presenting(shown.of_a_server()):
+            answer = cloud.run("migrate")
+        assert "FunctionError" in answer
+        assert complaint in answer["Payload"].read().decode()
+    assert "FunctionError" not in cloud.run("migrate")
+
+
+def test_what_is_deployed_recognises_rds_alone(cloud: Deployed) -> None:
+    for trusted in (RDS_AUTHORITIES, cloud.account.certificate.authority):
+        with pytest.raises(psycopg.OperationalError, match="certificate verify failed"):
+            psycopg.connect(cloud.database.conninfo(cloud.owner, sslrootcert=str(trusted)))
+    psycopg.connect(cloud.database.conninfo(cloud.owner)).close()
 
 
 def test_everything_is_deleted_in_the_end(cloud: Deployed) -> None:

@@ -1,8 +1,8 @@
 """TLS in front of a PostgreSQL that has none: the embedded one is built without OpenSSL.
 
-Deployed functions insist on an encrypted connection (sslmode=require), and go to port 5432 as RDS has it. This listens
-there, on a loopback address of its own so that no other PostgreSQL is in the way, and like a server with
-rds.force_ssl it takes nobody who does not encrypt.
+Deployed functions insist on an encrypted connection to a server that has a certificate for its address
+(sslmode=verify-full), and go to port 5432 as RDS has it. This listens there, on a loopback address of its own so that
+no other PostgreSQL is in the way, and like a server with rds.force_ssl it takes nobody who does not encrypt.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import socket
 import ssl
 import struct
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
 from infra.local.ports import LOOPBACK
@@ -29,14 +29,14 @@ START_SECONDS_MAX = 10.0
 
 
 class TlsFront:
-    """`encrypted` counts the connections that were taken."""
+    """`encrypted` counts the connections that were taken. `context_for` makes what is presented at an address."""
 
-    def __init__(self, backend_port: int, context: ssl.SSLContext) -> None:
+    def __init__(self, backend_port: int, context_for: Callable[[str], ssl.SSLContext]) -> None:
         self.encrypted = 0
         self._backend_port = backend_port
-        self._context = context
         self._listener = _listener()
         self.address: str = self._listener.getsockname()[0]
+        self._context = context_for(self.address)
         self._started = threading.Event()
         self._tasks: set[asyncio.Task[None]] = set()
         self._thread = threading.Thread(target=asyncio.run, args=(self._serve(),), name="TLS front")
@@ -47,6 +47,15 @@ class TlsFront:
         """Ends every connection."""
         self._loop.call_soon_threadsafe(self._ended.set)
         self._thread.join()
+
+    @contextmanager
+    def presenting(self, context: ssl.SSLContext) -> Iterator[None]:
+        """As long as this lasts, who connects anew is shown something else."""
+        usual, self._context = self._context, context
+        try:
+            yield
+        finally:
+            self._context = usual
 
     async def _serve(self) -> None:
         self._loop = asyncio.get_running_loop()
@@ -89,9 +98,9 @@ class TlsFront:
 
 
 @contextmanager
-def tls_front(backend_port: int, context: ssl.SSLContext) -> Iterator[TlsFront]:
+def tls_front(backend_port: int, context_for: Callable[[str], ssl.SSLContext]) -> Iterator[TlsFront]:
     """One that runs as long as it is needed."""
-    front = TlsFront(backend_port, context)
+    front = TlsFront(backend_port, context_for)
     try:
         yield front
     finally:

@@ -252,6 +252,16 @@ def test_the_page_may_connect_to_the_bucket_of_its_stage(aws: Standin, package: 
     assert deployment.uploads_to(aws.account, STAGE) == f"{s3_origin(REGION)}/{name}/"
 
 
+def test_a_region_whose_databases_nobody_recognises_is_told_before_anything_is_made(
+    account: Account, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    account.region = "xx-nowhere-1"
+    monkeypatch.setattr(Account, "of_this_machine", lambda: account)
+    assert deployment.main(["deploy", STAGE]) == 1
+    assert "certificates of databases in xx-nowhere-1: run `python -m infra.rds_authorities`" in capsys.readouterr().err
+    assert account.cloudformation.done == []
+
+
 @pytest.mark.parametrize("arguments", [[], ["deploy"], ["remove", "dev"], ["deploy", "dev", "AlarmEmail"]])
 def test_wrong_usage_is_told(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert deployment.main(arguments) == 2

@@ -35,15 +35,17 @@ for handler in json.loads(sys.argv[1]):
 print(json.dumps(sorted({file for each in list(sys.modules.values()) if (file := getattr(each, "__file__", None))})))
 """
 USE_WHAT_IS_COMPILED = """
-import sys
+import ssl, sys
 sys.path.insert(0, ".")
 import boto3, psycopg
 from pathlib import Path
+from chalicelib.credentials import RDS_AUTHORITIES
 from chalicelib.sealing import LocalKey
 from chalicelib.sql import query
 key = Path(sys.argv[1]); key.write_bytes(bytes(32))
 assert LocalKey(str(key)).open(LocalKey(str(key)).seal(b"secret", "here"), "here") == b"secret"
 assert "select" in query("lock_import")
+ssl.create_default_context(cafile=RDS_AUTHORITIES)
 assert psycopg.pq.__impl__ == "binary", psycopg.pq.__impl__
 for service in ("kms", "s3", "secretsmanager", "sqs", "sts"):
     boto3.client(service, region_name="eu-central-1")

@@ -38,7 +38,7 @@ def _deployed(arn: str, **more: str) -> Settings:
     return read({"STAGE": "dev", "FILES_BUCKET": "files", "DATABASE_SECRET_ARN": arn, "DATABASE_HOST": HOST, **more})
 
 
-def test_a_secret_becomes_an_address_with_encryption_required(secrets: Any) -> None:
+def test_a_secret_becomes_an_address_at_which_rds_has_to_prove_who_it_is(secrets: Any) -> None:
     conninfo = credentials.conninfo(_deployed(_secret(secrets, "importer", AWKWARD)))
     assert conninfo_to_dict(conninfo) == {
         "host": HOST,
@@ -46,14 +46,22 @@ def test_a_secret_becomes_an_address_with_encryption_required(secrets: Any) -> N
         "dbname": "importer",
         "user": "importer",
         "password": AWKWARD,
-        "sslmode": "require",
+        "sslmode": "verify-full",
+        "sslrootcert": str(credentials.RDS_AUTHORITIES),
     }
 
 
-def test_a_proxy_has_to_prove_who_it_is(secrets: Any) -> None:
+def test_a_proxy_has_to_prove_it_with_what_everybody_knows(secrets: Any) -> None:
     conninfo = credentials.conninfo(_deployed(_secret(secrets, "importer", "x"), DATABASE_POOLED="true"))
     found = conninfo_to_dict(conninfo)
     assert (found["sslmode"], found["sslrootcert"]) == ("verify-full", certifi.where())
+
+
+@pytest.mark.parametrize("pooled", ["true", "false"])
+def test_another_database_than_rds_has_authorities_of_its_own(secrets: Any, pooled: str) -> None:
+    chosen = {"DATABASE_POOLED": pooled, "DATABASE_CA_FILE": "/opt/ours.pem"}
+    found = conninfo_to_dict(credentials.conninfo(_deployed(_secret(secrets, "importer", "x"), **chosen)))
+    assert (found["sslmode"], found["sslrootcert"]) == ("verify-full", "/opt/ours.pem")
 
 
 def test_a_changed_password_is_found(secrets: Any) -> None:
