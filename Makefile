@@ -34,14 +34,17 @@ import: $(INSTALLED) ## Import a file of your own through the running stack (FIL
 psql: $(INSTALLED) ## Open psql on the running stack's database
 	@$(BIN)/python -m infra.local.client psql
 
-token: $(INSTALLED) ## Make an API token and show it, once (NAME='the shop' SCOPE=read|write|admin)
-	@$(BIN)/python -m infra.tokens create $(if $(SCOPE),--scope "$(SCOPE)") -- "$(NAME)"
+# Tokens are the local stack's, unless somebody names a stage: the default above is for packages.
+OF_STAGE = $(if $(filter-out file,$(origin STAGE)),--stage "$(STAGE)")
 
-tokens: $(INSTALLED) ## List the API tokens: whose, what for, when used last
-	@$(BIN)/python -m infra.tokens list
+token: $(INSTALLED) ## Make an API token and show it, once (NAME='the shop' SCOPE=read|write|admin, STAGE=dev for a deployment's)
+	@$(BIN)/python -m infra.tokens $(OF_STAGE) create $(if $(SCOPE),--scope "$(SCOPE)") -- "$(NAME)"
 
-revoke-token: $(INSTALLED) ## Make an API token useless (NAME='the shop')
-	@$(BIN)/python -m infra.tokens revoke -- "$(NAME)"
+tokens: $(INSTALLED) ## List the API tokens: whose, what for, when used last (STAGE=dev)
+	@$(BIN)/python -m infra.tokens $(OF_STAGE) list
+
+revoke-token: $(INSTALLED) ## Make an API token useless (NAME='the shop' STAGE=dev)
+	@$(BIN)/python -m infra.tokens $(OF_STAGE) revoke -- "$(NAME)"
 
 test: $(INSTALLED) $(SCHEMATHESIS_VENV)/.installed emulator cloud-emulator lambda-dependencies ## Run every test, on an embedded stack of its own (PYTEST_ARGS='-k name')
 	$(BIN)/python -m pytest $(PYTEST_ARGS)

@@ -21,6 +21,7 @@ from functions import fail_job as failing_job
 from functions import fail_upload as failing_upload
 from functions import index_products as indexing
 from functions import invocations, logs
+from functions import manage_tokens as managing_tokens
 from functions import migrate as migrating
 from functions import relay_events as relaying
 from functions import split_upload as splitting
@@ -126,6 +127,11 @@ def index_products(event: CloudWatchEvent) -> None:
 @app.lambda_function(name="migrate")
 def migrate(event: dict[str, Any], context: Any) -> dict[str, list[str]]:  # noqa: ARG001
     return migrating.migrate()
+
+
+@app.lambda_function(name="manage_tokens")
+def manage_tokens(event: dict[str, Any], context: Any) -> dict[str, Any]:  # noqa: ARG001
+    return managing_tokens.manage_tokens(event)
 
 
 gc.freeze()

@@ -41,7 +41,7 @@ class Settings(BaseModel):
     database_ca_file: str | None = None
     """A file with the authorities that its certificate may be signed by, instead of RDS's and the public ones."""
     owner_database_url: SecretStr | None = None
-    """For the migrate function alone: the role that owns the tables."""
+    """For the functions migrate and manage_tokens alone: the role that owns the tables."""
     owner_database_secret_arn: str | None = None
     """The same, as a secret; the host is DATABASE_HOST."""
     files_bucket: str = Field(min_length=3)

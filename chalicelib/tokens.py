@@ -7,6 +7,7 @@ import secrets
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal, get_args
 
 import psycopg
 from psycopg.rows import DictRow
@@ -19,7 +20,8 @@ from chalicelib.sql import query
 PREFIX = "imp_"
 TOKEN_BYTES = 32
 TOKEN_CHARACTERS_MIN = 20
-SCOPES = ("read", "write", "admin")
+Scope = Literal["read", "write", "admin"]
+SCOPES: tuple[str, ...] = get_args(Scope)
 """Each scope includes the ones before it."""
 
 
@@ -54,13 +56,15 @@ def create(transaction: Transaction, name: str, scopes: Sequence[str]) -> str:
         raise Conflict(f"there is a token named {name} already; revoke it first, or choose another name")
     token = _new()
     transaction.run("add_token", name=name, scopes=list(scopes), sha256=_sha256(token))
+    transaction.tell("a token was made", holder=name, scopes=list(scopes))
     return token
 
 
 def revoke(transaction: Transaction, name: str) -> None:
     """The token of that name is refused from now on, as soon as no authorizer remembers it. Raises NotFound."""
-    if not transaction.run("revoke_tokens", name=name):
+    if not _is_a_name(name) or not transaction.run("revoke_tokens", name=name):
         raise NotFound(f"there is no token named {name} that could be revoked")
+    transaction.tell("a token was revoked", holder=name)
 
 
 def listed(transaction: Transaction) -> list[DictRow]:
@@ -83,9 +87,13 @@ def _new() -> str:
     return PREFIX + secrets.token_urlsafe(TOKEN_BYTES)
 
 
-def _check_name(name: str) -> None:
+def _is_a_name(name: str) -> bool:
     """Names stand in lists and logs, so there is nothing in them that is not seen."""
-    if not (0 < len(name) <= TOKEN_NAME_CHARACTERS_MAX and name.isprintable() and name == name.strip()):
+    return 0 < len(name) <= TOKEN_NAME_CHARACTERS_MAX and name.isprintable() and name == name.strip()
+
+
+def _check_name(name: str) -> None:
+    if not _is_a_name(name):
         message = f"1 to {TOKEN_NAME_CHARACTERS_MAX} visible characters, no space at either end"
         raise Invalid(f"the name of a token has {message}", errors=(FieldError("/name", message),))
 

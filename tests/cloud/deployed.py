@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -12,10 +15,9 @@ from typing import Any
 import psycopg
 import requests
 
-from chalicelib import tokens
 from chalicelib.database import Database as Connection
 from infra import deployment, packaging, stacks
-from infra.dependencies import cache_directory
+from infra.dependencies import ROOT, cache_directory
 from infra.local.aws import ACCOUNT_ID, REGION, forget_personal_settings
 from infra.local.deadline import wait_until
 from infra.local.logbook import LogBook
@@ -34,6 +36,7 @@ API_STAGE = "api"
 STACK_POLL_SECONDS = 0.1
 ANSWER_SECONDS_MAX = 60.0
 END_SECONDS_MAX = 120.0
+COMMAND_SECONDS_MAX = 120.0
 RUNNING = {"pending", "processing"}
 
 
@@ -174,7 +177,9 @@ def _deploy(directory: Path, account: EmulatedAccount, running: Database) -> Dep
     outputs = stacks.apply(deployer, STAGE, "app", body, known, artifacts)
     _tell_gateway_responses(account, outputs["RestAPIId"], template)
     deployment.migrate(deployer, STAGE)
-    return Deployed(account, deployer, running, owner, template, outputs, _token(running.conninfo(owner)))
+    made = terminal(account, "create", "cloud test", "--scope", "admin")
+    assert made.returncode == 0, made.stderr
+    return Deployed(account, deployer, running, owner, template, outputs, made.stdout.strip())
 
 
 def _tell_gateway_responses(account: EmulatedAccount, api: str, template: dict[str, Any]) -> None:
@@ -185,11 +190,10 @@ def _tell_gateway_responses(account: EmulatedAccount, api: str, template: dict[s
     gateway.create_deployment(restApiId=api, stageName=API_STAGE)
 
 
-def _token(conninfo: str) -> str:
-    """As `make token` makes one."""
-    connection = Connection(conninfo)
-    try:
-        with connection.transaction() as transaction:
-            return tokens.create(transaction, "cloud test", ["admin"])
-    finally:
-        connection.close()
+def terminal(account: EmulatedAccount, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """What somebody at a terminal gets who manages the stage's tokens."""
+    command = [sys.executable, "-m", "infra.tokens", "--stage", STAGE, *arguments]
+    environment = {**os.environ, **account.environment()}
+    return subprocess.run(
+        command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=COMMAND_SECONDS_MAX, check=False
+    )

@@ -19,7 +19,7 @@ import boto3
 from botocore.config import Config
 
 from infra.local import emulator_leftovers
-from infra.local.aws import ACCESS_KEY_ID, REGION, SECRET_ACCESS_KEY
+from infra.local.aws import ACCESS_KEY_ID, REGION, SECRET_ACCESS_KEY, Endpoint
 from infra.local.child import Child, Program
 from infra.local.deadline import wait_until
 from infra.local.emulator import HEALTH_PATH, ministack_environment
@@ -61,6 +61,10 @@ class EmulatedAccount:
             aws_secret_access_key=SECRET_ACCESS_KEY,
             config=Config(s3={"addressing_style": "path"}, retries={"total_max_attempts": 1}),
         )
+
+    def environment(self) -> dict[str, str]:
+        """What lets a process of this machine use the account, as its root."""
+        return {**Endpoint(self.url).environment(), "AWS_CA_BUNDLE": str(self.certificate.authority)}
 
     def log_groups(self) -> list[str]:
         """The names of all that anybody has written to."""

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import json
+import logging
+import os
 import threading
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from chalicelib import limits, tokens
 from chalicelib.database import Database
 from chalicelib.errors import Conflict, Invalid
+from chalicelib.settings import read
 from functions.authorize import AUTHORIZER_TTL_SECONDS
 from infra import tokens as terminal
 from infra.local import stack_file
+from infra.local.context import LambdaContext
 from infra.tokens import DONE, REFUSED, USAGE
 
 if TYPE_CHECKING:
@@ -21,6 +27,7 @@ if TYPE_CHECKING:
     from tests.support.pipeline import Pipeline
 
 Said = pytest.CaptureFixture[str]
+Invoke = Callable[[object], dict[str, Any]]
 
 
 @pytest.fixture(autouse=True)
@@ -28,6 +35,16 @@ def deployment(services: Services, monkeypatch: pytest.MonkeyPatch, pipeline: Pi
     """The database as a deployment names it, with no token but the one of `pipeline`."""
     monkeypatch.setenv("OWNER_DATABASE_URL", services.owner_conninfo)
     pipeline.sql("delete from api_token where name <> 'tests'")
+
+
+@pytest.fixture
+def invoke(monkeypatch: pytest.MonkeyPatch) -> Invoke:
+    """Invokes the function as Lambda does."""
+    import app  # It wants the environment.
+
+    monkeypatch.setattr("functions.manage_tokens.settings", lambda: read(os.environ))
+    context = LambdaContext("manage_tokens", 256, "test", "test", 30)
+    return lambda event: app.manage_tokens(event, context)
 
 
 def created(capsys: Said, name: str, *more: str) -> str:
@@ -108,6 +125,59 @@ def test_what_is_not_there_cannot_be_revoked(capsys: Said) -> None:
     terminal.main(["revoke", "once"])
     capsys.readouterr()
     assert "There is no token named once" in refusal(capsys, "revoke", "once")
+
+
+@pytest.mark.parametrize(
+    ("event", "reason"),
+    [
+        ({"command": "create", "name": "shop", "scope": "root"}, "scope: Input should be 'read', 'write' or 'admin'"),
+        ({"command": "create", "name": "in use"}, "there is a token named in use already"),
+        ({"command": "create", "name": " shop"}, "the name of a token has 1 to 100 visible characters"),
+        ({"command": "create"}, "name: Field required"),
+        ({"command": "create", "name": "shop", "scopes": ["read"]}, "scopes: Extra inputs are not permitted"),
+        ({"command": "revoke", "name": "nobody"}, "there is no token named nobody"),
+        ({"command": "revoke", "name": "a\0b"}, "there is no token named a\0b"),
+        ({"command": "revoke", "name": "a\ud800b"}, "there is no token named a\ud800b"),
+        ({"command": "show"}, "does not match any of the expected tags: 'create', 'list', 'revoke'"),
+        ({}, "Unable to extract tag using discriminator 'command'"),
+        (["list"], "valid dictionary"),
+    ],
+)
+def test_the_function_says_in_words_what_it_refuses(
+    invoke: Invoke, capsys: Said, pipeline: Pipeline, event: object, reason: str
+) -> None:
+    created(capsys, "in use")
+    answer = invoke(event)
+    assert set(answer) == {"refused"}
+    assert reason in answer["refused"]
+    assert pipeline.sql("select name, revoked_at from api_token where name <> 'tests'") == [
+        {"name": "in use", "revoked_at": None}
+    ]
+
+
+def test_the_function_makes_lists_and_revokes(invoke: Invoke, pipeline: Pipeline) -> None:
+    token = invoke({"command": "create", "name": "shop"})["token"]
+    assert status_of(pipeline, "GET", "/imports", token) == 200
+    listed = json.loads(json.dumps(invoke({"command": "list"})))["tokens"]
+    [shop] = [each for each in listed if each["name"] != "tests"]
+    assert (shop["name"], shop["scopes"], shop["revoked_at"]) == ("shop", ["read"], None)
+    assert invoke({"command": "revoke", "name": "shop"}) == {"revoked": "shop"}
+
+
+def test_what_is_logged_tells_whose_token_was_made_and_never_the_token(
+    invoke: Invoke, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    token = invoke({"command": "create", "name": "shop", "scope": "write"})["token"]
+    invoke({"command": "create", "name": "shop"})
+    invoke({"command": "list"})
+    invoke({"command": "revoke", "name": "shop"})
+
+    made, revoked = [record for record in caplog.records if record.name == "chalicelib"]
+    assert made.getMessage() == "a token was made"
+    assert made.told.facts["holder"] == revoked.told.facts["holder"] == "shop"  # type: ignore[attr-defined]
+    # Before the last net (functions/redaction.py), which would hide it.
+    assert token.removeprefix(tokens.PREFIX) not in repr([vars(record) for record in caplog.records])
 
 
 @pytest.mark.parametrize("name", ["", " shop", "two\nlines", "x" * (limits.TOKEN_NAME_CHARACTERS_MAX + 1), "a\0b"])

@@ -90,7 +90,7 @@ def _run(package: Package, program: str, *arguments: str) -> str:
 @runs_where_lambda_would
 def test_every_handler_of_the_template_is_importable_with_nothing_but_the_package(package: Package) -> None:
     handlers = [function["Handler"] for function in package.functions.values()]
-    assert len(handlers) == 15
+    assert len(handlers) == 16
     files = json.loads(_run(package, IMPORT_EVERYTHING, json.dumps(handlers)))
     foreign = [file for file in files if "site-packages" in file]
     assert not foreign

@@ -69,7 +69,11 @@ WILDCARDS = {
     "ec2:UnassignPrivateIpAddresses",
 }
 """Actions that AWS offers for no single resource, or not before it exists."""
-FUNCTIONS = ["api", "authorize", *(source.name for source in app.app.event_sources), "migrate"]
+FUNCTIONS = ["api", "authorize", *(source.name for source in app.app.event_sources), "migrate", "manage_tokens"]
+OWNER = {("secretsmanager:GetSecretValue", "OwnerSecretArn")}
+IMPORTER = {("secretsmanager:GetSecretValue", "ImporterSecretArn")}
+SECRETS = {"migrate": OWNER | IMPORTER, "manage_tokens": OWNER}
+"""The migration gives the role of the other functions its password."""
 
 
 def _granted(package: Package, function: str) -> set[tuple[str, str]]:
@@ -98,9 +102,7 @@ def _needed(package: Package, function: str) -> set[tuple[str, str]]:
     log = f"arn:${{AWS::Partition}}:logs:${{AWS::Region}}:${{AWS::AccountId}}:{group}"
     needed = {("logs:CreateLogStream", log), ("logs:PutLogEvents", log)}
     needed |= {(action, "*") for action in WILDCARDS}
-    needed.add(("secretsmanager:GetSecretValue", "ImporterSecretArn"))
-    if function == "migrate":
-        needed.add(("secretsmanager:GetSecretValue", "OwnerSecretArn"))
+    needed |= SECRETS.get(function, IMPORTER)
     source = _source_queue(package, function)
     if source:
         needed |= {(action, f"{source}.Arn") for action in POLLING}

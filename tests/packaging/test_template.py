@@ -133,7 +133,7 @@ def test_functions_know_their_surroundings_and_only_those_that_seal_the_key(pack
         # Nothing in the template is a secret: it names where they are.
         assert not [each for each in variables if "PASSWORD" in each or each.endswith("_URL")]
         assert ("WEBHOOK_KMS_KEY_ID" in variables) == (name in {"api", "deliver_webhook"})
-        assert ("OWNER_DATABASE_SECRET_ARN" in variables) == (name == "migrate")
+        assert ("OWNER_DATABASE_SECRET_ARN" in variables) == (name in {"migrate", "manage_tokens"})
         pooled = name in {"api", "authorize", "relay_events", "deliver_webhook"}
         assert ("DATABASE_POOLED" in variables) == pooled
         assert function["VpcConfig"]["Fn::If"][0] == "InNetwork"
