@@ -253,13 +253,14 @@ def test_the_page_may_connect_to_the_bucket_of_its_stage(aws: Standin, package: 
 
 
 def test_a_region_whose_databases_nobody_recognises_is_told_before_anything_is_made(
-    account: Account, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    aws: Standin, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    account = aws.account
     account.region = "xx-nowhere-1"
     monkeypatch.setattr(Account, "of_this_machine", lambda: account)
     assert deployment.main(["deploy", STAGE]) == 1
     assert "certificates of databases in xx-nowhere-1: run `python -m infra.rds_authorities`" in capsys.readouterr().err
-    assert account.cloudformation.done == []
+    assert aws.done == []
 
 
 @pytest.mark.parametrize("arguments", [[], ["deploy"], ["remove", "dev"], ["deploy", "dev", "AlarmEmail"]])
