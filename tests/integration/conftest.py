@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -38,3 +39,12 @@ def pipeline(services: Services) -> Pipeline:
     made = new_pipeline(services)
     made.reset()
     return made
+
+
+@pytest.fixture
+def no_thread_is_left() -> Iterator[None]:
+    """Every thread that the test starts ends with it."""
+    before = set(threading.enumerate())
+    yield
+    left = [each for each in threading.enumerate() if each not in before and not each.daemon]
+    assert left == []

@@ -43,6 +43,7 @@ from infra.local.testing import Services
 from tests.support import search_copy
 from tests.support.fakes import BUCKET, MemoryFiles, RecordingQueues, memory_backends
 from tests.support.hands import CHANGED, TAKEN, Condition, DomainHand, Hand, HttpHand, Refused
+from tests.support.killing import Killed
 from tests.support.sequential_model import (
     Cleared,
     Deleted,
@@ -76,10 +77,6 @@ conditions = st.sampled_from(Condition)
 rows = st.builds(FileRow, skus, names, descriptions, st.none() | actives)
 contents = st.lists(rows, min_size=1, max_size=5)
 chunk_points = st.sampled_from(["chunk.after_copy", "chunk.after_upsert", "chunk.before_commit", "chunk.after_commit"])
-
-
-class Killed(BaseException):
-    """Nothing after it runs."""
 
 
 @dataclass

@@ -48,6 +48,7 @@ from infra.local.testing import Services
 from tests.support import search_copy
 from tests.support.fakes import BUCKET, MemoryFiles, RecordingQueues, memory_backends
 from tests.support.hook_server import Received, Reply, hook_server
+from tests.support.killing import Killed
 
 ROUNDS_MAX = 60
 CHUNK_ROWS = 90
@@ -70,10 +71,6 @@ TOLD_PRODUCTS = 7
 REFUSED_MESSAGES = 3
 INDEXED_PRODUCTS = 60
 RECEIPT = {"created": 50, "superseded": CHUNK_ROWS + 1 - 50, "rejected": 1}
-
-
-class Killed(BaseException):
-    """Nothing after it runs."""
 
 
 class World:

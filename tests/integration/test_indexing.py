@@ -20,15 +20,12 @@ from chalicelib.products import Changes, Content
 from chalicelib.settings import settings
 from chalicelib.sql import query
 from tests.support import search_copy
+from tests.support.killing import killed_at
 
 if TYPE_CHECKING:
     from tests.support.pipeline import Pipeline
 
 CATALOGUE = "sku,name,description\n" + "".join(f"S{number},Lamp {number},warm light\n" for number in range(30))
-
-
-class Killed(BaseException):
-    """Nothing after it runs."""
 
 
 def total(pipeline: Pipeline, query: str = "") -> int:
@@ -184,12 +181,8 @@ def test_whoever_is_killed_while_copying_is_followed_by_another(
     monkeypatch.setattr("chalicelib.indexing.INDEX_STEP_ROWS", 10)
     pipeline.run(CATALOGUE.encode())
 
-    def die(reached: str) -> None:
-        if reached == point:
-            raise Killed
-
     for _ in range(3):
-        with switched_on(die), pytest.raises(Killed):
+        with killed_at(point):
             search_copy.fill(pipeline.backends)
         pipeline.backends.database.close()
         assert total(pipeline, "name=lamp") == 30

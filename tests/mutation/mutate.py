@@ -43,7 +43,12 @@ HISTORIES = "tests/integration/test_acceptance_order.py"
 OUTBOUND = "tests/unit/test_outbound.py"
 OUTBOUND_TLS = "tests/unit/test_outbound_tls.py"
 SEALING = "tests/unit/test_sealing.py"
-WEBHOOKS = "tests/integration/test_webhooks.py"
+WEBHOOK_EVENTS = "tests/integration/test_webhook_events.py"
+WEBHOOK_CRASHES = "tests/integration/test_webhook_crashes.py"
+WEBHOOK_TURNS = "tests/integration/test_webhook_turns.py"
+WEBHOOK_FAILURES = "tests/integration/test_webhook_failures.py"
+WEBHOOK_REQUESTS = "tests/integration/test_webhook_requests.py"
+WEBHOOKS_BY_HAND = "tests/integration/test_webhooks_by_hand.py"
 TELEMETRY = "tests/integration/test_telemetry.py"
 LOGS = "tests/unit/test_logs.py"
 REDACTION = "tests/unit/test_redaction.py"
@@ -289,49 +294,49 @@ MUTATIONS = (
              "    row = {\"dedupe_key\": f\"{event_type}:{key}\", \"type\": event_type, \"payload\": Jsonb(data)}\n"
              "    with psycopg.connect(info.dsn, password=info.password) as own:\n"
              "        own.execute(query(\"add_event\"), row)\n",
-             (f"{WEBHOOKS}::test_a_change_that_is_rolled_back_is_never_told",)),
+             (f"{WEBHOOK_EVENTS}::test_a_change_that_is_rolled_back_is_never_told",)),
     Mutation("events are marked", EVENTS_SQL, "from event where not relayed order by id",
              "from event where not relayed\n"
              "    and id::text > coalesce((select max(id::text) from event where relayed), '') order by id",
-             (f"{WEBHOOKS}::test_an_event_that_commits_late_is_told_and_listed_in_its_place",)),
+             (f"{WEBHOOK_EVENTS}::test_an_event_that_commits_late_is_told_and_listed_in_its_place",)),
     Mutation("one relay at a time", EVENTS_SQL, "select from relay_state for update", "select from relay_state",
-             (f"{WEBHOOKS}::test_two_relays_at_once_give_each_event_one_place",)),
+             (f"{WEBHOOK_CRASHES}::test_two_relays_at_once_give_each_event_one_place",)),
     Mutation("only events after the webhook was made", EVENTS_SQL, " and w.created_at <= e.created_at", "",
-             (f"{WEBHOOKS}::test_a_webhook_is_not_told_what_happened_before_it_was_made",)),
+             (f"{WEBHOOK_EVENTS}::test_a_webhook_is_not_told_what_happened_before_it_was_made",)),
     Mutation("lost wake-ups of the relay", "chalicelib/relaying.py",
              "    if waiting is not None:\n        queues.wake(RELAY_QUEUE)\n", "",
-             (f"{WEBHOOKS}::test_a_relay_that_is_killed_loses_nothing_and_tells_nothing_twice",)),
+             (f"{WEBHOOK_CRASHES}::test_a_relay_that_is_killed_loses_nothing_and_tells_nothing_twice",)),
     Mutation("lost turns", "chalicelib/delivering.py",
              '    queues.send("deliveries", turns(each["id"] for each in due))\n', "",
-             (f"{WEBHOOKS}::test_a_sender_that_is_killed_loses_nothing",)),
+             (f"{WEBHOOK_CRASHES}::test_a_sender_that_is_killed_loses_nothing",)),
     Mutation("a claim is a lease", DELIVERIES_SQL,
              "    and (d.claimed_until is null or d.claimed_until < now())\n", "",
-             (f"{WEBHOOKS}::test_a_claim_keeps_others_from_the_same_delivery",)),
+             (f"{WEBHOOK_CRASHES}::test_a_claim_keeps_others_from_the_same_delivery",)),
     Mutation("a lease ends", DELIVERIES_SQL, "(d.claimed_until is null or d.claimed_until < now())",
              "d.claimed_until is null", ("tests/integration/test_faults.py", "-k", "delivery.after_claim")),
     Mutation("fence of the senders", DELIVERIES_SQL, " and claims = %(claims)s", "",
-             (f"{WEBHOOKS}::test_whoever_comes_back_after_his_claim_is_over_writes_nothing_down",)),
+             (f"{WEBHOOK_CRASHES}::test_whoever_comes_back_after_his_claim_is_over_writes_nothing_down",)),
     Mutation("what has ended is not written again", DELIVERIES_SQL, "and claims = %(claims)s and status = 'pending'",
              "and %(claims)s > 0",
-             (f"{WEBHOOKS}::test_whoever_comes_back_after_his_claim_is_over_writes_nothing_down",)),
+             (f"{WEBHOOK_CRASHES}::test_whoever_comes_back_after_his_claim_is_over_writes_nothing_down",)),
     Mutation("one attempt at a time until it is quick", "chalicelib/delivering.py",
              'WEBHOOK_CONCURRENT_MAX if webhook["quick"] else 1', "WEBHOOK_CONCURRENT_MAX",
-             (f"{WEBHOOKS}::test_a_webhook_that_is_not_known_to_be_quick_gets_one_attempt_at_a_time",)),
+             (f"{WEBHOOK_TURNS}::test_a_webhook_that_is_not_known_to_be_quick_gets_one_attempt_at_a_time",)),
     Mutation("so many attempts at a time", DELIVERIES_SQL, "%(concurrent_max)s > (", "%(concurrent_max)s + 100 > (",
-             (f"{WEBHOOKS}::test_one_that_answers_soon_gets_several_at_a_time",)),
+             (f"{WEBHOOK_TURNS}::test_one_that_answers_soon_gets_several_at_a_time",)),
     Mutation("turns end", "chalicelib/delivering.py", "goes_on = time.monotonic() < turn_ends and", "goes_on =",
-             (f"{WEBHOOKS}::test_after_its_turn_it_is_the_next_ones",)),
+             (f"{WEBHOOK_TURNS}::test_after_its_turn_it_is_the_next_ones",)),
     Mutation("nothing for a webhook that is off", DELIVERIES_SQL, "(%(enabled)s and %(concurrent_max)s",
              "((%(enabled)s or true) and %(concurrent_max)s",
-             (f"{WEBHOOKS}::test_what_waits_at_a_switched_off_webhook_is_sent_when_it_is_switched_on",)),
+             (f"{WEBHOOK_FAILURES}::test_what_waits_at_a_switched_off_webhook_is_sent_when_it_is_switched_on",)),
     Mutation("410 switches off", "chalicelib/sql/webhooks.sql", "enabled = enabled and not %(gone)s",
-             "enabled = enabled", (f"{WEBHOOKS}::test_gone_switches_a_webhook_off_and_says_why",)),
+             "enabled = enabled", (f"{WEBHOOK_FAILURES}::test_gone_switches_a_webhook_off_and_says_why",)),
     Mutation("the relay does not wait for senders", "chalicelib/sql/webhooks.sql", "for no key update", "for update",
-             (f"{WEBHOOKS}::test_the_relay_does_not_wait_for_senders",)),
+             (f"{WEBHOOK_CRASHES}::test_the_relay_does_not_wait_for_senders",)),
     Mutation("a test goes first", DELIVERIES_SQL, "order by d.test desc, d.due_at", "order by d.due_at",
-             (f"{WEBHOOKS}::test_a_test_does_not_queue_behind_what_waits",)),
+             (f"{WEBHOOKS_BY_HAND}::test_a_test_does_not_queue_behind_what_waits",)),
     Mutation("answers quote no secrets", "chalicelib/delivering.py", "_without(answer.body, hidden)", "answer.body",
-             (f"{WEBHOOKS}::test_what_an_answer_quotes_of_our_headers_is_not_kept",)),
+             (f"{WEBHOOK_REQUESTS}::test_what_an_answer_quotes_of_our_headers_is_not_kept",)),
     Mutation("nothing is prepared behind a proxy", "chalicelib/database.py", "if self._pooled else {}",
              "if False else {}", ("tests/integration/test_database_roles.py",)),
     Mutation("what broke while it was idle is replaced", DATABASE,

@@ -1,0 +1,130 @@
+"""What becomes of what cannot be sent: tried again as scheduled, given up, or kept for a webhook that is off."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+
+from chalicelib import delivering, retrying
+from functions.composition import sending
+from tests.support.hook_server import Reply, hook_server
+from tests.support.webhooks import create_product, deliveries, let_time_pass, show, subscribe
+
+if TYPE_CHECKING:
+    from tests.support.pipeline import Pipeline
+
+pytestmark = pytest.mark.usefixtures("no_thread_is_left")
+
+
+def test_what_fails_is_tried_again_as_the_schedule_says_and_then_given_up(
+    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("chalicelib.delivering.FAILING_SECONDS_MAX", 10**9)
+    with hook_server(Reply(status=503)) as server:
+        webhook = subscribe(pipeline, server.url())
+        create_product(pipeline)
+        pipeline.tell()
+        for number in range(1, retrying.ATTEMPTS_MAX):
+            (delivery,) = deliveries(pipeline, webhook)
+            assert (delivery["status"], delivery["attempt_count"], delivery["status_code"]) == ("pending", number, 503)
+            (row,) = pipeline.sql("select extract(epoch from due_at - now())::float as wait from delivery")
+            scheduled = retrying.DELAYS_SECONDS[number]
+            assert 0.8 * scheduled - 5 <= row["wait"] <= 1.2 * scheduled
+            pipeline.sql("delete from delivery_attempt where number < %s", number - 1)
+            let_time_pass(pipeline)
+
+        (delivery,) = deliveries(pipeline, webhook, "status=failed")
+        assert (delivery["attempt_count"], delivery["next_attempt_at"]) == (retrying.ATTEMPTS_MAX, None)
+        assert {each.id for each in server.received} == {delivery["event_id"]}
+        let_time_pass(pipeline)
+        assert len(server.received) == retrying.ATTEMPTS_MAX
+
+
+def test_a_receiver_may_ask_for_more_time(pipeline: Pipeline) -> None:
+    with hook_server(Reply(status=429, headers={"Retry-After": "1000"})) as server:
+        webhook = subscribe(pipeline, server.url())
+        create_product(pipeline)
+        pipeline.tell()
+
+    (delivery,) = deliveries(pipeline, webhook)
+    wait = datetime.fromisoformat(delivery["next_attempt_at"]) - datetime.now(UTC)
+    assert timedelta(seconds=900) < wait <= timedelta(seconds=1000)
+
+
+def test_after_success_the_next_one_is_delivered_at_its_first_try(pipeline: Pipeline) -> None:
+    answers = iter([Reply(status=500), Reply(), Reply()])
+    with hook_server(lambda _: next(answers)) as server:
+        webhook = subscribe(pipeline, server.url())
+        create_product(pipeline, "A")
+        pipeline.tell()
+        assert show(pipeline, webhook)["failing_since"] is not None
+        let_time_pass(pipeline)
+        create_product(pipeline, "B")
+        pipeline.tell()
+
+        assert show(pipeline, webhook)["failing_since"] is None
+        assert [each["attempt_count"] for each in deliveries(pipeline, webhook, "status=delivered")] == [1, 2]
+        assert len({each.id for each in server.received}) == 2
+
+
+def test_gone_switches_a_webhook_off_and_says_why(pipeline: Pipeline) -> None:
+    with hook_server(Reply(status=410)) as server:
+        webhook = subscribe(pipeline, server.url())
+        create_product(pipeline, "A")
+        pipeline.tell()
+        create_product(pipeline, "B")
+        pipeline.tell()
+
+        found = show(pipeline, webhook)
+        assert (found["enabled"], len(server.received)) == (False, 1)
+        assert "410" in found["disabled_reason"]
+        (delivery,) = deliveries(pipeline, webhook)
+        assert delivery["status"] == "failed"
+
+
+def test_five_days_of_failures_switch_a_webhook_off(pipeline: Pipeline) -> None:
+    with hook_server(Reply(status=500)) as server:
+        webhook = subscribe(pipeline, server.url())
+        create_product(pipeline, "A")
+        pipeline.tell()
+        for days, enabled in ((4, True), (5, False)):
+            pipeline.sql(f"update webhook set failing_since = now() - interval '{days} days'")
+            let_time_pass(pipeline)
+            assert show(pipeline, webhook)["enabled"] is enabled
+    assert "five days" in show(pipeline, webhook)["disabled_reason"]
+
+
+def test_what_waits_at_a_switched_off_webhook_is_sent_when_it_is_switched_on(pipeline: Pipeline) -> None:
+    answers = iter([Reply(status=500), Reply()])
+    with hook_server(lambda _: next(answers)) as server:
+        webhook = subscribe(pipeline, server.url())
+        path = f"/webhooks/{webhook['id']}"
+        create_product(pipeline)
+        pipeline.tell()
+        assert pipeline.call("PATCH", path, {"enabled": False}).json["enabled"] is False
+        let_time_pass(pipeline)
+        # A turn that was on its way when it was switched off.
+        delivering.take_turn(pipeline.backends, sending(), uuid.UUID(webhook["id"]), lambda: 60.0)
+        (delivery,) = deliveries(pipeline, webhook)
+        assert (len(server.received), delivery["status"], delivery["next_attempt_at"]) == (1, "pending", None)
+
+        found = pipeline.call("PATCH", path, {"enabled": True}).json
+        pipeline.tell()
+
+        assert (found["disabled_reason"], found["failing_since"]) == (None, None)
+        assert [each["status"] for each in deliveries(pipeline, webhook)] == ["delivered"]
+
+
+def test_what_happens_while_a_webhook_is_off_is_not_told(pipeline: Pipeline) -> None:
+    with hook_server() as server:
+        webhook = subscribe(pipeline, server.url(), enabled=False)
+        create_product(pipeline)
+        pipeline.tell()
+        pipeline.call("PATCH", f"/webhooks/{webhook['id']}", {"enabled": True})
+        let_time_pass(pipeline)
+
+        assert server.received == []
+        assert len(pipeline.call("GET", "/events").json["items"]) == 1, "it can be caught up with"
