@@ -1,10 +1,15 @@
-"""One stack per data directory: the lock is held as long as the supervisor lives, and the kernel lets go of it."""
+"""One stack per data directory: the lock is held as long as the supervisor lives, and the kernel lets go of it.
+
+And one at a time on the whole machine, for what is installed there once.
+"""
 
 from __future__ import annotations
 
 import fcntl
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 NAME = "lock"
@@ -35,6 +40,17 @@ class DirectoryLock:
         """Lets the next stack start. The file stays: removing it would let two in."""
         os.ftruncate(self._descriptor, 0)
         os.close(self._descriptor)
+
+
+@contextmanager
+def machine_lock() -> Iterator[None]:
+    """Waits until nobody else on this machine is inside. Then look again: what you wanted to make may be there."""
+    root = os.open("/", os.O_RDONLY)
+    try:
+        fcntl.flock(root, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(root)
 
 
 def main(arguments: list[str]) -> int:

@@ -10,6 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from infra.local.lock import machine_lock
+
 NAME = "embedded_postgres"
 USERADD_SECONDS_MAX = 30.0
 TRAVERSE = stat.S_IXOTH
@@ -33,14 +35,26 @@ def account(say: Callable[[str], None]) -> Account:
     """The account for PostgreSQL's processes; for root, a system user that is created once."""
     if os.geteuid() != 0:
         return Account()
-    try:
-        entry = pwd.getpwnam(NAME)
-    except KeyError:
-        say(f"PostgreSQL does not run as root: creating the system user {NAME}")
-        command = ["useradd", "--system", "--user-group", "--no-create-home", "--shell", "/usr/sbin/nologin", NAME]
-        subprocess.run(command, check=True, capture_output=True, timeout=USERADD_SECONDS_MAX)
-        entry = pwd.getpwnam(NAME)
+    entry = _entry()
+    if entry is None:
+        with machine_lock():
+            # Another stack, started at the same moment, may have been quicker.
+            entry = _entry() or _create(say)
     return Account(entry.pw_name, entry.pw_gid)
+
+
+def _entry() -> pwd.struct_passwd | None:
+    try:
+        return pwd.getpwnam(NAME)
+    except KeyError:
+        return None
+
+
+def _create(say: Callable[[str], None]) -> pwd.struct_passwd:
+    say(f"PostgreSQL does not run as root: creating the system user {NAME}")
+    command = ["useradd", "--system", "--user-group", "--no-create-home", "--shell", "/usr/sbin/nologin", NAME]
+    subprocess.run(command, check=True, capture_output=True, timeout=USERADD_SECONDS_MAX)
+    return pwd.getpwnam(NAME)
 
 
 def open_way(path: Path, say: Callable[[str], None]) -> None:

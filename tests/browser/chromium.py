@@ -13,6 +13,8 @@ import subprocess
 import sys
 from collections.abc import Callable
 
+from infra.local.lock import machine_lock
+
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 INSTALL_SECONDS_MAX = 600.0
 COMMANDS = (["apt-get", "update"], ["apt-get", "install", "-y", "--no-install-recommends", "chromium"])
@@ -37,7 +39,10 @@ def executable(which: Which = shutil.which) -> str:
     if found := _installed(which):
         return found
     if os.geteuid() == 0 and which("apt-get"):
-        _install()
+        with machine_lock():
+            # Another process of the tests may have installed it meanwhile.
+            if not _installed(which):
+                _install()
         if found := _installed(which):
             return found
     raise NoBrowser(HELP)

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import os
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from tests.browser import chromium
+from tests.support import machine
+
+MEET_SECONDS_MAX = 30
 
 
 def test_a_browser_that_is_named_goes_before_one_that_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -31,3 +36,27 @@ def test_one_is_installed_where_that_is_possible(monkeypatch: pytest.MonkeyPatch
     found = {"apt-get": "/usr/bin/apt-get"}
     monkeypatch.setattr(chromium, "_install", lambda: found.update(chromium="/usr/bin/chromium"))
     assert chromium.executable(found.get) == "/usr/bin/chromium"
+
+
+def test_of_two_that_need_one_the_first_installs_it_and_the_other_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("CHROMIUM", raising=False)
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    found = {"apt-get": "/usr/bin/apt-get"}
+    installed: list[str] = []
+    both_look = threading.Barrier(2)
+
+    def which(name: str) -> str | None:
+        answer = found.get(name)
+        if name == "apt-get":
+            both_look.wait(MEET_SECONDS_MAX)
+        return answer
+
+    def install() -> None:
+        assert machine.is_locked()
+        installed.append("chromium")
+        found.update(chromium="/usr/bin/chromium")
+
+    monkeypatch.setattr(chromium, "_install", install)
+    with ThreadPoolExecutor(2) as both:
+        paths = [each.result() for each in [both.submit(chromium.executable, which) for _ in range(2)]]
+    assert (paths, installed) == (["/usr/bin/chromium"] * 2, ["chromium"])
