@@ -51,6 +51,8 @@ SETTINGS: Mapping[str, str] = {
     "log_line_prefix": "%m [%p] %a ",
     "TimeZone": "UTC",
 }
+UNSAFE_SETTINGS: Mapping[str, str] = {"fsync": "off", "full_page_writes": "off"}
+"""Nobody waits for the disk. For tests, in which processes die but the machine does not."""
 
 
 @dataclass(frozen=True)
@@ -64,8 +66,11 @@ class Passwords:
 class Postgres:
     """A server on its way up; after `wait_ready`, one with an empty or well-filled database `importer`."""
 
-    def __init__(self, directory: Path, port: int, logbook: LogBook, say: Callable[[str], None]) -> None:
+    def __init__(
+        self, directory: Path, port: int, logbook: LogBook, say: Callable[[str], None], *, power_may_fail: bool = True
+    ) -> None:
         self.port = port
+        self._settings = SETTINGS if power_may_fail else {**SETTINGS, **UNSAFE_SETTINGS}
         self._directory = directory.resolve()
         self._data = self._directory / "postgres"
         self._logbook = logbook
@@ -196,7 +201,7 @@ class Postgres:
         fresh.rename(self._data)
 
     def _server(self) -> Program:
-        settings = [f"--{name}={value}" for name, value in {**SETTINGS, "port": str(self.port)}.items()]
+        settings = [f"--{name}={value}" for name, value in {**self._settings, "port": str(self.port)}.items()]
         return Program(
             name="postgres",
             command=[self._programs / "postgres", "-D", self._data, *settings],

@@ -65,8 +65,11 @@ class Services:
 
 
 @contextmanager
-def backing_services(directory: Path, **environment: str) -> Iterator[Services]:
-    """PostgreSQL, the emulator and the resources; variables as for `make run` (EMULATOR, PARAMETER_…) by keyword."""
+def backing_services(directory: Path, *, power_may_fail: bool = True, **environment: str) -> Iterator[Services]:
+    """PostgreSQL, the emulator and the resources; variables as for `make run` (EMULATOR, PARAMETER_…) by keyword.
+
+    Where no power fails, PostgreSQL need not wait for the disk.
+    """
     chosen = options.read({**_inherited(), **environment, "DATA_DIR": str(directory)})
     forget_personal_settings()
     with ExitStack() as cleanup:
@@ -74,7 +77,8 @@ def backing_services(directory: Path, **environment: str) -> Iterator[Services]:
         cleanup.callback(logbook.close)
         aws = emulator.start(chosen, logbook, _silent)
         cleanup.callback(aws.stop)
-        database = Postgres(directory, chosen.postgres_port or free_port(), logbook, _silent)
+        port = chosen.postgres_port or free_port()
+        database = Postgres(directory, port, logbook, _silent, power_may_fail=power_may_fail)
         cleanup.callback(database.stop)
         database.wait_ready()
         aws.wait_ready()

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 @pytest.fixture(scope="session")
 def services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Services]:
     """PostgreSQL and the emulator, migrated; from here on the functions' environment is this process's."""
-    with backing_services(tmp_path_factory.mktemp("services")) as started:
+    with backing_services(tmp_path_factory.mktemp("services"), power_may_fail=False) as started:
         os.environ.update(started.environment)
         migrations.migrate(started.owner_conninfo)
         yield started

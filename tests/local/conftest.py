@@ -34,7 +34,7 @@ SEEN_SECONDS_MAX = 20.0
 @pytest.fixture(scope="session")
 def local_services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Services]:
     """The services with short visibility time-outs, as PARAMETER_… variables would make them."""
-    with backing_services(tmp_path_factory.mktemp("local"), **PARAMETERS) as started:
+    with backing_services(tmp_path_factory.mktemp("local"), power_may_fail=False, **PARAMETERS) as started:
         yield started
 
 
