@@ -31,14 +31,21 @@ def services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Services]:
             assert counted.fetchall() == [(0,)], "something locked out of order"
 
 
-@pytest.fixture
-def pipeline(services: Services) -> Pipeline:
-    """An empty system, with a token."""
+@pytest.fixture(scope="session")
+def whole_pipeline(services: Services) -> Iterator[Pipeline]:
+    """The one system, with a token."""
     from tests.support.pipeline import new_pipeline  # imports app.py, which wants the environment
 
     made = new_pipeline(services)
-    made.reset()
-    return made
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def pipeline(whole_pipeline: Pipeline) -> Pipeline:
+    """An empty system."""
+    whole_pipeline.reset()
+    return whole_pipeline
 
 
 @pytest.fixture

@@ -14,18 +14,17 @@ from dataclasses import dataclass, field
 from typing import Any, cast
 
 import boto3
-import psycopg
 import requests
 from chalice.config import Config
 from chalice.local import LocalGateway
-from psycopg.rows import dict_row
 
 import app as triggers
 from chalicelib import tokens
 from chalicelib.backends import Backends
 from functions.composition import backends
 from infra.local.testing import Services
-from tests.support import search_copy
+from tests.support import emptying
+from tests.support.owner import Owner
 
 DEADLINE_SECONDS = 30
 INVOCATION_SECONDS = 60
@@ -61,7 +60,7 @@ class Answer:
 
 @dataclass
 class Pipeline:
-    """An empty system. `imports` and `products` look at it from outside, with plain SQL."""
+    """A system that `reset` empties. `sql` and `products` look at it from outside, with plain SQL."""
 
     services: Services
     token: str
@@ -70,6 +69,7 @@ class Pipeline:
     def __post_init__(self) -> None:
         self.s3 = boto3.client("s3")
         self.sqs = boto3.client("sqs")
+        self._owner = Owner(self.services.owner_conninfo)
 
     @property
     def backends(self) -> Backends:
@@ -199,9 +199,7 @@ class Pipeline:
 
     def sql(self, statement: str, *parameters: Any) -> list[dict[str, Any]]:
         """Runs a statement as the owner, past all of the project's own code."""
-        with psycopg.connect(self.services.owner_conninfo, row_factory=dict_row) as connection:
-            cursor = connection.execute(statement.encode(), parameters)
-            return cursor.fetchall() if cursor.description else []
+        return self._owner.sql(statement, *parameters)
 
     def products(self) -> dict[str, tuple[str, str, str, bool]]:
         """The catalogue: key → (sku, name, description, active), without tombstones."""
@@ -214,17 +212,16 @@ class Pipeline:
 
     def reset(self) -> None:
         """Empties tables, queues and the bucket."""
-        self.sql(
-            "truncate product, import, chunk, rejected_row, event, bulk_delete, export restart identity cascade;"
-            "truncate idempotency_key, webhook cascade; update relay_state set last_position = 0;"
-            "update barrier set floor = 0; alter sequence operation restart;"
-            f"{search_copy.FORGET};"
-            "update sweep_cursor set key_marker = null, version_marker = null"
-        )
+        self._percents.clear()
+        emptying.empty(self._owner)
         for url in self.services.queue_urls.values():
             self.sqs.purge_queue(QueueUrl=url)
         for version in self.s3.list_object_versions(Bucket=self.services.bucket).get("Versions", []):
             self.s3.delete_object(Bucket=self.services.bucket, Key=version["Key"], VersionId=version["VersionId"])
+
+    def close(self) -> None:
+        """Closes its connections."""
+        self._owner.close()
 
 
 def new_pipeline(services: Services) -> Pipeline:
