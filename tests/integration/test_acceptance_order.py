@@ -18,7 +18,6 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-import psycopg
 import pytest
 from chalice.app import Chalice
 from hypothesis import HealthCheck, Phase, settings
@@ -31,11 +30,12 @@ from hypothesis.stateful import (
     rule,
     run_state_machine_as_test,
 )
-from psycopg.rows import dict_row
+from psycopg.conninfo import make_conninfo
 
 from chalicelib import bulk_deletes, catalogue, dead_letters, indexing, splitting, sweeping, tokens, upserting
 from chalicelib.backends import Backends
 from chalicelib.catalogue import SORTS, Filters, Place
+from chalicelib.database import Database
 from chalicelib.faults import switched_on
 from chalicelib.limits import MERGE_ROWS_MIN
 from chalicelib.products import Changes, Content
@@ -44,6 +44,7 @@ from tests.support import search_copy
 from tests.support.fakes import BUCKET, MemoryFiles, RecordingQueues, memory_backends
 from tests.support.hands import CHANGED, TAKEN, Condition, DomainHand, Hand, HttpHand, Refused
 from tests.support.killing import Killed
+from tests.support.owner import Owner
 from tests.support.sequential_model import (
     Cleared,
     Deleted,
@@ -68,6 +69,19 @@ SECONDS_PER_HISTORY_MAX = 1.5
 """A fifth of a second is usual."""
 JOIN_SECONDS_MAX = 60
 BY_SKU = Place(SORTS["sku"], 100)
+EMPTY = f"""
+    delete from product; delete from import; delete from event; delete from bulk_delete;
+    update barrier set floor = 0; {search_copy.FORGET}
+"""
+VISIBLE = """
+    select p.id, p.sku, p.name, p.description, p.active from product p, barrier b
+    where not p.deleted and p.version >= b.floor order by sku_key
+"""
+COMMITTED = """
+    select i.id, i.operation, array(select first_line from chunk where import_id = i.id and done order by 1) as lines
+    from import i
+"""
+"""Of every import, what counts: the first lines of its done chunks. Each row is one line, behind the header."""
 
 skus = st.sampled_from(["a", "A", "b", "B", "é", "E\u0301", "c"])
 names = st.sampled_from(["one", "two", "three"])
@@ -91,7 +105,9 @@ class RunningImport:
 class Histories(RuleBasedStateMachine):
     """One history. `services` is set by the test."""
 
-    services: Services
+    databases: list[Database]
+    """Of two workers, whose connections last from history to history, as those of functions do from event to event."""
+    owner: Owner
     app: Chalice
     token: str
     outcomes: dict[str, int]
@@ -102,12 +118,9 @@ class Histories(RuleBasedStateMachine):
         super().__init__()
         self.files = MemoryFiles()
         self.queues = RecordingQueues()
-        # What is tested is the order of things, not the disk: a commit need not wait for it here.
-        conninfo = f"{self.services.importer_conninfo} options='-c synchronous_commit=off'"
-        self.workers = [memory_backends(conninfo, self.files, self.queues) for _ in range(2)]
+        self.workers = [memory_backends(each, self.files, self.queues) for each in self.databases]
         self.backends = type(self).served = self.workers[0]
         self.hand: Hand = DomainHand(self.backends, self.files)
-        self.owner = psycopg.connect(self.services.owner_conninfo, autocommit=True, row_factory=dict_row)
         self.imports: list[RunningImport] = []
         self.bulk_deletes: list[uuid.UUID] = []
         self.history: list[tuple[int, Operation]] = []
@@ -126,19 +139,9 @@ class Histories(RuleBasedStateMachine):
         vars(upserting)["MERGE_ROWS_MIN"] = -1 if merges else MERGE_ROWS_MIN
         if by_http:
             self.hand = HttpHand(self.app, self.token, self.files)
-        self.sql("delete from product")
-        self.sql("delete from import")
-        self.sql("delete from event")
-        self.sql("delete from bulk_delete")
-        self.sql("update barrier set floor = 0")
-        self.sql(search_copy.FORGET)
+        self.sql(EMPTY)
         self.start_import(first, described, switched)
         self.start_import(second, not described, switched)
-
-    def teardown(self) -> None:
-        for worker in self.workers:
-            worker.database.close()
-        self.owner.close()
 
     # --- imports --------------------------------------------------------------------------------------------------
 
@@ -297,11 +300,9 @@ class Histories(RuleBasedStateMachine):
 
     @invariant()
     def the_table_is_what_the_sequence_gives(self) -> None:
-        visible = self.sql(
-            "select p.* from product p, barrier b where not p.deleted and p.version >= b.floor order by sku_key"
-        )
+        visible = self.sql(VISIBLE)
         real = {key_of(row["sku"]): (row["sku"], row["name"], row["description"], row["active"]) for row in visible}
-        assert real == replay([*self.history, *map(self._imported, self.imports)])
+        assert real == replay([*self.history, *self._imported()])
         assert len(real) == len(visible)
 
     @invariant()
@@ -315,7 +316,7 @@ class Histories(RuleBasedStateMachine):
     @rule()
     def look_at_lists(self) -> None:
         """Filters work on a copy that lags behind; nobody may see that it does."""
-        visible = self.sql("select p.id, p.name from product p, barrier b where not p.deleted and p.version >= b.floor")
+        visible = self.sql(VISIBLE)
         with self.backends.database.transaction() as transaction:
             everything = catalogue.find(transaction, Filters(), BY_SKU)
             found = catalogue.find(transaction, Filters(name="THREE"), BY_SKU)
@@ -326,12 +327,14 @@ class Histories(RuleBasedStateMachine):
         if state is not None and state["ready"]:
             self._count("list from the copy" if wanted else "empty list from the copy")
 
-    def _imported(self, running: RunningImport) -> tuple[int, Operation]:
-        """What of an import is committed: its done chunks. Each row is one line, behind the header."""
-        found = self.sql("select operation from import where id = %s", running.id)[0]
-        done = self.sql("select first_line from chunk where import_id = %s and done", running.id)
-        lines = sorted(row["first_line"] for row in done)
-        return found["operation"], Imported(tuple(running.rows[line - 2] for line in lines))
+    def _imported(self) -> list[tuple[int, Operation]]:
+        """What of the imports is committed."""
+        rows = {each.id: each.rows for each in self.imports}
+        committed = self.sql(COMMITTED)
+        assert {row["id"] for row in committed} == set(rows)
+        return [
+            (row["operation"], Imported(tuple(rows[row["id"]][line - 2] for line in row["lines"]))) for row in committed
+        ]
 
     # --- steps --------------------------------------------------------------------------------------------------------
 
@@ -389,9 +392,7 @@ class Histories(RuleBasedStateMachine):
         return _pick(data, [each for each in self.imports if each.id in running] or self.imports)
 
     def _draw_product(self, data: st.DataObject) -> dict[str, Any] | None:
-        visible = self.sql(
-            "select p.id, p.sku from product p, barrier b where not p.deleted and p.version >= b.floor order by sku_key"
-        )
+        visible = self.sql(VISIBLE)
         nothing: list[dict[str, Any] | None] = [None]
         return _pick(data, visible or nothing)
 
@@ -400,8 +401,7 @@ class Histories(RuleBasedStateMachine):
         self.outcomes[counted] = self.outcomes.get(counted, 0) + 1
 
     def sql(self, statement: str, *parameters: object) -> list[dict[str, Any]]:
-        cursor = self.owner.execute(statement.encode(), parameters)
-        return cursor.fetchall() if cursor.description else []
+        return self.owner.sql(statement, *parameters)
 
 
 def _csv(content: list[FileRow], described: bool, switched: bool) -> bytes:
@@ -447,6 +447,19 @@ def _at_once(*steps: Callable[[], None]) -> None:
     assert failures == []
 
 
+@contextmanager
+def connected(services: Services) -> Iterator[None]:
+    """The histories have their connections. What is tested is the order of things: no commit waits for the disk, and no
+    process is started to look through seven products in parallel."""
+    options = "-c synchronous_commit=off -c max_parallel_workers_per_gather=0"
+    conninfo = make_conninfo(services.importer_conninfo, options=options)
+    Histories.databases, Histories.owner = [Database(conninfo) for _ in range(2)], Owner(services.owner_conninfo)
+    yield
+    for each in Histories.databases:
+        each.close()
+    Histories.owner.close()
+
+
 @pytest.mark.timeout(60 + HISTORIES * SECONDS_PER_HISTORY_MAX)
 def test_every_history_ends_as_its_operations_in_acceptance_order(
     services: Services, monkeypatch: pytest.MonkeyPatch
@@ -458,22 +471,23 @@ def test_every_history_ends_as_its_operations_in_acceptance_order(
     monkeypatch.setattr("chalicelib.sweeping.TOMBSTONE_SECONDS_MIN", 0)
     from app import app  # wants the environment
 
-    Histories.services, Histories.outcomes = services, {}
+    Histories.outcomes = {}
     Histories.app, Histories.token = app, tokens.install(services.owner_conninfo, "histories", ["write"])
     for module in ("imports", "products", "bulk_deletes"):
         monkeypatch.setattr(f"functions.api.{module}.backends", lambda: Histories.served)
 
-    run_state_machine_as_test(
-        Histories,
-        settings=settings(
-            max_examples=HISTORIES,
-            stateful_step_count=STEPS_MAX,
-            deadline=None,
-            database=None,
-            phases=PHASES,
-            suppress_health_check=list(HealthCheck),
-        ),
-    )
+    with connected(services):
+        run_state_machine_as_test(
+            Histories,
+            settings=settings(
+                max_examples=HISTORIES,
+                stateful_step_count=STEPS_MAX,
+                deadline=None,
+                database=None,
+                phases=PHASES,
+                suppress_health_check=list(HealthCheck),
+            ),
+        )
 
     print(f"{HISTORIES} histories:", dict(sorted(Histories.outcomes.items())))  # noqa: T201
     done = {

@@ -107,6 +107,7 @@ class RecordingQueues:
         return self.sent.pop(queue, [])
 
 
-def memory_backends(conninfo: str, files: MemoryFiles, queues: RecordingQueues) -> Backends:
-    """Backends on a real database and these stand-ins."""
-    return Backends(Database(conninfo), cast(Files, files), cast(Queues, queues))
+def memory_backends(database: Database | str, files: MemoryFiles, queues: RecordingQueues) -> Backends:
+    """Backends on a real database, or a new connection to one, and these stand-ins."""
+    real = Database(database) if isinstance(database, str) else database
+    return Backends(real, cast(Files, files), cast(Queues, queues))
