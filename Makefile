@@ -6,6 +6,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 DATA_DIR ?= .local
 PYTEST_ARGS ?=
+TEST_PROCESSES ?= 2
 RUNS ?= 500000
 STAGE ?= dev
 EMULATORS ?= localstack ministack
@@ -46,8 +47,9 @@ tokens: $(INSTALLED) ## List the API tokens: whose, what for, when used last (ST
 revoke-token: $(INSTALLED) ## Make an API token useless (NAME='the shop' STAGE=dev)
 	@$(BIN)/python -m infra.tokens $(OF_STAGE) revoke -- "$(NAME)"
 
-test: $(INSTALLED) $(SCHEMATHESIS_VENV)/.installed emulator cloud-emulator lambda-dependencies ## Run every test, on an embedded stack of its own (PYTEST_ARGS='-k name')
-	$(BIN)/python -m pytest $(PYTEST_ARGS)
+# Each process has stacks of its own. Files stay whole, and in their order: that begins with the ones that take long.
+test: $(INSTALLED) $(SCHEMATHESIS_VENV)/.installed emulator cloud-emulator lambda-dependencies ## Run every test, on embedded stacks of their own (PYTEST_ARGS='-k name' TEST_PROCESSES=2)
+	$(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
 
 bench: $(INSTALLED) emulator ## Measure imports against psql on the same server (BENCH_ARGS='--runs 5 --only paired')
 	$(BIN)/python -m tests.benchmark $(BENCH_ARGS)
