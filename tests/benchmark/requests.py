@@ -37,7 +37,7 @@ def main(arguments: list[str]) -> int:
         spent: Counter[str] = Counter()
         asked: Counter[str] = Counter()
         for queue, function in (("uploads", "split_upload"), ("chunks", "upsert_chunk")):
-            while message := pipeline.receive(queue):
+            while message := pipeline.receive(queue, wait_seconds=1):
                 spent[f"{function} invocations"] += 1
                 wall, cpu = time.perf_counter(), time.process_time()
                 with counted(asked):

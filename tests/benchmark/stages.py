@@ -59,7 +59,7 @@ def measure(pipeline: Pipeline, file: Path) -> dict[str, float]:
     """Imports a file, one chunk after the other, by a single worker. Returns seconds by stage, in the order of work."""
     clock = Clock()
     import_id = pipeline.upload(file.read_bytes())
-    event = pipeline.receive("uploads")
+    event = pipeline.receive("uploads", wait_seconds=1)
     assert event is not None
     with _wrapped(clock):
         with clock.stage("split: the rest"):

@@ -83,7 +83,7 @@ def let_time_pass(pipeline: Pipeline, kind: Kind, seconds: float) -> None:
 
 
 def finish(pipeline: Pipeline, kind: Kind) -> None:
-    while message := pipeline.receive(kind.queue, wait_seconds=0):
+    while message := pipeline.receive(kind.queue):
         pipeline.deliver(kind.function, message)
 
 
@@ -170,7 +170,7 @@ def test_the_sweep_wakes_what_has_stalled_and_waits_before_it_does_so_again(pipe
 
     def woken() -> bool:
         sweeping.sweep(pipeline.backends)
-        return pipeline.receive(kind.queue, wait_seconds=0) is not None
+        return pipeline.receive(kind.queue) is not None
 
     assert not woken()
     let_time_pass(pipeline, kind, STALLED_SECONDS + 1)

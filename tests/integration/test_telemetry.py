@@ -194,7 +194,7 @@ def test_what_is_told_of_exports_and_bulk_deletes(pipeline: Pipeline, lines: lis
         ("/bulk-deletes", {"confirm": "DELETE ALL"}, "jobs", "delete_products"),
     ):
         assert pipeline.call("POST", path, body).status == 202
-        while message := pipeline.receive(queue, wait_seconds=0):
+        while message := pipeline.receive(queue):
             pipeline.deliver(function, message)
     assert sum(line.get("RowsExported", 0) for line in lines) == 2
     assert sum(line.get("ProductsDeleted", 0) for line in lines) == 2

@@ -27,7 +27,7 @@ def export(pipeline: Pipeline, seconds: float = 60, **filters: object) -> dict[s
 def carry_out(pipeline: Pipeline, export_id: str, seconds: float = 60) -> dict[str, Any]:
     """Delivers messages as long as there are some. Progress never goes back, and is 100 at the end only."""
     percent = 0.0
-    while message := pipeline.receive("exports", wait_seconds=0):
+    while message := pipeline.receive("exports"):
         pipeline.deliver("export_products", message, seconds)
         seen = show(pipeline, export_id).json
         assert seen["percent"] >= percent

@@ -28,6 +28,8 @@ from tests.support.owner import Owner
 
 DEADLINE_SECONDS = 30
 INVOCATION_SECONDS = 60
+S3_SECONDS = 1
+"""For S3 to tell of an object, where there may be none."""
 RUNNING = {"pending", "processing"}
 Message = dict[str, Any]
 
@@ -125,8 +127,11 @@ class Pipeline:
 
     # --- queues -----------------------------------------------------------------------------------------------
 
-    def receive(self, queue: str, wait_seconds: int = 1) -> Message | None:
-        """Takes one message off a queue and deletes it: from here on it is the test that may deliver it."""
+    def receive(self, queue: str, wait_seconds: int = 0) -> Message | None:
+        """Takes one message off a queue and deletes it: from here on it is the test that may deliver it.
+
+        What a function has sent is there when it returns; what S3 tells `uploads` comes a moment later.
+        """
         url = self.services.queue_urls[f"product-importer-local-{queue}"]
         answer = self.sqs.receive_message(
             QueueUrl=url, WaitTimeSeconds=wait_seconds, AttributeNames=["All"], MaxNumberOfMessages=1
@@ -153,7 +158,7 @@ class Pipeline:
 
     def split_next(self, seconds: float = INVOCATION_SECONDS) -> bool:
         """Delivers the next message of the uploads queue; False when there is none."""
-        message = self.receive("uploads")
+        message = self.receive("uploads", wait_seconds=S3_SECONDS)
         if message is not None:
             self.deliver("split_upload", message, seconds)
         return message is not None
@@ -161,7 +166,7 @@ class Pipeline:
     def chunks(self) -> list[Message]:
         """Takes every chunk message that waits."""
         taken = []
-        while message := self.receive("chunks", wait_seconds=0):
+        while message := self.receive("chunks"):
             taken.append(message)
         return taken
 
@@ -191,7 +196,7 @@ class Pipeline:
         while not quiet:
             quiet = True
             for queue, function in (("events", "relay_events"), ("deliveries", "deliver_webhook")):
-                while message := self.receive(queue, wait_seconds=0):
+                while message := self.receive(queue):
                     self.deliver(function, message)
                     quiet = False
 
