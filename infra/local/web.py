@@ -122,8 +122,12 @@ class WebServer:
 
     def stop(self) -> None:
         """Accepts nothing more; answers that are under way may be cut off."""
-        # Inside the server's own loop: closing sockets under its feet would make it fail.
-        self._server.trigger.pull_trigger(self._close_all)
+        # Inside the server's own loop: closing sockets under its feet would make it fail. It is called from there with
+        # this lock held; without it, a loop that is awake already could close the trigger before it is pulled.
+        trigger = self._server.trigger
+        with trigger.lock:
+            trigger.thunks.append(self._close_all)
+            trigger.pull_trigger()
         self._thread.join(STOP_SECONDS_MAX)
         self._server.task_dispatcher.shutdown(timeout=STOP_SECONDS_MAX)
 

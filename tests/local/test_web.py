@@ -89,6 +89,24 @@ def _serve(tmp_path: Path, standin: Standin | None) -> Iterator[Server]:
     assert is_free(port)
 
 
+def test_it_stops_also_when_its_loop_is_awake_already(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    port = free_port()
+    web = WebServer(Site(port, StaticFiles(tmp_path), None, S3_ORIGIN), listen(port))
+    trigger = web._server.trigger
+    pull = trigger._physical_pull
+
+    def pull_late() -> None:
+        pull()  # A thread that has just answered was quicker, and woke the loop.
+        if not trigger.lock.locked():
+            web._thread.join(ANSWER_SECONDS_MAX)
+        pull()
+
+    monkeypatch.setattr(trigger, "_physical_pull", pull_late)
+    web.start()
+    web.stop()
+    assert is_free(port)
+
+
 def test_page_comes_with_strict_headers(server: Server) -> None:
     reply = server.ask("GET", "/")
     assert (reply.status, reply.body) == (200, b"<h1>page</h1>")
