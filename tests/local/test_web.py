@@ -91,7 +91,7 @@ def _serve(tmp_path: Path, standin: Standin | None) -> Iterator[Server]:
 
 def test_it_stops_also_when_its_loop_is_awake_already(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     port = free_port()
-    web = WebServer(Site(port, StaticFiles(tmp_path), None, S3_ORIGIN), listen(port))
+    web = WebServer(Site(port, StaticFiles(tmp_path), None, UPLOADS_TO), listen(port))
     trigger = web._server.trigger
     pull = trigger._physical_pull
 
