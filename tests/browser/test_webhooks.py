@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.conftest import Shop, Troubles
-from tests.browser.webhook_fake import FakeWebhooks
+from tests.browser.webhook_fake import Document, FakeWebhooks
 
 STOCK = "https://stock.example/hook"
 DUE_MS = 2_000
@@ -130,13 +130,18 @@ def test_a_webhook_is_switched_edited_and_deleted(page: Page, hooks: FakeWebhook
     expect(row(page, "down.example")).to_have_count(0)
 
 
-def test_a_conflict_shows_both_versions_and_loses_neither(page: Page, hooks: FakeWebhooks, troubles: Troubles) -> None:
-    troubles.expect("412")
+def edit_with_headers(page: Page, hooks: FakeWebhooks) -> tuple[Document, Locator]:
+    """A webhook that has headers of its own, and the dialog that is open for it."""
     stock = hooks.named(STOCK)
     stock["headers"] = {"X-Shop": "north", "X-Team": "blue"}
     page.goto("/#/webhooks")
     page.get_by_role("button", name=f"Edit {STOCK}").click()
-    dialog = page.get_by_role("dialog", name="Edit webhook")
+    return stock, page.get_by_role("dialog", name="Edit webhook")
+
+
+def test_a_conflict_shows_both_versions_and_loses_neither(page: Page, hooks: FakeWebhooks, troubles: Troubles) -> None:
+    troubles.expect("412")
+    stock, dialog = edit_with_headers(page, hooks)
     # A delivery changes what is shown of a webhook, and is no conflict.
     hooks.deliver(stock, "product.updated", (200, 9))
     dialog.get_by_label("Description").fill("Stock and prices")
@@ -197,11 +202,7 @@ def test_a_conflict_shows_both_versions_and_loses_neither(page: Page, hooks: Fak
 
 def test_versions_that_differ_in_order_only_are_the_same(page: Page, hooks: FakeWebhooks, troubles: Troubles) -> None:
     troubles.expect("412")
-    stock = hooks.named(STOCK)
-    stock["headers"] = {"X-Shop": "north", "X-Team": "blue"}
-    page.goto("/#/webhooks")
-    page.get_by_role("button", name=f"Edit {STOCK}").click()
-    dialog = page.get_by_role("dialog", name="Edit webhook")
+    stock, dialog = edit_with_headers(page, hooks)
     dialog.get_by_label("Description").fill("The same idea")
     hooks.change(
         stock,
