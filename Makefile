@@ -86,11 +86,11 @@ format: $(INSTALLED) ## Format the code, and repair what lint can repair
 	$(BIN)/ruff check --fix .
 
 emulator: $(INSTALLED) ## Install the emulator of S3 and SQS, where it is missing (EMULATOR=localstack|ministack)
-	@$(BIN)/python -m infra.local.installation
+	@$(BIN)/python -m infra.local.s3_sqs.installation
 
 conformance: $(INSTALLED) ## Ask each emulator for what we need of S3 and SQS, and import through it (EMULATORS='localstack ministack')
 	@for emulator in $(EMULATORS); do \
-		EMULATOR=$$emulator $(BIN)/python -m infra.local.installation || exit 1; \
+		EMULATOR=$$emulator $(BIN)/python -m infra.local.s3_sqs.installation || exit 1; \
 		echo "--- $$emulator ---"; \
 		EMULATOR=$$emulator $(BIN)/python -m pytest tests/conformance tests/acceptance/test_story.py -rs || exit 1; \
 	done
@@ -99,7 +99,7 @@ cloud-test: $(INSTALLED) cloud-emulator lambda-dependencies ## Deploy the packag
 	$(BIN)/python -m pytest tests/cloud $(PYTEST_ARGS)
 
 cloud-emulator: $(INSTALLED)
-	@$(BIN)/python -m infra.local.installation ministack-cloud
+	@$(BIN)/python -m infra.local.s3_sqs.installation ministack-cloud
 
 up: $(INSTALLED) ## Start LocalStack and PostgreSQL in Docker, with our resources and schema in them
 	@$(BIN)/python -m infra.compose up
@@ -108,21 +108,21 @@ down: $(INSTALLED) ## Stop them; the data of PostgreSQL stays in its volume
 	@$(BIN)/python -m infra.compose down
 
 package: $(INSTALLED) ## Make what is deployed: out/<stage>/deployment.zip and template.json (STAGE=dev)
-	@$(BIN)/python -m infra.packaging "$(STAGE)"
+	@$(BIN)/python -m infra.deploy.packaging "$(STAGE)"
 
 deploy: $(INSTALLED) ## Bring a stage to the AWS account of this machine's credentials (STAGE=dev PARAMETERS='AlarmEmail=…')
-	@$(BIN)/python -m infra.deployment deploy "$(STAGE)" $(PARAMETERS)
+	@$(BIN)/python -m infra.deploy.deployment deploy "$(STAGE)" $(PARAMETERS)
 
 destroy: $(INSTALLED) ## Take a stage away; files, the key of secrets and a snapshot of the database stay (STAGE=…)
 	@test "$(origin STAGE)" != file || { echo "Say which stage is to be taken away: make destroy STAGE=dev"; exit 1; }
-	@$(BIN)/python -m infra.deployment destroy "$(STAGE)"
+	@$(BIN)/python -m infra.deploy.deployment destroy "$(STAGE)"
 
 # What the package holds besides our own code: made once, then kept in DATA_DIR.
 lambda-dependencies: $(INSTALLED)
-	@$(BIN)/python -m infra.dependencies
+	@$(BIN)/python -m infra.deploy.dependencies
 
 clean: ## Remove environments, caches and ALL DATA in DATA_DIR
-	@$(PYTHON) -m infra.local.lock "$(DATA_DIR)"
+	@$(PYTHON) -m infra.local.processes.lock "$(DATA_DIR)"
 	rm -rf .venv .venv-fuzz .venv-rivals .venv-schemathesis .venv-localstack .venv-ministack .venv-ministack-cloud .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 	rm -rf "$(DATA_DIR)" out
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

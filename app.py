@@ -12,12 +12,12 @@ from chalice.app import AuthRequest, AuthResponse, Chalice, CloudWatchEvent, Rat
 
 from chalicelib.settings import queue_name, stage
 from functions import authorize as authorizing
-from functions import delete_products as deleting
+from functions import bulk_delete_products as deleting
 from functions import deliver_webhook as delivering
 from functions import export_products as exporting
+from functions import fail_bulk_delete as failing_bulk_delete
 from functions import fail_chunk as failing_chunk
 from functions import fail_export as failing_export
-from functions import fail_job as failing_job
 from functions import fail_upload as failing_upload
 from functions import index_products as indexing
 from functions import invocations, logs
@@ -27,7 +27,7 @@ from functions import relay_events as relaying
 from functions import split_upload as splitting
 from functions import sweep as sweeping
 from functions import upsert_chunk as upserting
-from functions.api import bulk_deletes, deliveries, description, events, exports, health, imports, products, webhooks
+from functions.api import bulk_deletes, deliveries, events, exports, health, imports, openapi_route, products, webhooks
 
 logs.configure()
 app = Chalice(app_name="product-importer", configure_logs=False)
@@ -42,7 +42,7 @@ def authorize(request: AuthRequest) -> AuthResponse:
     return authorizing.authorize(request)
 
 
-for module in (health, imports, products, bulk_deletes, exports, webhooks, deliveries, events, description):
+for module in (health, imports, products, bulk_deletes, exports, webhooks, deliveries, events, openapi_route):
     app.register_blueprint(module.resource)
 
 
@@ -62,9 +62,9 @@ def upsert_chunk(event: SQSEvent) -> None:
 # --- jobs: delete everything ---------------------------------------------------------------------------------------
 
 
-@app.on_sqs_message(queue=queue_name(stage(), "jobs"), batch_size=1, maximum_concurrency=2)
-def delete_products(event: SQSEvent) -> None:
-    deleting.delete_products(event)
+@app.on_sqs_message(queue=queue_name(stage(), "bulk-deletes"), batch_size=1, maximum_concurrency=2)
+def bulk_delete_products(event: SQSEvent) -> None:
+    deleting.bulk_delete_products(event)
 
 
 # --- exports: the catalogue as a file ---------------------------------------------------------------------------
@@ -101,9 +101,9 @@ def fail_chunk(event: SQSEvent) -> None:
     failing_chunk.fail_chunk(event)
 
 
-@app.on_sqs_message(queue=queue_name(stage(), "jobs-dead"), batch_size=1, maximum_concurrency=2)
-def fail_job(event: SQSEvent) -> None:
-    failing_job.fail_job(event)
+@app.on_sqs_message(queue=queue_name(stage(), "bulk-deletes-dead"), batch_size=1, maximum_concurrency=2)
+def fail_bulk_delete(event: SQSEvent) -> None:
+    failing_bulk_delete.fail_bulk_delete(event)
 
 
 @app.on_sqs_message(queue=queue_name(stage(), "exports-dead"), batch_size=1, maximum_concurrency=2)

@@ -19,7 +19,7 @@ from pydantic import (
     model_validator,
 )
 
-from chalicelib.public_addresses import IPNetwork
+from chalicelib.webhooks.outbound.public_addresses import IPNetwork
 
 LOCAL_STAGE = "local"
 

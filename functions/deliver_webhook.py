@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from chalice.app import SQSEvent, SQSRecord
 
-from chalicelib import delivering
+from chalicelib.webhooks import attempts
 from functions.composition import backends, sending
 from functions.messages import TurnMessage, each_record, seconds_left_of
 
@@ -15,6 +15,6 @@ def deliver_webhook(event: SQSEvent) -> None:
 
     def handle(record: SQSRecord) -> None:
         turn = TurnMessage.model_validate_json(record.body)
-        delivering.take_turn(backends(), sending(), turn.webhook, seconds_left)
+        attempts.take_turn(backends(), sending(), turn.webhook, seconds_left)
 
     each_record(event, "deliveries", handle)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from chalice.app import SQSEvent, SQSRecord
 
-from chalicelib import exporting
+from chalicelib.exporting import writing
 from functions.composition import backends
 from functions.messages import ExportMessage, each_record, seconds_left_of
 
@@ -15,6 +15,6 @@ def export_products(event: SQSEvent) -> None:
 
     def handle(record: SQSRecord) -> None:
         message = ExportMessage.model_validate_json(record.body)
-        exporting.carry_out(backends(), message.export, seconds_left)
+        writing.carry_out(backends(), message.export, seconds_left)
 
     each_record(event, "exports", handle)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from chalice.app import SQSEvent, SQSRecord
 
-from chalicelib import dead_letters
-from chalicelib.upserting import ChunkMessage
+from chalicelib.importing.upserting import ChunkMessage
+from chalicelib.repair import dead_letters
 from functions.composition import backends
 from functions.messages import ChunkBody, each_record
 

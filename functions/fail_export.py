@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from chalice.app import SQSEvent, SQSRecord
 
-from chalicelib import dead_letters
+from chalicelib.repair import dead_letters
 from functions.composition import backends
 from functions.messages import ExportMessage, each_record
 

@@ -12,8 +12,8 @@ from urllib.parse import unquote_plus
 from chalice.app import CloudWatchEvent, SQSEvent, SQSRecord
 from pydantic import BaseModel, ConfigDict, Field
 
+from chalicelib.backends.file_store import StoredFile
 from chalicelib.errors import NotFound, Transient
-from chalicelib.files import StoredFile
 from chalicelib.limits import RETRY_FACTOR, RETRY_SECONDS_MAX, RETRY_SECONDS_MIN
 from chalicelib.telemetry import WARNING, tell
 from functions.composition import backends
@@ -62,8 +62,8 @@ class ChunkBody(BaseModel):
     attempt: int
 
 
-class JobMessage(BaseModel):
-    """A message of the `jobs` queue."""
+class BulkDeleteMessage(BaseModel):
+    """A message of the `bulk-deletes` queue."""
 
     bulk_delete: uuid.UUID
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from chalice.app import SQSEvent, SQSRecord
 
-from chalicelib import relaying
+from chalicelib.webhooks import relay
 from functions.composition import backends
 from functions.messages import each_record, seconds_left_of
 
@@ -14,6 +14,6 @@ def relay_events(event: SQSEvent) -> None:
     seconds_left = seconds_left_of(event)
 
     def handle(record: SQSRecord) -> None:  # noqa: ARG001
-        relaying.relay(backends(), seconds_left)
+        relay.relay(backends(), seconds_left)
 
     each_record(event, "events", handle)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from chalice.app import SQSEvent, SQSRecord
 
-from chalicelib import splitting
+from chalicelib.importing import splitting
 from functions.composition import backends
 from functions.messages import UploadMessage, each_record, seconds_left_of
 

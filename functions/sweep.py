@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from chalice.app import CloudWatchEvent
 
-from chalicelib import sweeping
+from chalicelib.repair import sweeping
 from functions.composition import backends
 
 

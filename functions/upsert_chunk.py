@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from chalice.app import SQSEvent, SQSRecord
 
-from chalicelib import upserting
+from chalicelib.importing import upserting
 from functions.composition import backends
 from functions.messages import ChunkBody, each_record
 

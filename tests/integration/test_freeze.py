@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from chalicelib import bulk_deletes, upserting
+from chalicelib.catalogue import bulk_deletes
+from chalicelib.importing import upserting
 from functions.messages import ChunkBody
-from tests.support.worker_process import thaw, worker_process
+from tests.integration.worker_process import thaw, worker_process
 
 if TYPE_CHECKING:
     from tests.support.pipeline import Message, Pipeline
@@ -22,7 +23,7 @@ EXPECTED = {"a": ("a", "third", "", True), "b": ("b", "fourth", "", True)}
 
 @pytest.fixture(autouse=True)
 def two_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("chalicelib.splitting.CHUNK_BYTES", 20)
+    monkeypatch.setattr("chalicelib.importing.splitting.CHUNK_BYTES", 20)
 
 
 def started(pipeline: Pipeline) -> tuple[str, list[upserting.ChunkMessage]]:

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from chalicelib import sweeping
+from chalicelib.repair import sweeping
 from functions.composition import backends
-from infra.local.postgres import programs
-from tests.support.catalogues import assignment_like, reference
+from infra.local.postgres.server import programs
 from tests.support.hook_server import hook_server
+from tests.support.sample_files import assignment_like, reference
 
 if TYPE_CHECKING:
     from tests.support.pipeline import Message, Pipeline
@@ -22,12 +22,17 @@ RESTORE_SECONDS_MAX = 60
 CONSUMERS = {
     "uploads": "split_upload",
     "chunks": "upsert_chunk",
-    "jobs": "delete_products",
+    "bulk-deletes": "bulk_delete_products",
     "exports": "export_products",
     "events": "relay_events",
     "deliveries": "deliver_webhook",
 }
-DEAD_LETTERS = {"uploads": "fail_upload", "chunks": "fail_chunk", "jobs": "fail_job", "exports": "fail_export"}
+DEAD_LETTERS = {
+    "uploads": "fail_upload",
+    "chunks": "fail_chunk",
+    "bulk-deletes": "fail_bulk_delete",
+    "exports": "fail_export",
+}
 
 
 @pytest.fixture
@@ -98,7 +103,7 @@ def test_messages_about_what_the_backup_does_not_know_are_done_with(
         webhook = pipeline.call("POST", "/webhooks", wanted).json
         assert pipeline.call("POST", f"/webhooks/{webhook['id']}/test").status == 202
         waiting = list(left_over(pipeline))
-        assert {queue for queue, _ in waiting} >= {"uploads", "chunks", "jobs", "exports", "deliveries"}
+        assert {queue for queue, _ in waiting} >= {"uploads", "chunks", "bulk-deletes", "exports", "deliveries"}
         restore()
 
         for queue, message in waiting:

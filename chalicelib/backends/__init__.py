@@ -1,0 +1,36 @@
+"""The three things outside the process, bound together once: database, file store, queues."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+
+from chalicelib.backends.credentials import conninfo
+from chalicelib.backends.database import Database
+from chalicelib.backends.file_store import Files
+from chalicelib.backends.queues import Queues
+from chalicelib.settings import Settings
+
+RELAY_QUEUE = "events"
+"""Where the relay hears that there are new events."""
+
+
+@dataclass(frozen=True)
+class Backends:
+    """What the domain functions take as their first argument."""
+
+    database: Database
+    files: Files
+    queues: Queues
+
+
+def connect(settings: Settings) -> Backends:
+    """The backends of one stage. Nothing is contacted yet."""
+    queues = Queues(settings.stage)
+    return Backends(
+        database=Database(
+            partial(conninfo, settings), announce=partial(queues.wake, RELAY_QUEUE), pooled=settings.database_pooled
+        ),
+        files=Files(settings.files_bucket, settings.s3_public_endpoint_url),
+        queues=queues,
+    )
