@@ -1,18 +1,14 @@
-"""Consumer of the bulk-deletes queue's dead letters: the bulk delete ends with a reason."""
+"""Consumer of the bulk-deletes queue's dead letters: the bulk delete fails with a reason."""
 
 from __future__ import annotations
 
-from chalice.app import SQSEvent, SQSRecord
-
+from chalicelib.messages import BulkDeleteMessage
 from chalicelib.repair import dead_letters
 from functions.composition import backends
-from functions.messages import BulkDeleteMessage, each_record
+from functions.consumers import SecondsLeft, consumes
 
 
-def fail_bulk_delete(event: SQSEvent) -> None:
-    """Ends each bulk delete that failed at every try and that nobody advances."""
-
-    def handle(record: SQSRecord) -> None:
-        dead_letters.fail_bulk_delete(backends(), BulkDeleteMessage.model_validate_json(record.body).bulk_delete)
-
-    each_record(event, "bulk-deletes-dead", handle)
+@consumes("bulk-deletes-dead", BulkDeleteMessage)
+def handle(message: BulkDeleteMessage, _: SecondsLeft) -> None:
+    """Ends a bulk delete that failed at every try and that no other message advances."""
+    dead_letters.fail_bulk_delete(backends(), message.bulk_delete)

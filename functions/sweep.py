@@ -8,6 +8,6 @@ from chalicelib.repair import sweeping
 from functions.composition import backends
 
 
-def sweep(event: CloudWatchEvent) -> None:  # noqa: ARG001  # the schedule's event says nothing
+def handle(event: CloudWatchEvent) -> None:  # noqa: ARG001  # the schedule's event says nothing
     """One round of repairs."""
     sweeping.sweep(backends())

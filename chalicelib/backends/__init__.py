@@ -1,4 +1,8 @@
-"""The three things outside the process, bound together once: database, file store, queues."""
+"""Everything outside the process: PostgreSQL, the file store (S3), the queues (SQS), secrets and keys (KMS).
+
+The only room that imports boto3. May import sql, settings, telemetry and below. `Backends` binds a process's database,
+file store and queues together once; domain functions take it as their first argument.
+"""
 
 from __future__ import annotations
 

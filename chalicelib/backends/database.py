@@ -7,16 +7,17 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar, overload
 
 import psycopg
 from psycopg import Rollback as RollBack
 from psycopg import errors as pg
 from psycopg.errors import UniqueViolation
 from psycopg.pq import TransactionStatus
-from psycopg.rows import DictRow, dict_row
+from psycopg.rows import DictRow, dict_row, tuple_row
 
 from chalicelib import telemetry
+from chalicelib.backends.records import Record, record_factory
 from chalicelib.errors import Transient
 from chalicelib.limits import (
     CONNECTION_IDLE_SECONDS_MAX,
@@ -25,7 +26,9 @@ from chalicelib.limits import (
 )
 from chalicelib.sql import query
 
-__all__ = ["Database", "RollBack", "Transaction", "UniqueViolation"]
+__all__ = ["Database", "RollBack", "Transaction", "UnexpectedRows", "UniqueViolation"]
+
+Value = TypeVar("Value")
 
 CONNECT_SECONDS_MAX = 10
 _UNPREPARED: dict[str, Any] = {"prepare_threshold": None}
@@ -150,6 +153,10 @@ class Database:
             raise
 
 
+class UnexpectedRows(Exception):
+    """A query did not give exactly one row, or not the expected type: a fault of this program."""
+
+
 class Transaction:
     """Runs named queries inside one transaction. Each call is one statement with a snapshot of its own."""
 
@@ -169,22 +176,70 @@ class Transaction:
         self.cursor.execute(query(name), parameters)
         return self.cursor.rowcount
 
-    def one(self, name: str, /, **parameters: Any) -> DictRow | None:
-        """The first row of a query, or None."""
-        return self.cursor.execute(query(name), parameters).fetchone()
+    @overload
+    def one(self, name: str, /, **parameters: Any) -> DictRow | None: ...
 
-    def all(self, name: str, /, **parameters: Any) -> list[DictRow]:
-        """Every row of a query: for queries with a limit of their own."""
-        return self.cursor.execute(query(name), parameters).fetchall()
+    @overload
+    def one(self, name: str, kind: type[Record], /, **parameters: Any) -> Record | None: ...
 
-    def composed(self, names: Sequence[str], /, **parameters: Any) -> list[DictRow]:
+    def one(self, name: str, kind: Any = None, /, **parameters: Any) -> Any:
+        """The first row of a query as a dataclass, or None."""
+        return self._execute(name, kind, parameters).fetchone()
+
+    def row(self, name: str, kind: type[Record], /, **parameters: Any) -> Record:
+        """The row of a query that always has exactly one. Raises UnexpectedRows, which is our bug."""
+        found: Record = self._only(name, self._execute(name, kind, parameters).fetchmany(2))
+        return found
+
+    def value(self, name: str, kind: type[Value], /, **parameters: Any) -> Value:
+        """The value of a query that always has exactly one row with one column. Raises UnexpectedRows."""
+        (value,) = self._only(name, self._execute(name, tuple, parameters).fetchmany(2))
+        if not isinstance(value, kind):
+            raise UnexpectedRows(f"{name} gave a {type(value).__name__}, not a {kind.__name__}")
+        return value
+
+    def exists(self, name: str, /, **parameters: Any) -> bool:
+        """Whether a query has any row."""
+        return self._execute(name, tuple, parameters).fetchone() is not None
+
+    @overload
+    def all(self, name: str, /, **parameters: Any) -> list[DictRow]: ...
+
+    @overload
+    def all(self, name: str, kind: type[Record], /, **parameters: Any) -> list[Record]: ...
+
+    def all(self, name: str, kind: Any = None, /, **parameters: Any) -> Any:
+        """Every row of a query as a dataclass: for queries with a limit of their own."""
+        return self._execute(name, kind, parameters).fetchall()
+
+    @overload
+    def composed(self, names: Sequence[str], /, **parameters: Any) -> list[DictRow]: ...
+
+    @overload
+    def composed(self, names: Sequence[str], kind: type[Record], /, **parameters: Any) -> list[Record]: ...
+
+    def composed(self, names: Sequence[str], kind: Any = None, /, **parameters: Any) -> Any:
         """Every row of a query that is put together from named fragments."""
-        return self.cursor.execute("\n".join([query(name) for name in names]), parameters).fetchall()
+        return self._cursor_for(kind).execute("\n".join([query(name) for name in names]), parameters).fetchall()
 
     def many(self, name: str, parameters: Sequence[Mapping[str, Any]]) -> None:
         """Runs a query once for each set of parameters, in one round trip."""
         if parameters:
             self.cursor.executemany(query(name), parameters)
+
+    def _execute(self, name: str, kind: type | None, parameters: Mapping[str, Any]) -> psycopg.Cursor[Any]:
+        return self._cursor_for(kind).execute(query(name), parameters)
+
+    def _cursor_for(self, kind: type | None) -> psycopg.Cursor[Any]:
+        cursor: psycopg.Cursor[Any] = self.cursor
+        cursor.row_factory = dict_row if kind is None else tuple_row if kind is tuple else record_factory(kind)
+        return cursor
+
+    @staticmethod
+    def _only(name: str, rows: list[Any]) -> Any:
+        if len(rows) != 1:
+            raise UnexpectedRows(f"{name} gave {'more than one row' if rows else 'no row'}, not exactly one")
+        return rows[0]
 
 
 @contextmanager

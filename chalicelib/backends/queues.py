@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Literal
 
 import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
+from pydantic import BaseModel, ConfigDict
 
 from chalicelib.errors import Transient
 from chalicelib.settings import queue_name
@@ -22,6 +22,18 @@ SEND_BATCH_MESSAGES_MAX = 10
 CONNECT_SECONDS_MAX = 5
 READ_SECONDS_MAX = 30
 ATTEMPTS_MAX = 3
+
+
+class Message(BaseModel):
+    """What every queue message has. A consumer refuses a version that it does not know; the queue then retries."""
+
+    model_config = ConfigDict(frozen=True)
+
+    version: Literal[1] = 1
+
+    def body(self) -> str:
+        """The message as JSON."""
+        return self.model_dump_json(by_alias=True)
 
 
 class Queues:
@@ -39,7 +51,7 @@ class Queues:
             ),
         )
 
-    def send(self, queue: str, messages: Sequence[Mapping[str, Any]], *, delay_seconds: int = 0) -> None:
+    def send(self, queue: str, messages: Sequence[Message], *, delay_seconds: int = 0) -> None:
         """Sends messages as JSON, in batches, to arrive after the delay. Raises Transient; some may have been sent."""
         for at in range(0, len(messages), SEND_BATCH_MESSAGES_MAX):
             batch = messages[at : at + SEND_BATCH_MESSAGES_MAX]
@@ -47,7 +59,7 @@ class Queues:
                 answer = self._sqs.send_message_batch(
                     QueueUrl=self._url(queue),
                     Entries=[
-                        {"Id": str(index), "MessageBody": json.dumps(message), "DelaySeconds": delay_seconds}
+                        {"Id": str(index), "MessageBody": message.body(), "DelaySeconds": delay_seconds}
                         for index, message in enumerate(batch)
                     ],
                 )
@@ -57,7 +69,7 @@ class Queues:
     def wake(self, queue: str) -> None:
         """Lets the queue's function look for work. Best effort, for work that the sweep would find too."""
         try:
-            self.send(queue, [{}])
+            self.send(queue, [Message()])
         except Transient as error:
             tell("a wake-up was lost: the sweep will find what it was for", level=WARNING, reason=str(error))
 

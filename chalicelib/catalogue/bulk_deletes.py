@@ -12,14 +12,14 @@ from collections.abc import Callable
 
 from psycopg.rows import DictRow
 
-from chalicelib import events
+from chalicelib import acceptance, events
 from chalicelib.backends import Backends
 from chalicelib.backends.database import RollBack, Transaction
-from chalicelib.catalogue import products
 from chalicelib.errors import NotFound
 from chalicelib.fault_points import fault_point
 from chalicelib.importing import imports
 from chalicelib.limits import BULK_DELETE_STEP_ROWS, INVOCATION_RESERVE_SECONDS
+from chalicelib.messages import BulkDeleteMessage
 from chalicelib.telemetry import WARNING
 
 RUNNING = ("pending", "processing")
@@ -28,24 +28,19 @@ RUNNING = ("pending", "processing")
 def accept(backends: Backends) -> DictRow:
     """Deletes every product as far as anybody can see; the rows follow. Raises Transient."""
     with backends.database.transaction() as transaction:
-        transaction.run("close_barrier")
-        operation = products.operation(transaction)
+        acceptance.close_barrier(transaction)
+        operation = acceptance.next_operation(transaction)
         counted = transaction.one("count_products")
         assert counted is not None
-        transaction.run("raise_floor", operation=operation)
+        acceptance.raise_floor(transaction, operation)
         _end_older_imports(transaction, operation)
         accepted = transaction.one("add_bulk_delete", operation=operation, total=counted["total"])
         assert accepted is not None
         transaction.tell("bulk delete accepted", bulk_delete_id=accepted["id"], total=counted["total"])
         fault_point("bulk_delete.before_accept_commit")
     fault_point("bulk_delete.before_send")
-    backends.queues.send("bulk-deletes", [message(accepted["id"])])
+    backends.queues.send("bulk-deletes", [BulkDeleteMessage(bulk_delete=accepted["id"])])
     return accepted
-
-
-def message(bulk_delete_id: uuid.UUID) -> dict[str, str]:
-    """The message that lets the function go on with a bulk delete."""
-    return {"bulk_delete": str(bulk_delete_id)}
 
 
 def get(transaction: Transaction, bulk_delete_id: uuid.UUID) -> DictRow:
@@ -74,7 +69,7 @@ def carry_out(backends: Backends, bulk_delete_id: uuid.UUID, seconds_left: Calla
     while _step(backends, bulk_delete_id):
         if seconds_left() < INVOCATION_RESERVE_SECONDS:
             fault_point("bulk_delete.before_hand_over")
-            backends.queues.send("bulk-deletes", [message(bulk_delete_id)])
+            backends.queues.send("bulk-deletes", [BulkDeleteMessage(bulk_delete=bulk_delete_id)])
             return
 
 
@@ -96,7 +91,7 @@ def _step(backends: Backends, bulk_delete_id: uuid.UUID) -> bool:
 
 
 def _delete_some(transaction: Transaction, bulk_delete_id: uuid.UUID) -> bool:
-    products.enter(transaction)
+    acceptance.enter(transaction)
     found = get(transaction, bulk_delete_id)
     if found["status"] not in RUNNING:
         return False

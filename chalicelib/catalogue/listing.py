@@ -16,6 +16,7 @@ from typing import Any
 
 from psycopg.rows import DictRow
 
+from chalicelib.acceptance import line_of, operation_of
 from chalicelib.backends.database import Transaction
 from chalicelib.errors import NotFound
 from chalicelib.limits import (
@@ -25,9 +26,6 @@ from chalicelib.limits import (
     SEARCH_EDITS_MAX,
     WALK_ROWS_MAX,
 )
-
-LINE_BITS = 32
-"""A version is an operation and, in the lower bits, a line of its file."""
 
 
 @dataclass(frozen=True)
@@ -242,11 +240,11 @@ def _size(transaction: Transaction, state: DictRow) -> tuple[int, bool]:
 def sources(transaction: Transaction, found: Iterable[DictRow]) -> dict[int, Source]:
     """Where these products come from: content version → source. What an import wrote names its file and line."""
     versions = {int(row["content_version"]) for row in found}
-    operations = sorted({version >> LINE_BITS for version in versions})
+    operations = sorted({operation_of(version) for version in versions})
     imports = {row["operation"]: row for row in transaction.all("imports_of_operations", operations=operations)}
-    return {version: _source(version, imports.get(version >> LINE_BITS)) for version in versions}
+    return {version: _source(version, imports.get(operation_of(version))) for version in versions}
 
 
 def _source(version: int, found: Mapping[str, Any] | None) -> Source:
-    line = version & ((1 << LINE_BITS) - 1)
+    line = line_of(version)
     return Source(line) if found is None else Source(line, str(found["id"]), found["filename"])

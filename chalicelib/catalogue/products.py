@@ -14,7 +14,7 @@ from typing import Any
 
 from psycopg.rows import DictRow
 
-from chalicelib import events
+from chalicelib import acceptance, events
 from chalicelib.backends import Backends
 from chalicelib.backends.database import RollBack, Transaction
 from chalicelib.catalogue import search_index
@@ -46,7 +46,7 @@ def create(backends: Backends, content: Content) -> DictRow:
     """A new product. Raises Conflict naming the product that holds the SKU, Transient."""
     for _ in range(WRITE_ATTEMPTS_MAX):
         with backends.database.transaction() as transaction:
-            floor = enter(transaction)
+            floor = acceptance.enter(transaction)
             key = _key(transaction, content.sku)
             _refuse_taken(_locked(transaction, key), key, floor)
             made = _put(transaction, content, floor)
@@ -64,7 +64,7 @@ def edit(backends: Backends, product_id: int, changes: Changes, expected: Contai
     """
     for _ in range(WRITE_ATTEMPTS_MAX):
         with backends.database.transaction() as transaction:
-            floor = enter(transaction)
+            floor = acceptance.enter(transaction)
             found = _find(transaction, product_id)
             key = found["sku_key"] if changes.sku is None else _key(transaction, changes.sku)
             rows = _locked(transaction, found["sku_key"], key)
@@ -89,7 +89,7 @@ def delete(backends: Backends, product_id: int, expected: Container[int] | None 
     """
     for _ in range(WRITE_ATTEMPTS_MAX):
         with backends.database.transaction() as transaction:
-            floor = enter(transaction)
+            floor = acceptance.enter(transaction)
             found = _find(transaction, product_id)
             current = _locked(transaction, found["sku_key"]).get(found["sku_key"])
             if current is not None and current["id"] == product_id and _visible(current, floor):
@@ -101,21 +101,6 @@ def delete(backends: Backends, product_id: int, expected: Container[int] | None 
                 events.record(transaction, "product.deleted", f"{product_id}:{version}", deleted)
                 return
     raise Transient(f"product {product_id} is being written by others")
-
-
-def enter(transaction: Transaction) -> int:
-    """Takes the barrier, first in the order of locks, as every writer does. Returns the floor."""
-    transaction.run("lock_barrier")
-    barrier = transaction.one("read_floor")
-    assert barrier is not None
-    return int(barrier["floor"])
-
-
-def operation(transaction: Transaction) -> int:
-    """The next number of the acceptance order."""
-    taken = transaction.one("next_operation")
-    assert taken is not None
-    return int(taken["operation"])
 
 
 def _rename(transaction: Transaction, current: DictRow, changes: Changes, floor: int) -> DictRow | None:
@@ -216,4 +201,4 @@ def _key(transaction: Transaction, sku: str) -> str:
 
 def _version(transaction: Transaction) -> int:
     """The version of an edit: its operation, and no line."""
-    return operation(transaction) << 32
+    return acceptance.version_of(acceptance.next_operation(transaction))

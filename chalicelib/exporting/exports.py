@@ -20,8 +20,8 @@ from chalicelib.backends.file_store import FileGone
 from chalicelib.catalogue.listing import Filters
 from chalicelib.errors import Conflict, NotFound
 from chalicelib.fault_points import fault_point
-from chalicelib.importing.progress import UNFINISHED_PERCENT_MAX
-from chalicelib.limits import DOWNLOAD_EXPIRES_SECONDS, EXPORTS_UNFINISHED_MAX
+from chalicelib.limits import DOWNLOAD_EXPIRES_SECONDS, EXPORTS_UNFINISHED_MAX, UNFINISHED_PERCENT_MAX
+from chalicelib.messages import ExportMessage
 from chalicelib.telemetry import WARNING
 
 EXPORTS_PREFIX = "exports/"
@@ -48,13 +48,8 @@ def accept(backends: Backends, filters: Filters) -> DictRow:
         transaction.tell("export accepted", export_id=accepted["id"])
         fault_point("export.before_accept_commit")
     fault_point("export.before_send")
-    backends.queues.send("exports", [message_of(accepted["id"])])
+    backends.queues.send("exports", [ExportMessage(export=accepted["id"])])
     return accepted
-
-
-def message_of(export_id: uuid.UUID) -> dict[str, str]:
-    """The message that lets the function go on with an export."""
-    return {"export": str(export_id)}
 
 
 def get(transaction: Transaction, export_id: uuid.UUID) -> DictRow:

@@ -30,6 +30,7 @@ from chalicelib.limits import (
     EXPORT_STEPS_MAX,
     INVOCATION_RESERVE_SECONDS,
 )
+from chalicelib.messages import ExportMessage
 
 
 def carry_out(backends: Backends, export_id: uuid.UUID, seconds_left: Callable[[], float]) -> None:
@@ -37,7 +38,7 @@ def carry_out(backends: Backends, export_id: uuid.UUID, seconds_left: Callable[[
     while _step(backends, export_id):
         if seconds_left() < INVOCATION_RESERVE_SECONDS:
             fault_point("export.before_hand_over")
-            backends.queues.send("exports", [exports.message_of(export_id)])
+            backends.queues.send("exports", [ExportMessage(export=export_id)])
             return
 
 

@@ -15,14 +15,14 @@ from typing import Any
 
 from psycopg.rows import DictRow
 
-from chalicelib import events
+from chalicelib import acceptance, events
 from chalicelib.backends import Backends
 from chalicelib.backends.database import Transaction
 from chalicelib.backends.file_store import FileGone, PresignedUpload, StoredFile
-from chalicelib.catalogue import products
 from chalicelib.errors import Conflict, NotFound
 from chalicelib.fault_points import fault_point
 from chalicelib.limits import FILENAME_CHARACTERS_MAX, UPLOAD_EXPIRES_SECONDS
+from chalicelib.messages import UploadMessage
 from chalicelib.telemetry import WARNING
 
 UPLOADS_PREFIX = "uploads/"
@@ -70,7 +70,7 @@ def accept(transaction: Transaction, bucket: str, stored: StoredFile) -> uuid.UU
     """
     if stored.key.endswith("/"):
         return None
-    products.enter(transaction)  # So that a bulk delete sees every import accepted before it.
+    acceptance.enter(transaction)  # So that a bulk delete sees every import accepted before it.
     identity = {"bucket": bucket, "object_key": stored.key, "object_version": stored.version}
     known = transaction.one("find_import_by_object", **identity)
     if known is None:
@@ -191,13 +191,8 @@ def retry(backends: Backends, import_id: uuid.UUID) -> DictRow:
         reopened = get(transaction, import_id)
         transaction.tell("import opened again", import_id=import_id, attempt=reopened["attempt"])
     fault_point("retry.after_commit")
-    backends.queues.send("uploads", [continuation(import_id)])
+    backends.queues.send("uploads", [UploadMessage(continue_import=import_id)])
     return reopened
-
-
-def continuation(import_id: uuid.UUID) -> dict[str, str]:
-    """The message that lets the splitter go on with an import: split the rest, send what is unsent."""
-    return {"continue_import": str(import_id)}
 
 
 def _require_retryable(found: DictRow) -> None:

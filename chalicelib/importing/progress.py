@@ -7,9 +7,7 @@ from datetime import datetime
 
 from psycopg.rows import DictRow
 
-from chalicelib.limits import RATE_WINDOW_SECONDS
-
-UNFINISHED_PERCENT_MAX = 99.9
+from chalicelib.limits import RATE_WINDOW_SECONDS, UNFINISHED_PERCENT_MAX
 
 
 @dataclass(frozen=True)

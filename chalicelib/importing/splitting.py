@@ -30,6 +30,7 @@ from chalicelib.limits import (
     INVOCATION_RESERVE_SECONDS,
     SCAN_BLOCK_BYTES,
 )
+from chalicelib.messages import ChunkMessage, UploadMessage
 from chalicelib.telemetry import Stopwatch, about, tell
 
 REWRITTEN_PREFIX = "rewritten/"
@@ -128,7 +129,7 @@ def _split_on(backends: Backends, found: DictRow, seconds_left: SecondsLeft) -> 
             # Only with something gained: otherwise the next invocation would do the same again.
             if position > start and seconds_left() < INVOCATION_RESERVE_SECONDS:
                 fault_point("split.before_hand_over")
-                backends.queues.send("uploads", [imports.continuation(found["id"])])
+                backends.queues.send("uploads", [UploadMessage(continue_import=found["id"])])
                 return start[0], position[0]
     position = _record(backends, found, position, list(splitter.finish()), done=True)
     return start[0], position[0]
@@ -193,7 +194,7 @@ def _send_unsent(backends: Backends, found: DictRow) -> None:
         numbers = [each["number"] for each in unsent]
         backends.queues.send(
             "chunks",
-            [{"import_id": str(found["id"]), "chunk": number, "attempt": found["attempt"]} for number in numbers],
+            [ChunkMessage(import_id=found["id"], chunk=number, attempt=found["attempt"]) for number in numbers],
         )
         fault_point("split.after_send")
         with backends.database.transaction() as transaction:

@@ -13,10 +13,10 @@ from itertools import accumulate
 
 from psycopg.rows import DictRow
 
+from chalicelib import acceptance
 from chalicelib.backends import Backends
 from chalicelib.backends.database import RollBack, Transaction, UniqueViolation
 from chalicelib.backends.file_store import FileGone
-from chalicelib.catalogue import products
 from chalicelib.csvfile.header import Header
 from chalicelib.csvfile.rows import RejectedRow, oversized_row, read_rows
 from chalicelib.fault_points import fault_point
@@ -27,20 +27,12 @@ from chalicelib.limits import (
     REJECTED_BYTES_STORED_MAX,
     REJECTED_ROWS_STORED_MAX,
 )
+from chalicelib.messages import ChunkMessage
 from chalicelib.sql import query
 from chalicelib.telemetry import DEBUG, Stopwatch, about, tell
 
 _Counts = dict[str, int]
 """How many rows ended in which way: created, updated, unchanged, superseded, rejected."""
-
-
-@dataclass(frozen=True)
-class ChunkMessage:
-    """What a message of the `chunks` queue says. `attempt` is the import's when it was sent."""
-
-    import_id: uuid.UUID
-    chunk: int
-    attempt: int
 
 
 @dataclass(frozen=True)
@@ -144,7 +136,7 @@ def _write(backends: Backends, found: DictRow, accepted: int, rejected: list[Rej
 def _write_by(
     transaction: Transaction, statement: str, found: DictRow, accepted: int, rejected: list[RejectedRow]
 ) -> _Counts:
-    floor = products.enter(transaction)
+    floor = acceptance.enter(transaction)
     locked = transaction.one("lock_chunk", import_id=found["import_id"], number=found["number"])
     if locked is None or locked["done"]:
         raise RollBack

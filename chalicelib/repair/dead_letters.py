@@ -16,8 +16,8 @@ from chalicelib.catalogue import bulk_deletes
 from chalicelib.exporting import exports
 from chalicelib.fault_points import fault_point
 from chalicelib.importing import imports
-from chalicelib.importing.upserting import ChunkMessage
 from chalicelib.limits import ADVANCING_SECONDS
+from chalicelib.messages import ChunkMessage
 
 
 def fail_chunk(backends: Backends, message: ChunkMessage) -> None:

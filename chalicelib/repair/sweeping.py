@@ -13,8 +13,6 @@ from psycopg.rows import DictRow
 from chalicelib.access import idempotency
 from chalicelib.backends import Backends
 from chalicelib.backends.file_store import FileGone, StoredFile
-from chalicelib.catalogue import bulk_deletes
-from chalicelib.exporting import exports
 from chalicelib.fault_points import fault_point
 from chalicelib.importing import imports
 from chalicelib.limits import (
@@ -31,6 +29,7 @@ from chalicelib.limits import (
     TOMBSTONE_SECONDS_MIN,
     UPLOAD_GRACE_SECONDS,
 )
+from chalicelib.messages import BulkDeleteMessage, ExportMessage, UploadMessage
 from chalicelib.telemetry import tell
 from chalicelib.webhooks import attempts, relay
 
@@ -116,7 +115,7 @@ def _wake_stalled(backends: Backends, stalled_seconds: float) -> None:
             transaction.tell("import stood still, and was woken", import_id=found["id"], measured={"Repairs": 1})
             fault_point("sweep.after_unsend")
         fault_point("sweep.before_wake")
-        backends.queues.send("uploads", [imports.continuation(found["id"])])
+        backends.queues.send("uploads", [UploadMessage(continue_import=found["id"])])
 
 
 def _wake_stalled_bulk_deletes(backends: Backends, stalled_seconds: float) -> None:
@@ -127,7 +126,7 @@ def _wake_stalled_bulk_deletes(backends: Backends, stalled_seconds: float) -> No
                 "bulk delete stood still, and was woken", bulk_delete_id=found["id"], measured={"Repairs": 1}
             )
     fault_point("bulk_delete.before_wake")
-    backends.queues.send("bulk-deletes", [bulk_deletes.message(found["id"]) for found in stalled])
+    backends.queues.send("bulk-deletes", [BulkDeleteMessage(bulk_delete=found["id"]) for found in stalled])
 
 
 def _wake_stalled_exports(backends: Backends, stalled_seconds: float) -> None:
@@ -136,7 +135,7 @@ def _wake_stalled_exports(backends: Backends, stalled_seconds: float) -> None:
         for found in stalled:
             transaction.tell("export stood still, and was woken", export_id=found["id"], measured={"Repairs": 1})
     fault_point("export.before_wake")
-    backends.queues.send("exports", [exports.message_of(found["id"]) for found in stalled])
+    backends.queues.send("exports", [ExportMessage(export=found["id"]) for found in stalled])
 
 
 def _purge_tombstones(backends: Backends) -> None:
@@ -157,7 +156,7 @@ def _accept(backends: Backends, stored: StoredFile) -> None:
     fault_point("sweep.after_accept")
     if import_id is not None:
         tell("an upload was found that no event told of", import_id=import_id, measured={"Repairs": 1})
-        backends.queues.send("uploads", [imports.continuation(import_id)])
+        backends.queues.send("uploads", [UploadMessage(continue_import=import_id)])
 
 
 def _batch(backends: Backends, name: str, **parameters: float) -> list[DictRow]:

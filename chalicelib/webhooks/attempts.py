@@ -40,10 +40,10 @@ from chalicelib.limits import (
     SWEEP_WEBHOOKS_MAX,
     WEBHOOK_CONCURRENT_MAX,
 )
+from chalicelib.messages import TurnMessage
 from chalicelib.telemetry import WARNING
 from chalicelib.webhooks import retry_schedule, signatures, webhooks
 from chalicelib.webhooks.outbound.post import Answer, Unreachable, Unsafe
-from chalicelib.webhooks.relay import turns
 from chalicelib.webhooks.retry_schedule import Verdict
 from chalicelib.webhooks.webhooks import Sending
 
@@ -94,9 +94,9 @@ def take_turn(backends: Backends, sending: Sending, webhook_id: uuid.UUID, secon
         delay, following = _record(backends.database, claimed, attempt, goes_on=goes_on)
         fault_point("delivery.after_record")
         if delay is not None and delay <= DELAYED_MESSAGE_SECONDS_MAX:
-            backends.queues.send("deliveries", turns([webhook_id]), delay_seconds=int(delay) + 1)
+            backends.queues.send("deliveries", [TurnMessage(webhook=webhook_id)], delay_seconds=int(delay) + 1)
         if not goes_on:
-            backends.queues.send("deliveries", turns([webhook_id]))
+            backends.queues.send("deliveries", [TurnMessage(webhook=webhook_id)])
         claimed = following
 
 
@@ -104,7 +104,7 @@ def wake_due(database: Database, queues: Queues) -> None:
     """For the sweep: webhooks that have something due and nobody at work get their turns."""
     with database.transaction() as transaction:
         due = transaction.all("due_webhooks", limit=SWEEP_WEBHOOKS_MAX)
-    queues.send("deliveries", turns(each["id"] for each in due))
+    queues.send("deliveries", [TurnMessage(webhook=each["id"]) for each in due])
 
 
 def _claim(transaction: Transaction, webhook_id: uuid.UUID) -> _Claimed | None:

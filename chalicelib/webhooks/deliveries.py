@@ -14,8 +14,8 @@ from chalicelib.backends.database import Transaction
 from chalicelib.errors import Conflict, NotFound
 from chalicelib.fault_points import fault_point
 from chalicelib.limits import REDELIVERED_MAX
+from chalicelib.messages import TurnMessage
 from chalicelib.webhooks import webhooks
-from chalicelib.webhooks.relay import turns
 
 
 def get(transaction: Transaction, delivery_id: uuid.UUID) -> DictRow:
@@ -41,7 +41,7 @@ def send_test(backends: Backends, webhook_id: uuid.UUID) -> DictRow:
         assert made is not None
         shown = get(transaction, made["id"])
     fault_point("delivery.before_wake")
-    backends.queues.send("deliveries", turns([webhook_id]))
+    backends.queues.send("deliveries", [TurnMessage(webhook=webhook_id)])
     return shown
 
 
@@ -54,7 +54,7 @@ def redeliver(backends: Backends, delivery_id: uuid.UUID) -> DictRow:
         if not transaction.run("redeliver", id=delivery_id):
             raise Conflict("the delivery is still being tried", code="delivery_pending")
         shown = get(transaction, delivery_id)
-    backends.queues.send("deliveries", turns([found["webhook_id"]]))
+    backends.queues.send("deliveries", [TurnMessage(webhook=found["webhook_id"])])
     return shown
 
 
@@ -66,5 +66,5 @@ def redeliver_failed(backends: Backends, webhook_id: uuid.UUID, since: datetime)
             raise Conflict("the webhook is switched off; switch it on first", code="webhook_disabled")
         count = transaction.run("redeliver_failed", webhook_id=webhook_id, since=since, limit=REDELIVERED_MAX)
     if count:
-        backends.queues.send("deliveries", turns([webhook_id]))
+        backends.queues.send("deliveries", [TurnMessage(webhook=webhook_id)])
     return count

@@ -5,14 +5,14 @@ Events are marked, not remembered by the highest number seen: a slow transaction
 
 from __future__ import annotations
 
-import uuid
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 from chalicelib.backends import RELAY_QUEUE, Backends
 from chalicelib.backends.database import Database
 from chalicelib.backends.queues import Queues
 from chalicelib.fault_points import fault_point
 from chalicelib.limits import INVOCATION_RESERVE_SECONDS, RELAY_BATCH_EVENTS, WEBHOOK_CONCURRENT_MAX
+from chalicelib.messages import TurnMessage
 from chalicelib.telemetry import tell
 
 
@@ -32,11 +32,6 @@ def wake_lost(database: Database, queues: Queues) -> None:
         queues.wake(RELAY_QUEUE)
 
 
-def turns(webhook_ids: Iterable[uuid.UUID | str]) -> list[dict[str, str]]:
-    """The messages that let these webhooks have their turns."""
-    return [{"webhook": str(webhook_id)} for webhook_id in webhook_ids]
-
-
 def _relay_some(backends: Backends) -> bool:
     """One transaction. Returns whether there may be more."""
     with backends.database.transaction() as transaction:
@@ -47,11 +42,11 @@ def _relay_some(backends: Backends) -> bool:
     fault_point("relay.before_send")
     # As many messages as attempts may run at a time; those that are too many find nothing to do.
     at_once = [
-        webhook_id
+        TurnMessage(webhook=webhook_id)
         for webhook_id, deliveries in relayed["deliveries"].items()
         for _ in range(min(deliveries, WEBHOOK_CONCURRENT_MAX))
     ]
-    backends.queues.send("deliveries", turns(at_once))
+    backends.queues.send("deliveries", at_once)
     if relayed["events"]:
         made = sum(relayed["deliveries"].values())
         tell("events relayed", deliveries=made, measured={"EventsRelayed": relayed["events"]})

@@ -20,10 +20,10 @@ from chalicelib.backends.database import Database, Transaction
 from chalicelib.backends.sealing import Sealer, Unsealable
 from chalicelib.errors import Conflict, FieldError, Invalid, NotFound, PreconditionFailed
 from chalicelib.limits import SECRET_OVERLAP_SECONDS, WEBHOOKS_MAX
+from chalicelib.messages import TurnMessage
 from chalicelib.webhooks import signatures
 from chalicelib.webhooks.outbound.post import Outbound
 from chalicelib.webhooks.outbound.urls import Unsafe, check_headers
-from chalicelib.webhooks.relay import turns
 
 RESERVED_HEADERS = frozenset({"content-type", "user-agent", "webhook-id", "webhook-timestamp", "webhook-signature"})
 """Headers that each delivery has of its own, beside those of the connection, in lower case."""
@@ -118,7 +118,7 @@ def edit(
         )
     assert changed is not None
     if changes.enabled:
-        backends.queues.send("deliveries", turns([webhook_id]))
+        backends.queues.send("deliveries", [TurnMessage(webhook=webhook_id)])
     return changed
 
 

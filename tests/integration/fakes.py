@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
@@ -10,7 +11,7 @@ from typing import Any, cast
 from chalicelib.backends import Backends
 from chalicelib.backends.database import Database
 from chalicelib.backends.file_store import FileGone, Files, PresignedUpload, StoredFile, StoredPart, UploadGone
-from chalicelib.backends.queues import Queues
+from chalicelib.backends.queues import Message, Queues
 
 BUCKET = "memory"
 LINK = "memory:"
@@ -94,11 +95,11 @@ class RecordingQueues:
     def __init__(self) -> None:
         self.sent: dict[str, list[Mapping[str, Any]]] = {}
 
-    def send(self, queue: str, messages: Sequence[Mapping[str, Any]], *, delay_seconds: int = 0) -> None:
-        self.sent.setdefault(queue, []).extend(messages)
+    def send(self, queue: str, messages: Sequence[Message], *, delay_seconds: int = 0) -> None:
+        self.sent.setdefault(queue, []).extend(json.loads(each.body()) for each in messages)
 
     def wake(self, queue: str) -> None:
-        self.send(queue, [{}])
+        self.send(queue, [Message()])
 
     def retry_after(self, queue: str, receipt_handle: str, seconds: int) -> None:
         """Nothing comes again by itself here."""

@@ -10,9 +10,8 @@ import json
 import resource
 import sys
 import time
-import uuid
 from bisect import bisect_left
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from itertools import accumulate
@@ -20,7 +19,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from chalicelib.backends.file_store import Files, StoredFile
-from chalicelib.backends.queues import Queues
+from chalicelib.backends.queues import Message, Queues
 from chalicelib.importing import splitting
 from chalicelib.limits import INVOCATION_RESERVE_SECONDS, SCAN_BLOCK_BYTES
 from functions.composition import backends
@@ -110,9 +109,9 @@ class GeneratedFiles:
 class CollectingQueues:
     """Queues that keep what was sent to them."""
 
-    sent: dict[str, list[Mapping[str, Any]]] = field(default_factory=lambda: {"uploads": [], "chunks": []})
+    sent: dict[str, list[Any]] = field(default_factory=lambda: {"uploads": [], "chunks": []})
 
-    def send(self, queue: str, messages: Sequence[Mapping[str, Any]]) -> None:
+    def send(self, queue: str, messages: Sequence[Message]) -> None:
         """Takes the messages."""
         self.sent[queue].extend(messages)
 
@@ -139,12 +138,12 @@ def split(megabytes: int) -> Report:
     splitting.split_upload(fake, BUCKET, stored, runs_out_after(blocks_each))
     for message in queues.sent["uploads"]:  # It grows while the invocations hand over.
         began.append(time.monotonic())
-        splitting.continue_splitting(fake, uuid.UUID(message["continue_import"]), runs_out_after(blocks_each))
+        splitting.continue_splitting(fake, message.continue_import, runs_out_after(blocks_each))
     ended = [*began[1:], time.monotonic()]
     return Report(
         invocation_seconds=[end - start for start, end in zip(began, ended, strict=True)],
         served_bytes=files.served_bytes,
-        chunks_sent=[message["chunk"] for message in queues.sent["chunks"]],
+        chunks_sent=[message.chunk for message in queues.sent["chunks"]],
         peak_bytes=peak_bytes(),
     )
 

@@ -41,6 +41,7 @@ from chalicelib.catalogue.products import Changes, Content
 from chalicelib.fault_points import switched_on
 from chalicelib.importing import splitting, upserting
 from chalicelib.limits import MERGE_ROWS_MIN
+from chalicelib.messages import ChunkMessage
 from chalicelib.repair import dead_letters, sweeping
 from infra.local.testing import Services
 from tests.integration.fakes import BUCKET, MemoryFiles, RecordingQueues, memory_backends
@@ -194,7 +195,7 @@ class Histories(RuleBasedStateMachine):
         chosen = self._draw_import(data)
         undone = self.sql("select number from chunk where import_id = %s and not done order by number", chosen.id)
         number = _pick(data, [row["number"] for row in undone] or chosen.chunks)
-        message = upserting.ChunkMessage(chosen.id, number, self._attempt(chosen))
+        message = ChunkMessage(import_id=chosen.id, chunk=number, attempt=self._attempt(chosen))
         dead_letters.fail_chunk(self.backends, message)
         if data.draw(st.booleans()):
             with suppress(Refused):
@@ -343,7 +344,7 @@ class Histories(RuleBasedStateMachine):
 
     def _chunk(self, data: st.DataObject, worker: Any = None) -> Callable[[], None]:
         chosen = _pick(data, self.imports)
-        message = upserting.ChunkMessage(chosen.id, _pick(data, chosen.chunks), 1)
+        message = ChunkMessage(import_id=chosen.id, chunk=_pick(data, chosen.chunks), attempt=1)
         return lambda: upserting.upsert_chunk(worker or self.backends, message)
 
     def _create(self, content: Content) -> None:

@@ -140,9 +140,9 @@ def test_a_step_that_is_about_to_commit_counts(pipeline: Pipeline, kind: Kind) -
 def _judge_on_its_own(kind: Kind, message: Message) -> None:
     """As the dead-letter function does, in a process, and so on a connection, of its own."""
     from chalicelib.backends import connect
+    from chalicelib.messages import BulkDeleteMessage, ExportMessage
     from chalicelib.repair import dead_letters
     from chalicelib.settings import settings
-    from functions.messages import BulkDeleteMessage, ExportMessage
 
     backends = connect(settings())
     try:

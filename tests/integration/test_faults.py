@@ -28,6 +28,7 @@ from chalicelib.catalogue.products import Content
 from chalicelib.errors import Conflict
 from chalicelib.exporting import exports, writing
 from chalicelib.importing import imports, splitting, upserting
+from chalicelib.messages import ChunkMessage
 from chalicelib.repair import dead_letters, sweeping
 from chalicelib.webhooks import attempts, deliveries, relay, retry_schedule, webhooks
 from chalicelib.webhooks.webhooks import NewWebhook
@@ -127,8 +128,8 @@ def _handle(backends: Backends, queue: str, message: Mapping[str, Any]) -> None:
         dead_letters.fail_chunk(backends, chunk_message(message))
 
 
-def chunk_message(message: Mapping[str, Any]) -> upserting.ChunkMessage:
-    return upserting.ChunkMessage(uuid.UUID(message["import_id"]), message["chunk"], message["attempt"])
+def chunk_message(message: Mapping[str, Any]) -> ChunkMessage:
+    return ChunkMessage.model_validate(message)
 
 
 def _cut(database: Database) -> None:

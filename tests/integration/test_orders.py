@@ -25,9 +25,9 @@ from chalicelib.backends.file_store import Files
 from chalicelib.catalogue import bulk_deletes, products
 from chalicelib.catalogue.products import Changes, Content
 from chalicelib.importing import imports, splitting
-from chalicelib.importing.upserting import ChunkMessage, upsert_chunk
+from chalicelib.importing.upserting import upsert_chunk
+from chalicelib.messages import ChunkMessage, UploadMessage
 from chalicelib.repair import dead_letters
-from functions.messages import ChunkBody, UploadMessage
 from infra.local.processes.deadline import wait_until
 from tests.support.concurrency import meeting_at, together, workers
 
@@ -54,8 +54,7 @@ PRODUCT_COLUMNS = """
 
 def to_do(message: Message) -> ChunkMessage:
     """What a message of the chunks queue says."""
-    body = ChunkBody.model_validate_json(message["Body"])
-    return ChunkMessage(body.import_id, body.chunk, body.attempt)
+    return ChunkMessage.model_validate_json(message["Body"])
 
 
 def catalogue(pipeline: Pipeline) -> dict[str, tuple[str, str, bool]]:

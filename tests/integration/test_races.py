@@ -15,6 +15,7 @@ from chalicelib.backends import Backends, connect
 from chalicelib.catalogue import bulk_deletes
 from chalicelib.fault_points import switched_on
 from chalicelib.importing import imports, splitting, upserting
+from chalicelib.messages import ChunkMessage
 from chalicelib.settings import settings
 from chalicelib.sql import query
 
@@ -119,11 +120,8 @@ def started(pipeline: Pipeline, content: bytes, monkeypatch: pytest.MonkeyPatch)
     return import_id, bodies
 
 
-def upserting_message(message: dict[str, Any]) -> upserting.ChunkMessage:
-    from functions.messages import ChunkBody
-
-    body = ChunkBody.model_validate_json(message["Body"])
-    return upserting.ChunkMessage(body.import_id, body.chunk, body.attempt)
+def upserting_message(message: dict[str, Any]) -> ChunkMessage:
+    return ChunkMessage.model_validate_json(message["Body"])
 
 
 def test_of_two_last_chunks_at_once_one_completes_the_import(

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import subprocess
+import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from chalicelib.messages import UploadMessage
 from chalicelib.repair import sweeping
 from functions.composition import backends
 from infra.local.postgres.server import programs
@@ -95,7 +97,7 @@ def test_messages_about_what_the_backup_does_not_know_are_done_with(
     restore = backup()
     import_id = pipeline.upload(assignment_like(10).encode())
     pipeline.split_next()
-    pipeline.backends.queues.send("uploads", [{"continue_import": import_id}])
+    pipeline.backends.queues.send("uploads", [UploadMessage(continue_import=uuid.UUID(import_id))])
     assert pipeline.call("POST", "/exports", {}).status == 202
     assert pipeline.call("POST", "/bulk-deletes", {"confirm": "DELETE ALL"}).status == 202
     with hook_server() as receiver:

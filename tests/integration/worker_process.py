@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from chalicelib.importing.upserting import ChunkMessage
+from chalicelib.messages import ChunkMessage
 
 STOP_SECONDS_MAX = 20
 
@@ -53,7 +53,7 @@ def main(import_id: str, chunk: str, attempt: str, point: str, number: str) -> N
 
     backends = connect(settings())
     with switched_on(reached):
-        upsert_chunk(backends, ChunkMessage(uuid.UUID(import_id), int(chunk), int(attempt)))
+        upsert_chunk(backends, ChunkMessage(import_id=uuid.UUID(import_id), chunk=int(chunk), attempt=int(attempt)))
 
 
 if __name__ == "__main__":

@@ -231,7 +231,8 @@ def test_no_stage_has_the_stacks_of_another(part: str, capsys: pytest.CaptureFix
 
 
 @pytest.mark.parametrize("region", ["us-east-1", "eu-central-1", "ap-southeast-2"])
-def test_the_page_may_connect_to_where_links_lead(region: str) -> None:
+def test_the_page_may_connect_to_where_links_lead(region: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
     config = Config(signature_version="s3v4", s3={"addressing_style": "path"})
     s3 = boto3.client("s3", region_name=region, aws_access_key_id="a", aws_secret_access_key="b", config=config)
     url = s3.generate_presigned_url("put_object", Params={"Bucket": "files", "Key": "k"})
