@@ -1,17 +1,26 @@
-"""Every error the domain raises. The class says what happens next.
+"""The errors that this program raises on purpose. The class says what happens next.
 
     ImporterError
-    ├── Rejected            the caller must change something: answered as 4xx, never retried
-    │   ├── Invalid         422: the request or the file breaks a rule
-    │   ├── Unauthorized    401: no token, or one that is not known
-    │   ├── Forbidden       403: the token lacks the scope
-    │   ├── NotFound        404
-    │   ├── Conflict        409: the thing is not in a state that allows this
-    │   ├── PreconditionFailed  412: the thing is no longer what the caller has seen
-    │   └── UnreadableFile  the uploaded file cannot be imported at all: its import fails with this reason
-    └── Transient           infrastructure let us down: answered as 503, retried by the queue
+    ├── Rejected                     the caller must change something: answered as 4xx, never retried
+    │   ├── Invalid                  422: the request or the file breaks a rule
+    │   │   └── Unsafe               the URL or a header of a webhook (webhooks/outbound/urls.py)
+    │   ├── Forbidden                403: the token lacks the scope
+    │   ├── NotFound                 404: the thing does not exist
+    │   ├── Conflict                 409: the state of the thing does not allow this
+    │   ├── PreconditionFailed       412: the thing has changed since the caller read it
+    │   ├── TooLarge                 413: the body (functions/api/request_parsing.py)
+    │   ├── UnsupportedMediaType     415: the body is not JSON (functions/api/request_parsing.py)
+    │   └── UnreadableFile           the uploaded file cannot be imported at all: its import fails with this reason
+    ├── Transient                    infrastructure failed: answered as 503, retried by the queue
+    ├── FileGone                     an object, or that version of it, is no longer stored
+    ├── UploadGone                   a multipart upload was removed before it was finished
+    ├── Unreachable                  a customer's server did not answer (webhooks/outbound/post.py)
+    ├── Unsealable                   a stored secret cannot be opened (backends/sealing.py)
+    ├── MissingSetting               the process is misconfigured (settings.py)
+    └── MigrationError               the database cannot be migrated (backends/migrations.py)
 
-Anything else that is raised is our bug: answered as 500, retried by the queue, then dead-lettered.
+FileGone to Unsealable are caught by the functions that expect them. Anything that gets out, and anything else that is
+raised, is a bug or a mistake in the setup: answered as 500, retried by the queue, then dead-lettered.
 """
 
 from __future__ import annotations
@@ -35,7 +44,7 @@ class ImporterError(Exception):
 class Rejected(ImporterError):
     """The caller must change something. `code` is stable and machine-readable; `status` is the HTTP status.
 
-    `members` are further members of the problem document: what a program needs to go on, such as an id.
+    `members` are further members of the problem document: what a program needs in order to continue, such as an id.
     """
 
     status = 400
@@ -63,13 +72,6 @@ class Invalid(Rejected):
     code = "invalid"
 
 
-class Unauthorized(Rejected):
-    """There is no token, or it is not known."""
-
-    status = 401
-    code = "unauthorized"
-
-
 class Forbidden(Rejected):
     """The token lacks the scope."""
 
@@ -78,21 +80,21 @@ class Forbidden(Rejected):
 
 
 class NotFound(Rejected):
-    """There is no such thing."""
+    """The thing does not exist."""
 
     status = 404
     code = "not_found"
 
 
 class Conflict(Rejected):
-    """The thing is not in a state that allows this."""
+    """The state of the thing does not allow this."""
 
     status = 409
     code = "conflict"
 
 
 class PreconditionFailed(Rejected):
-    """The thing is no longer what the caller has seen."""
+    """The thing has changed since the caller read it."""
 
     status = 412
     code = "precondition_failed"
@@ -106,4 +108,12 @@ class UnreadableFile(Rejected):
 
 
 class Transient(ImporterError):
-    """Infrastructure let us down; trying again later may work."""
+    """Infrastructure failed; a later try may succeed."""
+
+
+class FileGone(ImporterError):
+    """The object, or that version of it, is no longer stored."""
+
+
+class UploadGone(ImporterError):
+    """A multipart upload was removed before it was finished."""

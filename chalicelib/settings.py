@@ -19,6 +19,8 @@ from pydantic import (
     model_validator,
 )
 
+from chalicelib.errors import ImporterError
+
 LOCAL_STAGE = "local"
 
 
@@ -76,7 +78,7 @@ class Settings(BaseModel):
         return _networks(self.webhook_allow_cidrs)
 
 
-class MissingSetting(Exception):
+class MissingSetting(ImporterError):
     """A setting is missing or malformed."""
 
 

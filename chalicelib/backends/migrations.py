@@ -13,13 +13,15 @@ from importlib import resources
 import psycopg
 from psycopg import sql
 
+from chalicelib.errors import ImporterError
+
 LOCK_KEY = 0x1A7C_0DE5
 """Any number that nothing else locks: two migrators run one after the other."""
 LOCK_SECONDS_MAX = 60
 SERVER_VERSION_MIN = 180000
 
 
-class MigrationError(Exception):
+class MigrationError(ImporterError):
     """The database cannot be migrated; the message says why and what to do."""
 
 
