@@ -78,7 +78,7 @@ class Told:
     measured: Mapping[str, float]
 
 
-def tell(
+def log(
     happened: str,
     *,
     level: int = INFO,
@@ -89,6 +89,9 @@ def tell(
     """One line. `measured` are values of MEASURES by their names; `error` is told with its traceback."""
     told = Told({**_ids.get(), **facts}, measured or {})
     _logger.log(level, happened, exc_info=error, extra={"told": told})
+
+
+tell = log
 
 
 @contextmanager

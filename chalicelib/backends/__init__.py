@@ -1,7 +1,8 @@
 """Everything outside the process: PostgreSQL, the file store (S3), the queues (SQS), secrets and keys (KMS).
 
-The only room that imports boto3. May import sql, settings, telemetry and below. `Backends` binds a process's database,
-file store and queues together once; domain functions take it as their first argument.
+The only room that imports boto3. `Backends` holds the database, the file store and the queues of a process; domain
+functions take it as their first argument. The file store and the queues are protocols (file_store.py, queues.py), which
+s3.py and sqs.py implement, and the fakes of the tests as well.
 """
 
 from __future__ import annotations
@@ -11,12 +12,14 @@ from functools import partial
 
 from chalicelib.backends.credentials import conninfo
 from chalicelib.backends.database import Database
-from chalicelib.backends.file_store import Files
+from chalicelib.backends.file_store import FileStore
 from chalicelib.backends.queues import Queues
+from chalicelib.backends.s3 import S3FileStore
+from chalicelib.backends.sqs import SqsQueues
 from chalicelib.settings import Settings
 
 RELAY_QUEUE = "events"
-"""Where the relay hears that there are new events."""
+"""The queue that wakes the relay when there are new events."""
 
 
 @dataclass(frozen=True)
@@ -24,17 +27,17 @@ class Backends:
     """What the domain functions take as their first argument."""
 
     database: Database
-    files: Files
+    files: FileStore
     queues: Queues
 
 
 def connect(settings: Settings) -> Backends:
     """The backends of one stage. Nothing is contacted yet."""
-    queues = Queues(settings.stage)
+    queues = SqsQueues(settings.stage)
     return Backends(
         database=Database(
             partial(conninfo, settings), announce=partial(queues.wake, RELAY_QUEUE), pooled=settings.database_pooled
         ),
-        files=Files(settings.files_bucket, settings.s3_public_endpoint_url),
+        files=S3FileStore(settings.files_bucket, settings.s3_public_endpoint_url),
         queues=queues,
     )

@@ -8,10 +8,10 @@ from typing import Any
 
 import boto3
 import certifi
-from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 from psycopg.conninfo import make_conninfo
 
+from chalicelib.backends.clients import KEY_READ_SECONDS_MAX, client_config
 from chalicelib.errors import Transient
 from chalicelib.settings import MissingSetting, Settings
 
@@ -19,9 +19,6 @@ RDS_AUTHORITIES = Path(__file__).with_name("rds-authorities.pem")
 """Who signs the certificates of databases in RDS; infra/deploy/rds_authorities.py renews the file."""
 DATABASE = "importer"
 PORT = 5432
-CONNECT_SECONDS_MAX = 5
-READ_SECONDS_MAX = 10
-ATTEMPTS_MAX = 3
 _OURS = {"AccessDeniedException", "ResourceNotFoundException"}
 """What trying again does not mend."""
 
@@ -74,14 +71,7 @@ def _authorities(settings: Settings) -> str:
 
 
 def _secret(arn: str) -> dict[str, Any]:
-    client = boto3.client(
-        "secretsmanager",
-        config=Config(
-            connect_timeout=CONNECT_SECONDS_MAX,
-            read_timeout=READ_SECONDS_MAX,
-            retries={"total_max_attempts": ATTEMPTS_MAX, "mode": "standard"},
-        ),
-    )
+    client = boto3.client("secretsmanager", config=client_config(KEY_READ_SECONDS_MAX))
     try:
         text = client.get_secret_value(SecretId=arn)["SecretString"]
     except ClientError as error:

@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 import boto3
-from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from chalicelib.backends.clients import KEY_READ_SECONDS_MAX, client_config
 from chalicelib.errors import ImporterError, Transient
 from chalicelib.limits import UNWRAPPED_KEYS_MAX
 from chalicelib.settings import MissingSetting, Settings
@@ -32,9 +32,6 @@ NONCE_BYTES = 12
 LOCAL_FORMAT = b"\x01"
 KMS_FORMAT = b"\x02"
 LENGTH_BYTES = 2
-CONNECT_SECONDS_MAX = 5
-READ_SECONDS_MAX = 10
-ATTEMPTS_MAX = 3
 _UNWRAPPABLE = {"InvalidCiphertextException", "IncorrectKeyException"}
 _DENIED = "AccessDeniedException"
 _NO_PERMISSION = "not authorized"
@@ -92,14 +89,7 @@ class KmsKey:
 
     def __init__(self, key_id: str) -> None:
         self._key_id = key_id
-        self._kms: KMSClient = boto3.client(
-            "kms",
-            config=Config(
-                connect_timeout=CONNECT_SECONDS_MAX,
-                read_timeout=READ_SECONDS_MAX,
-                retries={"total_max_attempts": ATTEMPTS_MAX, "mode": "standard"},
-            ),
-        )
+        self._kms: KMSClient = boto3.client("kms", config=client_config(KEY_READ_SECONDS_MAX))
         self._unwrapped = lru_cache(maxsize=UNWRAPPED_KEYS_MAX)(self._unwrap)
 
     def seal(self, plain: bytes, context: str) -> bytes:

@@ -14,8 +14,8 @@ from typing import Any
 from unittest import mock
 
 from chalicelib.backends.database import Database, Transaction
-from chalicelib.backends.file_store import Files
-from chalicelib.backends.queues import Queues
+from chalicelib.backends.s3 import S3FileStore
+from chalicelib.backends.sqs import SqsQueues
 from chalicelib.csvfile.boundaries import Splitter
 from chalicelib.csvfile.header import read_header
 from chalicelib.csvfile.rows import read_rows
@@ -115,13 +115,13 @@ def _wrapped(clock: Clock) -> Iterator[None]:
         def patch(target: Any, name: str, stage: str | Callable[..., str]) -> None:
             patches.enter_context(mock.patch.object(target, name, clock.around(stage, getattr(target, name))))
 
-        patch(Files, "read", "transfer from S3")
-        patch(Queues, "send", "send messages")
+        patch(S3FileStore, "read", "transfer from S3")
+        patch(SqsQueues, "send", "send messages")
         patch(copy_text, "encode", "decode, parse, validate, encode")
         patch(upserting, "_copy", "COPY")
         for method in ("run", "one", "all", "many"):
             patch(Transaction, method, _query_stage)
-        patches.enter_context(mock.patch.object(Files, "blocks", _timed_blocks(clock, Files.blocks)))
+        patches.enter_context(mock.patch.object(S3FileStore, "blocks", _timed_blocks(clock, S3FileStore.blocks)))
         patches.enter_context(mock.patch.object(splitting, "Splitter", _timed_splitter(clock)))
         timed = _timed_transaction(clock, Database.transaction)
         patches.enter_context(mock.patch.object(Database, "transaction", timed))

@@ -23,7 +23,7 @@ import requests
 from chalicelib import events
 from chalicelib.backends import RELAY_QUEUE
 from chalicelib.backends.database import Database
-from chalicelib.backends.queues import Queues
+from chalicelib.backends.sqs import SqsQueues
 from infra.local.processes.deadline import wait_until
 from tests.benchmark.imports import Stack
 from tests.support.hook_server import HookServer, Reply, hook_server
@@ -48,7 +48,7 @@ class Teller:
 
     def __init__(self, stack: Stack) -> None:
         os.environ.update(aws_environment(stack.stack))
-        self._queues = Queues("local")
+        self._queues = SqsQueues("local")
         self._database = Database(stack.stack.file.importer_conninfo, announce=self._committed)
         self._mark = ""
         self.committed_at: dict[str, float] = {}

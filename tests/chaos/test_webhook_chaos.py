@@ -24,7 +24,7 @@ from standardwebhooks import Webhook as Verifier
 
 from chalicelib import events
 from chalicelib.backends.database import Database, RollBack
-from chalicelib.backends.queues import Queues
+from chalicelib.backends.sqs import SqsQueues
 from chalicelib.errors import Transient
 from chalicelib.limits import DELIVERY_LEASE_SECONDS, EXCHANGE_SECONDS_MAX
 from chalicelib.webhooks import attempts, relay
@@ -176,7 +176,7 @@ class Time:
 
     def __init__(self, stormy: StormyStack) -> None:
         self._stormy = stormy
-        self._database, self._queues = Database(stormy.stack.file.importer_conninfo), Queues("local")
+        self._database, self._queues = Database(stormy.stack.file.importer_conninfo), SqsQueues("local")
         self._next = 0.0
 
     def pass_on(self) -> None:

@@ -1,7 +1,9 @@
 """An emulator of S3 and SQS alone, with the bucket and the queues of infra/resources.yml.
 
-Which one is what EMULATOR says, as for `make run`; `make conformance` runs everything on each. EMULATOR=external with
-AWS_ENDPOINT_URL takes LocalStack in Docker, or what else answers there. What one cannot do is named in GAPS, once.
+EMULATOR names it, as for `make run`; `make conformance` runs everything on each. EMULATOR=external uses what answers at
+AWS_ENDPOINT_URL, such as LocalStack in Docker. GAPS lists what an emulator cannot do.
+
+The tests of the file store and of the queues run on the fakes of the integration tests, too.
 """
 
 from __future__ import annotations
@@ -15,23 +17,25 @@ from typing import Any
 
 import pytest
 
-from chalicelib.backends.file_store import Files
+from chalicelib.backends.s3 import S3FileStore
 from infra.local import options
 from infra.local.aws import Endpoint, forget_personal_settings
 from infra.local.processes.logbook import LogBook
 from infra.local.s3_sqs import emulator, resources
+from tests.conformance.stores import MEMORY_GAPS, BucketClients, MemoryClients, Store
+from tests.integration.fakes import MemoryFileStore
 from tests.support.silence import silent
 
 GAPS: dict[str, dict[str, str]] = {
     "localstack": {
-        "pages_of_quoted_names": "compares names as they are with names as they stand in a URL, and loses its place",
+        "pages_of_quoted_names": "compares plain names with names as quoted in a URL, and loses its place",
     },
     "ministack": {
         "cors": "answers every origin with *",
         "deleting_twice": "refuses the receipt handle of a message that was deleted",
         "headers_of_versions": "leaves out the headers that a link to a version asks for",
         "message_moves": "does not know StartMessageMoveTask",
-        "part_size": "takes parts of any size, where S3 wants 5 MiB",
+        "part_size": "takes parts of any size, where S3 requires 5 MiB",
     },
     "external": {},
 }
@@ -47,7 +51,8 @@ class Stand:
     endpoint: Endpoint
     bucket: str
     uploads_url: str
-    """The queue that S3 tells of new objects."""
+    """The queue that S3 notifies of new objects."""
+    stage: str
 
     def needs(self, ability: str) -> None:
         """Skips the test, visibly, where the emulator is known not to have this."""
@@ -66,23 +71,35 @@ def stand(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stand]:
     running = emulator.start(chosen, logbook, silent)
     try:
         running.wait_ready()
-        # A stage of its own, so that an emulator that others use too is not disturbed.
+        # Its own stage, so that other users of the same emulator are not disturbed.
         stage = f"c{uuid.uuid4().hex[:8]}"
         overrides = {"Stage": stage, "UiOrigins": "http://page.example"}
         made = resources.create(running.endpoint, resources.declared(overrides))
         uploads = made.queue_urls[f"product-importer-{stage}-uploads"]
-        yield Stand(running.name, running.endpoint, made.bucket, uploads)
+        yield Stand(running.name, running.endpoint, made.bucket, uploads, stage)
     finally:
         running.stop()
         logbook.close()
 
 
 @pytest.fixture
-def files(stand: Stand, monkeypatch: pytest.MonkeyPatch) -> Files:
-    """Our own file store on it."""
+def ours(stand: Stand, monkeypatch: pytest.MonkeyPatch) -> Stand:
+    """The emulator, found by our own clients."""
     for name, value in stand.endpoint.environment().items():
         monkeypatch.setenv(name, value)
-    return Files(stand.bucket)
+    return stand
+
+
+@pytest.fixture(params=["emulator", "memory"])
+def store(request: pytest.FixtureRequest) -> Store:
+    """A file store with the other clients of its bucket."""
+    if request.param == "memory":
+        files = MemoryFileStore()
+        return Store("the fake", files, MemoryClients(files), MEMORY_GAPS)
+    stand: Stand = request.getfixturevalue("ours")
+    return Store(
+        stand.name, S3FileStore(stand.bucket), BucketClients(stand.endpoint.s3(), stand.bucket), GAPS[stand.name]
+    )
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from itertools import accumulate
 from pathlib import Path
 from typing import Any, cast
 
-from chalicelib.backends.file_store import Files, StoredFile
+from chalicelib.backends.file_store import FileStore, StoredFile
 from chalicelib.backends.queues import Message, Queues
 from chalicelib.importing import splitting
 from chalicelib.limits import INVOCATION_RESERVE_SECONDS, SCAN_BLOCK_BYTES
@@ -131,7 +131,7 @@ def split(megabytes: int) -> Report:
     files, queues = GeneratedFiles(HugeFile(megabytes)), CollectingQueues()
     # The clients that a function has are made all the same: they count in its memory.
     real = backends()
-    fake = replace(real, files=cast(Files, files), queues=cast(Queues, queues))
+    fake = replace(real, files=cast(FileStore, files), queues=cast(Queues, queues))
     stored = files.find(KEY)
     blocks_each = -(-stored.size_bytes // SCAN_BLOCK_BYTES // INVOCATIONS_ABOUT)
     began = [time.monotonic()]

@@ -44,7 +44,7 @@ from chalicelib.limits import MERGE_ROWS_MIN
 from chalicelib.messages import ChunkMessage
 from chalicelib.repair import dead_letters, sweeping
 from infra.local.testing import Services
-from tests.integration.fakes import BUCKET, MemoryFiles, RecordingQueues, memory_backends
+from tests.integration.fakes import BUCKET, MemoryFileStore, RecordingQueues, memory_backends
 from tests.integration.killing import Killed
 from tests.integration.writers import CHANGED, TAKEN, Condition, DomainHand, Hand, HttpHand, Refused
 from tests.support import search_copy
@@ -120,7 +120,7 @@ class Histories(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.files = MemoryFiles()
+        self.files = MemoryFileStore()
         self.queues = RecordingQueues()
         self.workers = [memory_backends(each, self.files, self.queues) for each in self.databases]
         self.backends = type(self).served = self.workers[0]

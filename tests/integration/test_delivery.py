@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from chalicelib import limits
-from chalicelib.backends.file_store import FileGone, Files
-from chalicelib.backends.queues import Queues
+from chalicelib.backends.file_store import FileGone
+from chalicelib.backends.s3 import S3FileStore
+from chalicelib.backends.sqs import SqsQueues
 from chalicelib.errors import Transient
 from chalicelib.repair import sweeping
 from functions.invocations import InvocationFailed
@@ -103,7 +104,7 @@ def test_a_splitter_killed_between_commit_and_send_leaves_nothing_unsent(
     event = pipeline.receive("uploads", wait_seconds=5)
     assert event is not None
     with monkeypatch.context() as broken:
-        broken.setattr(Queues, "send", _fail)
+        broken.setattr(SqsQueues, "send", _fail)
         with pytest.raises(InvocationFailed, match=r"^Transient: "):
             pipeline.deliver("split_upload", event)
     assert pipeline.chunks() == []
@@ -157,7 +158,7 @@ def test_a_chunk_that_always_fails_ends_its_import_and_retry_completes_it(
     first, poison, *rest = pipeline.chunks()
     pipeline.deliver("upsert_chunk", first)
     with monkeypatch.context() as broken:
-        broken.setattr(Files, "read", _fail)
+        broken.setattr(S3FileStore, "read", _fail)
         with pytest.raises(InvocationFailed, match=r"^Transient: "):
             pipeline.deliver("upsert_chunk", poison)
 
@@ -214,7 +215,7 @@ def test_an_upload_that_cannot_be_split_ends_its_import_and_retry_completes_it(
     event = pipeline.receive("uploads", wait_seconds=5)
     assert event is not None
     with monkeypatch.context() as broken:
-        broken.setattr(Files, "read", _fail)
+        broken.setattr(S3FileStore, "read", _fail)
         with pytest.raises(InvocationFailed, match=r"^Transient: "):
             pipeline.deliver("split_upload", event)
 
@@ -311,7 +312,7 @@ def test_the_sweep_ends_uploads_that_were_never_made(pipeline: Pipeline) -> None
 def test_the_sweep_ends_imports_whose_file_was_lost(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
     import_id = pipeline.upload(CONTENT)
     pipeline.split_next()
-    monkeypatch.setattr(Files, "find", _gone)
+    monkeypatch.setattr(S3FileStore, "find", _gone)
 
     sweeping.sweep(pipeline.backends, stalled_seconds=0)
 

@@ -34,7 +34,7 @@ from chalicelib.webhooks import attempts, deliveries, relay, retry_schedule, web
 from chalicelib.webhooks.webhooks import NewWebhook
 from functions.composition import sending
 from infra.local.testing import Services
-from tests.integration.fakes import BUCKET, MemoryFiles, RecordingQueues, memory_backends
+from tests.integration.fakes import BUCKET, MemoryFileStore, RecordingQueues, memory_backends
 from tests.integration.killing import Killed
 from tests.support import search_copy
 from tests.support.hook_server import Received, Reply, hook_server
@@ -66,7 +66,7 @@ class World:
     """A system whose workers die at one point, and whose queues do not forget."""
 
     def __init__(self, services: Services, point: str, on_hits: set[int]) -> None:
-        self.files, self.queues = MemoryFiles(), RecordingQueues()
+        self.files, self.queues = MemoryFileStore(), RecordingQueues()
         self._conninfo = services.importer_conninfo
         self.backends: Backends = memory_backends(self._conninfo, self.files, self.queues)
         self._point, self._on_hits, self.hits = point, on_hits, 0

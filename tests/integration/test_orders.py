@@ -21,7 +21,7 @@ from psycopg.rows import dict_row
 from chalicelib import fault_points, limits
 from chalicelib.backends import Backends
 from chalicelib.backends.database import Database
-from chalicelib.backends.file_store import Files
+from chalicelib.backends.s3 import S3FileStore
 from chalicelib.catalogue import bulk_deletes, products
 from chalicelib.catalogue.products import Changes, Content
 from chalicelib.importing import imports, splitting
@@ -113,7 +113,7 @@ def edit_after(backends: Backends, made: dict[str, int]) -> None:
     products.create(backends, Content("S7", "created", "created", active=False))
 
 
-class RememberedFiles(Files):
+class RememberedFiles(S3FileStore):
     """Reads every range once. What S3 answers is the same in every order; asking would be half of the time."""
 
     def __init__(self, bucket: str) -> None:

@@ -23,7 +23,7 @@ from chalicelib.catalogue import bulk_deletes, listing, products
 from chalicelib.catalogue.products import Changes, Content
 from chalicelib.errors import Conflict, NotFound, PreconditionFailed
 from chalicelib.importing import imports
-from tests.integration.fakes import LINK, MemoryFiles
+from tests.integration.fakes import MemoryFileStore
 from tests.support.sequential_model import Product
 
 CREATED, OK, ACCEPTED, DONE = 201, 200, 202, 204
@@ -74,7 +74,7 @@ class Hand(Protocol):
 class DomainHand:
     """Calls the domain. Files are dropped into the bucket."""
 
-    def __init__(self, backends: Backends, files: MemoryFiles) -> None:
+    def __init__(self, backends: Backends, files: MemoryFileStore) -> None:
         self._backends, self._files = backends, files
 
     def upload(self, key: str, content: bytes) -> StoredFile:
@@ -116,13 +116,15 @@ class DomainHand:
 class HttpHand:
     """Calls the API. A file is registered and put where the link says; a whole product is PUT, some fields PATCHed."""
 
-    def __init__(self, app: Chalice, token: str, files: MemoryFiles) -> None:
+    def __init__(self, app: Chalice, token: str, files: MemoryFileStore) -> None:
         self._gateway, self._files = LocalGateway(app, Config()), files
         self._headers = {"authorization": f"Bearer {token}", "content-type": "application/json"}
 
     def upload(self, key: str, content: bytes) -> StoredFile:
         registered = self._call(CREATED, "POST", "/imports", {"filename": key, "size_bytes": len(content)})
-        return self._files.put(registered["upload"]["url"].removeprefix(LINK), content)
+        upload = registered["upload"]
+        assert self._files.follow_upload(upload["url"], upload["headers"], content) == OK
+        return self._files.find(self._files.key_of(upload["url"]))
 
     def cancel(self, import_id: uuid.UUID) -> None:
         assert self._call(OK, "POST", f"/imports/{import_id}/cancel")["status"] == "cancelled"

@@ -58,7 +58,7 @@ POST = "chalicelib/webhooks/outbound/post.py"
 URLS = "chalicelib/webhooks/outbound/urls.py"
 BOUNDED_SOCKET = "chalicelib/webhooks/outbound/bounded_socket.py"
 SEALING_CODE = "chalicelib/backends/sealing.py"
-FILE_STORE = "chalicelib/backends/file_store.py"
+FILE_STORE = "chalicelib/backends/s3.py"
 ATTEMPTS = "chalicelib/webhooks/attempts.py"
 DATABASE = "chalicelib/backends/database.py"
 BROKEN = "tests/integration/test_broken_connections.py"
@@ -380,7 +380,7 @@ MUTATIONS = (
     Mutation("an answer is not waited for for ever", "infra/tokens.py", "read_timeout=ANSWER_SECONDS_MAX",
              "read_timeout=25", ("tests/unit/test_tokens_of_a_stage.py",)),
     Mutation("a range answered with the whole", FILE_STORE, "data if _is_part(answer) else data[start:end]",
-             "data", ("tests/unit/test_files.py",)),
+             "data", ("tests/unit/test_file_store.py",)),
     Mutation("nothing is told of what was rolled back", DATABASE,
              "        if not committed:\n            return\n",
              "", (TELEMETRY,)),

@@ -37,8 +37,8 @@ def operations() -> dict[tuple[str, str], set[str]]:
     return {
         (room, method): operations
         for room, module, owner in (
-            ("files", "chalicelib.backends.file_store", "Files"),
-            ("queues", "chalicelib.backends.queues", "Queues"),
+            ("files", "chalicelib.backends.s3", "S3FileStore"),
+            ("queues", "chalicelib.backends.sqs", "SqsQueues"),
             ("sealer", "chalicelib.backends.sealing", "KmsKey"),
         )
         for method, operations in _operations_of(module, owner).items()
