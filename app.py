@@ -1,10 +1,10 @@
-"""Every trigger of the Product Importer, in the order data flows. This module binds; it decides nothing."""
+"""Every trigger of the Product Importer, in the order in which data flows. This module only binds functions to them."""
 
 from __future__ import annotations
 
 import gc
 
-gc.disable()  # What imports create lives as long as the process; collecting in between costs an eighth of a cold start.
+gc.disable()  # Objects created by imports live as long as the process; collecting costs an eighth of a cold start.
 
 from typing import Any
 
@@ -88,7 +88,7 @@ def deliver_webhook(event: SQSEvent) -> None:
     functions.deliver_webhook.handle(event)
 
 
-# --- dead letters: what failed at every try ----------------------------------------------------------------------
+# --- dead letters: messages that failed at every try ------------------------------------------------------------------
 
 
 @app.on_sqs_message(queue=queue_name(stage(), "uploads-dead"), batch_size=1, maximum_concurrency=2)

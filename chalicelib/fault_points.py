@@ -1,6 +1,6 @@
 """Named points at which a test may kill the work. They do nothing unless a test switches them on.
 
-Each stands where a crash would hurt most: between a commit and the message that should follow it, after a write and
+Each is where a crash would do most harm: between a commit and the message that should follow it, or after a write and
 before its commit. `POINTS` lists them all, so that a test can visit every one.
 """
 
@@ -73,7 +73,7 @@ _on_reach: Callable[[str], None] | None = None
 
 
 def fault_point(name: str) -> None:
-    """Nothing, outside tests."""
+    """Does nothing, outside tests."""
     if _on_reach is not None:
         _on_reach(name)
 

@@ -43,9 +43,9 @@ class UploadMessage(Message):
     def objects(self) -> Iterable[tuple[str, StoredFile]]:
         """Each object of the event, with its bucket. Keys are URL-encoded, and each emulator encodes differently."""
         for record in self.records:
-            found = record.s3.object
-            key = unquote_plus(found.key)
-            yield record.s3.bucket.name, StoredFile(key, found.version, found.size, datetime.now(UTC))
+            stored = record.s3.object
+            key = unquote_plus(stored.key)
+            yield record.s3.bucket.name, StoredFile(key, stored.version, stored.size, datetime.now(UTC))
 
 
 class ChunkMessage(Message):
@@ -69,7 +69,7 @@ class ExportMessage(Message):
 
 
 class EventsMessage(Message):
-    """A message of the `events` queue. It only wakes the relay: the outbox holds the events."""
+    """A message of the `events` queue. It only wakes the relay; the events are in the outbox."""
 
 
 class TurnMessage(Message):

@@ -1,4 +1,4 @@
-"""The only reader of the environment. One line per setting; read once, at the first use in a process."""
+"""The settings: the only reader of the environment, once per process, at the first use."""
 
 from __future__ import annotations
 
@@ -25,42 +25,42 @@ LOCAL_STAGE = "local"
 
 
 class Settings(BaseModel):
-    """What a function needs to know about its surroundings. Endpoints, region and credentials are boto3's own."""
+    """The configuration of a function. boto3 itself reads endpoints, region and credentials."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     stage: str = Field(default=LOCAL_STAGE, pattern=r"^[a-z][a-z0-9-]{0,19}$")
     database_url: SecretStr | None = None
-    """With the password in it: local runs. A deployment has the two that follow instead."""
+    """With the password in it, for local runs. A deployment has the next two instead."""
     database_secret_arn: str | None = None
-    """The secret in AWS Secrets Manager with username and password."""
+    """The secret in AWS Secrets Manager that holds username and password."""
     database_host: str | None = None
-    """The database, or its proxy, for these."""
+    """The host of the database or of its proxy."""
     database_pooled: bool = False
-    """Whether that is a proxy, which shares connections: then nothing may be left in them."""
+    """Whether the host is a proxy, which shares connections: then a session may keep no state."""
     database_ca_file: str | None = None
-    """A file with the authorities that its certificate may be signed by, instead of RDS's and the public ones."""
+    """A file with the authorities that may sign its certificate, instead of RDS's own and the public ones."""
     owner_database_url: SecretStr | None = None
-    """For the functions migrate and manage_tokens alone: the role that owns the tables."""
+    """The role that owns the tables; only for the functions migrate and manage_tokens."""
     owner_database_secret_arn: str | None = None
-    """The same, as a secret; the host is DATABASE_HOST."""
+    """The same role as a secret; the host is DATABASE_HOST."""
     files_bucket: str = Field(min_length=3)
     s3_public_endpoint_url: str | None = None
-    """Host for presigned links, where it differs from the one that functions use (inside containers)."""
+    """The address in presigned links, if it differs from the one that functions use (inside containers)."""
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     webhook_kms_key_id: str | None = None
-    """The key of AWS KMS that webhooks' secrets are sealed with."""
+    """The AWS KMS key that seals webhooks' secrets."""
     webhook_key_file: str | None = None
-    """A file with 32 bytes to seal them with instead: local runs."""
+    """A file with a key of 32 bytes that seals them instead, for local runs."""
     webhook_allow_cidrs: str = ""
-    """Networks that webhooks may go to although they are not public, with commas between them: local runs only."""
+    """Comma-separated networks that webhooks may use although they are not public; only for local runs."""
 
     @field_validator("webhook_allow_cidrs")
     @classmethod
     def _only_local(cls, value: str, info: ValidationInfo) -> str:
         if value and info.data.get("stage") != LOCAL_STAGE:
             raise ValueError(
-                f"only the stage {LOCAL_STAGE} may send webhooks into networks that are not public: unset it"
+                f"only the stage {LOCAL_STAGE} may send webhooks into networks that are not public. Unset it"
             )
         _networks(value)
         return value
@@ -83,15 +83,15 @@ class MissingSetting(ImporterError):
 
 
 def read(environment: Mapping[str, str]) -> Settings:
-    """Settings from environment variables named as the fields, in capitals. Raises MissingSetting naming them."""
+    """Settings from environment variables named like the fields, in capitals. Raises MissingSetting, naming them."""
     values = {name: environment[name.upper()] for name in Settings.model_fields if name.upper() in environment}
     try:
         return Settings.model_validate(values)
     except ValidationError as error:
-        faults = "; ".join(
-            ": ".join([*(str(name).upper() for name in fault["loc"][:1]), fault["msg"]]) for fault in error.errors()
+        problems = "; ".join(
+            ": ".join([*(str(name).upper() for name in each["loc"][:1]), each["msg"]]) for each in error.errors()
         )
-        raise MissingSetting(f"environment variables are missing or malformed: {faults}") from None
+        raise MissingSetting(f"environment variables are missing or malformed: {problems}") from None
 
 
 @cache
@@ -101,17 +101,17 @@ def settings() -> Settings:
 
 
 def queue_name(stage: str, queue: str) -> str:
-    """The name of a queue as infra/resources.yml declares it, e.g. `product-importer-local-chunks`."""
+    """The full name of a queue, as in infra/resources.yml: `product-importer-local-chunks`."""
     return f"product-importer-{stage}-{queue}"
 
 
 def stage() -> str:
-    """The stage alone: app.py needs it to name queues before anything else is configured (while packaging)."""
+    """The stage. app.py needs it to name queues while it is being packaged, when nothing else is configured."""
     return os.environ.get("STAGE", LOCAL_STAGE)
 
 
 def trace_id() -> str | None:
-    """The trace of X-Ray that the current invocation belongs to, which Lambda says anew for each."""
+    """The X-Ray trace of the current invocation; Lambda sets it for each one."""
     return os.environ.get("_X_AMZN_TRACE_ID")
 
 

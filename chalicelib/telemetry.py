@@ -1,10 +1,10 @@
-"""What the program tells of its work: a line for each thing that was done, with the ids it belongs to and its measures.
+"""The log: a line for each thing that was done, with the ids it belongs to and its measures.
 
-The domain says what happened; the edge decides how a line is written (functions/logs.py). Ids are bound once, by
-whoever knows them first, and stand on every line that is told inside: so all lines of an import, a chunk or a request
-can be found, whichever function wrote them.
+The domain says what happened; the edge decides how a line is written (functions/logs.py). The first caller that knows
+an id binds it, and every line that is logged inside carries it. So all lines of an import, a chunk or a request can be
+found, whichever function wrote them.
 
-What a transaction changed is told by `Transaction.tell`, after its commit: what is rolled back did not happen.
+Changes made by a transaction are logged by `Transaction.log`, after its commit: what is rolled back did not happen.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from typing import Any
 DEBUG, INFO, WARNING, ERROR = logging.DEBUG, logging.INFO, logging.WARNING, logging.ERROR
 
 _logger = logging.getLogger("chalicelib")
-_ids: ContextVar[Mapping[str, Any]] = ContextVar("ids", default={})  # noqa: B039  # it is never changed, only replaced
+_ids: ContextVar[Mapping[str, Any]] = ContextVar("ids", default={})  # noqa: B039  # never changed, only replaced
 
 
 class Unit(StrEnum):
-    """Of a measure, as CloudWatch calls them."""
+    """The unit of a measure, by CloudWatch's name."""
 
     COUNT = "Count"
     BYTES = "Bytes"
@@ -34,7 +34,7 @@ class Unit(StrEnum):
 
 @dataclass(frozen=True)
 class Measure:
-    """A number that is summed up, drawn and watched over time. `by_function`: each function has one of its own."""
+    """A number that CloudWatch sums up, charts and watches. With `by_function`, each function has its own."""
 
     unit: Unit
     meaning: str
@@ -42,37 +42,37 @@ class Measure:
 
 
 MEASURES: Mapping[str, Measure] = {
-    "ImportsCompleted": Measure(Unit.COUNT, "imports that have ended well"),
-    "ImportsFailed": Measure(Unit.COUNT, "imports that have ended early for a reason; an alarm watches it"),
-    "RowsCreated": Measure(Unit.COUNT, "rows of files that made a product"),
-    "RowsUpdated": Measure(Unit.COUNT, "rows of files that changed a product"),
-    "RowsUnchanged": Measure(Unit.COUNT, "rows of files that said what was there already"),
-    "RowsSuperseded": Measure(Unit.COUNT, "rows of files that lost to something newer"),
-    "RowsRejected": Measure(Unit.COUNT, "rows of files that broke a rule"),
-    "SplitBytes": Measure(Unit.BYTES, "bytes of files that were cut into chunks"),
-    "SplitMilliseconds": Measure(Unit.MILLISECONDS, "one invocation's cutting, reading from S3 included"),
+    "ImportsCompleted": Measure(Unit.COUNT, "imports that completed"),
+    "ImportsFailed": Measure(Unit.COUNT, "imports that failed; an alarm watches this"),
+    "RowsCreated": Measure(Unit.COUNT, "rows that created a product"),
+    "RowsUpdated": Measure(Unit.COUNT, "rows that changed a product"),
+    "RowsUnchanged": Measure(Unit.COUNT, "rows equal to the stored product"),
+    "RowsSuperseded": Measure(Unit.COUNT, "rows that lost to a newer change"),
+    "RowsRejected": Measure(Unit.COUNT, "rows that broke a rule"),
+    "SplitBytes": Measure(Unit.BYTES, "bytes of files split into chunks"),
+    "SplitMilliseconds": Measure(Unit.MILLISECONDS, "splitting in one invocation, reading from S3 included"),
     "ChunkBytes": Measure(Unit.BYTES, "bytes of a chunk"),
     "ChunkReadMilliseconds": Measure(Unit.MILLISECONDS, "a chunk: reading its bytes from S3"),
-    "ChunkParseMilliseconds": Measure(Unit.MILLISECONDS, "a chunk: judging its rows"),
+    "ChunkParseMilliseconds": Measure(Unit.MILLISECONDS, "a chunk: parsing and checking its rows"),
     "ChunkCopyMilliseconds": Measure(Unit.MILLISECONDS, "a chunk: COPY into the temporary table"),
     "ChunkWriteMilliseconds": Measure(Unit.MILLISECONDS, "a chunk: the transaction that writes products"),
     "EventsRelayed": Measure(Unit.COUNT, "events taken from the outbox"),
-    "DeliveryMilliseconds": Measure(Unit.MILLISECONDS, "one attempt at a webhook, until its answer or the lack of one"),
-    "DeliveriesFailed": Measure(Unit.COUNT, "attempts at webhooks that were not answered with success"),
+    "DeliveryMilliseconds": Measure(Unit.MILLISECONDS, "one attempt at a webhook, until its answer or failure"),
+    "DeliveriesFailed": Measure(Unit.COUNT, "attempts at webhooks that failed"),
     "RowsExported": Measure(Unit.COUNT, "products written into exports"),
-    "ExportsFailed": Measure(Unit.COUNT, "exports that have ended early"),
-    "ProductsDeleted": Measure(Unit.COUNT, "products taken away by bulk deletes"),
-    "BulkDeletesFailed": Measure(Unit.COUNT, "bulk deletes that have ended early"),
-    "Repairs": Measure(Unit.COUNT, "things that were lost or late, and that the sweep has set going again"),
-    "RequestMilliseconds": Measure(Unit.MILLISECONDS, "one request to the API, inside its function"),
-    "Retries": Measure(Unit.COUNT, "invocations given up because infrastructure let them down", by_function=True),
-    "Faults": Measure(Unit.COUNT, "invocations and requests that ended with an error of ours", by_function=True),
+    "ExportsFailed": Measure(Unit.COUNT, "exports that failed"),
+    "ProductsDeleted": Measure(Unit.COUNT, "products removed by bulk deletes"),
+    "BulkDeletesFailed": Measure(Unit.COUNT, "bulk deletes that failed"),
+    "Repairs": Measure(Unit.COUNT, "lost or late work that the sweep restarted"),
+    "RequestMilliseconds": Measure(Unit.MILLISECONDS, "one API request, inside its function"),
+    "Retries": Measure(Unit.COUNT, "invocations and requests that failed on infrastructure", by_function=True),
+    "Faults": Measure(Unit.COUNT, "invocations and requests that failed on a bug", by_function=True),
 }
 
 
 @dataclass(frozen=True)
-class Told:
-    """What a log record carries beside its message, as its attribute `told`."""
+class LogDetails:
+    """What a log record carries beside its message, as its attribute `details`."""
 
     facts: Mapping[str, Any]
     measured: Mapping[str, float]
@@ -86,17 +86,17 @@ def log(
     error: BaseException | None = None,
     **facts: Any,
 ) -> None:
-    """One line. `measured` are values of MEASURES by their names; `error` is told with its traceback."""
-    told = Told({**_ids.get(), **facts}, measured or {})
-    _logger.log(level, happened, exc_info=error, extra={"told": told})
+    """Logs one line. `measured` are values of MEASURES by name; `error` is logged with its traceback."""
+    details = LogDetails({**_ids.get(), **facts}, measured or {})
+    _logger.log(level, happened, exc_info=error, extra={"details": details})
 
 
 tell = log
 
 
 @contextmanager
-def about(**ids: Any) -> Iterator[None]:
-    """Puts ids on every line that is told inside. One that is None says nothing."""
+def log_context(**ids: Any) -> Iterator[None]:
+    """Puts ids on every line that is logged inside. An id that is None is left out."""
     token = _ids.set({**_ids.get(), **{name: value for name, value in ids.items() if value is not None}})
     try:
         yield
@@ -104,20 +104,23 @@ def about(**ids: Any) -> Iterator[None]:
         _ids.reset(token)
 
 
+about = log_context
+
+
 def request_id() -> str:
-    """The id of the current invocation, by which all its lines can be found."""
+    """The id of the current invocation, which all its lines carry."""
     return str(_ids.get().get("request_id", "-"))
 
 
 class Stopwatch:
-    """Milliseconds by stage; a stage that is passed again adds to its time."""
+    """Milliseconds by stage; a repeated stage adds to its time."""
 
     def __init__(self) -> None:
         self.milliseconds: dict[str, float] = {}
 
     @contextmanager
     def stage(self, measure: str) -> Iterator[None]:
-        """Takes the time of what is done inside, also when it raises."""
+        """Times what is done inside, also when it raises."""
         began = time.perf_counter()
         try:
             yield

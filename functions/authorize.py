@@ -6,7 +6,7 @@ from chalice.app import AuthRequest, AuthResponse
 
 from chalicelib.access import tokens
 from functions.composition import backends
-from functions.invocations import told_if_it_fails
+from functions.invocations import logged_on_failure
 
 AUTHORIZER_TTL_SECONDS = 60
 """Revoking a token takes this long at the most."""
@@ -25,7 +25,7 @@ def authorize(request: AuthRequest) -> AuthResponse:
     scheme, _, token = request.token.partition(" ")
     if scheme.lower() != SCHEME or not token.strip():
         raise Unauthorized
-    with told_if_it_fails(function="authorize"), backends().database.transaction() as transaction:
+    with logged_on_failure(function="authorize"), backends().database.transaction() as transaction:
         identity = tokens.identify(transaction, token.strip())
     if identity is None:
         raise Unauthorized

@@ -1,4 +1,4 @@
-"""The composition root: the backends of this process, and its way out, bound once from the settings."""
+"""The composition root: the backends of this process and what sends webhooks, created once from the settings."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from chalicelib.webhooks.webhooks import Sending
 
 @cache
 def backends() -> Backends:
-    """The database connection and clients that every function of this process shares."""
+    """The database connection and the clients that all functions of this process share."""
     return connect(settings())
 
 
 @cache
 def sending() -> Sending:
-    """What it takes to send to customers. Raises MissingSetting in a function that is not given the key."""
+    """What is needed to send webhooks. Raises MissingSetting in a function that does not have the key."""
     return Sending(Outbound(settings().webhook_allowed_networks), sealer(settings()))

@@ -1,4 +1,4 @@
-"""Around every invocation: the ids that its lines carry, and a line for how it ended badly.
+"""Around every invocation: the ids that its log lines carry, and a line if it fails.
 
 Chalice calls `around` as middleware for each function that is bound in app.py, and for each request; but not for the
 authorizer, which has no context either.
@@ -15,7 +15,7 @@ from chalice.app import BaseLambdaEvent, Request, SQSEvent
 from chalicelib.errors import Transient
 from chalicelib.limits import LOG_TEXT_CHARACTERS_MAX
 from chalicelib.settings import stage, trace_id
-from chalicelib.telemetry import ERROR, WARNING, about, tell
+from chalicelib.telemetry import ERROR, WARNING, log, log_context
 from functions import logs
 from functions.redaction import redacted
 
@@ -23,8 +23,9 @@ NAME_PREFIX = "product-importer-{stage}-"
 
 
 class InvocationFailed(Exception):
-    """How an invocation ends that failed. Lambda writes it into the log by itself, and tells it to whoever invoked the
-    function: so it says what happened without secrets, and brings nothing along. The rest stands in our own line.
+    """How a failed invocation ends. Lambda logs this error itself and returns it to the caller of the function.
+
+    Therefore it says what happened without secrets, and has no cause attached. Our own log line has the details.
     """
 
     def __init__(self, error: Exception) -> None:
@@ -34,29 +35,29 @@ class InvocationFailed(Exception):
 
 
 def around(event: BaseLambdaEvent | Request, proceed: Callable[[Any], Any]) -> Any:
-    """Carries an invocation out. Raises InvocationFailed: the queue, or whoever invoked it, decides what comes next."""
-    with told_if_it_fails(**_ids(event)):
+    """Runs an invocation. Raises InvocationFailed: the queue, or the caller, decides what comes next."""
+    with logged_on_failure(**_ids(event)):
         return proceed(event)
 
 
 @contextmanager
-def told_if_it_fails(**ids: Any) -> Iterator[None]:
-    """For what is done inside, with its ids on every line. Raises InvocationFailed for whatever is raised inside."""
+def logged_on_failure(**ids: Any) -> Iterator[None]:
+    """Puts ids on every line logged inside. Logs any error raised inside, and raises InvocationFailed in its place."""
     logs.set_level()
-    with about(**ids):
+    with log_context(**ids):
         try:
             yield
         except Transient as error:
-            tell("given up for now, and tried again", level=WARNING, measured={"Retries": 1}, reason=str(error))
+            log("failed for now, will be retried", level=WARNING, measured={"Retries": 1}, reason=str(error))
             raise InvocationFailed(error) from None
-        except Exception as error:  # noqa: BLE001  # none may get out as it is
-            tell("ended with a fault of ours", level=ERROR, measured={"Faults": 1}, error=error)
+        except Exception as error:  # noqa: BLE001  # none may leave unredacted
+            log("failed on a bug", level=ERROR, measured={"Faults": 1}, error=error)
             raise InvocationFailed(error) from None
 
 
 def _ids(event: BaseLambdaEvent | Request) -> dict[str, Any]:
-    """Which invocation it is, of which function, and the message that it is for. Batches have one record."""
-    # Chalice declares the Lambda context as a dict; it is an object.
+    """The ids of the invocation, its function, and its message. Batches have one record."""
+    # Chalice declares the Lambda context as a dict, but it is an object.
     context: Any = event.lambda_context if isinstance(event, Request) else event.context
     ids = {
         "function": context.function_name.removeprefix(NAME_PREFIX.format(stage=stage())),

@@ -1,7 +1,7 @@
-"""How log lines are written: one JSON object each, and measures in CloudWatch's embedded metric format inside.
+"""The format of log lines: one JSON object each, with measures in CloudWatch's embedded metric format.
 
-CloudWatch takes the metrics out of the lines by itself: no call is made for them, and every number can be traced back
-to the line that told it. The format's specification is in CloudWatch's user guide, "Embedded metric format".
+CloudWatch extracts the metrics from the lines: this takes no API call, and every number can be traced to its line. The
+specification is in CloudWatch's user guide, "Embedded metric format".
 """
 
 from __future__ import annotations
@@ -17,41 +17,41 @@ from typing import Any
 
 from chalicelib.limits import LOG_TEXT_CHARACTERS_MAX
 from chalicelib.settings import settings, stage
-from chalicelib.telemetry import MEASURES, Told
+from chalicelib.telemetry import MEASURES, LogDetails
 from functions.redaction import redacted
 
 NAMESPACE = "ProductImporter"
 OURS = ("chalicelib", "functions")
-"""Loggers that LOG_LEVEL is for. Libraries tell of warnings only: at DEBUG they would tell what they sign with."""
+"""The loggers that LOG_LEVEL applies to. Libraries log warnings only: at DEBUG they would log what they sign with."""
 
 
 def configure() -> None:
-    """Gives the handlers that the runtime has made our format. Where there is none, lines go to standard output."""
+    """Sets our format on the handlers that the runtime has created. If there are none, lines go to standard output."""
     root = logging.getLogger()
     if not root.handlers:
         root.addHandler(logging.StreamHandler(sys.stdout))
     for handler in root.handlers:
-        # Lambda's own handler writes what it is given; others end a line themselves.
+        # Lambda's handler adds no line end; others do.
         handler.setFormatter(JsonLines("" if isinstance(handler, logging.StreamHandler) else "\n"))
 
 
 @cache
 def set_level() -> None:
-    """LOG_LEVEL, at the first invocation: while the application is packaged there is no setting yet."""
+    """Applies LOG_LEVEL at the first invocation: while the application is being packaged, there are no settings yet."""
     for name in OURS:
         logging.getLogger(name).setLevel(settings().log_level)
 
 
 class JsonLines(logging.Formatter):
-    """A record as one line of JSON, whoever logged it. Secrets are hidden, long texts cut."""
+    """Formats any record as one line of JSON. Secrets are hidden, long texts cut."""
 
     def __init__(self, end: str = "") -> None:
         super().__init__()
         self._line_end = end
 
     def format(self, record: logging.LogRecord) -> str:
-        """The line, with the end that its handler needs."""
-        told: Told = getattr(record, "told", Told({}, {}))
+        """The line, with the line end that its handler needs."""
+        details: LogDetails = getattr(record, "details", LogDetails({}, {}))
         moment = datetime.fromtimestamp(record.created, UTC)
         line = {
             "timestamp": moment.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
@@ -59,21 +59,22 @@ class JsonLines(logging.Formatter):
             "message": record.getMessage(),
             "logger": record.name,
             "stage": stage(),
-            **told.facts,
+            **details.facts,
         }
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
-        # First roughly, so that strangers' texts cost little; again at the end, past what the first cut went through.
+        # Cut twice: roughly before redaction, so that long foreign texts cost little; and after it to the final length,
+        # which drops a secret that the first cut has halved.
         line = {name: _end(value, LOG_TEXT_CHARACTERS_MAX) for name, value in redacted(_rough(line)).items()}
-        if told.measured:
-            line |= told.measured
-            line["_aws"] = _metadata(told.measured, int(record.created * 1000))
-        # ASCII alone: what is half a character could not be written otherwise.
+        if details.measured:
+            line |= details.measured
+            line["_aws"] = _metadata(details.measured, int(record.created * 1000))
+        # ASCII only: half of a surrogate pair could not be written otherwise.
         return json.dumps(line, default=str) + self._line_end
 
 
 def _metadata(measured: Mapping[str, float], milliseconds: int) -> dict[str, Any]:
-    """Which members of the line are metrics, and by which members they are told apart."""
+    """Which members of the line are metrics, and which are their dimensions."""
     return {"Timestamp": milliseconds, "CloudWatchMetrics": list(_directives(measured))}
 
 
@@ -94,7 +95,7 @@ def _rough(line: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _end(value: Any, characters: int) -> Any:
-    """The end of a long text, where a traceback has its cause."""
+    """The end of a long text: there a traceback names its cause."""
     if isinstance(value, str) and len(value) > characters:
         return f"…{value[-characters:]}"
     return value

@@ -1,7 +1,7 @@
-"""The last net under everything that is logged: what looks like a secret is not written, wherever it came from.
+"""The last safeguard for everything that is logged: anything that looks like a secret is hidden.
 
-Nothing is logged with a secret in it on purpose. But messages of libraries quote addresses, headers and settings, and
-tracebacks quote messages.
+No secret is logged on purpose. But messages of libraries quote addresses, headers and settings, and tracebacks quote
+messages.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ _NAMES = "password|passwd|secret|token|authorization|cookie|signature|credential
 _NAME = re.compile(_NAMES, re.IGNORECASE)
 _SCHEME = "(?:Bearer|Basic)"
 _VALUE = r"""[^\s"'\\,;&<>]"""
-# What is repeated before a secret is bounded: else a long text that strangers wrote would take time by its square.
+# Repetitions before a secret are bounded: otherwise a long foreign text would take quadratic time.
 _SECRET = re.compile(
     rf"""
-      (?: (?<!\w) (?: {tokens.PREFIX} | {signatures.PREFIX} ) ) [\w+/=-]{{8,}}     # made by us
+      (?: (?<!\w) (?: {tokens.PREFIX} | {signatures.PREFIX} ) ) [\w+/=-]{{8,}}     # our own
     | (?P<address> :// [^\s/:@"'\\]{{0,100}} : ) [^\s/@"'\\]{{1,500}} (?= @ )       # user:password@host
     | (?P<scheme> \b {_SCHEME} \s{{1,4}} ) {_VALUE}{{12,}}                            # a header's value
     | (?P<signed> \b v1a?, ) [A-Za-z0-9+/]{{16,}} =*                                # a webhook's signature
@@ -33,7 +33,7 @@ _SECRET = re.compile(
 
 
 def redacted(content: Any, name: str = "") -> Any:
-    """The same content, for JSON, without secrets: neither inside texts, nor under names that say that they are one."""
+    """The same content, for JSON, without secrets, whether they are in texts or under names such as `token`."""
     if _NAME.search(name):
         return HIDDEN
     if isinstance(content, str):
@@ -45,6 +45,6 @@ def redacted(content: Any, name: str = "") -> Any:
     return content
 
 
-def _hide(found: re.Match[str]) -> str:
-    """What stands before a secret stays, so that one sees what was there."""
-    return f"{next((part for part in found.groups() if part), '')}{HIDDEN}"
+def _hide(match: re.Match[str]) -> str:
+    """Keeps the text before a secret, which says what it was."""
+    return f"{next((part for part in match.groups() if part), '')}{HIDDEN}"

@@ -1,4 +1,4 @@
-"""How the database is opened: by an address with the password in it, or by a secret that AWS Secrets Manager keeps."""
+"""How to connect to the database: with an address that contains the password, or with a secret in Secrets Manager."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from chalicelib.errors import Transient
 from chalicelib.settings import MissingSetting, Settings
 
 RDS_AUTHORITIES = Path(__file__).with_name("rds-authorities.pem")
-"""Who signs the certificates of databases in RDS; infra/deploy/rds_authorities.py renews the file."""
+"""The authorities that sign the certificates of RDS databases; infra/deploy/rds_authorities.py renews the file."""
 DATABASE = "importer"
 PORT = 5432
-_OURS = {"AccessDeniedException", "ResourceNotFoundException"}
-"""What trying again does not mend."""
+_PERMANENT = {"AccessDeniedException", "ResourceNotFoundException"}
+"""Errors of Secrets Manager that a retry does not fix."""
 
 
 def conninfo(settings: Settings) -> str:
@@ -32,39 +32,39 @@ def conninfo(settings: Settings) -> str:
 
 
 def owner_conninfo(settings: Settings) -> str:
-    """The same as the role that owns the tables. Raises Transient, MissingSetting."""
+    """What libpq needs to connect as the role that owns the tables. Raises Transient, MissingSetting."""
     if settings.owner_database_url is not None:
         return settings.owner_database_url.get_secret_value()
     if settings.owner_database_secret_arn is None:
-        raise MissingSetting("set OWNER_DATABASE_SECRET_ARN or OWNER_DATABASE_URL: the role that owns the tables")
+        raise MissingSetting("set OWNER_DATABASE_SECRET_ARN or OWNER_DATABASE_URL, for the role that owns the tables")
     return _conninfo(settings, settings.owner_database_secret_arn)
 
 
 def role_password(settings: Settings) -> tuple[str, str] | None:
-    """Role and password that the functions' secret holds; None where there is no secret. Raises Transient."""
+    """The role and password in the functions' secret, or None if there is no secret. Raises Transient."""
     if settings.database_secret_arn is None:
         return None
-    found = _secret(settings.database_secret_arn)
-    return found["username"], found["password"]
+    secret = _secret(settings.database_secret_arn)
+    return secret["username"], secret["password"]
 
 
 def _conninfo(settings: Settings, arn: str) -> str:
-    found = _secret(arn)
+    secret = _secret(arn)
     return make_conninfo(
         "",
         host=settings.database_host,
         port=PORT,
         dbname=DATABASE,
-        user=found["username"],
-        password=found["password"],
-        # Encrypted, and with a certificate for this very host.
+        user=secret["username"],
+        password=secret["password"],
+        # Encrypted, and with a certificate for exactly this host.
         sslmode="verify-full",
         sslrootcert=_authorities(settings),
     )
 
 
 def _authorities(settings: Settings) -> str:
-    """Who may have signed that certificate. A proxy's is signed by one that everybody knows, RDS has its own."""
+    """The authorities to trust. A proxy's certificate is signed by a public one, a database's by RDS's own."""
     if settings.database_ca_file is not None:
         return settings.database_ca_file
     return certifi.where() if settings.database_pooled else str(RDS_AUTHORITIES)
@@ -76,10 +76,10 @@ def _secret(arn: str) -> dict[str, Any]:
         text = client.get_secret_value(SecretId=arn)["SecretString"]
     except ClientError as error:
         code = error.response["Error"]["Code"]
-        if code in _OURS:
+        if code in _PERMANENT:
             raise MissingSetting(f"the secret {arn} cannot be read: {code}") from error
-        raise Transient(f"the secret {arn} cannot be read now: {code}") from error
+        raise Transient(f"the secret {arn} cannot be read at the moment: {code}") from error
     except (BotoCoreError, OSError) as error:
         raise Transient(f"Secrets Manager could not be reached: {type(error).__name__}") from error
-    found: dict[str, Any] = json.loads(text)
-    return found
+    secret: dict[str, Any] = json.loads(text)
+    return secret

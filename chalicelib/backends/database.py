@@ -1,4 +1,4 @@
-"""PostgreSQL: one connection per process, named queries, and errors sorted into transient and ours."""
+"""PostgreSQL: one connection per process, named queries, and database failures as Transient."""
 
 from __future__ import annotations
 
@@ -30,19 +30,19 @@ __all__ = ["Database", "RollBack", "Transaction", "UnexpectedRows", "UniqueViola
 
 Value = TypeVar("Value")
 
-CONNECT_SECONDS_MAX = 10
+DATABASE_CONNECT_SECONDS_MAX = 10
 _UNPREPARED: dict[str, Any] = {"prepare_threshold": None}
 _GIVEN_UP: dict[str, Any] = {
-    # What is sent has to arrive within this time; the system's own limit is a quarter of an hour.
+    # Sent data must be acknowledged within this time; the operating system's default is a quarter of an hour.
     "tcp_user_timeout": 1000 * CONNECTION_UNANSWERED_SECONDS_MAX,
-    # While an answer is waited for nothing is sent. So the other side is asked whether it is still there.
+    # Nothing is sent while waiting for an answer, so probes check that the server is still there.
     "keepalives_idle": CONNECTION_PROBE_SECONDS,
     "keepalives_interval": CONNECTION_PROBE_SECONDS,
     "keepalives_count": CONNECTION_UNANSWERED_SECONDS_MAX // CONNECTION_PROBE_SECONDS,
 }
-"""When libpq takes a connection whose other side is silent for broken."""
+"""When libpq considers a connection broken because the server is silent."""
 
-# The server ended our statement, transaction or session for a reason that may be gone next time.
+# The server ended our statement, transaction or session for a reason that may not occur again.
 _TRANSIENT = (
     psycopg.OperationalError,  # includes time-outs, deadlocks, serialization failures, shutdown, lost connections
     psycopg.InterfaceError,  # the connection is closed
@@ -52,14 +52,14 @@ _TRANSIENT = (
 
 
 class Database:
-    """A lazily opened connection that is opened again after it broke. One caller at a time.
+    """A connection that is opened when it is needed, and again after it broke. One caller at a time.
 
-    A connection that broke while nobody used it is replaced without a word: the server was started again, a proxy or a
-    network forgot it. One that breaks inside a transaction is Transient, and nothing is done again here.
+    A connection that broke while it was idle is replaced: the server was restarted, or a proxy or a network dropped it.
+    If it breaks inside a transaction, that raises Transient, and nothing is repeated here.
 
-    `conninfo` may be something that tells it: it is asked for every connection, so that a password that was changed is
-    found. `announce` is called after the commit of a transaction that recorded events. `pooled` says that a proxy
-    shares connections: statements are not prepared then, because they would tie a connection to one caller.
+    `conninfo` may be a function. It is called for every connection, so that a changed password is found. `announce` is
+    called after the commit of a transaction that recorded events. `pooled` says that a proxy shares connections:
+    statements are not prepared then, because they would tie a connection to one caller.
     """
 
     def __init__(
@@ -86,20 +86,20 @@ class Database:
                     **_GIVEN_UP,
                     autocommit=True,
                     row_factory=dict_row,
-                    connect_timeout=CONNECT_SECONDS_MAX,
+                    connect_timeout=DATABASE_CONNECT_SECONDS_MAX,
                     application_name=f"product-importer/{os.getpid()}",
                 )
         return self._connection
 
     @contextmanager
     def transaction(self, *, continues: bool = False) -> Iterator[Transaction]:
-        """Commits at the end of the block, rolls back when it raises. Database failures come out as Transient.
+        """Commits at the end of the block, rolls back when it raises. Database failures raise Transient.
 
-        Raising RollBack leaves the block quietly, with nothing done. `continues` says that the block needs what an
-        earlier one left in the session, a temporary table: it runs in that session or not at all.
+        RollBack raised inside leaves the block without an error, and with nothing changed. `continues` says that the
+        block needs a temporary table that an earlier one created: it runs in the same session or not at all.
         """
         committed = False
-        with _translated(), self._left_when_read_only(), ExitStack() as block:
+        with _translated(), self._closed_when_read_only(), ExitStack() as block:
             connection = self._begin(block, continues=continues)
             transaction = Transaction(block.enter_context(connection.cursor()))
             yield transaction
@@ -108,8 +108,8 @@ class Database:
             return
         if transaction.announces:
             self._announce()
-        for tell in transaction.afterwards:
-            tell()
+        for write_line in transaction.afterwards:
+            write_line()
 
     def close(self) -> None:
         """Closes the connection; the next use opens a new one."""
@@ -117,17 +117,17 @@ class Database:
             self._connection.close()
 
     def _begin(self, block: ExitStack, *, continues: bool) -> psycopg.Connection[DictRow]:
-        """Begins a transaction that ends with `block`, on a new connection when the one at hand turns out to be broken.
+        """Begins a transaction that ends with `block`, on a new connection if the present one turns out to be broken.
 
-        BEGIN is the test: psycopg sends it alone and waits for its answer, so when it fails nothing else has been sent.
-        Only that is repeated, once; and not inside another transaction, which it would leave.
+        BEGIN is the test: psycopg sends it alone and waits for its answer, so if it fails nothing else has been sent.
+        Only BEGIN is repeated, once, and not inside another transaction, which would be lost.
         """
         former = self._connection
         if continues and (former is None or former.closed):
-            raise psycopg.OperationalError("the session that the work was begun in is gone")
+            raise psycopg.OperationalError("the session in which the work began is gone")
         idle = former is not None and former.info.transaction_status == TransactionStatus.IDLE
         replaceable = idle and not continues
-        # By the clock on the wall: the other one may stand still while a function is frozen between two invocations.
+        # Wall-clock time: the monotonic clock may stop while a function is frozen between two invocations.
         now = time.time()
         if replaceable and now - self._begun_at > CONNECTION_IDLE_SECONDS_MAX:
             self.close()
@@ -138,14 +138,14 @@ class Database:
         except psycopg.Error as error:
             if not (replaceable and connection is former and connection.closed):
                 raise
-            telemetry.tell("a connection to PostgreSQL that had broken is replaced", reason=type(error).__name__)
+            telemetry.log("a broken connection to PostgreSQL was replaced", reason=type(error).__name__)
             connection = self.connection()
             block.enter_context(connection.transaction())
         return connection
 
     @contextmanager
-    def _left_when_read_only(self) -> Iterator[None]:
-        """A server that takes no writes has handed over to another one, which a new connection will find."""
+    def _closed_when_read_only(self) -> Iterator[None]:
+        """A read-only server has failed over to another one, which a new connection will find."""
         try:
             yield
         except pg.ReadOnlySqlTransaction:
@@ -154,25 +154,27 @@ class Database:
 
 
 class UnexpectedRows(Exception):
-    """A query did not give exactly one row, or not the expected type: a fault of this program."""
+    """A query did not return exactly one row, or not the expected type: a bug."""
 
 
 class Transaction:
-    """Runs named queries inside one transaction. Each call is one statement with a snapshot of its own."""
+    """Runs named queries inside one transaction. Each call is one statement with its own snapshot."""
 
     def __init__(self, cursor: psycopg.Cursor[DictRow]) -> None:
         self.cursor = cursor
         self.announces = False
-        """Whether it recorded events: somebody is told of them when it is committed."""
+        """Whether it recorded events: the relay is woken after the commit."""
         self.afterwards: list[Callable[[], None]] = []
-        """What is told of it when it is committed."""
+        """Writes the lines to log after the commit."""
 
-    def tell(self, happened: str, **more: Any) -> None:
-        """Like `telemetry.tell`, once this is committed. What is rolled back is not told."""
-        self.afterwards.append(partial(telemetry.tell, happened, **more))
+    def log(self, happened: str, **more: Any) -> None:
+        """Like `telemetry.log`, but after the commit. What is rolled back is not logged."""
+        self.afterwards.append(partial(telemetry.log, happened, **more))
+
+    tell = log
 
     def run(self, name: str, /, **parameters: Any) -> int:
-        """Runs a query; returns how many rows it touched."""
+        """Runs a query. Returns how many rows it changed or returned."""
         self.cursor.execute(query(name), parameters)
         return self.cursor.rowcount
 
@@ -187,21 +189,21 @@ class Transaction:
         return self._execute(name, kind, parameters).fetchone()
 
     def row(self, name: str, kind: type[Record], /, **parameters: Any) -> Record:
-        """The row of a query that always has exactly one. Raises UnexpectedRows, which is our bug."""
+        """The row of a query that always returns exactly one. Raises UnexpectedRows, which is a bug."""
         found: Record = self._only(name, self._execute(name, kind, parameters).fetchmany(2))
         return found
 
     def value(self, name: str, kind: type[Value], /, **parameters: Any) -> Value:
-        """The value of a query that always has exactly one row with one column. Raises UnexpectedRows."""
+        """The value of a query that always returns exactly one row with one column. Raises UnexpectedRows."""
         row = self._only(name, self._execute(name, tuple, parameters).fetchmany(2))
         if len(row) != 1:
-            raise UnexpectedRows(f"{name} gave {len(row)} columns, not exactly one")
+            raise UnexpectedRows(f"{name} returned {len(row)} columns, not exactly one")
         if not isinstance(row[0], kind):
-            raise UnexpectedRows(f"{name} gave a value of type {type(row[0]).__name__}, not {kind.__name__}")
+            raise UnexpectedRows(f"{name} returned a value of type {type(row[0]).__name__}, not {kind.__name__}")
         return row[0]
 
     def exists(self, name: str, /, **parameters: Any) -> bool:
-        """Whether a query has any row."""
+        """Whether a query returns any row."""
         return self._execute(name, tuple, parameters).fetchone() is not None
 
     @overload
@@ -211,7 +213,7 @@ class Transaction:
     def all(self, name: str, kind: type[Record], /, **parameters: Any) -> list[Record]: ...
 
     def all(self, name: str, kind: Any = None, /, **parameters: Any) -> Any:
-        """Every row of a query as a dataclass: for queries with a limit of their own."""
+        """Every row of a query as a dataclass. For queries that limit their rows themselves."""
         return self._execute(name, kind, parameters).fetchall()
 
     @overload
@@ -221,7 +223,7 @@ class Transaction:
     def composed(self, names: Sequence[str], kind: type[Record], /, **parameters: Any) -> list[Record]: ...
 
     def composed(self, names: Sequence[str], kind: Any = None, /, **parameters: Any) -> Any:
-        """Every row of a query that is put together from named fragments."""
+        """Every row of a query composed of named fragments."""
         return self._cursor_for(kind).execute("\n".join([query(name) for name in names]), parameters).fetchall()
 
     def many(self, name: str, parameters: Sequence[Mapping[str, Any]]) -> None:
@@ -241,7 +243,7 @@ class Transaction:
     @staticmethod
     def _only(name: str, rows: list[Any]) -> Any:
         if len(rows) != 1:
-            raise UnexpectedRows(f"{name} gave {'more than one row' if rows else 'no row'}, not exactly one")
+            raise UnexpectedRows(f"{name} returned {'more than one row' if rows else 'no row'}, not exactly one")
         return rows[0]
 
 
@@ -250,4 +252,4 @@ def _translated() -> Iterator[None]:
     try:
         yield
     except _TRANSIENT as error:
-        raise Transient(f"PostgreSQL could not finish the work: {type(error).__name__}: {error}") from error
+        raise Transient(f"PostgreSQL could not complete the request: {type(error).__name__}: {error}") from error

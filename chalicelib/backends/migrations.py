@@ -1,7 +1,7 @@
 """Forward-only SQL migrations, each applied once, in the order of their names.
 
-Libraries were considered: yoyo's lock is a table row that a killed process leaves behind, Alembic brings SQLAlchemy
-into every Lambda. What is needed fits one screen and is safe against kills: an advisory lock, one transaction per
+Libraries were considered: yoyo's lock is a table row that a killed process leaves behind, and Alembic would add
+SQLAlchemy to every Lambda. What we need fits on one screen and survives kills: an advisory lock, one transaction per
 file, a checksum.
 """
 
@@ -16,7 +16,7 @@ from psycopg import sql
 from chalicelib.errors import ImporterError
 
 LOCK_KEY = 0x1A7C_0DE5
-"""Any number that nothing else locks: two migrators run one after the other."""
+"""Any number that nothing else locks. It makes two migrators run one after the other."""
 LOCK_SECONDS_MAX = 60
 SERVER_VERSION_MIN = 180000
 
@@ -26,11 +26,11 @@ class MigrationError(ImporterError):
 
 
 def migrate(conninfo: str) -> list[str]:
-    """Applies what is missing, as the owner of the database. Returns the names applied. Raises MigrationError."""
+    """Applies the missing migrations as the owner of the database. Returns their names. Raises MigrationError."""
     with psycopg.connect(conninfo, autocommit=True) as connection:
         if connection.info.server_version < SERVER_VERSION_MIN:
-            wanted, found = SERVER_VERSION_MIN // 10000, connection.info.server_version // 10000
-            raise MigrationError(f"PostgreSQL {wanted} or newer is needed; this is {found}")
+            needed, present = SERVER_VERSION_MIN // 10000, connection.info.server_version // 10000
+            raise MigrationError(f"PostgreSQL {needed} or newer is required; this is {present}")
         connection.execute("select set_config('lock_timeout', %s, false)", [f"{LOCK_SECONDS_MAX}s"])
         connection.execute("select pg_advisory_lock(%s)", [LOCK_KEY])
         connection.execute(
@@ -42,13 +42,13 @@ def migrate(conninfo: str) -> list[str]:
 
 
 def ensure_role(conninfo: str, role: str, password: str) -> None:
-    """Lets the functions' role log in with this password: makes it, or gives it the password of now."""
+    """Creates the functions' role with this password, or changes its password to this one."""
     with psycopg.connect(conninfo, autocommit=True) as connection:
-        known = connection.execute("select from pg_roles where rolname = %s", [role]).fetchone()
+        exists = connection.execute("select from pg_roles where rolname = %s", [role]).fetchone()
         command = sql.SQL(
-            "alter role {} login password {}" if known is not None else "create role {} login password {}"
+            "alter role {} login password {}" if exists is not None else "create role {} login password {}"
         )
-        # Hashed here: a password that the server is sent in clear may stand in its log.
+        # Hashed here: a password sent in clear text may end up in the server's log.
         encrypted = connection.pgconn.encrypt_password(password.encode(), role.encode(), b"scram-sha-256")
         connection.execute(command.format(sql.Identifier(role), sql.Literal(encrypted.decode())))
 
@@ -63,7 +63,7 @@ def _apply(connection: psycopg.Connection[tuple[str, str]], name: str, text: str
     checksum = hashlib.sha256(text.encode()).hexdigest()
     if name in applied:
         if applied[name] != checksum:
-            raise MigrationError(f"{name} was changed after it was applied; undo the change and add a new migration")
+            raise MigrationError(f"{name} was changed after it was applied. Undo the change and add a new migration")
         return False
     with connection.transaction():
         connection.execute(text.encode())

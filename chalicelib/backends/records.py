@@ -19,7 +19,6 @@ def record_factory(kind: type[Record]) -> Callable[[Cursor[Any]], Callable[[Sequ
     Columns without a field are ignored, so that a migration may add some while this code runs. Raises LookupError for a
     field without a column.
     """
-
     names = [field.name for field in fields(cast(Any, kind)) if field.init]
     create: Callable[..., Record] = kind
 

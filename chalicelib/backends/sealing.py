@@ -1,10 +1,10 @@
-"""Secrets at rest: sealed before they are stored, so that a copy of the database gives none of them away.
+"""Secrets at rest: sealed before they are stored, so that a copy of the database reveals none of them.
 
-Every value is sealed for a context, such as `webhook:<id>`, and opens for no other: a row's secret cannot be moved to
-another row. AES-256-GCM notices every change. The first byte tells the format:
+Every value is sealed for a context, such as `webhook:<id>`, and opens only for that one: a row's secret cannot be moved
+to another row. AES-256-GCM detects every change. The first byte is the format:
 
     1  nonce (12 bytes), ciphertext with tag                          a key from a file: local runs
-    2  length of the wrapped key (2 bytes), wrapped key, nonce, …     a data key of its own, wrapped by AWS KMS
+    2  length of the wrapped key (2 bytes), wrapped key, nonce, …     its own data key, wrapped by AWS KMS
 """
 
 from __future__ import annotations
@@ -35,31 +35,31 @@ LENGTH_BYTES = 2
 _UNWRAPPABLE = {"InvalidCiphertextException", "IncorrectKeyException"}
 _DENIED = "AccessDeniedException"
 _NO_PERMISSION = "not authorized"
-"""KMS denies access to a wrapped key that names a key it does not have, too; only a missing permission is told so."""
+"""KMS also denies access to a wrapped key whose master key it does not know; this text means a missing permission."""
 
 
 class Unsealable(ImporterError):
-    """A sealed value does not open: another key, another context, or it was changed. Trying again does not help."""
+    """A sealed value does not open: another key, another context, or it was changed. Retrying does not help."""
 
     def __init__(self, context: str) -> None:
         super().__init__(
-            f"what is stored for {context} cannot be opened: it was sealed with another key, for something else, or "
-            "changed since. Make a new secret"
+            f"the stored secret of {context} cannot be opened: it was sealed with another key or for another owner, "
+            "or has been changed. Create a new secret"
         )
 
 
 class Sealer(Protocol):
-    """Seals values, and opens what it has sealed."""
+    """Seals values, and opens them again."""
 
     def seal(self, plain: bytes, context: str) -> bytes:
-        """What may be stored. Raises Transient."""
+        """The sealed form, which may be stored. Raises Transient."""
 
     def open(self, sealed: bytes, context: str) -> bytes:
-        """What was sealed for this context. Raises Unsealable, Transient."""
+        """The value that was sealed for this context. Raises Unsealable, Transient."""
 
 
 class LocalKey:
-    """One key for everything, from a file. Raises MissingSetting where there is none."""
+    """One key for everything, from a file. Raises MissingSetting if the file does not hold one."""
 
     def __init__(self, path: str) -> None:
         try:
@@ -67,24 +67,24 @@ class LocalKey:
         except OSError as error:
             raise MissingSetting(f"WEBHOOK_KEY_FILE: {path} cannot be read: {error.strerror}") from None
         if len(key) != KEY_BYTES:
-            raise MissingSetting(f"WEBHOOK_KEY_FILE: {path} does not hold {KEY_BYTES} bytes, as a key does")
+            raise MissingSetting(f"WEBHOOK_KEY_FILE: {path} must hold a key of exactly {KEY_BYTES} bytes")
         self._key = key
 
     def seal(self, plain: bytes, context: str) -> bytes:
-        """What may be stored."""
+        """The sealed form, which may be stored."""
         return LOCAL_FORMAT + _encrypted(self._key, LOCAL_FORMAT, plain, context)
 
     def open(self, sealed: bytes, context: str) -> bytes:
-        """What was sealed for this context. Raises Unsealable."""
+        """The value that was sealed for this context. Raises Unsealable."""
         if sealed[:1] != LOCAL_FORMAT:
             raise Unsealable(context)
         return _decrypted(self._key, LOCAL_FORMAT, sealed[1:], context)
 
 
 class KmsKey:
-    """A data key for each value, wrapped by a key that never leaves AWS KMS; opening needs leave to use that one.
+    """A data key for each value, wrapped by a key that never leaves AWS KMS. Opening needs permission to use that key.
 
-    Unwrapped keys are remembered, so that a busy webhook does not ask KMS for every message.
+    Unwrapped keys are cached, so that a busy webhook does not call KMS for every message.
     """
 
     def __init__(self, key_id: str) -> None:
@@ -93,19 +93,19 @@ class KmsKey:
         self._unwrapped = lru_cache(maxsize=UNWRAPPED_KEYS_MAX)(self._unwrap)
 
     def seal(self, plain: bytes, context: str) -> bytes:
-        """What may be stored. Raises Transient."""
+        """The sealed form, which may be stored. Raises Transient."""
         try:
-            made = self._kms.generate_data_key(
+            data_key = self._kms.generate_data_key(
                 KeyId=self._key_id, KeySpec="AES_256", EncryptionContext={"context": context}
             )
         except (ClientError, BotoCoreError, OSError) as error:
-            raise _told(error, context) from error
-        wrapped = made["CiphertextBlob"]
+            raise _translated(error, context) from error
+        wrapped = data_key["CiphertextBlob"]
         length = len(wrapped).to_bytes(LENGTH_BYTES, "big")
-        return KMS_FORMAT + length + wrapped + _encrypted(made["Plaintext"], KMS_FORMAT, plain, context)
+        return KMS_FORMAT + length + wrapped + _encrypted(data_key["Plaintext"], KMS_FORMAT, plain, context)
 
     def open(self, sealed: bytes, context: str) -> bytes:
-        """What was sealed for this context. Raises Unsealable, Transient."""
+        """The value that was sealed for this context. Raises Unsealable, Transient."""
         start = len(KMS_FORMAT) + LENGTH_BYTES
         end = start + int.from_bytes(sealed[len(KMS_FORMAT) : start], "big")
         if sealed[:1] != KMS_FORMAT or not start < end < len(sealed):
@@ -119,12 +119,12 @@ class KmsKey:
                 KeyId=self._key_id, CiphertextBlob=wrapped, EncryptionContext={"context": context}
             )
         except (ClientError, BotoCoreError, OSError) as error:
-            raise _told(error, context) from error
+            raise _translated(error, context) from error
         return answer["Plaintext"]
 
 
 def sealer(settings: Settings) -> Sealer:
-    """The one that the settings ask for. Raises MissingSetting when they name none, or two."""
+    """The sealer that the settings choose. Raises MissingSetting if they name none, or two."""
     match settings.webhook_key_file or None, settings.webhook_kms_key_id or None:
         case str(path), None:
             return LocalKey(path)
@@ -132,7 +132,7 @@ def sealer(settings: Settings) -> Sealer:
             return KmsKey(key_id)
         case _:
             raise MissingSetting(
-                "set one of WEBHOOK_KMS_KEY_ID and WEBHOOK_KEY_FILE: webhooks' secrets are sealed with it"
+                "set one of WEBHOOK_KMS_KEY_ID and WEBHOOK_KEY_FILE: the key that seals webhooks' secrets"
             )
 
 
@@ -144,12 +144,12 @@ def _encrypted(key: bytes, form: bytes, plain: bytes, context: str) -> bytes:
 def _decrypted(key: bytes, form: bytes, sealed: bytes, context: str) -> bytes:
     try:
         return AESGCM(key).decrypt(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], form + context.encode())
-    except (InvalidTag, ValueError):  # ValueError: too short to be anything.
+    except (InvalidTag, ValueError):  # ValueError: too short.
         raise Unsealable(context) from None
 
 
-def _told(error: Exception, context: str) -> Exception:
-    """What an error of KMS means. A missing permission or a disabled key is none of these: it stays as it is."""
+def _translated(error: Exception, context: str) -> Exception:
+    """What an error of KMS means to us. A missing permission or a disabled key stays as it is."""
     if not isinstance(error, ClientError):
         return Transient(f"KMS could not be reached: {type(error).__name__}")
     code = error.response["Error"]["Code"]

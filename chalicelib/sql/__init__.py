@@ -1,8 +1,8 @@
 """Named queries, read from the `.sql` files beside this module.
 
-A query starts at a line `-- name: find_import`, followed by comment lines that say what it is for. Its name is
-unique over all files; it is reached as `sql.query("find_import")`. `{any_name}` in a query stands for the text of the
-one of that name, which stands before it in the same file.
+A query starts at a line `-- name: find_import`, followed by comment lines that say what it is for. Its name is unique
+across all files; `sql.query("find_import")` returns its text. `{any_name}` in a query is replaced by the text of the
+query of that name, which comes before it in the same file.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _NAME = re.compile(r"^-- name: (\w+)$", re.MULTILINE)
 
 @cache
 def queries() -> dict[str, LiteralString]:
-    """Every named query. Raises ValueError when two share a name."""
+    """Every named query, by name. Raises ValueError if two share a name."""
     found: dict[str, LiteralString] = {}
     for entry in resources.files(__package__).iterdir():
         if not entry.name.endswith(".sql"):
@@ -37,5 +37,5 @@ def query(name: str) -> LiteralString:
 
 
 def _without_comments(text: str) -> str:
-    """Only whole lines are comments: they would swallow what follows where one query becomes part of another."""
+    """Drops comments, which are always whole lines: part of a line would hide what follows in a composed query."""
     return "\n".join(line for line in text.strip().splitlines() if not line.startswith("--"))

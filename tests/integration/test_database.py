@@ -106,21 +106,21 @@ def test_a_statement_without_rows_cannot_fill_a_dataclass(transaction: Transacti
 @pytest.mark.parametrize(("count", "said"), [(0, "no row"), (2, "more than one row")])
 def test_row_wants_exactly_one(transaction: Transaction, count: int, said: str) -> None:
     assert transaction.row("example_rows", Example, count=1) == Example("row 1", 1)
-    with pytest.raises(UnexpectedRows, match=f"example_rows gave {said}"):
+    with pytest.raises(UnexpectedRows, match=f"example_rows returned {said}"):
         transaction.row("example_rows", Example, count=count)
 
 
 def test_value_wants_one_row_with_one_column_of_its_type(transaction: Transaction) -> None:
     assert transaction.value("example_number", int, number=7, found=True) == 7
-    with pytest.raises(UnexpectedRows, match="example_number gave no row"):
+    with pytest.raises(UnexpectedRows, match="example_number returned no row"):
         transaction.value("example_number", int, number=7, found=False)
-    with pytest.raises(UnexpectedRows, match="example_rows gave more than one row"):
+    with pytest.raises(UnexpectedRows, match="example_rows returned more than one row"):
         transaction.value("example_rows", int, count=2)
-    with pytest.raises(UnexpectedRows, match="example_two_columns gave 2 columns"):
+    with pytest.raises(UnexpectedRows, match="example_two_columns returned 2 columns"):
         transaction.value("example_two_columns", int)
-    with pytest.raises(UnexpectedRows, match="example_null gave a value of type NoneType, not int"):
+    with pytest.raises(UnexpectedRows, match="example_null returned a value of type NoneType, not int"):
         transaction.value("example_null", int)
-    with pytest.raises(UnexpectedRows, match="example_number gave a value of type int, not str"):
+    with pytest.raises(UnexpectedRows, match="example_number returned a value of type int, not str"):
         transaction.value("example_number", str, number=7, found=True)
 
 

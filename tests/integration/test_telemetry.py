@@ -1,4 +1,4 @@
-"""What is told of an import, a request and a delivery: every line with its ids, every row in exactly one metric."""
+"""What is logged of an import, a request and a delivery: every line with its ids, every row in exactly one metric."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from chalicelib.telemetry import MEASURES, WARNING
 from functions.composition import backends
 from functions.invocations import InvocationFailed
 from tests.support.hook_server import hook_server
-from tests.support.log_lines import Line, caught, told
+from tests.support.log_lines import Line, caught, with_message
 from tests.support.pipeline import Pipeline
 
 ROWS = 60_000
@@ -32,7 +32,7 @@ def lines(pipeline: Pipeline) -> Iterator[list[Line]]:
 
 def test_an_import_can_be_followed_from_its_registration_to_its_end(pipeline: Pipeline, lines: list[Line]) -> None:
     ended = pipeline.run(CONTENT)
-    looks = told(lines, "request answered")
+    looks = with_message(lines, "request answered")
     of_import = [line for line in lines if line.get("import_id") == ended["id"] and line not in looks]
     story = list(dict.fromkeys(line["message"] for line in of_import))
     assert sorted(story) == [
@@ -45,15 +45,15 @@ def test_an_import_can_be_followed_from_its_registration_to_its_end(pipeline: Pi
     assert story[:3] == ["import registered", "import accepted", "file split"]
     for line in of_import:
         assert {"request_id", "function"} <= set(line)
-    for line in told(of_import, "chunk written"):
+    for line in with_message(of_import, "chunk written"):
         assert {"chunk", "attempt", "message_id", "receive_count"} <= set(line)
-    (completed,) = told(of_import, "import completed")
+    (completed,) = with_message(of_import, "import completed")
     assert completed["rows"] == ended["rows"]
 
 
 def test_the_metrics_of_the_chunks_add_up_to_the_receipt(pipeline: Pipeline, lines: list[Line]) -> None:
     ended = pipeline.run(CONTENT)
-    written, (split,) = told(lines, "chunk written"), told(lines, "file split")
+    written, (split,) = with_message(lines, "chunk written"), with_message(lines, "file split")
     assert sorted(line["chunk"] for line in written) == list(range(len(written)))
     for name in ("created", "updated", "unchanged", "superseded", "rejected"):
         assert sum(line[f"Rows{name.capitalize()}"] for line in written) == ended["rows"][name], name
@@ -63,34 +63,34 @@ def test_the_metrics_of_the_chunks_add_up_to_the_receipt(pipeline: Pipeline, lin
     assert sum(line.get("ImportsCompleted", 0) for line in lines) == 1
 
 
-def test_a_chunk_that_comes_twice_is_counted_once(pipeline: Pipeline, lines: list[Line]) -> None:
+def test_a_chunk_that_is_delivered_twice_is_counted_once(pipeline: Pipeline, lines: list[Line]) -> None:
     pipeline.upload(CONTENT)
     pipeline.split_next()
     for message in pipeline.chunks():
         pipeline.deliver("upsert_chunk", message)
         pipeline.deliver("upsert_chunk", message)
-    counted = Counter(line["chunk"] for line in told(lines, "chunk written"))
+    counted = Counter(line["chunk"] for line in with_message(lines, "chunk written"))
     assert set(counted.values()) == {1}
-    assert len(told(lines, "chunk had nothing to do")) == len(counted)
+    assert len(with_message(lines, "chunk had nothing to do")) == len(counted)
 
 
-def test_what_was_rolled_back_is_not_told(pipeline: Pipeline, lines: list[Line]) -> None:
+def test_a_rolled_back_change_is_not_logged(pipeline: Pipeline, lines: list[Line]) -> None:
     import_id = pipeline.upload(b"sku,name\nA,a\n")
     pipeline.split_next()
     with backends().database.transaction() as transaction:
         imports.fail(transaction, uuid.UUID(import_id), "split_failed", "A test.", retryable=True)
         _roll_back()
-    assert told(lines, "import failed") == []
+    assert with_message(lines, "import failed") == []
 
 
 def test_a_failed_import_says_why_and_is_counted(pipeline: Pipeline, lines: list[Line]) -> None:
     ended = pipeline.run(b"name\nno sku\n")
-    (line,) = told(lines, "import failed")
+    (line,) = with_message(lines, "import failed")
     assert (line["import_id"], line["level"], line["ImportsFailed"]) == (ended["id"], "WARNING", 1)
     assert (line["code"], line["reason"]) == (ended["error"]["code"], ended["error"]["message"])
 
 
-def test_an_invocation_that_ends_badly_is_told_and_raised(
+def test_a_failed_invocation_is_logged_and_raised(
     pipeline: Pipeline, lines: list[Line], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pipeline.upload(b"sku,name\nA,a\n")
@@ -108,17 +108,15 @@ def test_an_invocation_that_ends_badly_is_told_and_raised(
     with pytest.raises(InvocationFailed, match=r"^ZeroDivisionError: ours$"):
         pipeline.deliver("upsert_chunk", message)
 
-    (again,) = told(lines, "given up for now, and tried again")
+    (again,) = with_message(lines, "failed for now, will be retried")
     assert (again["level"], again["Retries"], again["reason"]) == ("WARNING", 1, "the database is away")
-    (fault,) = told(lines, "ended with a fault of ours")
+    (fault,) = with_message(lines, "failed on a bug")
     assert (fault["level"], fault["Faults"]) == ("ERROR", 1)
     assert fault["exception"].endswith("ZeroDivisionError: ours")
     assert fault["message_id"] == message["MessageId"]
 
 
-def test_what_lambda_writes_by_itself_of_a_failure_holds_no_secret(
-    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_lambda_s_own_line_about_a_failure_has_no_secret(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
     address = "postgresql://importer:hunter2hunter2@db/importer"
 
     def away(*_: object) -> None:
@@ -135,10 +133,10 @@ def test_what_lambda_writes_by_itself_of_a_failure_holds_no_secret(
     assert "hunter2" not in written
 
 
-def test_each_request_is_told_once_with_the_id_that_its_answer_carries(pipeline: Pipeline, lines: list[Line]) -> None:
+def test_each_request_is_logged_once_with_the_id_in_its_answer(pipeline: Pipeline, lines: list[Line]) -> None:
     answer = pipeline.call("POST", "/products", {"sku": "A", "name": "Hammer"})
     refused = pipeline.call("GET", "/products/0")
-    first, second = told(lines, "request answered")
+    first, second = with_message(lines, "request answered")
     assert first["request_id"] == answer.headers["X-Request-Id"] != refused.headers["X-Request-Id"]
     assert (first["method"], first["route"], first["status"]) == ("POST", "/products", 201)
     assert (second["route"], second["product_id"], second["status"]) == ("/products/{product_id}", "0", 404)
@@ -146,19 +144,19 @@ def test_each_request_is_told_once_with_the_id_that_its_answer_carries(pipeline:
     assert first["RequestMilliseconds"] > 0
 
 
-def test_a_fault_behind_a_request_can_be_found_by_what_its_caller_is_told(
+def test_a_bug_can_be_found_by_the_request_id_that_the_caller_gets(
     pipeline: Pipeline, lines: list[Line], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("chalicelib.catalogue.products.create", lambda *_: 1 / 0)
     answer = pipeline.call("POST", "/products", {"sku": "A", "name": "Hammer"})
     assert answer.status == 500
-    (fault,) = told(lines, "request ended with a fault of ours")
+    (fault,) = with_message(lines, "request failed on a bug")
     assert fault["request_id"] in answer.json["detail"]
     assert "ZeroDivisionError" in fault["exception"]
     assert "ZeroDivisionError" not in answer.body.decode()
 
 
-def test_an_authorizer_that_fails_is_told_and_one_that_refuses_is_not(
+def test_an_authorizer_that_fails_is_logged_and_one_that_refuses_is_not(
     pipeline: Pipeline, lines: list[Line], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with pytest.raises(Exception, match=r"^Unauthorized$"):
@@ -171,7 +169,7 @@ def test_an_authorizer_that_fails_is_told_and_one_that_refuses_is_not(
     monkeypatch.setattr("chalicelib.access.tokens.identify", away)
     with pytest.raises(InvocationFailed, match=r"^Transient: "):
         pipeline.call("GET", "/imports")
-    (line,) = told(lines, "given up for now, and tried again")
+    (line,) = with_message(lines, "failed for now, will be retried")
     assert (line["function"], line["Retries"], line["reason"]) == ("authorize", 1, "the database is away")
 
 
@@ -180,14 +178,14 @@ def test_an_event_can_be_followed_to_its_receiver(pipeline: Pipeline, lines: lis
         made = pipeline.call("POST", "/webhooks", {"url": server.url(), "events": ["product.created"]}).json
         pipeline.call("POST", "/products", {"sku": "A", "name": "Hammer"})
         pipeline.tell()
-        (relayed,) = told(lines, "events relayed")
+        (relayed,) = with_message(lines, "events relayed")
         assert (relayed["EventsRelayed"], relayed["deliveries"]) == (1, 1)
-        (delivered,) = told(lines, "webhook delivered")
+        (delivered,) = with_message(lines, "webhook delivered")
         assert (delivered["webhook_id"], delivered["event_id"]) == (made["id"], server.received[0].id)
         assert (delivered["status_code"], delivered["try_number"], delivered["DeliveriesFailed"]) == (200, 1, 0)
 
 
-def test_what_is_told_of_exports_and_bulk_deletes(pipeline: Pipeline, lines: list[Line]) -> None:
+def test_exports_and_bulk_deletes_are_logged(pipeline: Pipeline, lines: list[Line]) -> None:
     pipeline.run(b"sku,name\nA,a\nB,b\n")
     for path, body, queue, function in (
         ("/exports", {}, "exports", "export_products"),
@@ -198,10 +196,10 @@ def test_what_is_told_of_exports_and_bulk_deletes(pipeline: Pipeline, lines: lis
             pipeline.deliver(function, message)
     assert sum(line.get("RowsExported", 0) for line in lines) == 2
     assert sum(line.get("ProductsDeleted", 0) for line in lines) == 2
-    assert len(told(lines, "export completed")) == len(told(lines, "bulk delete completed")) == 1
+    assert len(with_message(lines, "export completed")) == len(with_message(lines, "bulk delete completed")) == 1
 
 
-def test_no_measure_is_told_that_nobody_explains(pipeline: Pipeline, lines: list[Line]) -> None:
+def test_every_logged_measure_is_declared(pipeline: Pipeline, lines: list[Line]) -> None:
     pipeline.run(CONTENT)
     named = {each["Name"] for line in lines if "_aws" in line for each in _metrics_of(line)}
     assert named

@@ -176,7 +176,7 @@ def test_what_is_logged_tells_whose_token_was_made_and_never_the_token(
 
     made, revoked = [record for record in caplog.records if record.name == "chalicelib"]
     assert made.getMessage() == "a token was made"
-    assert made.told.facts["holder"] == revoked.told.facts["holder"] == "shop"  # type: ignore[attr-defined]
+    assert made.details.facts["holder"] == revoked.details.facts["holder"] == "shop"  # type: ignore[attr-defined]
     # Before the last net (functions/redaction.py), which would hide it.
     assert token.removeprefix(tokens.PREFIX) not in repr([vars(record) for record in caplog.records])
 
@@ -238,7 +238,7 @@ def test_the_running_stack_is_found_by_its_data_directory(
 @pytest.mark.parametrize(
     ("url", "message"),
     [
-        ("host=127.0.0.1 port=9 dbname=importer user=postgres", "PostgreSQL could not finish the work"),
+        ("host=127.0.0.1 port=9 dbname=importer user=postgres", "PostgreSQL could not complete the request"),
         ("postgres//owner:secret@host/importer", "OWNER_DATABASE_URL is not the address of a database"),
     ],
 )

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
-from chalicelib.telemetry import MEASURES, tell
+from chalicelib.telemetry import MEASURES, log
 from functions.logs import NAMESPACE
 from infra.deploy import packaging
 from infra.deploy.gateway_responses import gateway_responses
@@ -175,7 +175,7 @@ def test_somebody_is_told(package: Package) -> None:
 def test_failed_imports_are_watched_by_the_metric_that_every_function_tells(package: Package) -> None:
     alarm = package.of_type("AWS::CloudWatch::Alarm")["FailedImportsAlarm"]
     with caught() as lines:
-        tell("import failed", measured={"ImportsFailed": 1})
+        log("import failed", measured={"ImportsFailed": 1})
     (directive,) = lines[0]["_aws"]["CloudWatchMetrics"]
     assert alarm["Namespace"] == directive["Namespace"]
     assert alarm["MetricName"] == directive["Metrics"][0]["Name"]

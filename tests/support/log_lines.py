@@ -13,7 +13,7 @@ from functions.logs import JsonLines
 Line = dict[str, Any]
 
 UNITS = {"Count", "Bytes", "Milliseconds"}
-"""Of those that CloudWatch knows, the ones we use."""
+"""The units of CloudWatch that we use."""
 NAME_CHARACTERS_MAX = 1024
 METRICS_MAX = 100
 EMBEDDED_METRICS = {
@@ -66,7 +66,7 @@ EMBEDDED_METRICS = {
         }
     },
 }
-"""What the embedded metric format asks of a line, written down from its specification in CloudWatch's user guide."""
+"""What the embedded metric format requires of a line, from its specification in CloudWatch's user guide."""
 
 
 class _Catcher(logging.Handler):
@@ -93,13 +93,16 @@ def caught(logger: str = "chalicelib", level: int = logging.INFO) -> Iterator[li
         target.setLevel(before)
 
 
-def told(lines: Sequence[Line], message: str) -> list[Line]:
-    """Those with a message."""
+def with_message(lines: Sequence[Line], message: str) -> list[Line]:
+    """The lines that have a message."""
     return [line for line in lines if line["message"] == message]
 
 
+told = with_message
+
+
 def metrics(line: Line) -> dict[str, tuple[float, str, tuple[str, ...]]]:
-    """What CloudWatch takes out of a line: each metric's value and unit, and the dimensions that it is kept by."""
+    """What CloudWatch extracts from a line: each metric's value, unit and dimensions."""
     return {
         each["Name"]: (line[each["Name"]], each["Unit"], tuple(line[name] for name in directive["Dimensions"][0]))
         for directive in line["_aws"]["CloudWatchMetrics"]

@@ -1,4 +1,4 @@
-"""Whether somebody holds the lock of the whole machine."""
+"""The lock of the whole machine."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import os
 
 
 def is_locked() -> bool:
-    """Says it without waiting, and without keeping the lock."""
+    """Whether another process holds the lock. Neither waits for it nor keeps it."""
     root = os.open("/", os.O_RDONLY)
     try:
         fcntl.flock(root, fcntl.LOCK_EX | fcntl.LOCK_NB)

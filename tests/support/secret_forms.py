@@ -1,4 +1,4 @@
-"""Secrets as they may be found: taken out of links, and written in other ways than as they are."""
+"""The forms in which a secret may appear: in links, and in other encodings."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _URL_SAFE = str.maketrans("+/", "-_")
 
 
 def written_forms(value: str | bytes) -> set[bytes]:
-    """How a secret may be written: as it is, in hexadecimal, in base64, and quoted for addresses."""
+    """The forms of a secret: plain, hexadecimal, base64, and quoted for URLs."""
     raw = value.encode() if isinstance(value, str) else value
     text = base64.b64encode(raw).decode()
     return {
@@ -24,7 +24,7 @@ def written_forms(value: str | bytes) -> set[bytes]:
 
 
 def signature_of(url: str) -> str:
-    """What makes a presigned link good."""
+    """The signature that makes a presigned link valid."""
     query = parse_qs(urlsplit(url).query)
     (signature,) = next(values for name, values in query.items() if re.fullmatch(r"(?i)(x-amz-)?signature", name))
     return signature

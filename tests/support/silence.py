@@ -1,7 +1,7 @@
-"""For what reports progress to whom it may concern."""
+"""For code that reports its progress when a test does not need the report."""
 
 from __future__ import annotations
 
 
 def silent(_line: str) -> None:
-    """Nobody listens."""
+    """Drops the line."""

@@ -1,4 +1,4 @@
-"""How a deployed function learns the database's password, with Secrets Manager played by moto."""
+"""How a deployed function gets the database's password, with moto in place of Secrets Manager."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def _deployed(arn: str, **more: str) -> Settings:
     return read({"STAGE": "dev", "FILES_BUCKET": "files", "DATABASE_SECRET_ARN": arn, "DATABASE_HOST": HOST, **more})
 
 
-def test_a_secret_becomes_an_address_at_which_rds_has_to_prove_who_it_is(secrets: Any) -> None:
+def test_a_secret_becomes_an_address_that_requires_a_certificate_of_rds(secrets: Any) -> None:
     conninfo = credentials.conninfo(_deployed(_secret(secrets, "importer", AWKWARD)))
     assert conninfo_to_dict(conninfo) == {
         "host": HOST,
@@ -51,14 +51,14 @@ def test_a_secret_becomes_an_address_at_which_rds_has_to_prove_who_it_is(secrets
     }
 
 
-def test_a_proxy_has_to_prove_it_with_what_everybody_knows(secrets: Any) -> None:
+def test_a_proxy_needs_a_certificate_of_a_public_authority(secrets: Any) -> None:
     conninfo = credentials.conninfo(_deployed(_secret(secrets, "importer", "x"), DATABASE_POOLED="true"))
     found = conninfo_to_dict(conninfo)
     assert (found["sslmode"], found["sslrootcert"]) == ("verify-full", certifi.where())
 
 
 @pytest.mark.parametrize("pooled", ["true", "false"])
-def test_another_database_than_rds_has_authorities_of_its_own(secrets: Any, pooled: str) -> None:
+def test_a_database_outside_rds_may_have_its_own_authorities(secrets: Any, pooled: str) -> None:
     chosen = {"DATABASE_POOLED": pooled, "DATABASE_CA_FILE": "/opt/ours.pem"}
     found = conninfo_to_dict(credentials.conninfo(_deployed(_secret(secrets, "importer", "x"), **chosen)))
     assert (found["sslmode"], found["sslrootcert"]) == ("verify-full", "/opt/ours.pem")
@@ -72,14 +72,14 @@ def test_a_changed_password_is_found(secrets: Any) -> None:
     assert conninfo_to_dict(credentials.conninfo(settings))["password"] == "new"
 
 
-def test_the_owner_has_a_secret_of_its_own(secrets: Any) -> None:
+def test_the_owner_has_its_own_secret(secrets: Any) -> None:
     importer, owner = _secret(secrets, "importer", "a"), _secret(secrets, "owner", "b")
     settings = _deployed(importer, OWNER_DATABASE_SECRET_ARN=owner)
     assert conninfo_to_dict(credentials.owner_conninfo(settings))["user"] == "owner"
     assert credentials.role_password(settings) == ("importer", "a")
 
 
-def test_a_laptop_needs_no_secret() -> None:
+def test_a_local_run_needs_no_secret() -> None:
     settings = read({"DATABASE_URL": "postgresql://here", "FILES_BUCKET": "files"})
     assert credentials.conninfo(settings) == "postgresql://here"
     assert credentials.role_password(settings) is None
@@ -87,7 +87,7 @@ def test_a_laptop_needs_no_secret() -> None:
         credentials.owner_conninfo(settings)
 
 
-def test_a_secret_that_is_not_there_is_a_setting_that_is_wrong(secrets: Any) -> None:
+def test_a_missing_secret_is_a_missing_setting(secrets: Any) -> None:
     arn = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:nothing-AbCdEf"
     with pytest.raises(MissingSetting, match="nothing-AbCdEf cannot be read: ResourceNotFoundException"):
         credentials.conninfo(_deployed(arn))
@@ -100,7 +100,7 @@ def test_a_secret_that_is_not_there_is_a_setting_that_is_wrong(secrets: Any) -> 
         EndpointConnectionError(endpoint_url="https://secretsmanager"),
     ],
 )
-def test_an_outage_is_tried_again(secrets: Any, monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+def test_an_outage_is_transient(secrets: Any, monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
     arn = _secret(secrets, "importer", "x")
 
     def fail(*_: Any) -> None:
@@ -121,6 +121,6 @@ def test_an_outage_is_tried_again(secrets: Any, monkeypatch: pytest.MonkeyPatch,
         {"DATABASE_URL": "postgresql://", "DATABASE_SECRET_ARN": "arn", "DATABASE_HOST": HOST},
     ],
 )
-def test_half_a_database_or_two_is_refused_at_start(environment: dict[str, str]) -> None:
+def test_an_incomplete_or_ambiguous_database_is_refused_at_start(environment: dict[str, str]) -> None:
     with pytest.raises(MissingSetting, match="set DATABASE_URL, or DATABASE_SECRET_ARN and DATABASE_HOST"):
         read({"FILES_BUCKET": "files", **environment})

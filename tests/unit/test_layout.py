@@ -1,4 +1,4 @@
-"""The layout says what it promises: one composition, one direction, and a link that Chalice packages."""
+"""The layout keeps its promises: what app.py imports, who reads the environment, how triggers are bound."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def imported_by(path: Path) -> set[str]:
     return names - set(sys.stdlib_module_names)
 
 
-def test_app_knows_chalice_the_edge_and_the_domain_and_nothing_else() -> None:
+def test_app_imports_only_chalice_the_edge_and_the_domain() -> None:
     assert imported_by(ROOT / "app.py") == {"chalice", "chalicelib", "functions"}
 
 
@@ -42,7 +42,7 @@ def test_the_environment_is_read_in_one_place() -> None:
     assert readers == ["chalicelib/settings.py"]
 
 
-def test_every_trigger_is_bound_under_its_own_name_with_a_module_of_its_own() -> None:
+def test_every_trigger_has_the_name_of_its_module() -> None:
     import app
 
     bound = {source.name: source.handler_string for source in app.app.event_sources}

@@ -15,7 +15,7 @@ from jsonschema import Draft202012Validator
 
 from chalicelib.limits import LOG_TEXT_CHARACTERS_MAX
 from chalicelib.settings import Settings
-from chalicelib.telemetry import ERROR, MEASURES, Stopwatch, about, request_id, tell
+from chalicelib.telemetry import ERROR, MEASURES, Stopwatch, log, log_context, request_id
 from functions import logs
 from tests.support.log_lines import EMBEDDED_METRICS, Line, caught, metrics
 
@@ -28,10 +28,13 @@ def lines() -> Iterator[list[Line]]:
         yield found
 
 
-def test_a_line_has_time_level_message_and_what_it_is_about(lines: list[Line]) -> None:
+def test_a_line_has_time_level_message_and_ids(lines: list[Line]) -> None:
     before = datetime.now(UTC)
-    with about(request_id="r-1", function="upsert_chunk", message_id=None), about(import_id=IMPORT, chunk=3):
-        tell("chunk written", note="größer „als“ …\nbisher")
+    with (
+        log_context(request_id="r-1", function="upsert_chunk", message_id=None),
+        log_context(import_id=IMPORT, chunk=3),
+    ):
+        log("chunk written", note="größer „als“ …\nbisher")
     (line,) = lines
     assert before.replace(microsecond=0) <= datetime.fromisoformat(line.pop("timestamp")) <= datetime.now(UTC)
     assert line == {
@@ -47,19 +50,19 @@ def test_a_line_has_time_level_message_and_what_it_is_about(lines: list[Line]) -
     }
 
 
-def test_ids_hold_inside_and_no_longer(lines: list[Line]) -> None:
-    with about(request_id="r-1"):
-        with pytest.raises(LookupError), about(chunk=1):
+def test_ids_are_on_the_lines_inside_and_on_no_others(lines: list[Line]) -> None:
+    with log_context(request_id="r-1"):
+        with pytest.raises(LookupError), log_context(chunk=1):
             raise LookupError
-        tell("outside")
+        log("outside")
         assert request_id() == "r-1"
     assert "chunk" not in lines[0]
     assert request_id() == "-"
 
 
-def test_measures_are_metrics_as_the_format_has_them(lines: list[Line]) -> None:
-    with about(function="upsert_chunk"):
-        tell("everything", measured={name: number + 0.5 for number, name in enumerate(MEASURES)})
+def test_measures_are_metrics_in_the_embedded_format(lines: list[Line]) -> None:
+    with log_context(function="upsert_chunk"):
+        log("everything", measured={name: number + 0.5 for number, name in enumerate(MEASURES)})
     (line,) = lines
     assert list(Draft202012Validator(EMBEDDED_METRICS).iter_errors(line)) == []
     found = metrics(line)
@@ -72,46 +75,46 @@ def test_measures_are_metrics_as_the_format_has_them(lines: list[Line]) -> None:
 
 
 def test_a_line_without_measures_is_no_metric(lines: list[Line]) -> None:
-    tell("nothing to count")
+    log("nothing to count")
     assert "_aws" not in lines[0]
 
 
-def test_an_error_is_told_with_its_traceback_on_the_same_line(lines: list[Line]) -> None:
+def test_an_error_is_logged_with_its_traceback_on_the_same_line(lines: list[Line]) -> None:
     try:
         _ = 1 // 0
     except ZeroDivisionError as error:
-        tell("it broke", level=ERROR, error=error)
+        log("it broke", level=ERROR, error=error)
     (line,) = lines
     assert line["level"] == "ERROR"
     assert line["exception"].startswith("Traceback")
     assert "ZeroDivisionError: " in line["exception"].splitlines()[-1]
 
 
-def test_of_a_long_text_the_end_is_kept(lines: list[Line]) -> None:
-    tell("long", text="a" * LOG_TEXT_CHARACTERS_MAX + "the cause")
+def test_the_end_of_a_long_text_is_kept(lines: list[Line]) -> None:
+    log("long", text="a" * LOG_TEXT_CHARACTERS_MAX + "the cause")
     assert len(lines[0]["text"]) == LOG_TEXT_CHARACTERS_MAX + 1
     assert lines[0]["text"].startswith("…a")
     assert lines[0]["text"].endswith("the cause")
 
 
 @pytest.mark.timeout(20)
-def test_no_text_of_strangers_holds_a_function_up(lines: list[Line]) -> None:
+def test_no_foreign_text_slows_a_function_down(lines: list[Line]) -> None:
     for part in ("a", "secret", "://", "://:", "Bearer ", "password ", "v1,", "x-"):
-        tell("hostile", text=part * (1_000_000 // len(part)), other="password" + part * (LOG_TEXT_CHARACTERS_MAX // 2))
+        log("hostile", text=part * (1_000_000 // len(part)), other="password" + part * (LOG_TEXT_CHARACTERS_MAX // 2))
     assert len(lines) == 8
 
 
-def test_a_secret_at_the_cut_is_not_written_by_half(lines: list[Line]) -> None:
+def test_no_half_of_a_secret_at_the_cut_is_logged(lines: list[Line]) -> None:
     secret = f"password={'z' * 40} "
     for before in range(-30, 10):
-        tell("cut", text="-" * 100 + secret + "-" * (LOG_TEXT_CHARACTERS_MAX + before))
-        tell("cut", text="-" * 100 + secret + "-" * (2 * LOG_TEXT_CHARACTERS_MAX + before))
+        log("cut", text="-" * 100 + secret + "-" * (LOG_TEXT_CHARACTERS_MAX + before))
+        log("cut", text="-" * 100 + secret + "-" * (2 * LOG_TEXT_CHARACTERS_MAX + before))
     assert not [line for line in lines if "zz" in line["text"]]
 
 
-def test_half_a_character_does_not_cost_the_line(lines: list[Line]) -> None:
-    with about(product_id="\udc80"):
-        tell("looked for")
+def test_half_of_a_surrogate_pair_does_not_lose_the_line(lines: list[Line]) -> None:
+    with log_context(product_id="\udc80"):
+        log("looked for")
     assert lines[0]["product_id"] == "\udc80"
     record = logging.LogRecord("test", logging.INFO, "", 0, "\udc80", None, None)
     assert logs.JsonLines().format(record).encode("utf-8")
@@ -125,7 +128,7 @@ def test_what_libraries_log_has_the_same_shape() -> None:
 
 
 class Runtime(logging.Handler):
-    """Lambda's handler writes what the formatter gives, and ends no line itself."""
+    """Like Lambda's handler, which adds no line end."""
 
     def __init__(self, stream: io.StringIO) -> None:
         super().__init__()
@@ -136,7 +139,7 @@ class Runtime(logging.Handler):
 
 
 @pytest.mark.parametrize("kind", [Runtime, logging.StreamHandler])
-def test_each_line_ends_once_whoever_writes_it(kind: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_line_ends_once_with_every_handler(kind: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     stream = io.StringIO()
     handler = kind(stream)
     monkeypatch.setattr(logging.getLogger(), "handlers", [handler])
@@ -146,7 +149,7 @@ def test_each_line_ends_once_whoever_writes_it(kind: Any, monkeypatch: pytest.Mo
     assert [json.loads(line)["message"] for line in stream.getvalue().splitlines()] == ["one", "two"]
 
 
-def test_the_level_is_for_our_own_lines(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_level_applies_to_our_own_lines(monkeypatch: pytest.MonkeyPatch) -> None:
     given = Settings.model_construct(log_level="DEBUG")
     monkeypatch.setattr(logs, "settings", lambda: given)
     before = {name: logging.getLogger(name).level for name in ("", *logs.OURS)}
@@ -161,7 +164,7 @@ def test_the_level_is_for_our_own_lines(monkeypatch: pytest.MonkeyPatch) -> None
     assert heard == {"": False, "chalicelib": True, "functions": True, "botocore": False}
 
 
-def test_where_nothing_is_set_up_lines_go_to_standard_output(
+def test_without_handlers_lines_go_to_standard_output(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(logging.getLogger(), "handlers", [])
@@ -170,7 +173,7 @@ def test_where_nothing_is_set_up_lines_go_to_standard_output(
     assert json.loads(capsys.readouterr().out)["message"] == "heard"
 
 
-def test_a_stopwatch_adds_up_and_counts_what_failed_too() -> None:
+def test_a_stopwatch_adds_up_and_counts_failures_too() -> None:
     clock = Stopwatch()
     for _ in range(2):
         with pytest.raises(LookupError), clock.stage("SplitMilliseconds"):

@@ -1,4 +1,4 @@
-"""The OpenAPI document: of every route, valid, and without loose ends."""
+"""The OpenAPI document is valid, describes every route, and has no dangling references."""
 
 from __future__ import annotations
 
@@ -50,12 +50,12 @@ def test_it_is_valid_openapi(described: dict[str, Any]) -> None:
     OpenAPIV31SpecValidator(described).validate()
 
 
-def test_it_describes_the_routes_of_the_application_and_no_others(described: dict[str, Any]) -> None:
+def test_it_describes_exactly_the_routes_of_the_application(described: dict[str, Any]) -> None:
     routes = {(path, method.lower()) for path, methods in app.app.routes.items() for method in methods}
     assert {(path, method) for path, method, _ in operations(described)} == routes
 
 
-def test_every_reference_leads_somewhere_and_every_schema_is_used(described: dict[str, Any]) -> None:
+def test_every_reference_resolves_and_every_schema_is_used(described: dict[str, Any]) -> None:
     used = {each["$ref"] for each in within(described) if isinstance(each.get("$ref"), str)}
     for reference in used:
         target = described
@@ -88,7 +88,7 @@ def test_every_operation_says_what_it_does_and_how_it_can_end(described: dict[st
             assert model["examples"], where
 
 
-def test_an_answer_that_shows_a_thing_links_to_all_that_can_be_done_with_it(described: dict[str, Any]) -> None:
+def test_an_answer_links_to_every_operation_on_its_resource(described: dict[str, Any]) -> None:
     linked = {
         (operation["operationId"], status): response["links"]
         for _, _, operation in operations(described)
@@ -130,6 +130,6 @@ def test_every_status_has_a_title(described: dict[str, Any]) -> None:
     assert {each for each in statuses if each >= 400} <= set(TITLES)
 
 
-def test_its_version_is_the_project_s() -> None:
+def test_its_version_is_that_of_the_project() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
     assert project["version"] == VERSION

@@ -1,4 +1,4 @@
-"""Whatever a library or a traceback quotes: secrets are not written, and all else is."""
+"""Secrets are hidden wherever a library or a traceback quotes them; everything else is logged as it is."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from chalicelib.access import tokens
-from chalicelib.telemetry import ERROR, tell
+from chalicelib.telemetry import ERROR, log
 from chalicelib.webhooks import signatures
 from functions.redaction import HIDDEN, redacted
 from tests.support.log_lines import caught
@@ -58,14 +58,14 @@ def test_a_secret_is_hidden_wherever_it_is_quoted(text: str) -> None:
         (f"password={HIDDEN}", f"password={HIDDEN}"),
     ],
 )
-def test_what_stands_around_it_stays(text: str, seen: str) -> None:
+def test_the_text_around_it_stays(text: str, seen: str) -> None:
     assert redacted(text) == seen
 
 
 @pytest.mark.parametrize(
     "text",
     [
-        "PostgreSQL could not finish the work: OperationalError: connection to server at 127.0.0.1 failed",
+        "PostgreSQL could not complete the request: OperationalError: connection to server at 127.0.0.1 failed",
         "the file imp_ort.csv has 3 columns: sku, name, description",
         "http://127.0.0.1:8000/api/imports/019abe6e-9e3b-7c1e-8f45-0d7f6a2b3c4d",
         "a basic hammer; bears no token",
@@ -96,7 +96,7 @@ def test_values_are_hidden_by_their_names_at_any_depth() -> None:
     }
 
 
-def test_secrets_that_we_make_are_known() -> None:
+def test_our_own_secrets_are_recognized() -> None:
     for secret in (tokens.PREFIX + token_urlsafe(tokens.TOKEN_BYTES), signatures.new_secret()):
         assert redacted(f"({secret})") == f"({HIDDEN})"
 
@@ -106,7 +106,7 @@ def test_no_line_has_one_in_its_message_its_facts_or_its_traceback() -> None:
         try:
             {"": 0}[f"postgresql://importer:{CANARY}@db refused"]
         except KeyError as error:
-            tell(f"imp_{CANARY}", level=ERROR, error=error, reason=f"password={CANARY}", secret=CANARY)
+            log(f"imp_{CANARY}", level=ERROR, error=error, reason=f"password={CANARY}", secret=CANARY)
         logging.getLogger("chalicelib").warning("sent %s", {"Authorization": f"Bearer {CANARY}"})
     assert len(lines) == 2
     assert "KeyError" in lines[0]["exception"]

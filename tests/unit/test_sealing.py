@@ -1,4 +1,4 @@
-"""What is sealed opens for its own context alone, with its own key alone, unchanged; with both kinds of keys."""
+"""A sealed value opens unchanged, for its own context and with its own key only; with both kinds of keys."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def new_kms_key(kms: Any) -> str:
 
 @pytest.fixture(params=["local", "kms"])
 def two_keys(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[Sealer, Sealer]:
-    """The one that is tested, and one with another key."""
+    """The sealer under test, and one with another key."""
     if request.param == "local":
         return LocalKey(key_file(tmp_path)), LocalKey(key_file(tmp_path, "other", b"o" * 32))
     kms = request.getfixturevalue("kms")
@@ -53,7 +53,7 @@ def two_keys(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[Sealer, Se
 
 @pytest.fixture
 def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The operations that AWS is asked for."""
+    """The operations requested of AWS."""
     operations: list[str] = []
     really_call = botocore.client.BaseClient._make_api_call  # type: ignore[attr-defined]
 
@@ -66,12 +66,12 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 def refused(opener: Sealer, sealed: bytes, context: str = CONTEXT) -> bool:
-    """Whether it does not open, with an error that tells what it is about, and never what is in it."""
+    """Whether it does not open, with an error that names its context but not its content."""
     try:
         opener.open(sealed, context)
     except Unsealable as raised:
-        told = "".join(traceback.format_exception(raised))
-        return context in str(raised) and SECRET.decode() not in told and repr(sealed) not in told
+        text = "".join(traceback.format_exception(raised))
+        return context in str(raised) and SECRET.decode() not in text and repr(sealed) not in text
     return False
 
 
@@ -88,7 +88,7 @@ def test_the_same_secret_is_sealed_differently_each_time(two_keys: tuple[Sealer,
     assert len({mine.seal(SECRET, CONTEXT) for _ in range(20)}) == 20
 
 
-def test_it_opens_for_no_other_context_and_with_no_other_key(two_keys: tuple[Sealer, Sealer]) -> None:
+def test_it_opens_only_for_its_context_and_with_its_key(two_keys: tuple[Sealer, Sealer]) -> None:
     mine, other = two_keys
     sealed = mine.seal(SECRET, CONTEXT)
     assert refused(mine, sealed, "webhook:019abe6e-0000-7000-8000-000000000000")
@@ -97,7 +97,7 @@ def test_it_opens_for_no_other_context_and_with_no_other_key(two_keys: tuple[Sea
     assert not refused(mine, sealed)
 
 
-def test_no_bit_of_it_can_be_changed_and_no_byte_be_missing(two_keys: tuple[Sealer, Sealer]) -> None:
+def test_no_bit_can_be_changed_and_no_byte_can_be_missing(two_keys: tuple[Sealer, Sealer]) -> None:
     mine, _ = two_keys
     sealed = mine.seal(SECRET, CONTEXT)
     for bit in range(8 * len(sealed)):
@@ -111,7 +111,7 @@ def test_no_bit_of_it_can_be_changed_and_no_byte_be_missing(two_keys: tuple[Seal
     assert refused(mine, b"\x01\x02"[sealed[0] % 2 :][:1] + sealed[1:])
 
 
-def test_the_context_is_bound_by_the_data_too_not_only_by_kms(kms: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_context_is_bound_by_the_data_and_not_only_by_kms(kms: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     mine = KmsKey(new_kms_key(kms))
     sealed, _ = mine.seal(SECRET, CONTEXT), mine.seal(SECRET, "other")
     key = mine._unwrap(sealed[3 : 3 + int.from_bytes(sealed[1:3], "big")], CONTEXT)
@@ -120,7 +120,7 @@ def test_the_context_is_bound_by_the_data_too_not_only_by_kms(kms: Any, monkeypa
     assert refused(mine, sealed, "other")
 
 
-def test_kms_keeps_the_context_in_its_own_records_and_the_key_to_itself(kms: Any) -> None:
+def test_kms_checks_the_context_of_a_wrapped_key(kms: Any) -> None:
     key_id = new_kms_key(kms)
     sealed = KmsKey(key_id).seal(SECRET, CONTEXT)
     wrapped = sealed[3 : 3 + int.from_bytes(sealed[1:3], "big")]
@@ -129,7 +129,7 @@ def test_kms_keeps_the_context_in_its_own_records_and_the_key_to_itself(kms: Any
         kms.decrypt(CiphertextBlob=wrapped, EncryptionContext={"context": "other"})
 
 
-def test_kms_is_asked_once_for_a_secret_that_is_used_often(kms: Any, asked: list[str]) -> None:
+def test_kms_is_called_once_for_a_secret_that_is_used_often(kms: Any, asked: list[str]) -> None:
     mine = KmsKey(new_kms_key(kms))
     sealed = mine.seal(SECRET, CONTEXT)
     del asked[:]
@@ -138,7 +138,7 @@ def test_kms_is_asked_once_for_a_secret_that_is_used_often(kms: Any, asked: list
     assert asked == ["Decrypt"]
 
 
-def test_only_so_many_keys_are_remembered(kms: Any, asked: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_cache_of_keys_is_bounded(kms: Any, asked: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     assert UNWRAPPED_KEYS_MAX == 1_000
     monkeypatch.setattr(sealing, "UNWRAPPED_KEYS_MAX", 2)
     mine = KmsKey(new_kms_key(kms))
@@ -149,7 +149,7 @@ def test_only_so_many_keys_are_remembered(kms: Any, asked: list[str], monkeypatc
     assert asked == ["Decrypt"] * 4
 
 
-def told(code: str, status: int, message: str = "") -> ClientError:
+def kms_error(code: str, status: int, message: str = "") -> ClientError:
     response: Any = {"Error": {"Code": code, "Message": message}, "ResponseMetadata": {"HTTPStatusCode": status}}
     return ClientError(response, "Decrypt")
 
@@ -157,16 +157,16 @@ def told(code: str, status: int, message: str = "") -> ClientError:
 @pytest.mark.parametrize(
     ("error", "expected"),
     [
-        (told("ThrottlingException", 400), Transient),
-        (told("KMSInternalException", 500), Transient),
+        (kms_error("ThrottlingException", 400), Transient),
+        (kms_error("KMSInternalException", 500), Transient),
         (EndpointConnectionError(endpoint_url="https://kms"), Transient),
-        (told("AccessDeniedException", 400, "User: a is not authorized to perform: kms:Decrypt"), ClientError),
-        (told("AccessDeniedException", 400, "The ciphertext refers to a key that does not exist"), Unsealable),
-        (told("IncorrectKeyException", 400), Unsealable),
-        (told("DisabledException", 400), ClientError),
+        (kms_error("AccessDeniedException", 400, "User: a is not authorized to perform: kms:Decrypt"), ClientError),
+        (kms_error("AccessDeniedException", 400, "The ciphertext refers to a key that does not exist"), Unsealable),
+        (kms_error("IncorrectKeyException", 400), Unsealable),
+        (kms_error("DisabledException", 400), ClientError),
     ],
 )
-def test_what_kms_answers_says_whether_to_try_again(
+def test_errors_of_kms_say_whether_a_retry_may_help(
     error: Exception, expected: type[Exception], kms: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     mine = KmsKey(new_kms_key(kms))
@@ -182,15 +182,15 @@ def test_what_kms_answers_says_whether_to_try_again(
         mine.seal(SECRET, CONTEXT)
 
 
-def test_a_key_that_is_gone_or_of_another_length_is_told_by_the_name_of_its_setting(tmp_path: Path) -> None:
+def test_a_missing_or_malformed_key_is_reported_with_the_name_of_its_setting(tmp_path: Path) -> None:
     with pytest.raises(MissingSetting, match=r"WEBHOOK_KEY_FILE: .*nowhere cannot be read: No such file"):
         LocalKey(str(tmp_path / "nowhere"))
     for length in (0, 31, 33):
-        with pytest.raises(MissingSetting, match=r"WEBHOOK_KEY_FILE: .* does not hold 32 bytes"):
+        with pytest.raises(MissingSetting, match=r"WEBHOOK_KEY_FILE: .* must hold a key of exactly 32 bytes"):
             LocalKey(key_file(tmp_path, content=b"k" * length))
 
 
-def test_the_settings_choose_one_sealer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_settings_choose_the_sealer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-central-1")
     file = {"WEBHOOK_KEY_FILE": key_file(tmp_path)}
     key = {"WEBHOOK_KMS_KEY_ID": "alias/webhooks"}
