@@ -1,4 +1,4 @@
-"""What is known of a route: enough to guard it and to describe it. The OpenAPI document is made of nothing else."""
+"""The declaration of a route: all that is needed to guard it and to describe it in the OpenAPI document."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from pydantic import BaseModel, ConfigDict
 
 View = Callable[..., Response]
 Rebuild = Callable[[str], Response]
-"""Answers an idempotent request again, from the id at the end of the first answer's Location."""
+"""Builds the response to a repeated request from the id at the end of the first response's Location."""
 REQUEST_ID_HEADER = "X-Request-Id"
-"""Stands on every answer of a route. The log has all that happened under this id."""
+"""On every response of a route. The log lines of the request carry this id."""
 _ATTRIBUTE = "endpoint"
 
 
 class NoParameters(BaseModel):
-    """A route without query parameters."""
+    """The model of a route without query parameters."""
 
     model_config = ConfigDict(extra="forbid")
 
 
 @dataclass(frozen=True)
 class Endpoint:
-    """One route. `Resource.endpoint` tells what each part means."""
+    """One route. `Resource.endpoint` describes the parts."""
 
     method: str
     path: str
@@ -42,7 +42,7 @@ class Endpoint:
 
     @property
     def name(self) -> str:
-        """Unique, for programs that generate clients."""
+        """The unique name, for generated clients."""
         return str(self.view.__name__)
 
     @property
@@ -52,17 +52,17 @@ class Endpoint:
 
     @property
     def tag(self) -> str:
-        """The resource it belongs to."""
+        """The resource that the route belongs to."""
         return self.path.split("/")[1].partition(".")[0]
 
 
 def attach(view: View, endpoint: Endpoint) -> None:
-    """Lets the view that Chalice holds tell of its endpoint."""
+    """Attaches the endpoint to the view that Chalice holds."""
     setattr(view, _ATTRIBUTE, endpoint)
 
 
 def endpoints_of(app: Chalice) -> Iterator[Endpoint]:
-    """The endpoint of every route that the application answers. Raises AttributeError for a route without one."""
+    """The endpoint of every route of the application. Raises AttributeError for a route without one."""
     routes: dict[str, dict[str, Any]] = app.routes
     for path in sorted(routes):
         for method in sorted(routes[path]):

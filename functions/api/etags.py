@@ -1,5 +1,7 @@
-"""Entity tags, If-Match and If-None-Match (RFC 9110, 8.8.3 and 13.1): nobody overwrites what they have not seen, and
-polling costs nothing while nothing changes."""
+"""Entity tags, If-Match and If-None-Match (RFC 9110, 8.8.3 and 13.1).
+
+They keep clients from overwriting changes that they have not seen, and make polling cheap while nothing changes.
+"""
 
 from __future__ import annotations
 
@@ -13,14 +15,14 @@ _LIST = re.compile(rf"[ \t,]*(?:{_TAG.pattern}[ \t]*(?:,[ \t,]*|$))+")
 
 
 def etag_of(text: str) -> str:
-    """The tag of a representation: the same text has the same tag in every process."""
+    """The tag of a text. The same text has the same tag in every process."""
     return f'"{hashlib.sha256(text.encode()).hexdigest()[:32]}"'
 
 
 def is_known(etag: str, if_none_match: str | None) -> bool:
-    """Whether a client that sent this header has the representation already. Comparison is weak, as for any GET.
+    """Whether a client that sent this header already has the content. Comparison is weak, as for any GET.
 
-    A header that is not a list of tags is ignored: the answer is then sent whole, which is never wrong.
+    A header that is not a list of tags is ignored: the full response is always correct.
     """
     if if_none_match is None:
         return False
@@ -32,14 +34,14 @@ def is_known(etag: str, if_none_match: str | None) -> bool:
 
 
 def strong_tags(if_match: str | None) -> list[str] | None:
-    """The tags of which one must be the current one; None when any will do. Weak tags and nonsense never match."""
+    """The tags one of which must be current; None if any tag will do. Weak and malformed tags never match."""
     if if_match is None or if_match.strip() == "*":
         return None
     return [matched[0] for matched in _TAG.finditer(if_match) if not matched[0].startswith("W/")]
 
 
 def not_modified(answer: Response, method: str, if_none_match: str | None) -> Response:
-    """The answer, or 304 in its place when a GET finds what the client has."""
+    """The response, or 304 in its place if the client already has the content."""
     etag = answer.headers.get("ETag")
     if answer.status_code != 200 or method != "GET" or not isinstance(etag, str) or not is_known(etag, if_none_match):
         return answer

@@ -1,6 +1,6 @@
-"""Text from outside: what PostgreSQL can hold, and how a product's fields are judged at the edge.
+"""Types of text fields: text that PostgreSQL can store, and the fields of a product.
 
-The limits are those of the CSV import, so that what can be imported can be written by hand, and the other way round.
+Their limits are those of the CSV import: anything that can be imported can be entered manually, and vice versa.
 """
 
 from __future__ import annotations
@@ -12,31 +12,31 @@ from pydantic import AfterValidator, BeforeValidator, Field
 from chalicelib.limits import DESCRIPTION_BYTES_MAX, NAME_CHARACTERS_MAX, SKU_CHARACTERS_MAX
 
 NO_NUL = {"pattern": r"^[^\x00]*$"}
-"""What the validators below refuse, told to those who read the document."""
+"""What the validators below refuse, for the OpenAPI document."""
 _NOT_BLANK = {"pattern": r"^[^\x00]*[^\x00\s\x1c-\x1f\x85][^\x00]*$"}
 
 
 def storable(text: str) -> bool:
-    """Whether PostgreSQL can hold it: no NUL, and no surrogates, which no encoding can write."""
+    """Whether PostgreSQL can store it: no NUL, and no surrogates, which cannot be encoded."""
     return "\0" not in text and not any("\ud800" <= character <= "\udfff" for character in text)
 
 
 def _trimmed(value: object) -> object:
-    """Trims before the length is judged. The white space is Python's, the same set that the database's key trims."""
+    """Trims before the length is checked. Python's white space is the same set that the database's key trims."""
     return value.strip() if isinstance(value, str) else value
 
 
 def storable_text(text: str) -> str:
-    """For models: the text, if it can be stored. Raises ValueError."""
+    """For models: returns the text if it can be stored. Raises ValueError."""
     if not storable(text):
-        raise ValueError("holds a NUL character, which no text may contain")
+        raise ValueError("must not contain a NUL character or half of a surrogate pair")
     return text
 
 
 def _short_enough(description: str) -> str:
     size_bytes = len(description.encode("utf-8", "surrogatepass"))
     if size_bytes > DESCRIPTION_BYTES_MAX:
-        raise ValueError(f"has {size_bytes:,} bytes in UTF-8; there may be {DESCRIPTION_BYTES_MAX:,}")
+        raise ValueError(f"has {size_bytes:,} bytes in UTF-8; the maximum is {DESCRIPTION_BYTES_MAX:,}")
     return description
 
 
@@ -45,7 +45,7 @@ Sku = Annotated[
     Field(
         min_length=1,
         max_length=SKU_CHARACTERS_MAX,
-        description="Trimmed; the same SKU in any case of its letters",
+        description="Trimmed. Not case-sensitive: `abc` and `ABC` are the same SKU",
         json_schema_extra={**_NOT_BLANK},
     ),
     BeforeValidator(_trimmed),
@@ -60,7 +60,7 @@ Name = Annotated[
 Description = Annotated[
     str,
     Field(
-        description=f"Kept as it is; at most {DESCRIPTION_BYTES_MAX:,} bytes in UTF-8",
+        description=f"Not trimmed. At most {DESCRIPTION_BYTES_MAX:,} bytes in UTF-8",
         json_schema_extra={**NO_NUL},
     ),
     AfterValidator(_short_enough),

@@ -1,4 +1,4 @@
-"""Ids in paths. They are opaque to clients: what cannot be one of ours does not exist."""
+"""Ids in paths. They are opaque to clients: a malformed id is an id of nothing."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ SHOWN_CHARACTERS_MAX = 64
 
 
 def uuid_of(text: str, thing: str) -> uuid.UUID:
-    """The id as a UUID. Raises NotFound, naming the kind of thing; also for another spelling of one that exists."""
+    """The id as a UUID. Raises NotFound, naming the kind of thing; also for another spelling of an existing id."""
     try:
-        found = uuid.UUID(text)
-        if str(found) == text:
-            return found
+        parsed = uuid.UUID(text)
+        if str(parsed) == text:
+            return parsed
     except ValueError:
         pass
     raise NotFound(f"there is no {thing} {text[:SHOWN_CHARACTERS_MAX]}")

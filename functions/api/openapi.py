@@ -1,4 +1,4 @@
-"""The OpenAPI 3.1 document, made of the models that validate requests and build answers: it cannot drift from them."""
+"""The OpenAPI 3.1 document. It is built from the models that validate requests and build responses, so they agree."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from functions.api.request_parsing import JSON_TYPE
 
 VERSION = "0.1.0"
 TITLE = "Product Importer"
-ABOUT = """Imports of product catalogues as CSV, and the catalogue they make.
+ABOUT = """Imports product catalogues (CSV), and reads and edits the products.
 
-Errors are `application/problem+json`. Lists answer a page at a time, with opaque cursors.
+Errors are `application/problem+json`. Lists are returned in pages with opaque cursors.
 Unknown fields and unknown parameters are refused."""
 SECURITY = "token"
 SCHEMAS = "#/components/schemas/"
-SUCCESSES = {200: "OK", 201: "Created", 202: "Accepted", 204: "Done; there is nothing to say", 303: "It is elsewhere"}
+SUCCESSES = {200: "OK", 201: "Created", 202: "Accepted", 204: "No content", 303: "See other"}
 WITH_BODY = {"POST", "PUT", "PATCH"}
 
 Json = dict[str, Any]
@@ -33,7 +33,7 @@ ModelKey = tuple[type[BaseModel], JsonSchemaMode]
 
 
 def document(endpoints: Iterable[Endpoint], server: str) -> Json:
-    """The whole document. `server` is what stands before every path."""
+    """The whole document. `server` is the prefix of every path."""
     known = list(endpoints)
     references, schemas = _schemas(known)
     paths: dict[str, Json] = {}
@@ -44,7 +44,7 @@ def document(endpoints: Iterable[Endpoint], server: str) -> Json:
             operation["responses"][str(endpoint.status)]["links"] = links
         paths.setdefault(endpoint.path, {})[endpoint.method.lower()] = operation
     for endpoint in known:
-        # Parameters stand in the operations; their models are no schemas of their own.
+        # Parameters are part of the operations; their models are not schemas in their own right.
         schemas.pop(_name(references[endpoint.query, "validation"]), None)
     return {
         "openapi": "3.1.0",
@@ -66,7 +66,7 @@ def document(endpoints: Iterable[Endpoint], server: str) -> Json:
 
 
 def _schemas(endpoints: list[Endpoint]) -> tuple[dict[ModelKey, Json], Json]:
-    """A reference for each model in each use, and what the references lead to."""
+    """A reference for each model in each use, and the schemas that they refer to."""
     wanted: list[ModelKey] = [(Problem, "serialization")]
     for endpoint in endpoints:
         wanted.append((endpoint.query, "validation"))
@@ -110,17 +110,17 @@ def _parameters(endpoint: Endpoint, query: Json) -> list[Json]:
             parameter["description"] = parameter["schema"].pop("description")
         found.append(parameter)
     if _is_tagged(endpoint):
-        text = "Tags of what the client has already; when one of them still holds, the answer is 304"
+        text = "ETags of the versions that the client has. If one is current, the response is 304"
         found.append({"name": "If-None-Match", "in": "header", "description": text, "schema": {"type": "string"}})
     if endpoint.idempotent:
-        text = "Chosen by the client: within 24 hours a request repeated with the same key is carried out once"
+        text = "Chosen by the client. Requests with the same key within 24 hours are carried out only once"
         schema = {"type": "string", "pattern": KEY_PATTERN}
         found.append({"name": KEY_HEADER, "in": "header", "description": text, "schema": schema})
     return found
 
 
 def _sent_as_text(schema: Json) -> Json:
-    """The schema of a parameter: one that may be absent cannot be sent as null."""
+    """The schema of a parameter. An optional one may be absent, but cannot be null."""
     shown = {name: value for name, value in schema.items() if name not in {"anyOf", "title"}}
     alternatives = [each for each in schema.get("anyOf", []) if each != {"type": "null"}]
     if shown.get("default", ...) is None:
@@ -139,10 +139,10 @@ def _responses(endpoint: Endpoint, references: dict[ModelKey, Json]) -> Json:
     responses = {str(endpoint.status): success}
     if _is_tagged(endpoint):
         names = ["ETag", REQUEST_ID_HEADER]
-        responses["304"] = {"description": "The client has it already", "headers": headers_of(names)}
+        responses["304"] = {"description": "Not modified", "headers": headers_of(names)}
     problem = {PROBLEM_TYPE: {"schema": references[Problem, "serialization"]}}
     for status in sorted(_error_statuses(endpoint)):
-        # Who has no valid token is refused before a route is reached.
+        # A request without a valid token is refused before it reaches a route.
         special = {401: ["WWW-Authenticate"], 503: ["Retry-After", REQUEST_ID_HEADER]}
         headers = headers_of(special.get(status, [REQUEST_ID_HEADER]))
         responses[str(status)] = {"description": TITLES[status], "content": problem, "headers": headers}
@@ -163,7 +163,7 @@ def _sent_with_success(endpoint: Endpoint) -> list[str]:
 
 
 def _error_statuses(endpoint: Endpoint) -> set[int]:
-    """Those that follow from what the route is, and those that it declares."""
+    """The statuses that follow from the declaration of the route, and those that it lists."""
     statuses = {422, 500, 503, *endpoint.errors}
     if endpoint.scope is not None:
         statuses |= {401, 403}

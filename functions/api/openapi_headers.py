@@ -1,4 +1,4 @@
-"""The headers that answers carry, as the OpenAPI document tells of them. A route may send no other by name."""
+"""The response headers, as the OpenAPI document describes them. A route can declare no others."""
 
 from __future__ import annotations
 
@@ -7,24 +7,24 @@ from typing import Any
 
 HEADERS: dict[str, dict[str, Any]] = {
     "ETag": {
-        "description": "Tells this content from any other of the same address; quote it in If-None-Match",
+        "description": "Identifies this version of the content. Send it in If-None-Match",
         "schema": {"type": "string", "pattern": '^(W/)?".*"$'},
     },
     "Idempotent-Replayed": {
-        "description": "`true` when the request was carried out before and this is its answer again",
+        "description": "`true` if the request was carried out before, and this is the same response again",
         "schema": {"type": "string", "const": "true"},
     },
     "Link": {
-        "description": "The pages after and before this one (`next`, `prev`), as in the body",
+        "description": "Links to the next and the previous page (`next`, `prev`), as in the body",
         "schema": {"type": "string"},
     },
-    "Location": {"description": "Where the thing is", "schema": {"type": "string", "format": "uri-reference"}},
+    "Location": {"description": "The URL of the resource", "schema": {"type": "string", "format": "uri-reference"}},
     "Retry-After": {
-        "description": "Seconds to wait before asking again",
+        "description": "How many seconds to wait before the next request",
         "schema": {"type": "integer", "minimum": 0},
     },
     "X-Request-Id": {
-        "description": "By this the log knows the request: give it when you ask for help",
+        "description": "The id of the request in our log. Quote it if you ask for help",
         "schema": {"type": "string"},
     },
     "WWW-Authenticate": {"description": "How to authenticate", "schema": {"type": "string"}},
@@ -32,5 +32,5 @@ HEADERS: dict[str, dict[str, Any]] = {
 
 
 def headers_of(names: Iterable[str]) -> dict[str, dict[str, str]]:
-    """References to these headers. Raises KeyError for one that is not described."""
+    """References to these headers. Raises KeyError for a header that is not described."""
     return {name: {"$ref": f"#/components/headers/{name}"} for name in names if HEADERS[name]}

@@ -1,7 +1,7 @@
-"""The links of the OpenAPI document: from an answer that shows a thing to all that can be done with the thing.
+"""The links of the OpenAPI document: from a response that contains a resource to all operations on it.
 
-They follow from the routes: a thing is what `GET /things/{thing_id}` answers with, and its operations stand there and
-below. Programs that follow the links, tests among them, reach every operation with an id that exists.
+They follow from the routes: a resource is what `GET /things/{thing_id}` returns, and its operations have this path or
+one below it. Programs that follow the links, tests among them, call every operation with an id that exists.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ _READ = re.compile(r"/[\w-]+/{(\w+)}")
 
 
 def links_of(endpoint: Endpoint, known: Sequence[Endpoint]) -> dict[str, dict[str, Any]]:
-    """The links of an endpoint's success, by name; none where its answer is not one of the things that can be read."""
+    """The links of an endpoint's success, by name; none if its response is not a resource that can be read."""
     for read in known:
-        found = _READ.fullmatch(read.path)
-        if found and read.method == "GET" and _shows_the_same(endpoint, read):
-            parameters = {found[1]: "$response.body#/id"}
+        matched = _READ.fullmatch(read.path)
+        if matched and read.method == "GET" and _returns_the_same(endpoint, read):
+            parameters = {matched[1]: "$response.body#/id"}
             return {
                 other.name: {"operationId": other.name, "parameters": parameters}
                 for other in known
@@ -29,8 +29,8 @@ def links_of(endpoint: Endpoint, known: Sequence[Endpoint]) -> dict[str, dict[st
     return {}
 
 
-def _shows_the_same(endpoint: Endpoint, read: Endpoint) -> bool:
-    """One of the two answers may show more of it."""
+def _returns_the_same(endpoint: Endpoint, read: Endpoint) -> bool:
+    """Whether both return the same resource; one of them may include more fields."""
     if endpoint.answer is None or read.answer is None:
         return False
     return issubclass(endpoint.answer, read.answer) or issubclass(read.answer, endpoint.answer)

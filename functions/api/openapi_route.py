@@ -1,4 +1,4 @@
-"""/openapi.json: what the API is, for programs. Open to everyone: it tells of no data."""
+"""/openapi.json: the description of the API, for programs. Public, because it contains no data."""
 
 from __future__ import annotations
 
@@ -13,5 +13,5 @@ resource = Resource(__name__)
 
 @resource.endpoint("GET", "/openapi.json", scope=None)
 def read_openapi() -> Response:
-    """This document: every route with its parameters, requests, answers and errors, as OpenAPI 3.1."""
+    """Returns this document: every route with its parameters, requests, responses and errors, as OpenAPI 3.1."""
     return resource_response(document(endpoints_of(resource.current_app), PREFIX), resource.request)

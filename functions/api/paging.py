@@ -1,4 +1,4 @@
-"""Lists: one envelope, opaque cursors, the same links in a Link header, an ETag over the page."""
+"""Lists: one envelope, opaque cursors, links in the body and in a Link header, an ETag for each page."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ Item = TypeVar("Item")
 LIMIT_DIGITS_MAX = 3
 SORT = "sort"
 WHOLE_NUMBER_DIGITS_MAX = 18
-"""So many fit into PostgreSQL's bigint, whatever they are; no id or line of ours is longer."""
+"""Any number of this many digits fits into PostgreSQL's bigint. No id and no line is longer."""
 
 
 def _limit(value: object) -> object:
-    """pydantic would also read ` 5`, `5.0` and `1_0` as numbers."""
+    """Refuses ` 5`, `5.0` and `1_0`, which pydantic would accept as numbers."""
     if isinstance(value, str) and not (value.isascii() and value.isdigit() and len(value) <= LIMIT_DIGITS_MAX):
         raise ValueError(f"must be a whole number from 1 to {PAGE_ITEMS_MAX}")
     return value
@@ -36,20 +36,20 @@ def _limit(value: object) -> object:
 
 Limit = Annotated[
     int,
-    Field(ge=1, le=PAGE_ITEMS_MAX, description="How many items a page has at the most"),
+    Field(ge=1, le=PAGE_ITEMS_MAX, description="The maximum number of items in a page"),
     BeforeValidator(_limit),
 ]
 
 
 class WindowQuery(BaseModel):
-    """The parameters of every list; those with filters inherit from it."""
+    """The parameters of every list. Lists with filters inherit from it."""
 
     model_config = ConfigDict(extra="forbid")
 
     limit: Limit = PAGE_ITEMS_DEFAULT
     cursor: Annotated[
         Annotated[str, Field(max_length=CURSOR_CHARACTERS_MAX, json_schema_extra={"format": "cursor"})] | None,
-        Field(description="Opaque: taken from the `next` or `prev` link of a page"),
+        Field(description="Opaque. Taken from the `next` or `prev` link of a page"),
     ] = None
 
 
@@ -57,17 +57,17 @@ class Page(BaseModel, Generic[Item]):
     """One page of a list."""
 
     items: list[Item]
-    total: Annotated[int, Field(ge=0, description="How many items the whole list has")]
-    total_is_estimate: Annotated[bool, Field(description="Whether `total` was not counted exactly")] = False
-    next: Annotated[str | None, Field(description="The page after this one, or null at the end")]
-    prev: Annotated[str | None, Field(description="The page before this one, or null at the beginning")]
+    total: Annotated[int, Field(ge=0, description="The number of items in the whole list")]
+    total_is_estimate: Annotated[bool, Field(description="Whether `total` is an estimate")] = False
+    next: Annotated[str | None, Field(description="The link to the next page; null on the last one")]
+    prev: Annotated[str | None, Field(description="The link to the previous page; null on the first one")]
 
 
 @dataclass(frozen=True)
 class Window:
-    """The part of a list that is asked for: `limit` items after the key `after`, or before the key `before`.
+    """The requested part of a list: `limit` items after the key `after`, or before the key `before`.
 
-    `sort` is the list's order, where there is a choice; `kept` are the parameters that links to other pages repeat.
+    `sort` is the order, for lists that offer several; `kept` are the parameters that links to other pages repeat.
     """
 
     limit: int
@@ -79,7 +79,7 @@ class Window:
 
 @dataclass(frozen=True)
 class Total:
-    """How many items the whole list has; an estimate where counting them would take too long."""
+    """The number of items in the whole list; an estimate if counting them would take too long."""
 
     items: int
     is_estimate: bool = False
@@ -89,13 +89,13 @@ def read_window(resource: Resource, sort: str | None = None, kept: Mapping[str, 
     """The window that the request's `limit` and `cursor` describe. Raises Invalid, also for another sort's cursor."""
     position = _decode(resource.query("cursor"))
     if position and position.pop(SORT, None) != sort:
-        raise _bad_cursor("the cursor belongs to another sort; start again without it")
-    limit = resource.query("limit")  # Within its bounds: the route's model was asked before the view.
+        raise _bad_cursor("the cursor belongs to another sort order; start again without it")
+    limit = resource.query("limit")  # Within its bounds: the route's model has checked it.
     return Window(PAGE_ITEMS_DEFAULT if limit is None else int(limit), sort=sort, kept=kept or {}, **position)
 
 
 def checked(key: str | None, parse: Callable[[str], Key]) -> Key | None:
-    """A cursor's key as its type; parse raises ValueError for what cannot be one. Raises Invalid."""
+    """A cursor's key, parsed. `parse` raises ValueError for a malformed key. Raises Invalid."""
     if key is None:
         return None
     try:
@@ -105,17 +105,51 @@ def checked(key: str | None, parse: Callable[[str], Key]) -> Key | None:
 
 
 def whole_number(key: str) -> int:
-    """For `checked`: a cursor's key that is a number, such as a line or an id."""
+    """For `checked`: parses a key that is a number, such as a line or an id."""
     if not (key.isascii() and key.isdigit() and len(key) <= WHOLE_NUMBER_DIGITS_MAX):
         raise ValueError
     return int(key)
 
 
 def text(key: str) -> str:
-    """For `checked`: a cursor's key that is a text PostgreSQL can hold."""
+    """For `checked`: parses a key that is a text, which PostgreSQL must be able to store."""
     if not storable(key):
         raise ValueError
     return key
+
+
+def page_response(
+    path: str,
+    window: Window,
+    keys: Sequence[object],
+    items: Sequence[Any],
+    total: Total,
+    own: Mapping[str, Any] | None = None,
+) -> Response:
+    """A page as a response. `items` are up to limit + 1 in the list's order; the extra one is at the window's far end.
+
+    `keys` are the items' keys, for the links. `own` are fields that only this list has.
+    """
+    backwards = window.before is not None
+    more = len(items) > window.limit
+    shown = list(zip(keys, items, strict=True))
+    if more:
+        shown = shown[1:] if backwards else shown[:-1]
+    has_next = backwards or more
+    has_prev = more if backwards else window.after is not None
+    content = Page[Any](
+        items=[item for _, item in shown],
+        total=total.items,
+        total_is_estimate=total.is_estimate,
+        next=_link(path, window, after=shown[-1][0]) if shown and has_next else None,
+        prev=_link(path, window, before=shown[0][0]) if shown and has_prev else None,
+    )
+    text = json_text({**content.model_dump(mode="json"), **(own or {})})
+    headers: Headers = {"Content-Type": JSON_TYPE, "ETag": etag_of(text), "Cache-Control": "private, no-cache"}
+    links = [f'<{url}>; rel="{rel}"' for url, rel in ((content.next, "next"), (content.prev, "prev")) if url]
+    if links:
+        headers["Link"] = ", ".join(links)
+    return Response(body=text, headers=headers)
 
 
 def page(
@@ -127,32 +161,8 @@ def page(
     total: Total,
     own: Mapping[str, Any] | None = None,
 ) -> Response:
-    """The answer. `found` are up to limit + 1 rows in the list's order; the extra one is at the window's far end.
-
-    `own` are fields that this list has beside those of every list.
-    """
-    backwards = window.before is not None
-    more = len(found) > window.limit
-    shown = list(zip(found, items, strict=True))
-    if more:
-        shown = shown[1:] if backwards else shown[:-1]
-    has_next = more if not backwards else True
-    has_prev = more if backwards else window.after is not None
-    following = _link(path, window, after=shown[-1][0][key]) if shown and has_next else None
-    previous = _link(path, window, before=shown[0][0][key]) if shown and has_prev else None
-    links = [f'<{url}>; rel="{rel}"' for url, rel in ((following, "next"), (previous, "prev")) if url]
-    content = Page[Any](
-        items=[item for _, item in shown],
-        total=total.items,
-        total_is_estimate=total.is_estimate,
-        next=following,
-        prev=previous,
-    )
-    written = json_text({**content.model_dump(mode="json"), **(own or {})})
-    headers: Headers = {"Content-Type": JSON_TYPE, "ETag": etag_of(written), "Cache-Control": "private, no-cache"}
-    if links:
-        headers["Link"] = ", ".join(links)
-    return Response(body=written, headers=headers)
+    """Like `page_response`, with the keys in rows. For callers that have not moved to it yet."""
+    return page_response(path, window, [row[key] for row in found], items, total, own)
 
 
 def _link(path: str, window: Window, **position: Any) -> str:
@@ -177,8 +187,8 @@ def _decode(cursor: str | None) -> dict[str, str]:
     return {direction: str(key), **sort}
 
 
-def _bad_cursor(message: str = "the cursor is not one of ours; start again without it") -> Invalid:
+def _bad_cursor(message: str = "the cursor is invalid; start again without it") -> Invalid:
     return Invalid(
         message,
-        errors=(FieldError("cursor", "take it from the next or prev link of a page"),),
+        errors=(FieldError("cursor", "use the cursor from the next or prev link of a page"),),
     )

@@ -1,4 +1,4 @@
-"""Errors as application/problem+json (RFC 9457): the one shape of every answer that is not a success."""
+"""Errors as application/problem+json (RFC 9457): the format of every response that is not a success."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from chalicelib.errors import FieldError, Rejected, Transient
 from chalicelib.limits import RETRY_SECONDS_MIN
-from chalicelib.telemetry import ERROR, WARNING, request_id, tell
+from chalicelib.telemetry import ERROR, WARNING, log, request_id
 
 PROBLEM_TYPE = "application/problem+json"
 TITLES = {
@@ -40,7 +40,7 @@ class ProblemError(BaseModel):
 
 
 class Problem(BaseModel):
-    """Why a request was not carried out, as RFC 9457 describes it."""
+    """Why a request failed (RFC 9457)."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -60,23 +60,23 @@ class Problem(BaseModel):
     type: Literal["about:blank"] = "about:blank"
     title: str
     status: Annotated[int, Field(ge=400, le=599)]
-    code: Annotated[str, Field(description="Stable, for programs; the texts may change")]
-    detail: Annotated[str, Field(description="For people: what happened, to what, and what to do")]
+    code: Annotated[str, Field(description="Stable, for programs. Texts may change")]
+    detail: Annotated[str, Field(description="For people: what happened, and what to do")]
     errors: Annotated[list[ProblemError], Field(description="Everything that is wrong with the request")]
 
 
 def problem_of(error: Exception) -> Response:
-    """Any exception as a problem. What we did not foresee is logged, and tells nothing."""
+    """Any exception as a problem. An unexpected one is logged, and its text is not disclosed."""
     if isinstance(error, Rejected):
         return problem(error.status, error.code, error.message, error.errors, error.members)
     if isinstance(error, Transient):
-        tell("request given up for now", level=WARNING, reason=str(error), measured={"Retries": 1})
-        answer = problem(503, "unavailable", "The service is unavailable for a moment. Try again in a few seconds.")
+        log("request failed for now", level=WARNING, reason=str(error), measured={"Retries": 1})
+        answer = problem(503, "unavailable", "The service is temporarily unavailable. Try again in a few seconds.")
         answer.headers["Retry-After"] = str(RETRY_SECONDS_MIN)
         return answer
-    tell("request ended with a fault of ours", level=ERROR, error=error, measured={"Faults": 1})
+    log("request failed on a bug", level=ERROR, error=error, measured={"Faults": 1})
     detail = (
-        f"Something went wrong on our side. It has been logged: tell us the request {request_id()} if you ask for help."
+        f"Something went wrong on our side, and was logged. If you ask for help, quote the request id {request_id()}."
     )
     return problem(500, "internal_error", detail)
 
@@ -88,7 +88,7 @@ def problem(
     errors: tuple[FieldError, ...] = (),
     members: Mapping[str, str] | None = None,
 ) -> Response:
-    """A problem answer. `errors` point at what is wrong with the request; `members` stand beside them."""
+    """A problem as a response. `errors` point at what is wrong with the request; `members` are further members."""
     content = Problem(
         title=TITLES[status],
         status=status,

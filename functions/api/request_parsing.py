@@ -1,7 +1,7 @@
-"""Requests taken strictly: JSON in which nothing is ambiguous, parameters that a route has declared, nothing else.
+"""Strict parsing of requests: only unambiguous JSON, and only parameters that the route declares.
 
-What pydantic would let pass, or PostgreSQL could not store, is refused here once for every route: a key that stands
-twice, NaN and numbers beyond a double, NUL characters, halves of surrogate pairs.
+What pydantic would accept but PostgreSQL could not store, or two parsers could understand differently, is refused here
+for every route: duplicate keys, NaN and numbers beyond a double, NUL characters, halves of surrogate pairs.
 """
 
 from __future__ import annotations
@@ -19,12 +19,14 @@ from chalicelib.limits import BODY_BYTES_MAX
 
 JSON_TYPE = "application/json"
 Model = TypeVar("Model", bound=BaseModel)
-_OUR_OWN = "Value error, "
-"""What pydantic puts before the messages of validators that are not its own."""
+_VALIDATOR_PREFIX = "Value error, "
+"""Pydantic puts this before the messages of custom validators."""
+_UNKNOWN_FIELD = "extra_forbidden"
+"""Pydantic's type of error for a field that the model does not have."""
 
 
 def whole_number(value: object) -> object:
-    """For `BeforeValidator`, after the bounds of an int: JSON knows no integers, and JSON Schema takes 5.0 for one."""
+    """For `BeforeValidator`, after the bounds of an int: to JSON Schema, 5.0 is an integer."""
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
@@ -46,38 +48,38 @@ def read_body(request: Request, model: type[Model]) -> Model:
     """The JSON body, validated. Raises Invalid with a pointer to each field, UnsupportedMediaType, TooLarge."""
     media_type = request.headers.get("content-type", "").split(";")[0].strip().lower()
     if media_type != JSON_TYPE:
-        raise UnsupportedMediaType(f"send the body as {JSON_TYPE}, not {media_type or 'without a Content-Type'}")
+        raise UnsupportedMediaType(f"send the body as {JSON_TYPE}; this request has {media_type or 'no Content-Type'}")
     coding = request.headers.get("content-encoding", "").strip().lower()
     if coding not in {"", "identity"}:
-        raise UnsupportedMediaType(f"send the body as it is, without the Content-Encoding {coding}")
+        raise UnsupportedMediaType(f"send the body uncompressed; this request has the Content-Encoding {coding}")
     raw = raw_body(request)
     _refuse_ambiguous(raw)
     try:
         return model.model_validate_json(raw)
     except ValidationError as error:
-        raise Invalid("the body is not valid", errors=_field_errors(error, "/")) from None
+        raise Invalid("invalid request body", errors=_field_errors(error, "/")) from None
 
 
 def raw_body(request: Request) -> bytes:
     """The body's bytes. Raises TooLarge."""
     raw = cast(bytes, request.raw_body)
     if len(raw) > BODY_BYTES_MAX:
-        raise TooLarge(f"the body has more than {BODY_BYTES_MAX} bytes")
+        raise TooLarge(f"the request body has {len(raw):,} bytes; the maximum is {BODY_BYTES_MAX:,}")
     return raw
 
 
 def read_parameters(request: Request, model: type[Model]) -> Model:
-    """The query parameters, validated: each once at the most, and none that the model does not have. Raises Invalid."""
+    """The query parameters, validated. Raises Invalid for repeated parameters and for those not in the model, too."""
     given = _given(request)
-    errors = [FieldError(name, "give it once") for name, values in given.items() if len(values) > 1]
-    errors += [FieldError(name, "is not a parameter of this route") for name in given if name not in model.model_fields]
+    errors = [FieldError(name, "was sent more than once") for name, values in given.items() if len(values) > 1]
+    errors += [FieldError(name, "unknown parameter") for name in given if name not in model.model_fields]
     errors += [FieldError(name, message) for name, values in given.items() for _, message in _unstorable([*values], "")]
     if errors:
-        raise Invalid("the parameters are not valid", errors=tuple(errors))
+        raise Invalid("invalid query parameters", errors=tuple(errors))
     try:
         return model.model_validate({name: values[0] for name, values in given.items()})
     except ValidationError as error:
-        raise Invalid("the parameters are not valid", errors=_field_errors(error, "")) from None
+        raise Invalid("invalid query parameters", errors=_field_errors(error, "")) from None
 
 
 def _given(request: Request) -> dict[str, list[str]]:
@@ -100,29 +102,29 @@ def _refuse_ambiguous(raw: bytes) -> None:
     except ValueError as error:  # Covers text that is not UTF-8.
         raise _malformed(str(error)) from None
     if errors:
-        raise Invalid("the body is not valid", errors=errors)
+        raise Invalid("invalid request body", errors=errors)
 
 
 def _malformed(reason: str) -> Invalid:
-    return Invalid("the body is not valid JSON", errors=(FieldError("/", reason),))
+    return Invalid("the request body is not valid JSON", errors=(FieldError("/", reason),))
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        raise ValueError("a key stands twice in one object")
-    return found
+    content = dict(pairs)
+    if len(content) < len(pairs):
+        raise ValueError("an object has the same key twice")
+    return content
 
 
 def _finite(text: str) -> float:
     value = float(text)
     if not math.isfinite(value):
-        raise ValueError(f"{text[:20]} is not a number that JSON readers agree on")
+        raise ValueError(f"{text[:20]} is not a number in JSON, or is too large")
     return value
 
 
 def _unstorable(content: Any, pointer: str) -> Iterator[tuple[str, str]]:
-    """Strings that no text column can hold, with where they are. Raises RecursionError."""
+    """Pointers to strings that no text column can hold, and why. Raises RecursionError."""
     if isinstance(content, str):
         if "\0" in content:
             yield pointer, "contains a NUL character"
@@ -139,11 +141,14 @@ def _unstorable(content: Any, pointer: str) -> Iterator[tuple[str, str]]:
 
 def _field_errors(error: ValidationError, root: str) -> tuple[FieldError, ...]:
     return tuple(
-        FieldError(root + "/".join(_escaped(str(part)) for part in each["loc"]), each["msg"].removeprefix(_OUR_OWN))
+        FieldError(
+            root + "/".join(_escaped(str(part)) for part in each["loc"]),
+            "unknown field" if each["type"] == _UNKNOWN_FIELD else each["msg"].removeprefix(_VALIDATOR_PREFIX),
+        )
         for each in error.errors(include_url=False, include_input=False, include_context=False)
     )
 
 
 def _escaped(key: str) -> str:
-    """One step of a JSON pointer (RFC 6901), in characters that an answer can carry."""
+    """One step of a JSON pointer (RFC 6901), in characters that UTF-8 can encode."""
     return key.replace("~", "~0").replace("/", "~1").encode("utf-8", "replace").decode()

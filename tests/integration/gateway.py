@@ -1,4 +1,4 @@
-"""The API behind its gateway, in this process: what a client sees, with the gateway's own refusals."""
+"""The API with its gateway, in this process: what a client sees, including what the gateway itself refuses."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from infra.local.site.problems import Answer
 SECONDS = 30
 SOME_ID = "00000000-0000-0000-0000-000000000001"
 EXTENSIONS = {"product_id"}
-"""Members that a problem may have beside those of every problem."""
+"""Members that a problem may have in addition to those of every problem."""
 
 
 def ask(method: str, path: str, token: str | None, body: bytes = b"", **headers: str) -> Answer:
-    """One request, with path and headers exactly as given; underscores in names of headers stand for hyphens."""
+    """One request, with path and headers exactly as given; underscores in header names become hyphens."""
     sent = {name.replace("_", "-").lower(): value for name, value in headers.items()}
     if token is not None:
         sent["authorization"] = f"Bearer {token}"
@@ -29,12 +29,12 @@ def ask(method: str, path: str, token: str | None, body: bytes = b"", **headers:
 
 
 def content(answer: Answer) -> Any:
-    """The JSON of an answer."""
+    """The JSON of a response."""
     return json.loads(answer.body)
 
 
 def problem(answer: Answer, *statuses: int) -> dict[str, Any]:
-    """The problem document that the answer must be, with one of these statuses."""
+    """The response's problem document, which must have one of these statuses."""
     assert answer.status in statuses, (answer.status, answer.body)
     assert dict(answer.headers)["Content-Type"] == "application/problem+json"
     found: dict[str, Any] = json.loads(answer.body)
@@ -44,7 +44,7 @@ def problem(answer: Answer, *statuses: int) -> dict[str, Any]:
 
 
 def discovered() -> list[Endpoint]:
-    """Every route that the application answers."""
+    """Every route of the application."""
     return list(endpoints_of(app.app))
 
 
@@ -54,12 +54,12 @@ def filled(path: str, value: str = SOME_ID) -> str:
 
 
 def example(endpoint: Endpoint) -> dict[str, Any]:
-    """A valid body: the example that the model of every body has to have."""
+    """A valid body: the example that the model of every body must have."""
     assert endpoint.body is not None
     found: dict[str, Any] = endpoint.body.model_json_schema()["examples"][0]
     return dict(found)
 
 
 def with_body() -> Iterator[Endpoint]:
-    """The routes that take a body."""
+    """The routes that have a body."""
     return (each for each in discovered() if each.body is not None)

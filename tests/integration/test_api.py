@@ -1,4 +1,4 @@
-"""The HTTP API: who may do what, what is answered, and how errors look. Imports have theirs here too."""
+"""The HTTP API: tokens, responses and errors, and the routes of imports."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SOME_ID = str(uuid.UUID(int=1))
 
 
 def problem(answer: Answer, status: int) -> dict[str, Any]:
-    """The body of a problem answer, checked for its shape."""
+    """The body of a problem, checked for its shape."""
     assert answer.status == status, answer.body
     assert answer.headers["Content-Type"] == "application/problem+json"
     content: dict[str, Any] = answer.json
@@ -50,7 +50,7 @@ def test_a_replaced_token_is_refused_and_only_its_hash_was_ever_stored(pipeline:
     assert {row["last_used_at"] is not None for row in stored if row["revoked_at"]} == {True}
 
 
-def test_registering_gives_a_link_that_takes_exactly_the_promised_file_once(pipeline: Pipeline) -> None:
+def test_registering_returns_a_link_that_accepts_exactly_the_promised_file_once(pipeline: Pipeline) -> None:
     answer = pipeline.call("POST", "/imports", {"filename": "März.csv", "size_bytes": 14})
     registered = answer.json
     upload = registered["upload"]
@@ -69,9 +69,9 @@ def test_registering_gives_a_link_that_takes_exactly_the_promised_file_once(pipe
     assert put(b"sku,name\nA,b\n", **{"Content-Type": "text/html"}) == 403
     unprotected = {"Content-Type": upload["headers"]["Content-Type"]}
     answer_without = requests.put(upload["url"], data=b"sku,name\nA,b\n\n", headers=unprotected, timeout=10)
-    assert answer_without.status_code == 403, "nobody can leave out the header that keeps files from being replaced"
+    assert answer_without.status_code == 403, "the header that keeps files from being replaced cannot be left out"
     assert put(b"sku,name\nA,b\n\n") == 200
-    assert put(b"sku,name\nA,c\n\n") == 412, "what is uploaded cannot be replaced"
+    assert put(b"sku,name\nA,c\n\n") == 412, "an uploaded file cannot be replaced"
 
 
 @pytest.mark.parametrize(
@@ -94,7 +94,7 @@ def test_registering_gives_a_link_that_takes_exactly_the_promised_file_once(pipe
         (b"[" * 10_000, "/"),
     ],
 )
-def test_a_wrong_body_is_answered_with_a_pointer_to_what_is_wrong(
+def test_an_invalid_body_is_answered_with_a_pointer_to_the_error(
     pipeline: Pipeline, body: object, pointer: str
 ) -> None:
     content = problem(pipeline.call("POST", "/imports", body), 422)
@@ -143,7 +143,7 @@ def test_the_history_pages_forward_and_back(pipeline: Pipeline) -> None:
 @pytest.mark.parametrize(
     "query", ["limit=0", "limit=201", "limit=-1", "limit=x", "limit=2&limit=3", "cursor=x", "cursor=e30", "cursor="]
 )
-def test_a_wrong_window_is_refused(pipeline: Pipeline, query: str) -> None:
+def test_an_invalid_window_is_refused(pipeline: Pipeline, query: str) -> None:
     content = problem(pipeline.call("GET", f"/imports?{query}"), 422)
 
     assert content["errors"][0]["pointer"] == query.partition("=")[0]
@@ -201,7 +201,7 @@ def test_retry_says_why_it_cannot_help(pipeline: Pipeline) -> None:
     assert "neither a sku nor a name column" in refused["detail"]
 
 
-def test_the_throughput_tells_how_many_rows_were_done_when(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_throughput_says_how_many_rows_were_done_when(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("chalicelib.importing.splitting.CHUNK_BYTES", 6)
     import_id = pipeline.upload(b"sku,name\n" + b"A,b\n" * 5)
     path = f"/imports/{import_id}/throughput"

@@ -1,4 +1,4 @@
-"""What holds for every route of the API: found in the application, so that a new route is held to it too."""
+"""Rules for every route of the API. The routes are taken from the application, so new ones are tested, too."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ SCOPES: dict[str, str | None] = {
     "POST /webhooks/{webhook_id}/test": "write",
     "PUT /products/{product_id}": "write",
 }
-"""What each route should need, written down apart from the routes: a forgotten scope makes the two differ."""
+"""The scope that each route should need, listed independently: a forgotten scope makes the two differ."""
 METHODS = {"GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "QUERY"}
 JSON = "application/json"
 
@@ -101,7 +101,7 @@ ODD_VALUES = ["%ff", "%ED%A0%80", "%F0%9F%92%A9", "9" * 400, "-1", "%2527", "", 
 
 @pytest.fixture
 def api(pipeline: Pipeline) -> ModuleType:
-    """The gateway to the application, which wants the environment that the pipeline brings."""
+    """The gateway to the application, which needs the environment that the pipeline sets."""
     from tests.integration import gateway
 
     return gateway
@@ -114,7 +114,7 @@ def routes(api: ModuleType) -> list[Endpoint]:
     return found
 
 
-def test_every_route_needs_the_scope_that_it_should(routes: list[Endpoint]) -> None:
+def test_every_route_needs_the_listed_scope(routes: list[Endpoint]) -> None:
     assert {f"{each.method} {each.path}": each.scope for each in routes} == SCOPES
 
 
@@ -139,7 +139,7 @@ def test_no_route_answers_without_its_scope(
 
 
 @pytest.mark.parametrize("body", [*NOT_JSON, *NO_OBJECT])
-def test_a_body_that_is_no_plain_json_object_is_refused(pipeline: Pipeline, api: ModuleType, body: bytes) -> None:
+def test_a_body_that_is_not_a_plain_json_object_is_refused(pipeline: Pipeline, api: ModuleType, body: bytes) -> None:
     for each in api.with_body():
         found = api.problem(api.ask(each.method, api.filled(each.path), pipeline.token, body, Content_Type=JSON), 422)
         assert found["errors"], found
@@ -149,10 +149,10 @@ def test_an_unknown_field_is_refused(pipeline: Pipeline, api: ModuleType) -> Non
     for each in api.with_body():
         body = json.dumps({**api.example(each), "never_heard/of": 1}).encode()
         found = api.problem(api.ask(each.method, api.filled(each.path), pipeline.token, body, Content_Type=JSON), 422)
-        assert [error["pointer"] for error in found["errors"]] == ["/never_heard~1of"]
+        assert found["errors"] == [{"pointer": "/never_heard~1of", "message": "unknown field"}]
 
 
-def test_a_field_that_stands_twice_is_refused(pipeline: Pipeline, api: ModuleType) -> None:
+def test_a_duplicate_field_is_refused(pipeline: Pipeline, api: ModuleType) -> None:
     for each in api.with_body():
         text = json.dumps(api.example(each))
         first = json.dumps(next(iter(api.example(each).items())))[1:-1].replace(", ", ": ", 1)
@@ -161,7 +161,7 @@ def test_a_field_that_stands_twice_is_refused(pipeline: Pipeline, api: ModuleTyp
         assert "twice" in found["errors"][0]["message"]
 
 
-def test_no_value_of_any_field_makes_a_route_fail(pipeline: Pipeline, api: ModuleType) -> None:
+def test_no_value_of_any_field_crashes_a_route(pipeline: Pipeline, api: ModuleType) -> None:
     harmful: list[Any] = ["\0", "a\0b", "\ud800", "x\udfffx", 10**400, -(10**400), 2**63, -(2**63) - 1]
     odd: list[Any] = [None, True, [], {}, [[]], {"a": {}}, 0, -1, 0.5, "", " ", "x" * 100_000, "\u202e", "\U0010ffff"]
     for each in api.with_body():
@@ -194,29 +194,16 @@ def test_a_body_of_more_than_a_mebibyte_is_refused(pipeline: Pipeline, api: Modu
             assert api.problem(answer, 413)["code"] == "body_too_large"
 
 
-def test_parameters_that_a_route_does_not_know_are_refused(
-    pipeline: Pipeline, api: ModuleType, routes: list[Endpoint]
-) -> None:
+def test_unknown_parameters_are_refused(pipeline: Pipeline, api: ModuleType, routes: list[Endpoint]) -> None:
     for each in routes:
         path = api.filled(each.path)
         found = api.problem(api.ask(each.method, f"{path}?never_heard_of=1", pipeline.token), 422)
-        assert [error["pointer"] for error in found["errors"]] == ["never_heard_of"]
+        assert found["errors"] == [{"pointer": "never_heard_of", "message": "unknown parameter"}]
         for name in each.query.model_fields:
             for query in (f"{name}=%00", f"{name}=1&{name}=1"):
                 found = api.problem(api.ask(each.method, f"{path}?{query}", pipeline.token), 422)
                 assert found["errors"][0]["pointer"] == name
-            for value in (
-                "%ff",
-                "%ED%A0%80",
-                "%F0%9F%92%A9",
-                "9" * 400,
-                "-1",
-                "%2527",
-                "",
-                "%E2%80%AE",
-                "NaN",
-                "1e400",
-            ):
+            for value in ODD_VALUES:
                 answer = api.ask(each.method, f"{path}?{name}={value}", pipeline.token)
                 assert answer.status < 500, (path, name, value, answer.body)
 
@@ -242,7 +229,7 @@ def test_another_spelling_of_an_id_is_not_found(pipeline: Pipeline, api: ModuleT
         assert api.problem(api.ask("GET", f"/imports/{other}", pipeline.token), 404)["code"] == "not_found"
 
 
-def test_a_body_that_is_encoded_is_refused(pipeline: Pipeline, api: ModuleType) -> None:
+def test_a_compressed_body_is_refused(pipeline: Pipeline, api: ModuleType) -> None:
     for each in api.with_body():
         body = gzip.compress(json.dumps(api.example(each)).encode())
         headers = {"Content_Type": JSON, "Content_Encoding": "gzip"}
@@ -251,15 +238,16 @@ def test_a_body_that_is_encoded_is_refused(pipeline: Pipeline, api: ModuleType) 
 
 
 def test_a_query_that_is_not_utf8_is_refused(pipeline: Pipeline, api: ModuleType, routes: list[Endpoint]) -> None:
-    """Replaced by other characters, it would be another question."""
+    """Replacing the bytes by other characters would change the meaning of the request."""
     for each in routes:
         for query in ("sku=%ff", "q=a%ED%A0%80", "%ff=1", "name=%C3"):
             found = api.problem(api.ask(each.method, f"{api.filled(each.path)}?{query}", pipeline.token), 422)
             assert "UTF-8" in found["detail"]
 
 
-def test_messages_are_ours_alone(pipeline: Pipeline, api: ModuleType) -> None:
+def test_messages_about_parameters_are_our_own(pipeline: Pipeline, api: ModuleType) -> None:
     found = api.problem(api.ask("GET", "/products?limit=x", pipeline.token), 422)
+    assert found["detail"] == "Invalid query parameters"
     assert found["errors"] == [
         {"pointer": "limit", "message": f"must be a whole number from 1 to {limits.PAGE_ITEMS_MAX}"}
     ]
@@ -286,7 +274,7 @@ def test_unknown_routes_are_problems(pipeline: Pipeline, api: ModuleType, path: 
         assert api.problem(api.ask(method, path, pipeline.token), 404)["code"] == "not_found"
 
 
-def test_wrong_methods_are_problems_and_tell_the_right_ones(
+def test_wrong_methods_are_problems_that_list_the_allowed_ones(
     pipeline: Pipeline, api: ModuleType, routes: list[Endpoint]
 ) -> None:
     for path in {each.path for each in routes}:
@@ -297,7 +285,7 @@ def test_wrong_methods_are_problems_and_tell_the_right_ones(
             assert dict(answer.headers)["Allow"] == ", ".join(sorted(known))
 
 
-def test_whatever_is_read_has_a_tag_and_is_not_sent_twice(
+def test_every_response_to_get_has_a_tag_and_is_not_sent_twice(
     pipeline: Pipeline, api: ModuleType, routes: list[Endpoint]
 ) -> None:
     tagged = 0
