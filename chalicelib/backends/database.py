@@ -190,8 +190,8 @@ class Transaction:
 
     def row(self, name: str, kind: type[Record], /, **parameters: Any) -> Record:
         """The row of a query that always returns exactly one. Raises UnexpectedRows, which is a bug."""
-        found: Record = self._only(name, self._execute(name, kind, parameters).fetchmany(2))
-        return found
+        row: Record = self._only(name, self._execute(name, kind, parameters).fetchmany(2))
+        return row
 
     def value(self, name: str, kind: type[Value], /, **parameters: Any) -> Value:
         """The value of a query that always returns exactly one row with one column. Raises UnexpectedRows."""
@@ -235,7 +235,7 @@ class Transaction:
         return self._cursor_for(kind).execute(query(name), parameters)
 
     def _cursor_for(self, kind: type | None) -> psycopg.Cursor[Any]:
-        """A cursor of its own for each result: a shared one would apply the new shape to the previous result."""
+        """A separate cursor for each result: a shared one would apply the new row factory to the previous result."""
         shape: Any = dict_row if kind is None else tuple_row if kind is tuple else record_factory(kind)
         cursor: psycopg.Cursor[Any] = self.cursor.connection.cursor(row_factory=shape)
         return cursor

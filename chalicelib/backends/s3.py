@@ -138,11 +138,11 @@ class S3FileStore:
             markers = {"KeyMarker": key_marker, "VersionIdMarker": version_marker}
         with _translated(prefix):
             page = self._s3.list_object_versions(Bucket=self.bucket, Prefix=prefix, MaxKeys=limit, **markers)
-        found = [
+        versions = [
             StoredFile(each["Key"], each["VersionId"], each["Size"], each["LastModified"])
             for each in page.get("Versions", [])
         ]
-        return found, page.get("NextKeyMarker"), page.get("NextVersionIdMarker")
+        return versions, page.get("NextKeyMarker"), page.get("NextVersionIdMarker")
 
 
 def _is_part(answer: Mapping[str, Any]) -> bool:

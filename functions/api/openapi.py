@@ -99,7 +99,7 @@ def _operation(endpoint: Endpoint, references: dict[ModelKey, Json], schemas: Js
 
 
 def _parameters(endpoint: Endpoint, query: Json) -> list[Json]:
-    found = [
+    parameters = [
         {"name": name, "in": "path", "required": True, "schema": {"type": "string", "minLength": 1}}
         for name in re.findall(r"{(\w+)}", endpoint.path)
     ]
@@ -108,15 +108,15 @@ def _parameters(endpoint: Endpoint, query: Json) -> list[Json]:
         parameter = {"name": name, "in": "query", "required": name in required, "schema": _sent_as_text(schema)}
         if "description" in schema:
             parameter["description"] = parameter["schema"].pop("description")
-        found.append(parameter)
+        parameters.append(parameter)
     if _is_tagged(endpoint):
         text = "ETags of the versions that the client has. If one is current, the response is 304"
-        found.append({"name": "If-None-Match", "in": "header", "description": text, "schema": {"type": "string"}})
+        parameters.append({"name": "If-None-Match", "in": "header", "description": text, "schema": {"type": "string"}})
     if endpoint.idempotent:
         text = "Chosen by the client. Requests with the same key within 24 hours are carried out only once"
         schema = {"type": "string", "pattern": KEY_PATTERN}
-        found.append({"name": KEY_HEADER, "in": "header", "description": text, "schema": schema})
-    return found
+        parameters.append({"name": KEY_HEADER, "in": "header", "description": text, "schema": schema})
+    return parameters
 
 
 def _sent_as_text(schema: Json) -> Json:

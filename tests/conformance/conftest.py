@@ -44,8 +44,8 @@ RECEIVES_MAX = 2
 
 
 @dataclass(frozen=True)
-class Stand:
-    """The emulator under test."""
+class Emulated:
+    """The emulated S3 and SQS under test."""
 
     name: str
     endpoint: Endpoint
@@ -55,13 +55,13 @@ class Stand:
     stage: str
 
     def needs(self, ability: str) -> None:
-        """Skips the test, visibly, where the emulator is known not to have this."""
+        """Skips the test, with the reason, if the emulator is known not to support this."""
         if ability in GAPS[self.name]:
             pytest.skip(f"{self.name} {GAPS[self.name][ability]}")
 
 
 @pytest.fixture(scope="session")
-def stand(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stand]:
+def emulated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulated]:
     """The emulator, started once."""
     directory = tmp_path_factory.mktemp("conformance")
     names = ("EMULATOR", "AWS_ENDPOINT_URL") if os.environ.get("EMULATOR") == "external" else ("EMULATOR",)
@@ -76,18 +76,18 @@ def stand(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stand]:
         overrides = {"Stage": stage, "UiOrigins": "http://page.example"}
         made = resources.create(running.endpoint, resources.declared(overrides))
         uploads = made.queue_urls[f"product-importer-{stage}-uploads"]
-        yield Stand(running.name, running.endpoint, made.bucket, uploads, stage)
+        yield Emulated(running.name, running.endpoint, made.bucket, uploads, stage)
     finally:
         running.stop()
         logbook.close()
 
 
 @pytest.fixture
-def ours(stand: Stand, monkeypatch: pytest.MonkeyPatch) -> Stand:
-    """The emulator, found by our own clients."""
-    for name, value in stand.endpoint.environment().items():
+def ours(emulated: Emulated, monkeypatch: pytest.MonkeyPatch) -> Emulated:
+    """The emulator, with the environment that lets our own clients find it."""
+    for name, value in emulated.endpoint.environment().items():
         monkeypatch.setenv(name, value)
-    return stand
+    return emulated
 
 
 @pytest.fixture(params=["emulator", "memory"])
@@ -96,20 +96,23 @@ def store(request: pytest.FixtureRequest) -> Store:
     if request.param == "memory":
         files = MemoryFileStore()
         return Store("the fake", files, MemoryClients(files), MEMORY_GAPS)
-    stand: Stand = request.getfixturevalue("ours")
+    emulated: Emulated = request.getfixturevalue("ours")
     return Store(
-        stand.name, S3FileStore(stand.bucket), BucketClients(stand.endpoint.s3(), stand.bucket), GAPS[stand.name]
+        emulated.name,
+        S3FileStore(emulated.bucket),
+        BucketClients(emulated.endpoint.s3(), emulated.bucket),
+        GAPS[emulated.name],
     )
 
 
 @pytest.fixture
-def s3(stand: Stand) -> Any:
-    return stand.endpoint.s3()
+def s3(emulated: Emulated) -> Any:
+    return emulated.endpoint.s3()
 
 
 @pytest.fixture
-def sqs(stand: Stand) -> Any:
-    return stand.endpoint.sqs()
+def sqs(emulated: Emulated) -> Any:
+    return emulated.endpoint.sqs()
 
 
 @dataclass(frozen=True)
@@ -124,7 +127,7 @@ class Queue:
 
 @pytest.fixture
 def queue(sqs: Any) -> Queue:
-    """A fresh one for each test."""
+    """A new queue for each test."""
     name = f"conformance-{uuid.uuid4().hex[:12]}"
     dead_url = sqs.create_queue(QueueName=f"{name}-dead")["QueueUrl"]
     dead_arn = _arn(sqs, dead_url)

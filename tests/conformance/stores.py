@@ -1,6 +1,6 @@
-"""File stores to hold to their promises: ours on an emulator of S3, and the fake of the integration tests.
+"""The file stores under test: ours on an emulator of S3, and the fake of the integration tests.
 
-Beside the store each has the other clients of its bucket, which put, remove, and follow links.
+Each comes with other clients of its bucket, which put and remove objects, and follow links.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from tests.integration.fakes import Download, MemoryFileStore
 
 HTTP_SECONDS_MAX = 10
 MEMORY_GAPS = {
-    "signatures": "signs nothing: its links are random, so that there is nothing to change",
-    "part_size": "takes parts of any size, so that tests need not write 5 MiB for each",
+    "signatures": "does not sign its links, which are random: there is nothing to tamper with",
+    "part_size": "accepts parts of any size, so that tests need not write 5 MiB for each",
 }
 
 
@@ -50,7 +50,7 @@ class Store:
     gaps: dict[str, str]
 
     def needs(self, ability: str) -> None:
-        """Skips the test, visibly, where the store is known not to have this."""
+        """Skips the test, with the reason, if the store is known not to support this."""
         if ability in self.gaps:
             pytest.skip(f"{self.name} {self.gaps[ability]}")
 

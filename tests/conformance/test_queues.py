@@ -1,4 +1,4 @@
-"""What the domain needs of queues, asked of ours on an emulator of SQS, and of the fake of the integration tests."""
+"""What the domain needs of queues: of ours on an emulator of SQS, and of the fake of the integration tests."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from chalicelib.backends.queues import SEND_BATCH_MESSAGES_MAX, Message, Queues
 from chalicelib.backends.sqs import SqsQueues
 from chalicelib.errors import Transient
 from chalicelib.messages import ChunkMessage, UploadMessage
-from tests.conformance.conftest import Stand
+from tests.conformance.conftest import Emulated
 from tests.integration.fakes import RecordingQueues
 
 QUEUE = "chunks"
@@ -28,7 +28,7 @@ EARLY_SECONDS = 0.9
 
 @dataclass(frozen=True)
 class Sender:
-    """Queues under test. `take` removes and returns the messages of QUEUE, of which there must be so many."""
+    """The queues under test. `take` waits for this many messages in QUEUE, removes them and returns their bodies."""
 
     queues: Queues
     take: Callable[[int], list[Any]]
@@ -36,30 +36,32 @@ class Sender:
 
 @pytest.fixture(params=["emulator", "memory"])
 def sender(request: pytest.FixtureRequest) -> Sender:
-    """Ours, and the fake."""
+    """Our queues on the emulator, and the fake."""
     if request.param == "memory":
         fake = RecordingQueues()
         return Sender(fake, lambda _: fake.take(QUEUE))
-    stand: Stand = request.getfixturevalue("ours")
-    return Sender(SqsQueues(stand.stage), lambda count: _take(stand, count))
+    emulated: Emulated = request.getfixturevalue("ours")
+    return Sender(SqsQueues(emulated.stage), lambda count: _take(emulated, count))
 
 
-def _url(stand: Stand) -> str:
-    return str(stand.endpoint.sqs().get_queue_url(QueueName=f"product-importer-{stand.stage}-{QUEUE}")["QueueUrl"])
+def _url(emulated: Emulated) -> str:
+    return str(
+        emulated.endpoint.sqs().get_queue_url(QueueName=f"product-importer-{emulated.stage}-{QUEUE}")["QueueUrl"]
+    )
 
 
-def _receive(stand: Stand) -> list[Any]:
-    answer = stand.endpoint.sqs().receive_message(
-        QueueUrl=_url(stand), MaxNumberOfMessages=10, WaitTimeSeconds=POLL_SECONDS
+def _receive(emulated: Emulated) -> list[Any]:
+    answer = emulated.endpoint.sqs().receive_message(
+        QueueUrl=_url(emulated), MaxNumberOfMessages=10, WaitTimeSeconds=POLL_SECONDS
     )
     return list(answer.get("Messages", []))
 
 
-def _take(stand: Stand, count: int) -> list[Any]:
+def _take(emulated: Emulated, count: int) -> list[Any]:
     taken: list[Any] = []
     for _ in range(POLLS_MAX):
-        for message in _receive(stand):
-            stand.endpoint.sqs().delete_message(QueueUrl=_url(stand), ReceiptHandle=message["ReceiptHandle"])
+        for message in _receive(emulated):
+            emulated.endpoint.sqs().delete_message(QueueUrl=_url(emulated), ReceiptHandle=message["ReceiptHandle"])
             taken.append(json.loads(message["Body"]))
         if len(taken) >= count:
             break
@@ -90,20 +92,20 @@ def test_a_message_keeps_the_names_that_its_sender_uses(sender: Sender) -> None:
     assert UploadMessage.model_validate(body) == message
 
 
-def test_a_wake_up_is_a_message_of_its_own(sender: Sender) -> None:
+def test_a_wake_up_is_a_message_without_content(sender: Sender) -> None:
     sender.queues.wake(QUEUE)
     (body,) = sender.take(1)
     assert Message.model_validate(body) == Message()
 
 
-def test_a_queue_that_does_not_exist_may_exist_later(ours: Stand) -> None:
+def test_a_queue_that_does_not_exist_may_exist_later(ours: Emulated) -> None:
     queues = SqsQueues(ours.stage)
     with pytest.raises(Transient, match="nowhere"):
         queues.send("nowhere", [Message()])
     queues.wake("nowhere")  # Best effort: only logged.
 
 
-def test_a_received_message_returns_after_the_wait_that_is_asked_for(ours: Stand) -> None:
+def test_a_received_message_returns_after_the_requested_wait(ours: Emulated) -> None:
     queues = SqsQueues(ours.stage)
     queues.send(QUEUE, [Message()])
     (message,) = _receive(ours)

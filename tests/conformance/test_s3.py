@@ -1,4 +1,4 @@
-"""What we need of a file store: each promise that the importer builds on, asked of S3's emulator and of our fake."""
+"""What we need of a file store: the behaviour that the importer relies on, of S3's emulator and of our fake."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from botocore.exceptions import ClientError
 
 from chalicelib.backends.file_store import FileGone, UploadGone
 from infra.local.processes.deadline import wait_until
-from tests.conformance.conftest import Stand
+from tests.conformance.conftest import Emulated
 from tests.conformance.stores import HTTP_SECONDS_MAX, BucketClients, Store
 
 CONTENT = b"sku,name\r\nA-1,Hammer\r\n"
@@ -51,7 +51,9 @@ def test_upload_by_link_stores_exactly_what_was_promised(store: Store, key: str)
     ],
     ids=["another type", "without the condition", "longer", "shorter"],
 )
-def test_what_the_link_signs_cannot_be_changed(store: Store, key: str, headers: dict[str, str], content: bytes) -> None:
+def test_what_a_link_promises_cannot_be_changed(
+    store: Store, key: str, headers: dict[str, str], content: bytes
+) -> None:
     link = store.files.presign_upload(key, len(CONTENT), "text/csv")
     sent = {name: value for name, value in {**link.headers, **headers}.items() if value}
     assert store.others.follow_upload(link.url, sent, content) == 403
@@ -74,11 +76,11 @@ def test_a_link_for_another_key_or_a_longer_time_is_refused(store: Store, key: s
 
 
 @pytest.mark.usefixtures("ours")
-def test_an_expired_link_is_refused(s3: Any, stand: Stand, key: str) -> None:
-    s3.put_object(Bucket=stand.bucket, Key=key, Body=CONTENT)
+def test_an_expired_link_is_refused(s3: Any, emulated: Emulated, key: str) -> None:
+    s3.put_object(Bucket=emulated.bucket, Key=key, Body=CONTENT)
     signer = boto3.client("s3", config=Config(signature_version="s3v4", s3={"addressing_style": "path"}))
-    url = signer.generate_presigned_url("get_object", Params={"Bucket": stand.bucket, "Key": key}, ExpiresIn=1)
-    others = BucketClients(s3, stand.bucket)
+    url = signer.generate_presigned_url("get_object", Params={"Bucket": emulated.bucket, "Key": key}, ExpiresIn=1)
+    others = BucketClients(s3, emulated.bucket)
     wait_until(lambda: others.follow_download(url).status == 403, EXPIRY_SECONDS_MAX, "the link expires")
 
 
@@ -119,14 +121,14 @@ def test_ranges_are_those_of_the_version_that_is_named(store: Store, key: str) -
     assert files.find(key, old).version == old
 
 
-def test_a_range_beyond_the_end_is_an_error(s3: Any, stand: Stand, key: str) -> None:
-    s3.put_object(Bucket=stand.bucket, Key=key, Body=b"0123")
+def test_a_range_beyond_the_end_is_an_error(s3: Any, emulated: Emulated, key: str) -> None:
+    s3.put_object(Bucket=emulated.bucket, Key=key, Body=b"0123")
     with pytest.raises(ClientError) as error:
-        s3.get_object(Bucket=stand.bucket, Key=key, Range="bytes=4-9")
+        s3.get_object(Bucket=emulated.bucket, Key=key, Range="bytes=4-9")
     assert error.value.response["ResponseMetadata"]["HTTPStatusCode"] == 416
 
 
-def test_what_was_removed_is_gone_and_its_other_versions_are_not(store: Store, key: str) -> None:
+def test_a_removed_version_is_gone_and_the_others_are_not(store: Store, key: str) -> None:
     files = store.files
     old, new = store.others.put(key, b"old"), store.others.put(key, b"new")
     store.others.remove(key, old)
@@ -195,10 +197,10 @@ def test_a_part_in_the_middle_may_not_be_small(store: Store, key: str) -> None:
         files.finish_parts(key, upload, parts)
 
 
-def test_other_pages_may_not_upload(stand: Stand, key: str) -> None:
-    stand.needs("cors")
+def test_other_pages_may_not_upload(emulated: Emulated, key: str) -> None:
+    emulated.needs("cors")
     asked = {"Access-Control-Request-Method": "PUT", "Access-Control-Request-Headers": "content-type,if-none-match"}
-    url = f"{stand.endpoint.url}/{stand.bucket}/{key}"
+    url = f"{emulated.endpoint.url}/{emulated.bucket}/{key}"
     with requests.Session() as browser:
         browser.trust_env = False
         ours, foreign = (

@@ -1,4 +1,4 @@
-"""What we need of SQS: each promise that retries, delays and dead letters build on."""
+"""What we need of SQS: the behaviour that retries, delays and dead letters rely on."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.conformance.conftest import RECEIVES_MAX, VISIBILITY_SECONDS, Queue, Stand
+from tests.conformance.conftest import RECEIVES_MAX, VISIBILITY_SECONDS, Emulated, Queue
 
 POLL_SECONDS = 1
 POLLS_MAX = 15
@@ -79,7 +79,7 @@ def test_a_message_can_be_made_visible_sooner_and_later(sqs: Any, queue: Queue) 
     changed = time.monotonic()
     later = VISIBILITY_SECONDS + 2
     sqs.change_message_visibility(QueueUrl=queue.url, ReceiptHandle=again["ReceiptHandle"], VisibilityTimeout=later)
-    # It has been received as often as it may be: what comes next is the dead-letter queue, which needs a receive here.
+    # It has been received as often as allowed: the next receive moves it to the dead-letter queue.
     assert _receive(sqs, queue.url) == []
     dead: list[dict[str, Any]] = []
     for _ in range(POLLS_MAX):
@@ -98,8 +98,8 @@ def test_a_deleted_message_does_not_come_back(sqs: Any, queue: Queue) -> None:
     assert _receive(sqs, queue.dead_url) == []
 
 
-def test_deleting_twice_is_no_error(sqs: Any, queue: Queue, stand: Stand) -> None:
-    stand.needs("deleting_twice")
+def test_deleting_twice_is_no_error(sqs: Any, queue: Queue, emulated: Emulated) -> None:
+    emulated.needs("deleting_twice")
     sqs.send_message(QueueUrl=queue.url, MessageBody="x")
     handle = _one(sqs, queue.url)["ReceiptHandle"]
     for _ in range(2):
@@ -120,7 +120,7 @@ def test_a_delayed_message_arrives_later_and_the_others_of_its_batch_do_not(sqs:
     assert time.monotonic() - sent >= DELAY_SECONDS - EARLY_SECONDS
 
 
-def test_what_is_received_too_often_goes_to_the_dead_letter_queue(sqs: Any, queue: Queue) -> None:
+def test_a_message_received_too_often_goes_to_the_dead_letter_queue(sqs: Any, queue: Queue) -> None:
     sent = sqs.send_message(QueueUrl=queue.url, MessageBody="poison")["MessageId"]
     for _ in range(RECEIVES_MAX):
         handle = _one(sqs, queue.url)["ReceiptHandle"]
@@ -130,14 +130,14 @@ def test_what_is_received_too_often_goes_to_the_dead_letter_queue(sqs: Any, queu
     assert (dead["Body"], dead["MessageId"]) == ("poison", sent)
 
 
-def test_dead_letters_can_be_sent_back(sqs: Any, queue: Queue, stand: Stand) -> None:
-    stand.needs("message_moves")
+def test_dead_letters_can_be_sent_back(sqs: Any, queue: Queue, emulated: Emulated) -> None:
+    emulated.needs("message_moves")
     sqs.send_message(QueueUrl=queue.dead_url, MessageBody="again")
     sqs.start_message_move_task(SourceArn=queue.dead_arn, DestinationArn=queue.arn)
     assert _one(sqs, queue.url)["Body"] == "again"
 
 
-def test_a_long_poll_ends_when_a_message_comes(sqs: Any, queue: Queue) -> None:
+def test_a_long_poll_ends_when_a_message_arrives(sqs: Any, queue: Queue) -> None:
     got: list[tuple[float, str]] = []
 
     def poll() -> None:

@@ -1,8 +1,8 @@
-"""`make schemathesis`: the long trial of the API, on a stack of its own.
+"""`make schemathesis`: the long trial of the API, on its own stack.
 
-    python -m tests.contract [schemathesis' own options]
+    python -m tests.contract [options of schemathesis]
 
-The short one runs with the tests.
+The short trial is one of the tests.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What schemathesis cannot know from the document: values that are valid only where the server gave them."""
+"""What schemathesis cannot know from the document: values that are valid only if the server issued them."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ import schemathesis
 
 KEY = "Idempotency-Key"
 IDS = {name: os.environ[f"CONTRACT_{name.upper()}"] for name in ("import_id", "delivery_id")}
-"""Of an import that has ended, and of a delivery; `trial.py` made them."""
+"""The ids of a completed import and of a delivery, created by `trial.py`."""
 WEBHOOK_URL = os.environ["CONTRACT_WEBHOOK_URL"]
-"""Of a server that takes webhooks; it runs as long as the trial."""
+"""The URL of a server that accepts webhooks; it runs as long as the trial."""
 
 
-@schemathesis.hook  # type: ignore[untyped-decorator]  # it is not installed where types are checked
+@schemathesis.hook  # type: ignore[untyped-decorator]  # schemathesis is not installed where types are checked
 def before_call(ctx: Any, case: Any, kwargs: dict[str, Any]) -> None:
-    """Made-up cursors, ids and keys that repeat are refused, as they should be; the project's own tests see to that.
+    """Replaces made-up cursors and ids and repeated keys, which the API rightly refuses; other tests cover that.
 
-    Ids of other things stay made up, or come by the document's links from what schemathesis made.
+    Other ids stay made up, or come from resources that schemathesis created, by the document's links.
     """
     if case.meta is not None and case.meta.generation.mode.is_negative:
         return
@@ -35,7 +35,7 @@ def before_call(ctx: Any, case: Any, kwargs: dict[str, Any]) -> None:
 
 
 def _make_deliverable(webhook: dict[str, Any]) -> None:
-    """A URL that resolves; and of headers none that keeps a value that was never stored."""
+    """Sets a URL that resolves, and drops headers that are to keep a value that was never stored."""
     if "url" in webhook:
         webhook["url"] = WEBHOOK_URL
     if isinstance(webhook.get("headers"), dict):
@@ -43,7 +43,7 @@ def _make_deliverable(webhook: dict[str, Any]) -> None:
 
 
 def _is_made_up(given: object) -> bool:
-    """Whether there is an id, and none that could be one of the server's."""
+    """Whether an id is given that cannot be one of the server's."""
     try:
         uuid.UUID(str(given))
     except ValueError:

@@ -1,7 +1,4 @@
-"""The running API does what its OpenAPI document says, and no more: the short trial.
-
-`make schemathesis` is the long one.
-"""
+"""The running API agrees with its OpenAPI document: the short trial. `make schemathesis` runs the long one."""
 
 from __future__ import annotations
 
@@ -18,7 +15,7 @@ SECONDS_MAX = 200.0
 def test_schemathesis_finds_no_difference_between_the_api_and_its_document(tmp_path: Path) -> None:
     assert trial.PROGRAM.exists(), "schemathesis is not installed: make .venv-schemathesis/.installed"
 
-    # The same cases in each run: what is red once is red again.
+    # The same cases in each run, so that a failure can be repeated.
     ran = trial.run(
         tmp_path, "--max-examples", str(EXAMPLES), "--generation-deterministic", "--no-color",
         timeout_seconds=SECONDS_MAX,

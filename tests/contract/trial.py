@@ -1,7 +1,7 @@
-"""A trial of the running API: schemathesis asks it everything that its OpenAPI document allows, and what it forbids.
+"""A trial of the running API: schemathesis sends requests that its OpenAPI document allows, and some that it forbids.
 
-schemathesis lives in an environment of its own, because its dependencies are many; this module, in the project's,
-starts the stack that it talks to, with an import that has rejected rows, and a delivery to a webhook.
+schemathesis has its own environment, because it has many dependencies. This module, in the project's environment,
+starts the stack to test, with an import that has rejected rows, and a delivery to a webhook.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ FILE = b"sku,name\nA-1,one\nA-2,\n"
 
 
 class Unseen:
-    """Nobody watches the import."""
+    """Ignores the progress of the import."""
 
     def uploading(self, sent_bytes: int, size_bytes: int) -> None: ...
 
@@ -36,7 +36,7 @@ class Unseen:
 
 @contextmanager
 def prepared_stack(directory: Path, webhook_url: str) -> Iterator[tuple[RunningStack, Mapping[str, str]]]:
-    """A stack with an import that has ended and a delivery. Yields the stack, and what the hooks should know."""
+    """A stack with a completed import and a delivery. Yields the stack, and the values for the hooks."""
     with running_stack(directory) as stack:
         file = directory / "products.csv"
         file.write_bytes(FILE)
@@ -63,7 +63,7 @@ def _delivery(stack: RunningStack, webhook_url: str) -> str:
 
 
 def command(stack: RunningStack, *options: str) -> list[str]:
-    """Tries every operation with every check."""
+    """The command that tests every operation with every check."""
     document = f"{stack.file.url}/api/openapi.json"
     header = f"Authorization: Bearer {stack.file.token}"
     return [
@@ -72,13 +72,13 @@ def command(stack: RunningStack, *options: str) -> list[str]:
 
 
 def environment(known: Mapping[str, str]) -> dict[str, str]:
-    """What schemathesis finds in its environment: the hooks, and what they put in the place of what is made up."""
+    """The environment of schemathesis: the hooks, and the values that they use in place of made-up ones."""
     given = {f"CONTRACT_{name.upper()}": value for name, value in known.items()}
     return {**os.environ, "SCHEMATHESIS_HOOKS": HOOKS, "PYTHONPATH": str(ROOT), **given}
 
 
 def run(directory: Path, *options: str, timeout_seconds: float | None = None) -> subprocess.CompletedProcess[str]:
-    """Runs schemathesis against a stack of its own; its report is the output, shown at once without a time-out."""
+    """Runs schemathesis against its own stack. Without a time-out, its report is shown as it is written."""
     with hook_server() as server, prepared_stack(directory, server.url()) as (stack, known):
         return subprocess.run(
             command(stack, *options),
