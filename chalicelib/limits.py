@@ -1,6 +1,7 @@
 """Limits that users see, and tuning values that several modules, or the tests, share.
 
-docs/architecture.md lists the former. A value that only one module and no promise depends on is defined in that module.
+docs/architecture.md lists the former. Tests use these names, so that a limit has one definition. A tuning value that
+only one module uses may be defined there.
 """
 
 from __future__ import annotations
@@ -39,11 +40,11 @@ MERGE_ROWS_MIN = 10_000
 SCAN_BLOCK_BYTES = 8 * MIB
 """How much of the object the splitter reads at a time."""
 
-# --- quotes from a file in messages ----------------------------------------------------------------------------
+# --- quotes from a file in messages ---------------------------------------------------------------------------
 COLUMNS_SHOWN_MAX = 10
 VALUE_CHARACTERS_SHOWN_MAX = 40
 
-# --- rejected rows ---------------------------------------------------------------------------------
+# --- rejected rows --------------------------------------------------------------------------------------------
 REJECTED_ROWS_STORED_MAX = 100_000
 OVERSIZED_ROW_BYTES_STORED = 1 * KIB
 """Only the beginning of a line that is longer than a record may be is kept."""
@@ -57,8 +58,6 @@ UPLOAD_EXPIRES_SECONDS = 3600
 """An upload must start within this time after its link was created; once started, it may finish."""
 UPLOAD_GRACE_SECONDS = 3600
 """How long after its link has expired we wait for a slow upload."""
-REWRITE_PART_BYTES = 16 * MIB
-"""Part size of a rewritten object: the 10,000 parts that S3 allows hold more than any file."""
 
 # --- requests -------------------------------------------------------------------------------------------------
 BODY_BYTES_MAX = 1 * MIB

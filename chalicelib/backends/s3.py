@@ -16,12 +16,14 @@ from botocore.response import StreamingBody
 from chalicelib.backends.clients import DATA_READ_SECONDS_MAX, client_config
 from chalicelib.backends.file_store import CSV_TYPE, PresignedUpload, StoredFile, StoredPart
 from chalicelib.errors import FileGone, Transient, UploadGone
-from chalicelib.limits import DOWNLOAD_EXPIRES_SECONDS, REWRITE_PART_BYTES, UPLOAD_EXPIRES_SECONDS
+from chalicelib.limits import DOWNLOAD_EXPIRES_SECONDS, MIB, UPLOAD_EXPIRES_SECONDS
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-SKIP_BYTES = 1024 * 1024
+SKIP_BYTES = 1 * MIB
+WRITE_PART_BYTES = 16 * MIB
+"""Part size of a written object: the 10,000 parts that S3 allows hold more than any file."""
 _PART_CHECKSUM: Literal["CRC32"] = "CRC32"
 """S3 compares it with what it received, for each part and for the whole object."""
 _GONE = {"404", "NoSuchKey", "NoSuchVersion", "NoSuchBucket", "MethodNotAllowed", "405"}
@@ -89,8 +91,8 @@ class S3FileStore:
                 self.bucket,
                 key,
                 Config=TransferConfig(
-                    multipart_threshold=REWRITE_PART_BYTES,
-                    multipart_chunksize=REWRITE_PART_BYTES,
+                    multipart_threshold=WRITE_PART_BYTES,
+                    multipart_chunksize=WRITE_PART_BYTES,
                     use_threads=False,
                 ),
             )
