@@ -181,6 +181,8 @@ WEBHOOK_HEADER_NAME_CHARACTERS_MAX = 64
 WEBHOOK_HEADER_VALUE_CHARACTERS_MAX = 1_024
 SECRET_OVERLAP_SECONDS = 24 * 3600
 """How long a replaced secret still signs, beside the new one."""
+EVENT_BYTES_MAX = 20_000
+"""No message is larger. This follows from the limits of its fields; a test sends the largest message."""
 EVENT_DESCRIPTION_BYTES_MAX = 12_000
 """A message contains at most this much of a product's description, in JSON; a longer one is cut."""
 RELAY_BATCH_EVENTS = 100

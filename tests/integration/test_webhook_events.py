@@ -91,7 +91,7 @@ def test_a_message_is_small_whatever_it_tells(pipeline: Pipeline) -> None:
         pipeline.tell()
         (received,) = server.received
 
-    assert len(received.body) < 20_000  # As docs/architecture.md promises. It follows from the limits of the fields.
+    assert len(received.body) < limits.EVENT_BYTES_MAX
     data = json.loads(received.body)["data"]
     assert data["description_is_cut"]
     assert ("\x01ü" * 20_000).startswith(data["description"])
