@@ -1,4 +1,4 @@
-"""What docs/operations.md tells people who are woken is about what is deployed, all of it."""
+"""docs/operations.md explains everything that is deployed, and nothing else."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def test_the_costs_are_those_of_what_is_deployed(package: Package) -> None:
     assert by_function == 2
 
 
-@pytest.mark.parametrize("query", [row[1] for row in rows("Following one thing through the log")])
+@pytest.mark.parametrize("query", [row[1] for row in rows("Searching the log")])
 def test_queries_ask_for_what_lines_have(query: str) -> None:
     source = "\n".join(
         file.read_text("utf-8") for name in ("chalicelib", "functions") for file in Path(ROOT / name).rglob("*.py")
