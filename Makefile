@@ -86,11 +86,11 @@ format: $(INSTALLED) ## Format the code, and fix what the linter can fix
 	$(BIN)/ruff check --fix .
 
 emulator: $(INSTALLED) ## Install the emulator of S3 and SQS if it is missing (EMULATOR=localstack|ministack)
-	@$(BIN)/python -m infra.local.installation
+	@$(BIN)/python -m infra.local.s3_sqs.installation
 
 conformance: $(INSTALLED) ## Test what we need of S3 and SQS on each emulator (EMULATORS='localstack ministack')
 	@for emulator in $(EMULATORS); do \
-		EMULATOR=$$emulator $(BIN)/python -m infra.local.installation || exit 1; \
+		EMULATOR=$$emulator $(BIN)/python -m infra.local.s3_sqs.installation || exit 1; \
 		echo "--- $$emulator ---"; \
 		EMULATOR=$$emulator $(BIN)/python -m pytest tests/conformance tests/acceptance/test_story.py -rs || exit 1; \
 	done
@@ -99,7 +99,7 @@ cloud-test: $(INSTALLED) cloud-emulator lambda-dependencies ## Deploy the packag
 	$(BIN)/python -m pytest tests/cloud $(PYTEST_ARGS)
 
 cloud-emulator: $(INSTALLED)
-	@$(BIN)/python -m infra.local.installation ministack-cloud
+	@$(BIN)/python -m infra.local.s3_sqs.installation ministack-cloud
 
 up: $(INSTALLED) ## Start LocalStack and PostgreSQL in Docker, with our resources and schema
 	@$(BIN)/python -m infra.compose up
@@ -108,21 +108,21 @@ down: $(INSTALLED) ## Stop the Docker containers; the data of PostgreSQL stays i
 	@$(BIN)/python -m infra.compose down
 
 package: $(INSTALLED) ## Build out/<stage>/deployment.zip and template.json for a deployment (STAGE=dev)
-	@$(BIN)/python -m infra.packaging "$(STAGE)"
+	@$(BIN)/python -m infra.deploy.packaging "$(STAGE)"
 
 deploy: $(INSTALLED) ## Deploy a stage with your AWS credentials (STAGE=dev PARAMETERS='AlarmEmail=…')
-	@$(BIN)/python -m infra.deployment deploy "$(STAGE)" $(PARAMETERS)
+	@$(BIN)/python -m infra.deploy.deployment deploy "$(STAGE)" $(PARAMETERS)
 
 destroy: $(INSTALLED) ## Delete a stage; keeps files, the key of secrets and a database snapshot (STAGE=…)
 	@test "$(origin STAGE)" != file || { echo "Name the stage to delete: make destroy STAGE=dev"; exit 1; }
-	@$(BIN)/python -m infra.deployment destroy "$(STAGE)"
+	@$(BIN)/python -m infra.deploy.deployment destroy "$(STAGE)"
 
 # The package's dependencies: prepared once, then kept in DATA_DIR.
 lambda-dependencies: $(INSTALLED)
-	@$(BIN)/python -m infra.dependencies
+	@$(BIN)/python -m infra.deploy.dependencies
 
 clean: ## Remove environments, caches and ALL DATA in DATA_DIR
-	@$(PYTHON) -m infra.local.lock "$(DATA_DIR)"
+	@$(PYTHON) -m infra.local.processes.lock "$(DATA_DIR)"
 	rm -rf .venv .venv-fuzz .venv-rivals .venv-schemathesis .venv-localstack .venv-ministack .venv-ministack-cloud .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 	rm -rf "$(DATA_DIR)" out
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -14,8 +14,8 @@ import pytest
 import requests
 from playwright.sync_api import Browser, ConsoleMessage, Dialog, Page, expect, sync_playwright
 
-from infra.local import catalogue
-from infra.local.deadline import wait_until
+from infra.local.client import demo_file
+from infra.local.processes.deadline import wait_until
 from infra.local.testing import RunningStack, running_stack
 from tests.browser.chromium import executable
 
@@ -134,7 +134,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
 def big_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """100,000 rows, as `make demo` makes them."""
     file = tmp_path_factory.mktemp("files") / "catalogue.csv"
-    catalogue.write(file, ROWS)
+    demo_file.write(file, ROWS)
     return file
 
 

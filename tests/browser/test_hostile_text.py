@@ -7,7 +7,7 @@ import json
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Shop
-from tests.browser.hands import choose, receipt, status
+from tests.browser.page_actions import choose, receipt, status
 
 HOSTILE = [
     "<script>alert(1)</script>",

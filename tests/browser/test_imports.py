@@ -10,7 +10,7 @@ from pathlib import Path
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import ROWS, Shop, Troubles
-from tests.browser.hands import choose, receipt, slow_upload, status
+from tests.browser.page_actions import choose, receipt, slow_upload, status
 
 SMALL = b"sku,name,description\nIMP-1,Hammer,Ash handle\nIMP-2,Nail,\n,No SKU,\nIMP-1,Claw hammer,Steel\n"
 

@@ -15,7 +15,7 @@ from axe_playwright_python.base import AXE_SCRIPT
 from playwright.sync_api import Browser, Page, ViewportSize, expect
 
 from tests.browser.conftest import SEEN_SECONDS_MAX, Shop, Troubles
-from tests.browser.hands import status
+from tests.browser.page_actions import status
 from tests.browser.views import VIEWS
 
 SCREENSHOTS = Path(os.environ.get("SCREENSHOTS") or ".local/screenshots")

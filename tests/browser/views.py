@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Shop
-from tests.browser.hands import choose, status
+from tests.browser.page_actions import choose, status
 from tests.browser.webhook_fake import FakeWebhooks
 
 PREVIEWED = (

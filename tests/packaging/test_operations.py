@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from chalicelib.telemetry import MEASURES
-from infra.dependencies import ROOT
-from infra.every_function import functions_of
+from infra.deploy.every_function import functions_of
+from infra.project import ROOT
 from tests.packaging.conftest import STAGE, Package
 from tests.support.markdown import rows
 
@@ -47,7 +47,7 @@ def test_names_in_commands_are_those_that_are_deployed(package: Package) -> None
     named = set(re.findall(r"--function-name (product-importer-[\w-]+)", PAGE))
     assert named
     assert named <= functions
-    codes = "\n".join(file.read_text("utf-8") for file in (ROOT / "chalicelib").glob("*.py"))
+    codes = "\n".join(file.read_text("utf-8") for file in (ROOT / "chalicelib").rglob("*.py"))
     for name in set(re.findall(r"`([a-z]+_[a-z_]+)`", PAGE)) - set(package.functions) - {"trace_id"}:
         assert f'"{name}"' in codes, name
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE))

@@ -16,8 +16,8 @@ from pathlib import Path
 import pytest
 
 from chalicelib.limits import ANSWER_BYTES_MAX, EXCHANGE_SECONDS_MAX, KIB
-from chalicelib.retrying import ATTEMPTS_MAX, DELAYS_SECONDS, HOUR, JITTER, MINUTE
-from chalicelib.signatures import new_secret, sign
+from chalicelib.webhooks.retry_schedule import ATTEMPTS_MAX, DELAYS_SECONDS, HOUR, JITTER, MINUTE
+from chalicelib.webhooks.signatures import new_secret, sign
 
 PAGE = (Path(__file__).parents[2] / "docs/webhooks.md").read_text("utf-8")
 RUN_SECONDS_MAX = 60
