@@ -16,7 +16,7 @@ SCHEMATHESIS_VENV := .venv-schemathesis
 export DATA_DIR
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo import psql token tokens revoke-token test bench bench-rivals chaos mutate fuzz schemathesis huge
+.PHONY: help run demo import psql token tokens revoke-token quick test bench bench-rivals chaos mutate fuzz schemathesis huge
 .PHONY: check format emulator clean package conformance up down deploy destroy lambda-dependencies cloud-test cloud-emulator
 
 help: ## Show this list
@@ -46,6 +46,9 @@ tokens: $(INSTALLED) ## List the API tokens with name, scope and last use (STAGE
 
 revoke-token: $(INSTALLED) ## Revoke an API token (NAME='the shop' STAGE=dev)
 	@$(BIN)/python -m infra.tokens $(OF_STAGE) revoke -- "$(NAME)"
+
+quick: $(INSTALLED) ## Run the unit tests that are not marked slow (PYTEST_ARGS='-k name' TEST_PROCESSES=2)
+	$(BIN)/python -m pytest -n $(TEST_PROCESSES) -m "not slow" tests/unit $(PYTEST_ARGS)
 
 # Each process has its own stacks. A file stays in one process, and the order of files is kept: it starts with the slow ones.
 test: $(INSTALLED) $(SCHEMATHESIS_VENV)/.installed emulator cloud-emulator lambda-dependencies ## Run every test, on embedded stacks (PYTEST_ARGS='-k name' TEST_PROCESSES=2)

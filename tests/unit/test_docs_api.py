@@ -17,7 +17,7 @@ import app
 from chalicelib import events
 from chalicelib.csvfile import header, rows
 from functions.api.endpoints import Endpoint, endpoints_of
-from functions.api.resource import PREFIX
+from functions.api.routes import PREFIX
 from tests.support import markdown
 from tests.support.markdown import PAGES, ROOT, blocks, fences, read, spans
 

@@ -17,7 +17,7 @@ import pytest
 import app
 from functions.api.endpoints import endpoints_of
 from functions.api.openapi import document
-from functions.api.resource import PREFIX
+from functions.api.routes import PREFIX
 from tests.support.markdown import PAGES, ROOT, read
 
 END = r"(?=[.,;:!?)”\"]|$)"
