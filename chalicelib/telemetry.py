@@ -65,8 +65,10 @@ MEASURES: Mapping[str, Measure] = {
     "BulkDeletesFailed": Measure(Unit.COUNT, "bulk deletes that failed"),
     "Repairs": Measure(Unit.COUNT, "lost or late work that the sweep restarted"),
     "RequestMilliseconds": Measure(Unit.MILLISECONDS, "one API request, inside its function"),
-    "Retries": Measure(Unit.COUNT, "invocations and requests that failed on infrastructure", by_function=True),
-    "Faults": Measure(Unit.COUNT, "invocations and requests that failed on a bug", by_function=True),
+    "Retries": Measure(
+        Unit.COUNT, "invocations and requests that failed for now, because of infrastructure", by_function=True
+    ),
+    "Faults": Measure(Unit.COUNT, "invocations and requests that failed unexpectedly", by_function=True),
 }
 
 

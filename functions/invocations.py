@@ -51,7 +51,7 @@ def logged_on_failure(**ids: Any) -> Iterator[None]:
             log("failed for now, will be retried", level=WARNING, measured={"Retries": 1}, reason=str(error))
             raise InvocationFailed(error) from None
         except Exception as error:  # noqa: BLE001  # none may leave unredacted
-            log("failed on a bug", level=ERROR, measured={"Faults": 1}, error=error)
+            log("failed unexpectedly", level=ERROR, measured={"Faults": 1}, error=error)
             raise InvocationFailed(error) from None
 
 

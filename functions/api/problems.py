@@ -74,7 +74,7 @@ def problem_of(error: Exception) -> Response:
         answer = problem(503, "unavailable", "The service is temporarily unavailable. Try again in a few seconds.")
         answer.headers["Retry-After"] = str(RETRY_SECONDS_MIN)
         return answer
-    log("request failed on a bug", level=ERROR, error=error, measured={"Faults": 1})
+    log("request failed unexpectedly", level=ERROR, error=error, measured={"Faults": 1})
     detail = (
         f"Something went wrong on our side, and was logged. If you ask for help, quote the request id {request_id()}."
     )

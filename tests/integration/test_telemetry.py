@@ -110,7 +110,7 @@ def test_a_failed_invocation_is_logged_and_raised(
 
     (again,) = with_message(lines, "failed for now, will be retried")
     assert (again["level"], again["Retries"], again["reason"]) == ("WARNING", 1, "the database is away")
-    (fault,) = with_message(lines, "failed on a bug")
+    (fault,) = with_message(lines, "failed unexpectedly")
     assert (fault["level"], fault["Faults"]) == ("ERROR", 1)
     assert fault["exception"].endswith("ZeroDivisionError: ours")
     assert fault["message_id"] == message["MessageId"]
@@ -150,7 +150,7 @@ def test_a_bug_can_be_found_by_the_request_id_that_the_caller_gets(
     monkeypatch.setattr("chalicelib.catalogue.products.create", lambda *_: 1 / 0)
     answer = pipeline.call("POST", "/products", {"sku": "A", "name": "Hammer"})
     assert answer.status == 500
-    (fault,) = with_message(lines, "request failed on a bug")
+    (fault,) = with_message(lines, "request failed unexpectedly")
     assert fault["request_id"] in answer.json["detail"]
     assert "ZeroDivisionError" in fault["exception"]
     assert "ZeroDivisionError" not in answer.body.decode()
