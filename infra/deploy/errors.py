@@ -1,4 +1,4 @@
-"""The errors that end `make package`, `make deploy` and `make destroy`. Each message says what to do.
+"""The errors that end `make package`, `make deploy` and `make destroy`. Each message says what failed, and why.
 
 DeployError
 ├── InvalidStage           the name of the stage cannot be used

@@ -40,18 +40,19 @@ def main(arguments: list[str]) -> int:
     options = parser.parse_args(arguments)
     now = datetime.now(UTC)
     try:
-        found = list(roots(certificates(_read(options.source)), now))
+        authorities = list(roots(certificates(_read(options.source)), now))
     except OSError as error:
         sys.stderr.write(f"{options.source} could not be read: {error}\n")
         return 1
-    if not found:
+    if not authorities:
         sys.stderr.write(
             f"{options.source} contains no valid certificate authority of RDS. The file was not changed.\n"
         )
         return 1
-    text = file_text(found, f"{now:%Y-%m-%d}, from {options.origin or options.source}")
+    text = file_text(authorities, f"{now:%Y-%m-%d}, from {options.origin or options.source}")
     RDS_AUTHORITIES.write_text(text, "utf-8")
-    sys.stdout.write(f"{RDS_AUTHORITIES}: {len(found)} certificate authorities of {len(_regions(found))} regions\n")
+    counts = f"{len(authorities)} certificate authorities of {len(_regions(authorities))} regions"
+    sys.stdout.write(f"{RDS_AUTHORITIES}: {counts}\n")
     return 0
 
 

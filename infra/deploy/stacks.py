@@ -24,6 +24,7 @@ CAPABILITIES = ["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"]
 NO_CHANGES = ("didn't contain changes", "No updates are to be performed")
 NO_STACK = (None, "REVIEW_IN_PROGRESS")
 """Statuses without any resource: no stack, or one that has only a change set."""
+RETRY = "Fix the cause, then run the command again."
 POLL_SECONDS = 5
 STACK_SECONDS_MAX = 3600
 """A database takes a quarter of an hour, a CloudFront distribution a few minutes."""
@@ -165,21 +166,22 @@ def _has_changes(account: Account, name: str, change: str) -> bool:
         reason = described.get("StatusReason", "")
         if any(each in reason for each in NO_CHANGES):
             return False
-        raise StackFailed(f"{name} cannot be changed: {reason or error}") from None
+        raise StackFailed(f"{name} cannot be changed: {reason or error}\n{RETRY}") from None
     return True
 
 
 def _wait(account: Account, name: str, waiter: str) -> None:
     try:
         account.wait(waiter, StackName=name)
-    except WaiterError:
+    except WaiterError as error:
         events = account.cloudformation.describe_stack_events(StackName=name)["StackEvents"]
         reasons = [
             f"{each['LogicalResourceId']}: {each.get('ResourceStatusReason', '')}"
             for each in events
             if each["ResourceStatus"].endswith("_FAILED")
         ]
-        raise StackFailed("\n".join([f"{name} failed:", *reversed(reasons)])) from None
+        lines = [f"{name} failed:", *(reversed(reasons) if reasons else [str(error)]), RETRY]
+        raise StackFailed("\n".join(lines)) from None
 
 
 def _described(account: Account, name: str) -> dict[str, Any] | None:

@@ -66,7 +66,7 @@ class Deployed:
         trusted = str(self.account.certificate.authority)
         return requests.request(method, url, verify=trusted, timeout=ANSWER_SECONDS_MAX, **options)
 
-    def accepted(self, method: str, path: str, body: Any = None) -> Any:
+    def json(self, method: str, path: str, body: Any = None) -> Any:
         """Sends a request that must succeed. Returns the JSON of its response."""
         response = self.call(method, path, body)
         assert response.ok, (method, path, response.status_code, response.text)
@@ -74,7 +74,7 @@ class Deployed:
 
     def upload(self, content: bytes, filename: str = "products.csv") -> str:
         """Registers a file and uploads it with its presigned link. Returns the id of the import."""
-        registered = self.accepted("POST", "/imports", {"filename": filename, "size_bytes": len(content)})
+        registered = self.json("POST", "/imports", {"filename": filename, "size_bytes": len(content)})
         self.put(registered["upload"], content)
         return str(registered["id"])
 
@@ -83,12 +83,12 @@ class Deployed:
         response = self.fetch(link["method"], link["url"], data=content, headers=link["headers"])
         assert response.status_code == 200, response.text
 
-    def ended(self, path: str) -> dict[str, Any]:
+    def wait_for_end(self, path: str) -> dict[str, Any]:
         """Waits until an import, export or bulk delete has ended. Returns its last state. Raises TookTooLong."""
         seen: list[dict[str, Any]] = []
 
         def has_ended() -> bool:
-            seen.append(self.accepted("GET", path))
+            seen.append(self.json("GET", path))
             return seen[-1]["status"] not in RUNNING
 
         wait_until(has_ended, END_SECONDS_MAX, f"{path} ended")
@@ -164,18 +164,18 @@ def _deploy(directory: Path, account: EmulatedAccount, database: Database) -> De
     (out / packaging.TEMPLATE).write_text(json.dumps(template), "utf-8")
 
     artifacts = deployment.ensure_artifacts_bucket(deployer, STAGE)
-    known = {"Stage": STAGE}
+    values = {"Stage": STAGE}
     body = database_template(deployment.template_of("database"))
-    secrets = stacks.apply(deployer, STAGE, "database", body, {**known, **UNUSED_PARAMETERS})
+    secrets = stacks.apply(deployer, STAGE, "database", body, {**values, **UNUSED_PARAMETERS})
     vault = account.client("secretsmanager")
     # On AWS, `Ref` is a secret's ARN; in the emulator it is the name.
-    known |= {output: vault.describe_secret(SecretId=name)["ARN"] for output, name in secrets.items()}
-    owner = json.loads(vault.get_secret_value(SecretId=known["OwnerSecretArn"])["SecretString"])
+    values |= {output: vault.describe_secret(SecretId=name)["ARN"] for output, name in secrets.items()}
+    owner = json.loads(vault.get_secret_value(SecretId=values["OwnerSecretArn"])["SecretString"])
     database.create_owner(owner)
-    known["DatabaseHost"] = database.host
+    values["DatabaseHost"] = database.host
 
     body = deployment.uploaded_template(deployer, artifacts, out)
-    outputs = stacks.apply(deployer, STAGE, "app", body, known, artifacts)
+    outputs = stacks.apply(deployer, STAGE, "app", body, values, artifacts)
     _put_gateway_responses(account, outputs["RestAPIId"], template)
     deployment.migrate(deployer, STAGE)
     created = run_tokens(account, "create", "cloud test", "--scope", "admin")

@@ -34,7 +34,7 @@ def lose_work(cloud: Deployed) -> LostWork:
         assert "ObjectCreated" in message["Body"]
         sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
 
-    product = cloud.accepted("POST", "/products", {"sku": lost.edited, "name": "Comes and goes"})
+    product = cloud.json("POST", "/products", {"sku": lost.edited, "name": "Comes and goes"})
     assert cloud.call("DELETE", f"/products/{product['id']}").status_code == 204
     assert lost.is_edit_waiting(cloud)
     return lost

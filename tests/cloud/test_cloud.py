@@ -56,19 +56,19 @@ def test_a_file_is_imported_and_its_products_are_exported(cloud: Deployed) -> No
     content = assignment_like(ROWS, words_max=WORDS_MAX)
     expected, size_bytes = reference(content), len(content.encode())
 
-    ended = cloud.ended(f"/imports/{cloud.upload(content.encode())}")
+    ended = cloud.wait_for_end(f"/imports/{cloud.upload(content.encode())}")
 
     assert (ended["status"], ended["rows"]["total"]) == ("completed", ROWS)
     assert ended["rows"]["created"] == len(expected)
     [counted] = cloud.query("select count(*) as chunks from chunk")
     assert counted["chunks"] > size_bytes // CHUNK_BYTES >= 2
-    page = cloud.accepted("GET", "/products?limit=200")
+    page = cloud.json("GET", "/products?limit=200")
     assert page["total"] == len(expected)
     assert len(page["items"]) == 200
     for each in page["items"]:
         assert expected[key_of(each["sku"])] == (each["sku"], each["name"], each["description"], each["active"])
 
-    export = cloud.ended(f"/exports/{cloud.accepted('POST', '/exports', {})['id']}")
+    export = cloud.wait_for_end(f"/exports/{cloud.json('POST', '/exports', {})['id']}")
     assert export["status"] == "completed", export
     rows = rows_of(cloud.fetch("GET", export["download"]["url"]).content)
     assert sorted(rows) == sorted([sku, name, text, "true"] for sku, name, text, _ in expected.values())
@@ -76,7 +76,7 @@ def test_a_file_is_imported_and_its_products_are_exported(cloud: Deployed) -> No
 
 def test_files_are_accessible_only_with_signed_links(cloud: Deployed) -> None:
     content = b"sku,name\nL-1,one\n"
-    link = cloud.accepted("POST", "/imports", {"filename": "x.csv", "size_bytes": len(content)})["upload"]
+    link = cloud.json("POST", "/imports", {"filename": "x.csv", "size_bytes": len(content)})["upload"]
     altered = link["url"].replace("uploads/", "uploads/another-")
     for url in (altered, link["url"].partition("?")[0]):
         assert cloud.fetch("PUT", url, data=content, headers=link["headers"]).status_code == 403
@@ -88,8 +88,8 @@ def test_files_are_accessible_only_with_signed_links(cloud: Deployed) -> None:
 def test_a_webhook_is_delivered_and_its_secret_is_sealed_with_kms(cloud: Deployed) -> None:
     with hook_server() as receiver:
         wanted = {"url": receiver.url(), "events": ["product.created"]}
-        webhook = cloud.accepted("POST", "/webhooks", wanted)
-        product = cloud.accepted("POST", "/products", {"sku": "HOOK-1", "name": "A hook"})
+        webhook = cloud.json("POST", "/webhooks", wanted)
+        product = cloud.json("POST", "/products", {"sku": "HOOK-1", "name": "A hook"})
 
         # Delivery is at least once, so there may be more than one.
         assert receiver.wait_for(lambda received: bool(received), SEEN_SECONDS_MAX)
@@ -118,7 +118,7 @@ def test_policies_are_enforced(cloud: Deployed) -> None:
 
     assert refused.status_code == 500, refused.text
     assert "kms:GenerateDataKey" in cloud.account.logs()
-    webhook = cloud.accepted("POST", "/webhooks", wanted)
+    webhook = cloud.json("POST", "/webhooks", wanted)
     assert cloud.call("DELETE", f"/webhooks/{webhook['id']}").status_code == 204
 
 
@@ -172,9 +172,9 @@ def test_the_packaged_authorities_trust_only_rds(cloud: Deployed) -> None:
 
 
 def test_a_bulk_delete_deletes_all_products(cloud: Deployed) -> None:
-    cloud.accepted("POST", "/products", {"sku": "LAST-1", "name": "The last one"})
-    accepted = cloud.accepted("POST", "/bulk-deletes", {"confirm": "DELETE ALL"})
-    ended = cloud.ended(f"/bulk-deletes/{accepted['id']}")
+    cloud.json("POST", "/products", {"sku": "LAST-1", "name": "The last one"})
+    accepted = cloud.json("POST", "/bulk-deletes", {"confirm": "DELETE ALL"})
+    ended = cloud.wait_for_end(f"/bulk-deletes/{accepted['id']}")
     assert ended["status"] == "completed"
     assert ended["deleted"] > 0
-    assert cloud.accepted("GET", "/products")["total"] == 0
+    assert cloud.json("GET", "/products")["total"] == 0

@@ -64,16 +64,16 @@ def wait_until_empty(cloud: Deployed, queue: str) -> None:
 def test_an_import_that_fails_at_every_attempt_ends_and_can_be_retried(
     cloud: Deployed, queue: str, privilege: str, consumer: str, code: str
 ) -> None:
-    assert cloud.ended(f"/imports/{cloud.upload(CONTENT)}")["status"] == "completed"
+    assert cloud.wait_for_end(f"/imports/{cloud.upload(CONTENT)}")["status"] == "completed"
     with failing(cloud, queue, privilege):
         path = f"/imports/{cloud.upload(CONTENT)}"
-        first = cloud.ended(path)
+        first = cloud.wait_for_end(path)
         # This time the message comes from the API, not from S3.
-        cloud.accepted("POST", f"{path}/retry")
-        second = cloud.ended(path)
+        cloud.json("POST", f"{path}/retry")
+        second = cloud.wait_for_end(path)
         wait_until_empty(cloud, queue)
-    cloud.accepted("POST", f"{path}/retry")
-    third = cloud.ended(path)
+    cloud.json("POST", f"{path}/retry")
+    third = cloud.wait_for_end(path)
 
     for ended in (first, second):
         assert (ended["status"], ended["error"]["code"], ended["error"]["retryable"]) == ("failed", code, True)
@@ -101,17 +101,17 @@ def test_a_job_that_fails_at_every_attempt_ends_and_the_next_one_completes(
     cloud: Deployed, queue: str, privilege: str, consumer: str, route: str, body: Any, table: str, code: str
 ) -> None:
     def job() -> str:
-        cloud.accepted("POST", "/products", {"sku": f"DEAD-{uuid.uuid4()}", "name": "For a job to process"})
-        return f"{route}/{cloud.accepted('POST', route, body)['id']}"
+        cloud.json("POST", "/products", {"sku": f"DEAD-{uuid.uuid4()}", "name": "For a job to process"})
+        return f"{route}/{cloud.json('POST', route, body)['id']}"
 
-    before = cloud.ended(job())
+    before = cloud.wait_for_end(job())
     with failing(cloud, queue, privilege):
         path = job()
         # A dead letter does not end a job that may have advanced recently.
         cloud.execute(f"update {table} set advanced_at = advanced_at - interval '{ADVANCING_SECONDS + 1} s'")
-        failed = cloud.ended(path)
+        failed = cloud.wait_for_end(path)
         wait_until_empty(cloud, queue)
-    after = cloud.ended(job())
+    after = cloud.wait_for_end(job())
 
     assert [each["status"] for each in (before, failed, after)] == ["completed", "failed", "completed"]
     assert failed["error"]["code"] == code

@@ -36,7 +36,7 @@ def imported(cloud: Deployed) -> tuple[str, dict[str, Any]]:
     """The request id of an import's registration, and the import after its end."""
     registered = cloud.call("POST", "/imports", {"filename": "logged.csv", "size_bytes": len(CONTENT)})
     cloud.put(registered.json()["upload"], CONTENT)
-    return registered.headers["X-Request-Id"], cloud.ended(f"/imports/{registered.json()['id']}")
+    return registered.headers["X-Request-Id"], cloud.wait_for_end(f"/imports/{registered.json()['id']}")
 
 
 def lines_about(cloud: Deployed, import_id: str) -> list[Line]:
@@ -98,7 +98,7 @@ def test_the_metrics_of_its_chunks_add_up_to_its_row_counts(
 
 
 def test_the_alarm_watches_the_metric_in_the_line_of_a_failed_import(cloud: Deployed) -> None:
-    failed = cloud.ended(f"/imports/{cloud.upload(b'name')}")
+    failed = cloud.wait_for_end(f"/imports/{cloud.upload(b'name')}")
 
     def lines() -> list[Line]:
         return [
@@ -127,8 +127,8 @@ def test_logs_are_kept_for_the_time_in_the_template(cloud: Deployed) -> None:
 
 def test_no_secret_is_in_any_line(cloud: Deployed, imported: tuple[str, dict[str, Any]]) -> None:
     _, ended = imported
-    link = cloud.accepted("POST", "/imports", {"filename": "x.csv", "size_bytes": 1})["upload"]["url"]
-    webhook = cloud.accepted("POST", "/webhooks", {"url": "http://127.0.0.1:1/hook", "events": ["product.deleted"]})
+    link = cloud.json("POST", "/imports", {"filename": "x.csv", "size_bytes": 1})["upload"]["url"]
+    webhook = cloud.json("POST", "/webhooks", {"url": "http://127.0.0.1:1/hook", "events": ["product.deleted"]})
     assert cloud.call("DELETE", f"/webhooks/{webhook['id']}").status_code == 204
     assert cloud.call("GET", "/products", Authorization=f"Bearer {WRONG_TOKEN}").status_code == 401
     secrets: list[str | bytes] = [

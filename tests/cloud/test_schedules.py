@@ -23,7 +23,7 @@ def test_the_sweep_runs_and_finds_an_upload_whose_message_was_lost(cloud: Deploy
 
     wait_until(lambda: bool(finds()), DUE_SECONDS_MAX, "the sweep has run")
     # It may have been cancelled, because another test deletes all products.
-    assert cloud.ended(f"/imports/{lost_work.upload}")["status"] in {"completed", "cancelled"}
+    assert cloud.wait_for_end(f"/imports/{lost_work.upload}")["status"] in {"completed", "cancelled"}
     assert [line["Repairs"] for line in finds()] == [1]
 
 

@@ -163,7 +163,7 @@ def test_a_change_of_outputs_only_is_deployed(aws: FakeAccount, package: Package
 
 def test_a_failed_stack_gives_its_reason_and_ends_the_deployment(aws: FakeAccount, package: Package) -> None:
     aws.failing_stack = DATABASE
-    with pytest.raises(StackFailed, match=rf"{DATABASE} failed:\nDatabase: no capacity$"):
+    with pytest.raises(StackFailed, match=rf"{DATABASE} failed:\nDatabase: no capacity\nFix the cause"):
         _deploy(aws, package)
     assert APP not in aws.stacks
 
