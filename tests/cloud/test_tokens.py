@@ -22,7 +22,7 @@ def test_tokens_are_created_listed_and_revoked_from_the_terminal(cloud: Deployed
 
     taken = run_tokens(cloud.account, "create", "a reader", "--scope", "admin")
     assert (taken.returncode, taken.stdout) == (REFUSED, "")
-    assert "There is a token named a reader already" in taken.stderr
+    assert all(each in taken.stderr for each in ("a token named a reader", "already", "choose another name"))
 
     # API Gateway caches the decision for a token for a minute, so this one must not have been used.
     unused = run_tokens(cloud.account, "create", "a leaver").stdout.removesuffix("\n")
