@@ -1,4 +1,4 @@
-"""From the source to a stage on AWS: the package, the templates, the stacks, the site's files.
+"""Deployment of a stage to AWS: its package, templates, CloudFormation stacks and site files.
 
 May import infra's shared modules, functions and chalicelib; never infra.local.
 """

@@ -1,4 +1,4 @@
-"""Zip files that are the same bytes whenever and wherever they are made: entries sorted, one time, two modes."""
+"""Reproducible zip files: entries are sorted, and all have the same time and one of two file modes."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
 
 TIME = (1980, 1, 1, 0, 0, 0)
-"""The earliest that a zip file knows."""
+"""The earliest time that a zip file can store."""
 FILE_MODE = 0o100644
 LIBRARY_MODE = 0o100755
 UNIX = 3
@@ -15,20 +15,20 @@ LEVEL = 9
 
 
 def write(path: Path, entries: Mapping[str, bytes]) -> None:
-    """Writes a zip file of these entries, contents by name."""
+    """Writes a zip file of these entries: contents by name."""
     with ZipFile(path, "w", ZIP_DEFLATED, compresslevel=LEVEL) as archive:
         for name in sorted(entries):
             archive.writestr(_entry(name), entries[name], compresslevel=LEVEL)
 
 
 def read(path: Path) -> dict[str, bytes]:
-    """The files of a zip file, contents by name. Raises ValueError for a name that stands twice."""
+    """Returns the files of a zip file: contents by name. Raises ValueError when two entries have the same name."""
     with ZipFile(path) as archive:
         files = [entry for entry in archive.infolist() if not entry.is_dir()]
         names = [entry.filename for entry in files]
-        twice = sorted({name for name in names if names.count(name) > 1}) if len(set(names)) < len(names) else []
-        if twice:
-            raise ValueError(f"{path}: more than one entry is called {twice[0]}")
+        duplicates = sorted({name for name in names if names.count(name) > 1}) if len(set(names)) < len(names) else []
+        if duplicates:
+            raise ValueError(f"{path}: more than one entry is called {duplicates[0]}")
         return {entry.filename: archive.read(entry) for entry in files}
 
 

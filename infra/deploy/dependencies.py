@@ -1,13 +1,14 @@
-"""What the Lambda package holds besides our own code: the wheels of requirements.txt, trimmed, as bytecode.
+"""The dependencies in the Lambda package: the wheels of requirements.txt, trimmed and compiled to bytecode.
 
-Chalice's own builder downloads them, because it knows which wheels run on Lambda. They are kept in a directory named by
-all that determines them, so that only a change of the requirements costs a download.
+Chalice's own builder downloads them, because it knows which wheels run on Lambda. They are cached in a directory whose
+name is a fingerprint of everything that determines them, so they are downloaded again only after a change.
 
-Chalice itself is left to Chalice, which adds the two modules that run in Lambda; what only its command line needs (pip,
-setuptools, PyYAML, …) stays out. Of botocore's descriptions of all AWS services those stay in that we call.
+Chalice itself is left out: its packager adds the two modules that run in Lambda, and what only its command line needs
+(pip, setuptools, PyYAML, …) is not packaged. Of botocore's service descriptions, the package has only those of the
+services that we call.
 
-Modules become bytecode that names no source and is not checked against one: Lambda's file system is read-only, so every
-cold start would compile them anew, which takes longer than everything else in it.
+Modules are compiled to unchecked bytecode. Lambda's file system is read-only, so every cold start would otherwise
+compile them again, which takes longer than the rest of the cold start.
 """
 
 from __future__ import annotations
@@ -25,15 +26,16 @@ from pathlib import Path
 from chalice.deploy.packager import DependencyBuilder
 from chalice.utils import OSUtils
 
+from infra.deploy.errors import DependenciesMissing
 from infra.project import ROOT, data_dir
 
 REQUIREMENTS = ROOT / "requirements.txt"
 CONSTRAINTS = Path(__file__).with_name("constraints-lambda.txt")
 SERVICES = ("kms", "s3", "secretsmanager", "sqs", "sts")
-"""The services whose descriptions botocore needs; sts for roles that are assumed."""
+"""The services whose botocore descriptions are packaged; sts is needed to assume roles."""
 NEVER_IMPORTED = ("boto3/examples", "cffi", "cffi-*", "pycparser*", "*.data", "bin")
-"""Of cffi, cryptography needs the compiled half alone."""
-LEFTOVERS = (
+"""Paths in the wheels that no function imports. Of cffi, cryptography needs only the compiled module."""
+UNNEEDED = (
     "__pycache__",
     "*.pyi",
     "*.pyx",
@@ -48,12 +50,8 @@ LEFTOVERS = (
 FINGERPRINT_CHARACTERS = 16
 
 
-class DependenciesMissing(Exception):
-    """Not everything could be downloaded for Lambda; the message names what."""
-
-
-def prepared(cache: Path) -> Path:
-    """A directory with everything, made in `cache` unless it is there. Raises DependenciesMissing."""
+def prepare(cache: Path) -> Path:
+    """Returns the directory of the dependencies in `cache`; creates it if necessary. Raises DependenciesMissing."""
     directory = _directory(cache)
     if not directory.is_dir():
         building = cache / f".{directory.name}"
@@ -69,7 +67,7 @@ def prepared(cache: Path) -> Path:
 
 
 def cache_directory() -> Path:
-    """Where they are kept: DATA_DIR/package."""
+    """Returns the directory of the cache: DATA_DIR/package."""
     return data_dir().resolve() / "package"
 
 
@@ -91,29 +89,35 @@ def _download(directory: Path) -> None:
     try:
         DependencyBuilder(OSUtils()).build_site_packages(abi, str(requirements), str(directory))
     except Exception as error:
-        missing = getattr(error, "missing", None)
-        what = ", ".join(sorted(each.identifier for each in missing)) if missing else str(error)
-        raise DependenciesMissing(f"not everything in requirements.txt has a wheel for Lambda: {what}") from error
+        raise DependenciesMissing(_explanation(error)) from error
     finally:
         requirements.unlink()
 
 
+def _explanation(error: Exception) -> str:
+    missing = getattr(error, "missing", None)
+    if not missing:
+        return f"The dependencies for Lambda could not be downloaded: {error}"
+    names = ", ".join(sorted(each.identifier for each in missing))
+    return f"No wheel for Lambda was found for {names}. Check its version in requirements.txt."
+
+
 def _trim(directory: Path) -> None:
     for pattern in NEVER_IMPORTED:
-        for found in directory.glob(pattern):
-            _remove(found)
-    for pattern in LEFTOVERS:
-        for found in list(directory.rglob(pattern)):
-            _remove(found)
-    for found in (directory / "botocore" / "data").iterdir():
-        if found.is_dir() and found.name not in SERVICES:
-            _remove(found)
-    for found in (directory / "boto3" / "data").iterdir():
-        _remove(found)
+        for path in directory.glob(pattern):
+            _remove(path)
+    for pattern in UNNEEDED:
+        for path in list(directory.rglob(pattern)):
+            _remove(path)
+    for path in (directory / "botocore" / "data").iterdir():
+        if path.is_dir() and path.name not in SERVICES:
+            _remove(path)
+    for path in (directory / "boto3" / "data").iterdir():
+        _remove(path)
 
 
 def _compile(directory: Path) -> None:
-    """Replaces every module by its bytecode, in which the path is the one inside the package."""
+    """Replaces every module with its bytecode, which refers to its path inside the package."""
     for source in sorted(directory.rglob("*.py")):
         name = source.relative_to(directory).as_posix()
         source.with_suffix(".pyc").write_bytes(bytecode(source.read_bytes(), name))
@@ -121,12 +125,12 @@ def _compile(directory: Path) -> None:
 
 
 def bytecode(source: bytes, name: str) -> bytes:
-    """A module compiled so that Python never compares it with a source. `name` stands in tracebacks."""
+    """Compiles a module to bytecode that Python never checks against a source. Tracebacks show `name`."""
     with tempfile.TemporaryDirectory() as directory:
         path = Path(directory) / "source"
         path.write_bytes(source)
         compiled = Path(directory) / "compiled"
-        with warnings.catch_warnings(action="ignore"):  # of other people's sources
+        with warnings.catch_warnings(action="ignore"):  # Warnings about third-party sources are not ours to fix.
             py_compile.compile(
                 str(path),
                 cfile=str(compiled),
@@ -144,8 +148,8 @@ def _remove(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def pinned() -> dict[str, str]:
-    """The version of every distribution that may be in the package, by its normalised name."""
+def pinned_versions() -> dict[str, str]:
+    """Returns the pinned version of every distribution that may be in the package, by normalised name."""
     lines = [*REQUIREMENTS.read_text("utf-8").splitlines(), *CONSTRAINTS.read_text("utf-8").splitlines()]
     pairs = [re.split(r"==", line, maxsplit=1) for line in lines if "==" in line]
     return {_normalised(name): version for name, version in pairs}
@@ -156,13 +160,13 @@ def _normalised(name: str) -> str:
 
 
 def main() -> int:
-    """Prepares them, and says so if it takes a while. Returns the exit status."""
+    """Prepares the dependencies, with a message if they have to be downloaded. Returns the exit status."""
     cache = cache_directory()
     if not _directory(cache).is_dir():
-        sys.stdout.write("Downloading what the Lambda package holds\n")
+        sys.stdout.write("Downloading the dependencies of the Lambda package\n")
         sys.stdout.flush()
     try:
-        prepared(cache)
+        prepare(cache)
     except DependenciesMissing as error:
         sys.stderr.write(f"{error}\n")
         return 1

@@ -1,9 +1,10 @@
-"""Brings a stage to AWS, or takes it away: five stacks, each with what the ones before have told.
+"""Deploys a stage to AWS, or deletes it: five stacks, each created with the outputs of those before it.
 
     python -m infra.deploy.deployment deploy|destroy STAGE [ParameterName=value …]
 
-Credentials and region are those of the AWS command line. Doing it again updates what differs; a stack that does not
-differ is left alone. Parameters are those of infra/deploy/*.yml; one that was set stays as it is until it is set anew.
+Credentials and region are those of the AWS command line. Deploying again updates only the stacks that differ. The
+parameters are those of infra/resources.yml and infra/deploy/*.yml; one that was set keeps its value until it is set
+again.
 """
 
 from __future__ import annotations
@@ -18,111 +19,108 @@ from pathlib import Path
 from botocore.exceptions import BotoCoreError, ClientError
 
 from infra.deploy import packaging, site, stacks
-from infra.deploy.dependencies import DependenciesMissing, cache_directory
+from infra.deploy.dependencies import cache_directory
+from infra.deploy.errors import DeployError, MigrationFailed, UnknownParameters
 from infra.deploy.every_function import functions_of
-from infra.deploy.packaging import PackagingFailed
-from infra.deploy.stacks import BESIDE_APP, PARTS, Account, DeploymentFailed, s3_origin
+from infra.deploy.stacks import NO_STACK, PARTS, STANDALONE_PARTS, Account, report, s3_origin
 from infra.project import ROOT
 from infra.site_files import security_headers
 
+COMMANDS = ("deploy", "destroy")
 ANY_ORIGIN = "*"
 
 
 def main(arguments: list[str]) -> int:
     """Runs one of the commands. Returns the exit status."""
-    if (
-        len(arguments) < 2
-        or arguments[0] not in ("deploy", "destroy")
-        or any("=" not in each for each in arguments[2:])
-    ):
+    if len(arguments) < 2 or arguments[0] not in COMMANDS or any("=" not in each for each in arguments[2:]):
         sys.stderr.write("usage: python -m infra.deploy.deployment deploy|destroy STAGE [ParameterName=value …]\n")
         return 2
     command, stage = arguments[:2]
     wanted = dict(each.split("=", 1) for each in arguments[2:])
     try:
-        packaging.check_deployable(stage)
-        account = Account.of_this_machine()
+        packaging.check_stage(stage)
+        account = Account.from_credentials()
         if command == "destroy":
             destroy(account, stage)
         else:
             packaging.check_region(account.region)
             out = packaging.package(stage, Path("out"), cache_directory())
             sys.stdout.write(f"{deploy(account, stage, out, wanted)}\n")
-    except (DeploymentFailed, PackagingFailed, DependenciesMissing, BotoCoreError, ClientError) as error:
+    except (DeployError, BotoCoreError, ClientError) as error:
         sys.stderr.write(f"{error}\n")
         return 1
     return 0
 
 
 def deploy(account: Account, stage: str, out: Path, wanted: Mapping[str, str]) -> str:
-    """Makes all stacks what they should be, migrates, and uploads the page. Returns the address of the page."""
+    """Creates or updates all stacks, runs migrations, and uploads the site. Returns the site's URL.
+
+    Raises DeployError, BotoCoreError, ClientError.
+    """
     check_parameters(out, wanted)
     artifacts = ensure_artifacts_bucket(account, stage)
-    known: dict[str, str] = {"Stage": stage, **wanted}
-    network = stacks.apply(account, stage, "network", text_of("network"), known)
-    known |= {"SubnetIds": network["SubnetIds"], "DatabaseGroupId": network["DatabaseGroupId"]}
-    known |= {"SecurityGroupIds": network["FunctionsGroupId"], "DatabaseProxyHost": ""}
-    known |= stacks.apply(account, stage, "database", text_of("database"), known)
-    deploy_application(account, stage, out, known, artifacts)
-    # It waits until the proxy can log in, as the role that the migration has made.
-    if known["DatabaseProxyHost"]:
-        stacks.apply(account, stage, "proxy", text_of("proxy"), known)
+    values: dict[str, str] = {"Stage": stage, **wanted}
+    network = stacks.apply(account, stage, "network", template_of("network"), values)
+    values |= {"SubnetIds": network["SubnetIds"], "DatabaseGroupId": network["DatabaseGroupId"]}
+    values |= {"SecurityGroupIds": network["FunctionsGroupId"], "DatabaseProxyHost": ""}
+    values |= stacks.apply(account, stage, "database", template_of("database"), values)
+    deploy_application(account, stage, out, values, artifacts)
+    # This stack is complete only when the proxy has logged in, with the role that the migration creates.
+    if values["DatabaseProxyHost"]:
+        stacks.apply(account, stage, "proxy", template_of("proxy"), values)
     else:
         stacks.remove(account, stage, "proxy")
-    policy = dict(security_headers(uploads_to(account, stage)))["Content-Security-Policy"]
-    known |= {"ApiId": stacks.outputs(account, stage, "app")["RestAPIId"], "ContentSecurityPolicy": policy}
-    web = stacks.apply(account, stage, "web", text_of("web"), known)
+    web = _deploy_site(account, stage, values)
     if stacks.parameters(account, stage, "app")["UiOrigins"] == ANY_ORIGIN and "UiOrigins" not in wanted:
-        # Only now is it known where the page is: nobody else's page may upload.
-        known["UiOrigins"] = web["SiteUrl"]
-        stacks.apply(account, stage, "app", uploaded_template(account, artifacts, out), known, artifacts)
-    site.upload(account.s3, web["PageBucket"])
-    account.cloudfront.create_invalidation(
-        DistributionId=web["SiteId"],
-        InvalidationBatch={"Paths": {"Quantity": 1, "Items": ["/*"]}, "CallerReference": str(time.time_ns())},
-    )
+        # The site's URL is known only now. From here on, no other site may upload from a browser.
+        values["UiOrigins"] = web["SiteUrl"]
+        stacks.apply(account, stage, "app", uploaded_template(account, artifacts, out), values, artifacts)
+    _upload_site(account, web)
     return web["SiteUrl"]
 
 
 def destroy(account: Account, stage: str) -> None:
-    """Removes the stacks, last first. Files, the key of webhooks' secrets and a snapshot of the database stay."""
+    """Deletes the stacks, last first. Keeps the uploaded files, the webhooks' key, and a snapshot of the database."""
     bucket = stacks.outputs(account, stage, "web").get("PageBucket")
     if bucket is not None:
         site.remove(account.s3, bucket)
     for part in reversed(PARTS):
         stacks.remove(account, stage, part)
-    account.say(f"Left: the bucket with files, the key of webhooks' secrets, a snapshot, {_artifacts(account, stage)}")
+    report(
+        f"Kept: the buckets {_files_bucket(account, stage)} and {_artifacts_bucket(account, stage)}, the KMS key of "
+        "webhooks' secrets, and a snapshot of the database. Delete them manually if you no longer need them."
+    )
 
 
 def check_parameters(out: Path, wanted: Mapping[str, str]) -> None:
-    """Whether each parameter is one of a template. Raises DeploymentFailed: a misspelt one would be of no effect."""
-    bodies = [(out / packaging.TEMPLATE).read_text("utf-8"), *map(text_of, BESIDE_APP)]
-    known = set().union(*map(stacks.declared, bodies))
-    unknown = sorted(set(wanted) - known)
+    """Raises UnknownParameters when a parameter is in none of the templates: it would have no effect."""
+    bodies = [(out / packaging.TEMPLATE).read_text("utf-8"), *map(template_of, STANDALONE_PARTS)]
+    declared = set().union(*map(stacks.declared_parameters, bodies))
+    unknown = sorted(set(wanted) - declared)
     if unknown:
-        raise DeploymentFailed(f"there is no parameter {', '.join(unknown)}; there are {', '.join(sorted(known))}")
+        raise UnknownParameters(f"Unknown parameter: {', '.join(unknown)}. Valid names: {', '.join(sorted(declared))}.")
 
 
-def deploy_application(account: Account, stage: str, out: Path, known: Mapping[str, str], artifacts: str) -> None:
-    """The application's stack, and the schema that it needs. Raises DeploymentFailed.
+def deploy_application(account: Account, stage: str, out: Path, values: Mapping[str, str], artifacts: str) -> None:
+    """Deploys the application's stack, and runs migrations. Raises StackFailed, MigrationFailed.
 
-    An application that is there already keeps running on the new schema until its code is exchanged: so migrations may
-    add, and take away only what the code before them no longer uses.
+    An existing application runs on the new schema until its code is replaced. So a migration may add things, but remove
+    only what the code before it no longer uses.
     """
     template = uploaded_template(account, artifacts, out)
-    if stacks.status(account, stage, "app") in (None, "REVIEW_IN_PROGRESS", "ROLLBACK_COMPLETE"):
-        stacks.apply(account, stage, "app", template, known, artifacts)
+    if stacks.status(account, stage, "app") in (*NO_STACK, "ROLLBACK_COMPLETE"):
+        stacks.apply(account, stage, "app", template, values, artifacts)
         migrate(account, stage)
         return
     name = _migrate_function(stage)
     account.lambda_.update_function_code(FunctionName=name, S3Bucket=artifacts, S3Key=_zip_key(out))
     account.lambda_.get_waiter("function_updated_v2").wait(FunctionName=name)
     migrate(account, stage)
-    stacks.apply(account, stage, "app", template, known, artifacts)
+    stacks.apply(account, stage, "app", template, values, artifacts)
 
 
 def uploaded_template(account: Account, artifacts: str, out: Path) -> str:
-    """The application's template, with the zip where Lambda finds it: under its own digest."""
+    """Uploads the zip, under a key with its hash. Returns the application's template, which refers to that key."""
     key = _zip_key(out)
     account.s3.put_object(Bucket=artifacts, Key=key, Body=(out / packaging.ZIP).read_bytes())
     template = json.loads((out / packaging.TEMPLATE).read_text("utf-8"))
@@ -132,11 +130,11 @@ def uploaded_template(account: Account, artifacts: str, out: Path) -> str:
 
 
 def ensure_artifacts_bucket(account: Account, stage: str) -> str:
-    """The bucket for packages and large templates, made where it is missing. Returns its name."""
-    bucket = _artifacts(account, stage)
-    place = {} if account.region == "us-east-1" else {"LocationConstraint": account.region}
+    """Creates the bucket for packages and large templates if it is missing. Returns its name."""
+    bucket = _artifacts_bucket(account, stage)
+    location = {} if account.region == "us-east-1" else {"LocationConstraint": account.region}
     try:
-        account.s3.create_bucket(Bucket=bucket, **({"CreateBucketConfiguration": place} if place else {}))
+        account.s3.create_bucket(Bucket=bucket, **({"CreateBucketConfiguration": location} if location else {}))
     except ClientError as error:
         if error.response["Error"]["Code"] != "BucketAlreadyOwnedByYou":
             raise
@@ -146,29 +144,48 @@ def ensure_artifacts_bucket(account: Account, stage: str) -> str:
 
 
 def migrate(account: Account, stage: str) -> None:
-    """Brings the schema up to date. Raises DeploymentFailed."""
-    answer = account.lambda_.invoke(FunctionName=_migrate_function(stage))
-    told = answer["Payload"].read().decode()
-    if "FunctionError" in answer:
-        raise DeploymentFailed(f"the migration failed: {told}")
-    account.say(f"Migrations: {', '.join(json.loads(told)['applied']) or 'none was missing'}")
+    """Runs the migrations that are missing. Raises MigrationFailed."""
+    response = account.lambda_.invoke(FunctionName=_migrate_function(stage))
+    result = response["Payload"].read().decode()
+    if "FunctionError" in response:
+        raise MigrationFailed(f"The migration failed. See the log of {_migrate_function(stage)}. It returned: {result}")
+    report(f"Migrations applied: {', '.join(json.loads(result)['applied']) or 'none (the schema is up to date)'}")
 
 
-def uploads_to(account: Account, stage: str) -> str:
-    """What presigned links begin with: all that the page may connect to besides itself."""
-    return f"{s3_origin(account.region)}/product-importer-{stage}-files-{account.number}/"
+def upload_url(account: Account, stage: str) -> str:
+    """Returns the beginning of presigned links: the only other address that the site may connect to."""
+    return f"{s3_origin(account.region)}/{_files_bucket(account, stage)}/"
 
 
-def text_of(part: str) -> str:
-    """The template of a stack that Chalice has no part in."""
+def template_of(part: str) -> str:
+    """Returns the template of a stack that is deployed without Chalice."""
     return (ROOT / "infra" / "deploy" / f"{part}.yml").read_text("utf-8")
+
+
+def _deploy_site(account: Account, stage: str, values: Mapping[str, str]) -> dict[str, str]:
+    policy = dict(security_headers(upload_url(account, stage)))["Content-Security-Policy"]
+    api = stacks.outputs(account, stage, "app")["RestAPIId"]
+    values = {**values, "ApiId": api, "ContentSecurityPolicy": policy}
+    return stacks.apply(account, stage, "web", template_of("web"), values)
+
+
+def _upload_site(account: Account, web: Mapping[str, str]) -> None:
+    site.upload(account.s3, web["PageBucket"])
+    account.cloudfront.create_invalidation(
+        DistributionId=web["SiteId"],
+        InvalidationBatch={"Paths": {"Quantity": 1, "Items": ["/*"]}, "CallerReference": str(time.time_ns())},
+    )
 
 
 def _migrate_function(stage: str) -> str:
     return f"product-importer-{stage}-migrate"
 
 
-def _artifacts(account: Account, stage: str) -> str:
+def _files_bucket(account: Account, stage: str) -> str:
+    return f"product-importer-{stage}-files-{account.number}"
+
+
+def _artifacts_bucket(account: Account, stage: str) -> str:
     return f"product-importer-{stage}-artifacts-{account.number}"
 
 

@@ -1,7 +1,7 @@
-"""What every function of the template gets, and the template's last touches.
+"""Adds to the template what every function needs: a name, a log group and alarms.
 
-Chalice names functions in camel case and lets CloudFormation choose the physical names. Here each gets the name that
-app.py gives it, because log groups, policies and alarms speak of it.
+Chalice names functions in camel case and lets CloudFormation choose the physical names. Here each function gets the
+name from app.py, because log groups, policies and alarms refer to it.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ API = "RestAPI"
 PLACEHOLDER_BODY = "DefinitionBody"
 ALARM_PERIOD_SECONDS = 60
 ERRORS_MAX = 3
-"""So many errors in five minutes are worth waking somebody: single ones are tried again."""
+"""More errors than this in five minutes ring the alarm. A single error does not: the invocation is retried."""
 ALARM_PERIODS = 5
-REFUSES_BY_FAILING = ("authorize",)
-"""Whoever sends wrong tokens would ring. What fails there by our fault is answered 5xx, and the API's alarm rings."""
+WITHOUT_ERRORS_ALARM = ("authorize",)
+"""It ends with an error for every wrong token. For errors of ours the API answers 5xx, which rings the API's alarm."""
 
 
 def finish(template: dict[str, Any], stage: str) -> dict[str, Any]:
-    """The template as it is deployed."""
+    """Returns the template as it is deployed. Changes `template`."""
     shared = template.pop("Globals")["Function"]
     resources = template["Resources"]
     for logical, function in sorted(functions_of(template).items()):
@@ -35,15 +35,15 @@ def finish(template: dict[str, Any], stage: str) -> dict[str, Any]:
         properties.update({key: value for key, value in shared.items() if key != "Environment"})
         variables = {**shared["Environment"]["Variables"], **properties["Environment"]["Variables"]}
         properties["Environment"] = {"Variables": variables}
-        # The group exists before the function writes into it: else Lambda would make one that is kept for ever.
+        # The group has to exist before the function writes to it: Lambda would create one that keeps logs for ever.
         function["DependsOn"] = f"{logical}Logs"
-        resources.update(_surroundings(logical, name))
+        resources.update(_log_group_and_alarms(logical, name))
     api = resources[API]["Properties"]
     body = api[PLACEHOLDER_BODY]
     body["x-amazon-apigateway-gateway-responses"] = gateway_responses()
-    # Metrics go by this name.
+    # The API's metrics have this name as their dimension.
     body["info"]["title"] = _sub("product-importer-${Stage}")
-    # Where none is named, SAM makes a second stage called «Stage», which nothing throttles.
+    # Without a version, SAM creates a second stage called "Stage", which has no throttling.
     template["Globals"] = {"Api": {"OpenApiVersion": body["swagger"]}}
     template["Parameters"]["Stage"].update({"Default": stage, "AllowedValues": [stage]})
     template["Description"] = f"Product Importer, stage {stage}: functions, API, queues and files."
@@ -51,34 +51,34 @@ def finish(template: dict[str, Any], stage: str) -> dict[str, Any]:
 
 
 def functions_of(template: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """Every function of a template by its logical name."""
+    """Returns every function of a template by its logical id."""
     return {name: each for name, each in template["Resources"].items() if each["Type"] == FUNCTION}
 
 
 def name_of(logical: str) -> str:
-    """The name in app.py of a function with Chalice's logical name: `SplitUpload` is `split_upload`."""
+    """Returns the name in app.py of the function with a logical id: `SplitUpload` is `split_upload`."""
     return "api" if logical == API_FUNCTION else re.sub(r"(?<!^)(?=[A-Z])", "_", logical).lower()
 
 
-def _surroundings(logical: str, name: str) -> Iterator[tuple[str, dict[str, Any]]]:
+def _log_group_and_alarms(logical: str, name: str) -> Iterator[tuple[str, dict[str, Any]]]:
     group = _sub(f"/aws/lambda/product-importer-${{Stage}}-{name}")
     yield (
         f"{logical}Logs",
         {"Type": "AWS::Logs::LogGroup", "Properties": {"LogGroupName": group, "RetentionInDays": {"Ref": "LogDays"}}},
     )
-    if name not in REFUSES_BY_FAILING:
-        yield f"{logical}ErrorsAlarm", _alarm(name, "Errors", ERRORS_MAX, "fails again and again: look at its log")
+    if name not in WITHOUT_ERRORS_ALARM:
+        yield f"{logical}ErrorsAlarm", _alarm(name, "Errors", ERRORS_MAX, "keeps failing. Look at its log.")
     yield (
         f"{logical}ThrottlesAlarm",
-        _alarm(name, "Throttles", 0, "is refused by Lambda: raise the account's concurrency"),
+        _alarm(name, "Throttles", 0, "was throttled by Lambda. Raise the concurrency quota of the account."),
     )
 
 
-def _alarm(name: str, metric: str, more_than: int, what: str) -> dict[str, Any]:
+def _alarm(name: str, metric: str, more_than: int, problem: str) -> dict[str, Any]:
     return {
         "Type": "AWS::CloudWatch::Alarm",
         "Properties": {
-            "AlarmDescription": f"{name} {what}",
+            "AlarmDescription": f"{name} {problem}",
             "Namespace": "AWS/Lambda",
             "MetricName": metric,
             "Dimensions": [{"Name": "FunctionName", "Value": _sub(f"product-importer-${{Stage}}-{name}")}],

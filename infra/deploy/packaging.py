@@ -1,10 +1,10 @@
-"""Makes what is deployed: out/<stage>/deployment.zip and out/<stage>/template.json.
+"""Creates the package of a stage: out/<stage>/deployment.zip and out/<stage>/template.json.
 
     python -m infra.deploy.packaging dev
 
-Chalice writes both, from a copy of the project in which vendor/ holds the dependencies as infra/deploy/dependencies.py
-prepared them. What Chalice leaves open is finished here: the same sources give the same bytes, and every function gets
-what all functions get (infra/deploy/every_function.py).
+`chalice package` writes both, from a copy of the project whose vendor/ contains the dependencies prepared by
+infra/deploy/dependencies.py. What Chalice does not do is added here: the zip is reproducible, and every function gets
+its name, log group and alarms (infra/deploy/every_function.py).
 """
 
 from __future__ import annotations
@@ -23,29 +23,26 @@ import yaml
 
 from chalicelib.settings import LOCAL_STAGE
 from infra.deploy import archive, dependencies, every_function, rds_authorities
-from infra.deploy.dependencies import DependenciesMissing, cache_directory
-from infra.deploy.stacks import BESIDE_APP
+from infra.deploy.dependencies import cache_directory
+from infra.deploy.errors import DeployError, InvalidStage, PackagingFailed, UnsupportedRegion
+from infra.deploy.stacks import STANDALONE_PARTS
 from infra.project import ROOT
 
 TEMPLATES = (
     ROOT / "infra" / "resources.yml",
     *(ROOT / "infra" / "deploy" / name for name in ("functions.yml", "api.yml", "alarms.yml")),
 )
-"""What is merged into Chalice's template, each a room of its own."""
+"""The template parts that are merged into Chalice's template, one for each topic."""
 MODEL_STAGE = "dev"
-"""The stage of .chalice/config.json that others take after which are not written down there."""
+"""A stage that is not in .chalice/config.json gets the settings of this one."""
 STAGE = re.compile(r"[a-z][a-z0-9-]{0,19}")
 HANDLERS = "app.py"
-"""What Lambda is told to load stays readable: it lists every function."""
-LEFTOVERS = ("/__pycache__/", "/.")
+"""The only module that is packaged as source: it lists every function, so people can read what Lambda loads."""
+UNNEEDED = ("/__pycache__/", "/.")
 CHALICE_SECONDS_MAX = 600.0
 REGION = "us-east-1"
-"""Chalice asks for one, and writes it nowhere."""
+"""Chalice requires a region, but does not write it to the package."""
 ZIP, TEMPLATE = "deployment.zip", "template.json"
-
-
-class PackagingFailed(Exception):
-    """There is no package; the message says why."""
 
 
 def main(arguments: list[str]) -> int:
@@ -54,9 +51,9 @@ def main(arguments: list[str]) -> int:
         sys.stderr.write("usage: python -m infra.deploy.packaging STAGE\n")
         return 2
     try:
-        check_deployable(arguments[0])
+        check_stage(arguments[0])
         out = package(arguments[0], Path("out"), cache_directory())
-    except (PackagingFailed, DependenciesMissing) as error:
+    except DeployError as error:
         sys.stderr.write(f"{error}\n")
         return 1
     size = (out / ZIP).stat().st_size / 1_000_000
@@ -64,44 +61,50 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
-def check_deployable(stage: str) -> None:
-    """Whether a stage may be brought to AWS, or taken away. Raises PackagingFailed.
+def check_stage(stage: str) -> None:
+    """Raises InvalidStage when a stage of this name must not be deployed.
 
-    One may not: it sends into private networks. Others would have the stacks of another stage: the application of
-    `dev-database` would be called as the database of `dev`.
+    `local` may send webhooks into private networks. Names like `dev-database` clash with another stage's stacks: the
+    application of `dev-database` and the database of `dev` would have the same stack name.
     """
     if stage == LOCAL_STAGE:
-        raise PackagingFailed(f"STAGE={stage} is for this machine alone: call what is deployed otherwise")
-    if stage.endswith(tuple(f"-{part}" for part in BESIDE_APP)):
-        raise PackagingFailed(f"STAGE={stage}: stacks of other stages end like this; choose another name")
+        raise InvalidStage(f"STAGE={stage} is reserved for the local stack. Choose another name.")
+    suffix = next((f"-{part}" for part in STANDALONE_PARTS if stage.endswith(f"-{part}")), None)
+    if suffix is not None:
+        raise InvalidStage(f"STAGE={stage} clashes with a stack of another stage: choose a name without {suffix}.")
 
 
 def check_region(region: str) -> None:
-    """Whether functions recognise a database in that region. Raises PackagingFailed, which is a quarter of an hour
-    earlier than a migration that cannot connect.
+    """Raises UnsupportedRegion when functions could not verify a database in the region.
+
+    Without this check, the migration would fail to connect a quarter of an hour later.
     """
     if region not in rds_authorities.regions():
-        raise PackagingFailed(
-            f"it is not known who signs the certificates of databases in {region}: "
-            "run `python -m infra.deploy.rds_authorities`, which needs the internet, and do this again"
+        raise UnsupportedRegion(
+            f"The certificate authority of databases in {region} is unknown: run `python -m "
+            "infra.deploy.rds_authorities`, which needs internet access, and deploy again."
         )
 
 
 def package(stage: str, out: Path, cache: Path) -> Path:
-    """Writes the package of a stage into `out`/<stage>. Returns that. Raises PackagingFailed, DependenciesMissing.
+    """Writes the package of a stage to `out`/<stage>. Returns that path.
 
-    The zip is the same for every stage. `local` can be packaged too: an emulator of AWS on this machine runs it.
+    The zip is the same for every stage. The stage `local` can be packaged too, for an emulator of AWS.
+    Raises InvalidStage, PackagingFailed, DependenciesMissing.
     """
     if not STAGE.fullmatch(stage):
-        raise PackagingFailed(f"STAGE={stage}: a stage is up to 20 letters, digits and dashes")
-    installed = dependencies.prepared(cache)
+        raise InvalidStage(
+            f"STAGE={stage} is not valid: a stage is up to 20 lower-case letters, digits and dashes, and begins with a "
+            "letter."
+        )
+    installed = dependencies.prepare(cache)
     target = out / stage
     target.mkdir(parents=True, exist_ok=True)
     project = target.resolve() / ".project"
     try:
-        _lay_out(project, stage, installed)
+        _copy_project(project, stage, installed)
         _run_chalice(project, stage)
-        archive.write(target / ZIP, _wanted(archive.read(project / "out" / ZIP)))
+        archive.write(target / ZIP, _packaged(archive.read(project / "out" / ZIP)))
         template = every_function.finish(json.loads((project / "out" / "sam.json").read_text("utf-8")), stage)
     finally:
         shutil.rmtree(project, ignore_errors=True)
@@ -109,12 +112,12 @@ def package(stage: str, out: Path, cache: Path) -> Path:
     return target
 
 
-def merged() -> dict[str, Any]:
-    """All parts of the template in one. Raises PackagingFailed when two say different things of one thing."""
-    whole: dict[str, Any] = {}
+def merged_templates() -> dict[str, Any]:
+    """Returns all template parts as one. Raises PackagingFailed when two parts contradict each other."""
+    merged: dict[str, Any] = {}
     for part in TEMPLATES:
-        _merge(whole, yaml.safe_load(part.read_text("utf-8")), part.name)
-    return whole
+        _merge(merged, yaml.safe_load(part.read_text("utf-8")), part.name)
+    return merged
 
 
 def _merge(into: dict[str, Any], part: Mapping[str, Any], where: str) -> None:
@@ -124,26 +127,26 @@ def _merge(into: dict[str, Any], part: Mapping[str, Any], where: str) -> None:
         elif isinstance(into[key], dict) and isinstance(value, dict):
             _merge(into[key], value, f"{where}: {key}")
         elif into[key] != value:
-            raise PackagingFailed(f"{where}: {key} is said twice, and differently")
+            raise PackagingFailed(f"{where}: {key} has another value in an earlier part. Remove one of them.")
 
 
 def config_of(stage: str) -> dict[str, Any]:
-    """Chalice's configuration with this stage alone."""
+    """Returns Chalice's configuration with this stage only."""
     config: dict[str, Any] = json.loads((ROOT / ".chalice" / "config.json").read_text("utf-8"))
     section = config["stages"].get(stage, config["stages"][MODEL_STAGE])
     section = {**section, "environment_variables": {**section["environment_variables"], "STAGE": stage}}
     return {**config, "stages": {stage: section}}
 
 
-def _lay_out(project: Path, stage: str, installed: Path) -> None:
+def _copy_project(project: Path, stage: str, installed: Path) -> None:
     shutil.rmtree(project, ignore_errors=True)
     ignored = shutil.ignore_patterns("__pycache__")
     for folder in ("chalicelib", ".chalice"):
         shutil.copytree(ROOT / folder, project / folder, ignore=ignored)
     shutil.copy(ROOT / "app.py", project)
     (project / ".chalice" / "config.json").write_text(json.dumps(config_of(stage)), "utf-8")
-    (project / "merge.json").write_text(json.dumps(merged()), "utf-8")
-    # Everything in vendor/ goes into the package, links followed; nothing is left for Chalice to download.
+    (project / "merge.json").write_text(json.dumps(merged_templates()), "utf-8")
+    # Chalice packages everything in vendor/ and follows links. With no requirements it has nothing to download.
     (project / "requirements.txt").touch()
     vendor = project / "vendor"
     vendor.mkdir()
@@ -157,24 +160,24 @@ def _run_chalice(project: Path, stage: str) -> None:
     kept = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
     environment = {**kept, "STAGE": stage, "AWS_DEFAULT_REGION": REGION, "PYTHONDONTWRITEBYTECODE": "1"}
     command = [str(chalice), "package", "--stage", stage, "--merge-template", "merge.json", "out"]
-    done = subprocess.run(  # noqa: S603  our own command
+    completed = subprocess.run(  # noqa: S603  our own command
         command, cwd=project, env=environment, capture_output=True, text=True, timeout=CHALICE_SECONDS_MAX, check=False
     )
-    if done.returncode:
-        raise PackagingFailed(f"chalice package failed:\n{done.stdout}{done.stderr}")
+    if completed.returncode:
+        raise PackagingFailed(f"`chalice package` failed:\n{completed.stdout}{completed.stderr}")
 
 
-def _wanted(entries: Mapping[str, bytes]) -> dict[str, bytes]:
-    """What is packaged of what Chalice took; our own modules and Chalice's become bytecode as the others are."""
-    wanted: dict[str, bytes] = {}
+def _packaged(entries: Mapping[str, bytes]) -> dict[str, bytes]:
+    """Returns the entries that we package. Our own modules and Chalice's are compiled, as the dependencies are."""
+    packaged: dict[str, bytes] = {}
     for name, data in entries.items():
-        if any(each in f"/{name}" for each in LEFTOVERS):
+        if any(each in f"/{name}" for each in UNNEEDED):
             continue
         if name.endswith(".py") and name != HANDLERS:
-            wanted[f"{name}c"] = dependencies.bytecode(data, name)
+            packaged[f"{name}c"] = dependencies.bytecode(data, name)
         else:
-            wanted[name] = data
-    return wanted
+            packaged[name] = data
+    return packaged
 
 
 if __name__ == "__main__":

@@ -1,9 +1,9 @@
-"""Who signs the certificates of databases in RDS, as functions know it: chalicelib/rds-authorities.pem.
+"""Renews chalicelib/backends/rds-authorities.pem: the certificate authorities that functions trust for RDS databases.
 
     python -m infra.deploy.rds_authorities [SOURCE] [--origin ORIGIN]
 
-Writes that file anew, from the certificates in SOURCE: an address or a file, by default AWS's bundle of all regions.
-ORIGIN is what the file shall say of where they come from, if not SOURCE. Look at what is different, then commit it.
+Writes the file from the certificates in SOURCE, a URL or a file; by default AWS's bundle for all regions. ORIGIN is
+written to the file as the origin of the certificates, instead of SOURCE. Review the changes, then commit them.
 """
 
 from __future__ import annotations
@@ -26,75 +26,78 @@ from chalicelib.backends.credentials import RDS_AUTHORITIES
 BUNDLE = "https://truststore.pki.rds.amazonaws.com/global/global-bundle.pem"
 DOWNLOAD_SECONDS_MAX = 30
 NAME = re.compile(r"Amazon RDS ([a-z]{2}(?:-[a-z]+)+-\d+) Root CA (?:RSA2048|RSA4096|ECC384) G\d+")
-"""One for each region and kind of key. Those of AWS's own trials (Beta, Preview) are called otherwise."""
+"""One for each region and type of key. The authorities of AWS's previews (Beta, Preview) have other names."""
 _BLOCK = re.compile(r"-----BEGIN CERTIFICATE-----[A-Za-z0-9+/=\s]+-----END CERTIFICATE-----")
 
 
 def main(arguments: list[str]) -> int:
     """Writes the file. Returns the exit status."""
     parser = argparse.ArgumentParser(
-        prog="python -m infra.deploy.rds_authorities", description="Renew the authorities of RDS."
+        prog="python -m infra.deploy.rds_authorities", description="Renew the certificate authorities of RDS."
     )
-    parser.add_argument("source", nargs="?", default=BUNDLE, help="address or file with certificates in PEM")
-    parser.add_argument("--origin", help="what the file says of where they come from; the source, if it is not given")
+    parser.add_argument("source", nargs="?", default=BUNDLE, help="URL or file with certificates in PEM format")
+    parser.add_argument("--origin", help="the origin to write to the file (default: the source)")
     options = parser.parse_args(arguments)
     now = datetime.now(UTC)
     try:
-        found = list(roots(certificates(_read(options.source)), now))
+        authorities = list(roots(certificates(_read(options.source)), now))
     except OSError as error:
-        sys.stderr.write(f"{options.source} cannot be read: {error}\n")
+        sys.stderr.write(f"{options.source} could not be read: {error}\n")
         return 1
-    if not found:
-        sys.stderr.write(f"{options.source} has no authority of RDS that is valid\n")
+    if not authorities:
+        sys.stderr.write(
+            f"{options.source} contains no valid certificate authority of RDS. The file was not changed.\n"
+        )
         return 1
-    text = written(found, f"{now:%Y-%m-%d}, from {options.origin or options.source}")
+    text = file_text(authorities, f"{now:%Y-%m-%d}, from {options.origin or options.source}")
     RDS_AUTHORITIES.write_text(text, "utf-8")
-    sys.stdout.write(f"{RDS_AUTHORITIES}: {len(found)} authorities of {len(_regions(found))} regions\n")
+    counts = f"{len(authorities)} certificate authorities of {len(_regions(authorities))} regions"
+    sys.stdout.write(f"{RDS_AUTHORITIES}: {counts}\n")
     return 0
 
 
 def certificates(text: str) -> Iterator[x509.Certificate]:
-    """Every certificate in a text, between whatever else there is."""
+    """Yields every certificate in a text. Everything else in it is ignored."""
     for block in _BLOCK.findall(text):
         yield x509.load_pem_x509_certificate(block.encode())
 
 
-def roots(found: Iterable[x509.Certificate], now: datetime) -> Iterator[x509.Certificate]:
-    """Those that sign certificates of databases at this time, each once."""
-    for certificate in dict.fromkeys(found):
+def roots(candidates: Iterable[x509.Certificate], now: datetime) -> Iterator[x509.Certificate]:
+    """Yields the authorities of RDS that are valid at this time, without duplicates."""
+    for certificate in dict.fromkeys(candidates):
         if NAME.fullmatch(name_of(certificate)) and certificate.not_valid_after_utc > now and _is_a_root(certificate):
             yield certificate
 
 
-def written(found: Iterable[x509.Certificate], when_and_whence: str) -> str:
-    """What the file says. It depends on the certificates, not on their order."""
+def file_text(authorities: Iterable[x509.Certificate], date_and_origin: str) -> str:
+    """Returns the contents of the file. The order of the certificates makes no difference."""
     parts = [
-        "# Who signs the certificates of databases in RDS. Written by `python -m infra.deploy.rds_authorities`.",
-        f"# {when_and_whence}",
+        "# The certificate authorities of RDS databases. Written by `python -m infra.deploy.rds_authorities`.",
+        f"# {date_and_origin}",
     ]
-    for certificate in sorted(found, key=name_of):
+    for certificate in sorted(authorities, key=name_of):
         pem = certificate.public_bytes(Encoding.PEM).decode().rstrip()
         parts.append(f"\n# {name_of(certificate)}, until {certificate.not_valid_after_utc:%Y-%m-%d}\n{pem}")
     return "\n".join(parts) + "\n"
 
 
 def regions() -> set[str]:
-    """The regions whose databases functions recognise."""
+    """Returns the regions whose databases functions can verify."""
     return _regions(certificates(RDS_AUTHORITIES.read_text("utf-8")))
 
 
 def name_of(certificate: x509.Certificate) -> str:
-    """Its common name."""
+    """Returns the common name of a certificate."""
     (named,) = certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
     return str(named.value)
 
 
-def _regions(found: Iterable[x509.Certificate]) -> set[str]:
-    return {match[1] for each in found if (match := NAME.fullmatch(name_of(each)))}
+def _regions(authorities: Iterable[x509.Certificate]) -> set[str]:
+    return {match[1] for each in authorities if (match := NAME.fullmatch(name_of(each)))}
 
 
 def _is_a_root(certificate: x509.Certificate) -> bool:
-    """Whether it says that it is an authority, and is signed by itself."""
+    """Returns whether a certificate claims to be an authority and is signed by its own key."""
     try:
         constraints = certificate.extensions.get_extension_for_class(x509.BasicConstraints).value
         certificate.verify_directly_issued_by(certificate)
@@ -104,11 +107,11 @@ def _is_a_root(certificate: x509.Certificate) -> bool:
 
 
 def _read(source: str) -> str:
-    """The text at an address, or in a file. Raises OSError."""
+    """Returns the text of a URL or a file. Raises OSError."""
     if not source.startswith("https://"):
         return Path(source).read_text("utf-8")
-    with urllib.request.urlopen(source, timeout=DOWNLOAD_SECONDS_MAX) as answer:  # noqa: S310  it is https
-        return str(answer.read().decode())
+    with urllib.request.urlopen(source, timeout=DOWNLOAD_SECONDS_MAX) as response:  # noqa: S310  only https URLs get here
+        return str(response.read().decode())
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The files of the page in the bucket that CloudFront reads: those that the local stack sends, and no others."""
+"""Uploads the site's files to the bucket that CloudFront reads: the same files that the local stack serves."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from infra.site_files import INDEX, REVALIDATE, SiteFiles
 
 
 def upload(s3: Any, bucket: str) -> None:
-    """Makes the bucket hold the files of web/. What leads to others comes last, then what is no longer there goes."""
+    """Uploads the files of web/, then deletes all others. The index comes last, because it links to the others."""
     files = dict(SiteFiles(ROOT / "web").every())
     for key in (*sorted(files.keys() - {INDEX}), INDEX):
         file = files[key]
@@ -21,11 +21,11 @@ def upload(s3: Any, bucket: str) -> None:
 
 
 def remove(s3: Any, bucket: str) -> None:
-    """Empties the bucket: CloudFormation removes no other."""
+    """Empties the bucket. CloudFormation cannot delete a bucket that contains objects."""
     for key in _keys(s3, bucket):
         s3.delete_object(Bucket=bucket, Key=key)
 
 
 def _keys(s3: Any, bucket: str) -> Iterator[str]:
     for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket):
-        yield from (found["Key"] for found in page.get("Contents", []))
+        yield from (entry["Key"] for entry in page.get("Contents", []))

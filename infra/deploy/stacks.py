@@ -1,4 +1,4 @@
-"""CloudFormation stacks: create, update, remove. infra/deploy/deployment.py decides which, and in which order."""
+"""Creates, updates and deletes CloudFormation stacks. infra/deploy/deployment.py decides which, and in which order."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import hashlib
 import sys
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import boto3
@@ -14,21 +14,22 @@ import yaml
 from botocore.config import Config
 from botocore.exceptions import ClientError, WaiterError
 
+from infra.deploy.errors import StackFailed
+
 PARTS = ("network", "database", "app", "proxy", "web")
-"""The stacks of a stage, in the order in which they need each other."""
-BESIDE_APP = tuple(part for part in PARTS if part != "app")
-"""Those that stand as they are in infra/deploy/<part>.yml. The application's comes out of a package."""
+"""The stacks of a stage, in the order in which they depend on each other."""
+STANDALONE_PARTS = tuple(part for part in PARTS if part != "app")
+"""The stacks whose templates are infra/deploy/<part>.yml, unchanged. The template of `app` comes from the package."""
 CAPABILITIES = ["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"]
-NOTHING_TO_DO = ("didn't contain changes", "No updates are to be performed")
+NO_CHANGES = ("didn't contain changes", "No updates are to be performed")
+NO_STACK = (None, "REVIEW_IN_PROGRESS")
+"""Statuses without any resource: no stack, or one that has only a change set."""
+RETRY = "Fix the cause, then run the command again."
 POLL_SECONDS = 5
 STACK_SECONDS_MAX = 3600
-"""A database takes a quarter of an hour, a distribution a few minutes."""
+"""A database takes a quarter of an hour, a CloudFront distribution a few minutes."""
 INVOCATION_SECONDS_MAX = 330
-"""Longer than any function runs: who stops listening before would invoke it a second time."""
-
-
-class DeploymentFailed(Exception):
-    """A stack is not as it should be; the message says which and why."""
+"""Longer than any function may run. A client that timed out earlier would invoke the function again."""
 
 
 @dataclass
@@ -42,154 +43,158 @@ class Account:
     lambda_: Any
     cloudfront: Any
     poll_seconds: float = POLL_SECONDS
-    """How often it is asked whether a stack is there."""
-    said: list[str] = field(default_factory=list)
+    """Time between two checks of a stack's status."""
 
     @classmethod
-    def of_this_machine(cls) -> Account:
-        """The account that the credentials of this machine belong to. Raises BotoCoreError, ClientError."""
+    def from_credentials(cls) -> Account:
+        """Returns the account of this machine's AWS credentials. Raises BotoCoreError, ClientError."""
         number = str(boto3.client("sts").get_caller_identity()["Account"])
         client: Any = boto3.client
-        stacks = client("cloudformation")
-        region = str(stacks.meta.region_name)
+        cloudformation = client("cloudformation")
+        region = str(cloudformation.meta.region_name)
         once = Config(read_timeout=INVOCATION_SECONDS_MAX, retries={"total_max_attempts": 1})
-        return cls(number, region, stacks, client("s3"), client("lambda", config=once), client("cloudfront"))
+        return cls(number, region, cloudformation, client("s3"), client("lambda", config=once), client("cloudfront"))
 
     def wait(self, waiter: str, **what: str) -> None:
-        """Waits as long as a stack may take. Raises WaiterError."""
+        """Waits for at most STACK_SECONDS_MAX. Raises WaiterError."""
         delays = {"Delay": self.poll_seconds, "MaxAttempts": int(STACK_SECONDS_MAX / self.poll_seconds)}
         self.cloudformation.get_waiter(waiter).wait(**what, WaiterConfig=delays)
 
-    def say(self, line: str) -> None:
-        """Tells the person who waits."""
-        self.said.append(line)
-        sys.stdout.write(f"{line}\n")
-        sys.stdout.flush()
+
+def report(line: str) -> None:
+    """Shows progress in the terminal."""
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
 
 
 def name_of(stage: str, part: str) -> str:
-    """What a stage's stack is called."""
+    """Returns the name of a stage's stack."""
     return f"product-importer-{stage}" if part == "app" else f"product-importer-{stage}-{part}"
 
 
 def s3_origin(region: str) -> str:
-    """Where presigned links lead to: what the page may connect to besides itself."""
+    """Returns the origin of presigned links, which the site must be allowed to connect to."""
     return "https://s3.amazonaws.com" if region == "us-east-1" else f"https://s3.{region}.amazonaws.com"
 
 
 def status(account: Account, stage: str, part: str) -> str | None:
-    """CloudFormation's word for how a stack is; None when there is none."""
-    found = _described(account, name_of(stage, part))
-    return None if found is None else str(found["StackStatus"])
+    """Returns CloudFormation's status of a stack; None when there is no stack."""
+    stack = _described(account, name_of(stage, part))
+    return None if stack is None else str(stack["StackStatus"])
 
 
 def outputs(account: Account, stage: str, part: str) -> dict[str, str]:
-    """What a stack tells the next ones; nothing when there is none."""
-    found = _described(account, name_of(stage, part)) or {}
-    return {each["OutputKey"]: each["OutputValue"] for each in found.get("Outputs", [])}
+    """Returns the outputs of a stack; none when there is no stack."""
+    stack = _described(account, name_of(stage, part)) or {}
+    return {each["OutputKey"]: each["OutputValue"] for each in stack.get("Outputs", [])}
 
 
 def parameters(account: Account, stage: str, part: str) -> dict[str, str]:
-    """What a stack was given; nothing when there is none."""
-    found = _described(account, name_of(stage, part)) or {}
-    return {each["ParameterKey"]: each["ParameterValue"] for each in found.get("Parameters", [])}
+    """Returns the current parameters of a stack; none when there is no stack."""
+    stack = _described(account, name_of(stage, part)) or {}
+    return {each["ParameterKey"]: each["ParameterValue"] for each in stack.get("Parameters", [])}
 
 
-def declared(body: str) -> set[str]:
-    """The parameters that a template asks for."""
+def declared_parameters(body: str) -> set[str]:
+    """Returns the names of the parameters that a template declares."""
     return set(yaml.safe_load(body).get("Parameters", {}))
 
 
 def apply(
-    account: Account, stage: str, part: str, body: str, known: Mapping[str, str], artifacts: str | None = None
+    account: Account, stage: str, part: str, body: str, values: Mapping[str, str], artifacts: str | None = None
 ) -> dict[str, str]:
-    """Makes or updates one stack. Parameters that are not known stay as they are. A template that is too large to be
-    sent is put into the bucket `artifacts`. Returns its outputs. Raises DeploymentFailed.
+    """Creates or updates one stack. Returns its outputs. Raises StackFailed.
+
+    Parameters that are not in `values` keep their current value. With `artifacts`, the template is sent by way of that
+    bucket, because a large one is not accepted in a request.
     """
-    name, now = name_of(stage, part), status(account, stage, part)
-    if now == "ROLLBACK_COMPLETE":  # It never came up; nothing is in it.
+    name, current = name_of(stage, part), status(account, stage, part)
+    if current == "ROLLBACK_COMPLETE":  # Its creation failed: it has no resources and cannot be updated.
         remove(account, stage, part)
-        now = None
-    if now is not None and now.endswith("_IN_PROGRESS") and now != "REVIEW_IN_PROGRESS":
-        raise DeploymentFailed(f"{name} is being changed ({now}): wait until that is done, then do this again")
-    kind = "CREATE" if now in (None, "REVIEW_IN_PROGRESS") else "UPDATE"
+        current = None
+    if current not in NO_STACK and str(current).endswith("_IN_PROGRESS"):
+        raise StackFailed(
+            f"{name} is being changed by another operation ({current}). Wait for its end, then try again."
+        )
+    kind = "CREATE" if current in NO_STACK else "UPDATE"
     change = f"deploy-{time.time_ns()}"
     account.cloudformation.create_change_set(
         StackName=name,
         ChangeSetName=change,
         ChangeSetType=kind,
         Capabilities=CAPABILITIES,
-        Parameters=_chosen(body, known, set() if kind == "CREATE" else set(parameters(account, stage, part))),
+        Parameters=_arguments(body, values, set() if kind == "CREATE" else set(parameters(account, stage, part))),
         Tags=[{"Key": "product-importer-stage", "Value": stage}],
-        **_source(account, name, body, artifacts),
+        **_template_source(account, name, body, artifacts),
     )
     if _has_changes(account, name, change):
-        account.say(f"{'Making' if kind == 'CREATE' else 'Updating'} {name}")
-        # What is kept for ever would otherwise be kept of an attempt that failed too, and stand in the next one's way.
+        report(f"{'Creating' if kind == 'CREATE' else 'Updating'} {name}")
+        # Otherwise resources with the policy Retain would survive a failed creation and block the next attempt.
         account.cloudformation.execute_change_set(StackName=name, ChangeSetName=change, RetainExceptOnCreate=True)
         _wait(account, name, f"stack_{kind.lower()}_complete")
     else:
-        account.say(f"{name} is as it should be")
+        report(f"{name} is up to date")
         account.cloudformation.delete_change_set(StackName=name, ChangeSetName=change)
     return outputs(account, stage, part)
 
 
 def remove(account: Account, stage: str, part: str) -> None:
-    """Removes a stack, if it is there. Raises DeploymentFailed."""
+    """Deletes a stack if it exists. Raises StackFailed."""
     if status(account, stage, part) is not None:
         name = name_of(stage, part)
-        account.say(f"Removing {name}")
+        report(f"Deleting {name}")
         account.cloudformation.delete_stack(StackName=name)
         _wait(account, name, "stack_delete_complete")
 
 
-def _chosen(body: str, known: Mapping[str, str], stored: set[str]) -> list[dict[str, Any]]:
-    chosen: list[dict[str, Any]] = []
-    for parameter in sorted(declared(body)):
-        if parameter in known:
-            chosen.append({"ParameterKey": parameter, "ParameterValue": known[parameter]})
+def _arguments(body: str, values: Mapping[str, str], stored: set[str]) -> list[dict[str, Any]]:
+    arguments: list[dict[str, Any]] = []
+    for parameter in sorted(declared_parameters(body)):
+        if parameter in values:
+            arguments.append({"ParameterKey": parameter, "ParameterValue": values[parameter]})
         elif parameter in stored:
-            chosen.append({"ParameterKey": parameter, "UsePreviousValue": True})
-    return chosen
+            arguments.append({"ParameterKey": parameter, "UsePreviousValue": True})
+    return arguments
 
 
 def _has_changes(account: Account, name: str, change: str) -> bool:
-    """Whether the change set can be carried out. Its list of changes may be empty: outputs do not stand in it."""
+    """Returns whether the change set can be executed. It may list no changes: changed outputs are not listed."""
     try:
         account.wait("change_set_create_complete", StackName=name, ChangeSetName=change)
     except WaiterError as error:
-        found = account.cloudformation.describe_change_set(StackName=name, ChangeSetName=change)
-        reason = found.get("StatusReason", "")
-        if any(each in reason for each in NOTHING_TO_DO):
+        described = account.cloudformation.describe_change_set(StackName=name, ChangeSetName=change)
+        reason = described.get("StatusReason", "")
+        if any(each in reason for each in NO_CHANGES):
             return False
-        raise DeploymentFailed(f"{name} cannot be changed: {reason or error}") from None
+        raise StackFailed(f"{name} cannot be changed: {reason or error}\n{RETRY}") from None
     return True
 
 
 def _wait(account: Account, name: str, waiter: str) -> None:
     try:
         account.wait(waiter, StackName=name)
-    except WaiterError:
+    except WaiterError as error:
         events = account.cloudformation.describe_stack_events(StackName=name)["StackEvents"]
-        told = [
+        reasons = [
             f"{each['LogicalResourceId']}: {each.get('ResourceStatusReason', '')}"
             for each in events
             if each["ResourceStatus"].endswith("_FAILED")
         ]
-        raise DeploymentFailed("\n".join([f"{name} failed:", *reversed(told)])) from None
+        lines = [f"{name} failed:", *(reversed(reasons) if reasons else [str(error)]), RETRY]
+        raise StackFailed("\n".join(lines)) from None
 
 
 def _described(account: Account, name: str) -> dict[str, Any] | None:
     try:
-        found: dict[str, Any] = account.cloudformation.describe_stacks(StackName=name)["Stacks"][0]
+        stack: dict[str, Any] = account.cloudformation.describe_stacks(StackName=name)["Stacks"][0]
     except ClientError as error:
         if "does not exist" in str(error):
             return None
         raise
-    return found
+    return stack
 
 
-def _source(account: Account, name: str, body: str, artifacts: str | None) -> dict[str, str]:
+def _template_source(account: Account, name: str, body: str, artifacts: str | None) -> dict[str, str]:
     if artifacts is None:
         return {"TemplateBody": body}
     key = f"{name}/{hashlib.sha256(body.encode()).hexdigest()}.json"

@@ -1,4 +1,4 @@
-"""Certificates for addresses of this machine: what the public ones of AWS, and those of RDS, are elsewhere."""
+"""Certificates for servers on this machine, in place of AWS's public certificates and those of RDS."""
 
 from __future__ import annotations
 
@@ -18,39 +18,39 @@ VALID = timedelta(days=1)
 
 @dataclass(frozen=True)
 class Certificate:
-    """What a server has: two files, and the one with the authority that signed it."""
+    """The certificate of a server and its key, and the certificate of the authority that signed it."""
 
     file: Path
     key: Path
     authority: Path
 
-    def of_a_server(self) -> ssl.SSLContext:
-        """What a server needs to present it."""
+    def server_context(self) -> ssl.SSLContext:
+        """Returns the TLS context of a server that presents the certificate."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(self.file, self.key)
         return context
 
-    def for_a_client(self) -> ssl.SSLContext:
-        """What trusts its authority, and nobody else."""
+    def client_context(self) -> ssl.SSLContext:
+        """Returns the TLS context of a client that trusts only this authority."""
         return ssl.create_default_context(cafile=str(self.authority))
 
 
 class Authority:
-    """Signs certificates. Whoever trusts `file` trusts the servers that have them."""
+    """Signs certificates. A client that trusts `file` trusts the servers that present them."""
 
     def __init__(self, directory: Path, name: str) -> None:
         self._directory = directory / name
         self._directory.mkdir()
         self._key = ec.generate_private_key(ec.SECP256R1())
-        self._name = _called(f"Product Importer's tests: {name}")
+        self._name = _x509_name(f"Product Importer's tests: {name}")
         builder = self._builder(self._name, self._key)
         builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
         self.file = self._signed(builder, "authority.pem")
 
     def certificate(self, address: str) -> Certificate:
-        """A fresh one for a server at this IP address."""
+        """Returns a new certificate for a server at this IP address."""
         key = ec.generate_private_key(ec.SECP256R1())
-        builder = self._builder(_called(address), key)
+        builder = self._builder(_x509_name(address), key)
         names = x509.SubjectAlternativeName([x509.IPAddress(ip_address(address))])
         file = self._signed(builder.add_extension(names, critical=False), f"{address}.pem")
         encoding, layout = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8
@@ -60,15 +60,15 @@ class Authority:
 
     def _builder(self, subject: x509.Name, key: ec.EllipticCurvePrivateKey) -> x509.CertificateBuilder:
         now = datetime.now(UTC)
-        # Newer versions of Python insist on the identifiers.
-        own, ours = key.public_key(), self._key.public_key()
+        # Newer versions of Python require the identifiers.
+        subject_key, issuer_key = key.public_key(), self._key.public_key()
         return (
-            x509.CertificateBuilder(issuer_name=self._name, subject_name=subject, public_key=own)
+            x509.CertificateBuilder(issuer_name=self._name, subject_name=subject, public_key=subject_key)
             .serial_number(x509.random_serial_number())
             .not_valid_before(now - VALID)
             .not_valid_after(now + VALID)
-            .add_extension(x509.SubjectKeyIdentifier.from_public_key(own), critical=False)
-            .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(ours), critical=False)
+            .add_extension(x509.SubjectKeyIdentifier.from_public_key(subject_key), critical=False)
+            .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer_key), critical=False)
         )
 
     def _signed(self, builder: x509.CertificateBuilder, name: str) -> Path:
@@ -77,5 +77,5 @@ class Authority:
         return file
 
 
-def _called(name: str) -> x509.Name:
+def _x509_name(name: str) -> x509.Name:
     return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])

@@ -1,4 +1,4 @@
-"""One deployment for all tests. When one fails, the logs of the functions stand beside it."""
+"""One deployment for all tests. The report of a failed test contains the logs of the functions."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployed]:
 
 @pytest.fixture(scope="session", autouse=True)
 def lost_work(cloud: Deployed) -> LostWork:
-    """From the beginning on, so that the minute until schedules fall due passes while other tests run."""
+    """Set up first, so that the minute until schedules run passes during other tests."""
     return lose_work(cloud)
 
 

@@ -1,4 +1,4 @@
-"""RDS on this machine: the embedded PostgreSQL behind TLS, with the role and the rights that RDS gives its owner."""
+"""RDS on this machine: the embedded PostgreSQL with TLS, and an owner with the same rights as on RDS."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ from tests.support.silence import silent
 
 @dataclass(frozen=True)
 class Database:
-    """`host` is what RDS would tell, `authority` who signed its certificate."""
+    """`host` is the endpoint, as RDS would return it. `authority` signed its certificate."""
 
     host: str
     front: TlsFront
     authority: Authority
     _superuser_conninfo: str
 
-    def hand_over(self, owner: dict[str, str]) -> None:
-        """Makes the owner that the secret names, who is no superuser, and leaves the empty database to him."""
+    def create_owner(self, owner: dict[str, str]) -> None:
+        """Creates the owner that the secret names, who is no superuser, and gives it the empty database."""
         with psycopg.connect(self._superuser_conninfo, autocommit=True) as connection:
-            # The role of the functions is made by the first migration.
+            # The first migration creates the role of the functions.
             connection.execute(sql.SQL("drop role {}").format(sql.Identifier(server.ROLE)))
             name = sql.Identifier(owner["username"])
             connection.execute(
@@ -45,7 +45,7 @@ class Database:
             connection.execute(sql.SQL("alter database {} owner to {}").format(database, name))
 
     def conninfo(self, user: dict[str, str], **options: Any) -> str:
-        """How one of its users connects: to this very server, encrypted, unless told otherwise."""
+        """Returns the connection string of a user. By default it requires TLS and this server's certificate."""
         return make_conninfo(
             host=self.host,
             port=PORT,
@@ -58,12 +58,12 @@ class Database:
 
 @contextmanager
 def database(directory: Path, logbook: LogBook) -> Iterator[Database]:
-    """One that lives as long as it is needed. Raises PostgresFailed."""
+    """Runs the database until the block ends. Raises PostgresFailed."""
     authority = Authority(directory, "RDS")
     server = Postgres(directory, free_port(), logbook, silent)
     try:
         server.wait_ready()
-        with tls_front(server.port, lambda address: authority.certificate(address).of_a_server()) as front:
+        with tls_front(server.port, lambda address: authority.certificate(address).server_context()) as front:
             yield Database(front.address, front, authority, server.owner_conninfo)
     finally:
         server.stop()

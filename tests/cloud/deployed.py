@@ -1,4 +1,4 @@
-"""The packaged application, deployed to an emulated account by what `make deploy` deploys with."""
+"""The packaged application, deployed to an emulated account by the code of `make deploy`."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from infra.project import ROOT
 from tests.cloud.certificates import Authority
 from tests.cloud.database import Database, database
 from tests.cloud.emulated_account import EmulatedAccount, emulated_account
-from tests.cloud.templates import MEANT_FOR_THE_REST, application_template, database_template, gateway_responses
+from tests.cloud.templates import UNUSED_PARAMETERS, application_template, database_template, gateway_responses
 from tests.support.log_lines import Line
 from tests.support.silence import silent
 
@@ -43,7 +43,7 @@ RUNNING = {"pending", "processing"}
 
 @dataclass(frozen=True)
 class Deployed:
-    """The application as its users reach it, and what is behind it."""
+    """The deployed application, as its users reach it, and its account and database."""
 
     account: EmulatedAccount
     deployer: Account
@@ -51,77 +51,77 @@ class Deployed:
     owner: dict[str, str]
     """Username and password, from the secret."""
     template: dict[str, Any]
-    """What CloudFormation was given."""
+    """The template that CloudFormation deployed."""
     outputs: dict[str, str]
-    """What it told."""
+    """The outputs of that stack."""
     token: str
 
     def call(self, method: str, path: str, body: Any = None, **headers: str) -> requests.Response:
-        """A request through API Gateway, with the token unless another Authorization is given."""
+        """Sends a request through API Gateway, with the token unless `headers` has another Authorization."""
         address = f"{self.account.url}/restapis/{self.outputs['RestAPIId']}/{API_STAGE}/_user_request_{path}"
         return self.fetch(method, address, json=body, headers={"Authorization": f"Bearer {self.token}", **headers})
 
     def fetch(self, method: str, url: str, **options: Any) -> requests.Response:
-        """A request to any address of the account, such as a presigned link."""
+        """Sends a request to any URL of the account, such as a presigned link."""
         trusted = str(self.account.certificate.authority)
         return requests.request(method, url, verify=trusted, timeout=ANSWER_SECONDS_MAX, **options)
 
-    def accepted(self, method: str, path: str, body: Any = None) -> Any:
-        """What a request that must be accepted answers."""
-        answer = self.call(method, path, body)
-        assert answer.ok, (method, path, answer.status_code, answer.text)
-        return answer.json()
+    def json(self, method: str, path: str, body: Any = None) -> Any:
+        """Sends a request that must succeed. Returns the JSON of its response."""
+        response = self.call(method, path, body)
+        assert response.ok, (method, path, response.status_code, response.text)
+        return response.json()
 
     def upload(self, content: bytes, filename: str = "products.csv") -> str:
-        """Registers a file and sends it by its presigned link. Returns the id of the import."""
-        registered = self.accepted("POST", "/imports", {"filename": filename, "size_bytes": len(content)})
+        """Registers a file and uploads it with its presigned link. Returns the id of the import."""
+        registered = self.json("POST", "/imports", {"filename": filename, "size_bytes": len(content)})
         self.put(registered["upload"], content)
         return str(registered["id"])
 
     def put(self, link: dict[str, Any], content: bytes) -> None:
-        """Sends a file by a presigned link."""
-        answer = self.fetch(link["method"], link["url"], data=content, headers=link["headers"])
-        assert answer.status_code == 200, answer.text
+        """Uploads a file with a presigned link."""
+        response = self.fetch(link["method"], link["url"], data=content, headers=link["headers"])
+        assert response.status_code == 200, response.text
 
-    def ended(self, path: str) -> dict[str, Any]:
-        """An import, export or bulk delete when it is over. Raises TookTooLong."""
+    def wait_for_end(self, path: str) -> dict[str, Any]:
+        """Waits until an import, export or bulk delete has ended. Returns its last state. Raises TookTooLong."""
         seen: list[dict[str, Any]] = []
 
-        def is_over() -> bool:
-            seen.append(self.accepted("GET", path))
+        def has_ended() -> bool:
+            seen.append(self.json("GET", path))
             return seen[-1]["status"] not in RUNNING
 
-        wait_until(is_over, END_SECONDS_MAX, f"{path} ended")
+        wait_until(has_ended, END_SECONDS_MAX, f"{path} ended")
         return seen[-1]
 
     def run(self, function: str, event: Any = None) -> dict[str, Any]:
-        """Invokes a function, by its name in app.py."""
+        """Invokes a function, by its name in app.py. Returns Lambda's response."""
         name = f"{STACK}-{function}"
-        answer: dict[str, Any] = self.deployer.lambda_.invoke(FunctionName=name, Payload=json.dumps(event or {}))
-        return answer
+        response: dict[str, Any] = self.deployer.lambda_.invoke(FunctionName=name, Payload=json.dumps(event or {}))
+        return response
 
     def queue_url(self, queue: str) -> str:
-        """Where a queue is, by its short name."""
+        """Returns the URL of a queue, by its short name."""
         return str(self.account.client("sqs").get_queue_url(QueueName=f"{STACK}-{queue}")["QueueUrl"])
 
     def lines(self, function: str) -> list[Line]:
-        """What a function has logged, by its name in app.py; without the tracebacks that the runtime adds."""
+        """Returns the log lines of a function, by its name in app.py; without tracebacks that the runtime adds."""
         messages = self.account.log_messages(f"/aws/lambda/{STACK}-{function}")
         return [json.loads(each) for each in messages if each.startswith("{")]
 
     def passwords(self) -> list[str]:
-        """Of all roles of the database, from their secrets."""
+        """Returns the passwords of all database roles, from their secrets."""
         vault = self.account.client("secretsmanager")
         secrets = [vault.get_secret_value(SecretId=each["ARN"]) for each in vault.list_secrets()["SecretList"]]
         return [json.loads(each["SecretString"])["password"] for each in secrets]
 
     def execute(self, statement: str) -> None:
-        """Carries out what the owner of the database may do."""
+        """Executes a statement as the owner of the database."""
         with psycopg.connect(self.database.conninfo(self.owner), autocommit=True) as connection:
             connection.execute(statement.encode())
 
     def query(self, statement: str) -> list[dict[str, Any]]:
-        """What the owner of the database finds."""
+        """Returns the rows of a query by the owner of the database."""
         connection = Connection(self.database.conninfo(self.owner))
         try:
             return connection.connection().execute(statement.encode()).fetchall()
@@ -131,24 +131,24 @@ class Deployed:
 
 @contextmanager
 def deployed(directory: Path) -> Iterator[Deployed]:
-    """Package, emulator, database, stacks, migration and a token: everything, as long as it is needed."""
+    """Runs everything until the block ends: emulator, database, the deployed stacks, and a token."""
     forget_personal_settings()
     certificate = Authority(directory, "AWS").certificate(LOOPBACK)
     with ExitStack() as cleanup:
         logbook = LogBook(directory / "logs", silent)
         cleanup.callback(logbook.close)
         running = cleanup.enter_context(database(directory, logbook))
-        # Last of all, so that it is stopped first: functions hold connections.
+        # Started last, so that it is stopped first: functions hold database connections.
         account = cleanup.enter_context(emulated_account(directory / "emulator", certificate, logbook))
         try:
-            made = _deploy(directory, account, running)
+            running_application = _deploy(directory, account, running)
         except Exception as error:
             error.add_note(account.logs())
             raise
-        yield made
+        yield running_application
 
 
-def _deploy(directory: Path, account: EmulatedAccount, running: Database) -> Deployed:
+def _deploy(directory: Path, account: EmulatedAccount, database: Database) -> Deployed:
     deployer = Account(
         ACCOUNT_ID,
         REGION,
@@ -160,39 +160,39 @@ def _deploy(directory: Path, account: EmulatedAccount, running: Database) -> Dep
     )
     out = packaging.package(STAGE, directory / "out", cache_directory())
     packaged = json.loads((out / packaging.TEMPLATE).read_text("utf-8"))
-    template = application_template(packaged, running.authority.file)
+    template = application_template(packaged, database.authority.file)
     (out / packaging.TEMPLATE).write_text(json.dumps(template), "utf-8")
 
     artifacts = deployment.ensure_artifacts_bucket(deployer, STAGE)
-    known = {"Stage": STAGE}
-    body = database_template(deployment.text_of("database"))
-    secrets = stacks.apply(deployer, STAGE, "database", body, {**known, **MEANT_FOR_THE_REST})
+    values = {"Stage": STAGE}
+    body = database_template(deployment.template_of("database"))
+    secrets = stacks.apply(deployer, STAGE, "database", body, {**values, **UNUSED_PARAMETERS})
     vault = account.client("secretsmanager")
-    # On AWS `Ref` gives a secret's ARN; the emulator gives its name.
-    known |= {output: vault.describe_secret(SecretId=name)["ARN"] for output, name in secrets.items()}
-    owner = json.loads(vault.get_secret_value(SecretId=known["OwnerSecretArn"])["SecretString"])
-    running.hand_over(owner)
-    known["DatabaseHost"] = running.host
+    # On AWS, `Ref` is a secret's ARN; in the emulator it is the name.
+    values |= {output: vault.describe_secret(SecretId=name)["ARN"] for output, name in secrets.items()}
+    owner = json.loads(vault.get_secret_value(SecretId=values["OwnerSecretArn"])["SecretString"])
+    database.create_owner(owner)
+    values["DatabaseHost"] = database.host
 
     body = deployment.uploaded_template(deployer, artifacts, out)
-    outputs = stacks.apply(deployer, STAGE, "app", body, known, artifacts)
-    _tell_gateway_responses(account, outputs["RestAPIId"], template)
+    outputs = stacks.apply(deployer, STAGE, "app", body, values, artifacts)
+    _put_gateway_responses(account, outputs["RestAPIId"], template)
     deployment.migrate(deployer, STAGE)
-    made = terminal(account, "create", "cloud test", "--scope", "admin")
-    assert made.returncode == 0, made.stderr
-    return Deployed(account, deployer, running, owner, template, outputs, made.stdout.strip())
+    created = run_tokens(account, "create", "cloud test", "--scope", "admin")
+    assert created.returncode == 0, created.stderr
+    return Deployed(account, deployer, database, owner, template, outputs, created.stdout.strip())
 
 
-def _tell_gateway_responses(account: EmulatedAccount, api: str, template: dict[str, Any]) -> None:
+def _put_gateway_responses(account: EmulatedAccount, api: str, template: dict[str, Any]) -> None:
     gateway = account.client("apigateway")
-    for kind, answer in gateway_responses(template).items():
-        gateway.put_gateway_response(restApiId=api, responseType=kind, **answer)
-    # They hold from the next deployment of the API on.
+    for kind, response in gateway_responses(template).items():
+        gateway.put_gateway_response(restApiId=api, responseType=kind, **response)
+    # They take effect with the next deployment of the API.
     gateway.create_deployment(restApiId=api, stageName=API_STAGE)
 
 
-def terminal(account: EmulatedAccount, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """What somebody at a terminal gets who manages the stage's tokens."""
+def run_tokens(account: EmulatedAccount, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Runs the command of `make token` for the stage."""
     command = [sys.executable, "-m", "infra.tokens", "--stage", STAGE, *arguments]
     environment = {**os.environ, **account.environment()}
     return subprocess.run(

@@ -1,6 +1,6 @@
 """An AWS account on this machine: ministack over TLS, with signatures checked and IAM policies enforced.
 
-Functions run as processes of a bare Python, in which nothing but their unpacked package can be imported.
+Functions run as processes of an isolated Python that can import only their unpacked package.
 """
 
 from __future__ import annotations
@@ -36,21 +36,21 @@ READY_SECONDS_MAX = 60.0
 PROBE_SECONDS_MAX = 5.0
 STOP_SECONDS_MAX = 5.0
 LOG_LINES_SHOWN = 20
-"""Of each function."""
+"""How many lines of each function's log are shown."""
 BOOKKEEPING = ("START RequestId", "END RequestId", "REPORT RequestId")
-"""How lines begin that Lambda writes about every invocation."""
+"""The beginnings of the lines that Lambda adds for every invocation."""
 
 
 @dataclass(frozen=True)
 class EmulatedAccount:
-    """Where it answers, and whom to trust there."""
+    """The URL of the account, its certificate, and its log."""
 
     url: str
     certificate: Certificate
     logbook: LogBook
 
     def client(self, service: str) -> Any:
-        """A client of a service, as the root of the account."""
+        """Returns a client of a service, with the credentials of the account's root."""
         make: Any = boto3.client
         return make(
             service,
@@ -63,43 +63,43 @@ class EmulatedAccount:
         )
 
     def environment(self) -> dict[str, str]:
-        """What lets a process of this machine use the account, as its root."""
+        """Returns environment variables with which a process uses the account as its root."""
         return {**Endpoint(self.url).environment(), "AWS_CA_BUNDLE": str(self.certificate.authority)}
 
     def log_groups(self) -> list[str]:
-        """The names of all that anybody has written to."""
+        """Returns the names of all log groups."""
         pages = self.client("logs").get_paginator("describe_log_groups").paginate()
         return [group["logGroupName"] for page in pages for group in page["logGroups"]]
 
     def log_messages(self, group: str) -> list[str]:
-        """What functions have written to a log group, without what Lambda writes about every invocation."""
+        """Returns the messages in a log group, without the lines that Lambda adds for every invocation."""
         pages = self.client("logs").get_paginator("filter_log_events").paginate(logGroupName=group)
         messages = [event["message"].rstrip("\n") for page in pages for event in page["events"]]
         return [message for message in messages if not message.startswith(BOOKKEEPING)]
 
     def logs(self) -> str:
-        """The end of every function's log, and of the emulator's own: what to read when a test failed."""
-        told = [f"--- {LOG_NAME} ---", self.logbook.tail(LOG_NAME)]
+        """Returns the end of every function's log and of the emulator's log, to find out why a test failed."""
+        lines = [f"--- {LOG_NAME} ---", self.logbook.tail(LOG_NAME)]
         for group in self.log_groups():
-            if said := self.log_messages(group):
-                told += [f"--- {group} ---", *said[-LOG_LINES_SHOWN:]]
-        return "\n".join(told)
+            if messages := self.log_messages(group):
+                lines += [f"--- {group} ---", *messages[-LOG_LINES_SHOWN:]]
+        return "\n".join(lines)
 
 
 @contextmanager
 def emulated_account(root: Path, certificate: Certificate, logbook: LogBook) -> Iterator[EmulatedAccount]:
-    """One that lives as long as it is needed, in `root`. Raises EmulatorFailed."""
+    """Runs an account in the directory `root` until the block ends. Raises EmulatorFailed."""
     if not MINISTACK_CLOUD.is_installed():
-        raise EmulatorFailed("the emulator of AWS is not installed: run `make cloud-emulator`")
+        raise EmulatorFailed("The emulator of AWS is not installed: run `make cloud-emulator`.")
     port = free_port()
     child = Child(_program(root, port, certificate), logbook)
     account = EmulatedAccount(f"https://{LOOPBACK}:{port}", certificate, logbook)
     try:
-        wait_until(lambda: _answers(account, child, port), READY_SECONDS_MAX, "ministack ready")
+        wait_until(lambda: _is_ready(account, child, port), READY_SECONDS_MAX, "ministack ready")
         yield account
     finally:
         child.stop()
-        # A tether that was killed could not stop anything; and each function's process has a package of its own.
+        # A tether that was killed may have left processes running. Each function also has a package of its own there.
         leftovers.clear(root, silent)
         shutil.rmtree(root, ignore_errors=True)
 
@@ -117,27 +117,27 @@ def _program(root: Path, port: int, certificate: Certificate) -> Program:
             "PYTHONUNBUFFERED": "1",
             "PYTHONDONTWRITEBYTECODE": "1",
             **ministack_environment(port),
-            # Signatures count, and so do the policies of roles.
+            # Signatures are checked, and the policies of roles are enforced.
             "AUTH": "true",
-            # The bucket refuses whoever does not encrypt.
+            # The bucket refuses unencrypted requests.
             "USE_SSL": "1",
             "MINISTACK_SSL_CERT": str(certificate.file),
             "MINISTACK_SSL_KEY": str(certificate.key),
-            # Of the account's root; functions get credentials of their roles instead.
+            # The credentials of the account's root; functions get those of their roles.
             "AWS_ACCESS_KEY_ID": ACCESS_KEY_ID,
             "AWS_SECRET_ACCESS_KEY": SECRET_ACCESS_KEY,
-            # Functions inherit these: the one thing about them that is not as on AWS.
+            # Functions inherit these. In their environment, this is the only difference from AWS.
             "AWS_ENDPOINT_URL": f"https://{LOOPBACK}:{port}",
             "AWS_CA_BUNDLE": str(certificate.authority),
             "FUNCTIONS_PYTHON": str(_bare_python(root)),
         },
-        stop_signal="KILL",  # It keeps nothing.
+        stop_signal="KILL",  # It has nothing to save.
         grace_seconds=STOP_SECONDS_MAX,
     )
 
 
 def _bare_python(root: Path) -> Path:
-    """The interpreter itself, without site-packages, PYTHONPATH or the directory of the script."""
+    """Writes a script that runs the interpreter without site-packages, PYTHONPATH or its own directory."""
     interpreter = Path(sys.executable).resolve()
     python = root / "python"
     python.write_text(f'#!/bin/sh\nexec "{interpreter}" -S -I "$@"\n', "utf-8")
@@ -145,10 +145,10 @@ def _bare_python(root: Path) -> Path:
     return python
 
 
-def _answers(account: EmulatedAccount, child: Child, port: int) -> bool:
+def _is_ready(account: EmulatedAccount, child: Child, port: int) -> bool:
     if child.exit_status() is not None:
-        raise EmulatorFailed(f"ministack ended at once; its last words:\n{account.logbook.tail(LOG_NAME)}")
-    context = account.certificate.for_a_client()
+        raise EmulatorFailed(f"ministack ended during its start. The end of its log:\n{account.logbook.tail(LOG_NAME)}")
+    context = account.certificate.client_context()
     connection = http.client.HTTPSConnection(LOOPBACK, port, timeout=PROBE_SECONDS_MAX, context=context)
     try:
         connection.request("GET", HEALTH_PATH)

@@ -1,7 +1,7 @@
-"""Starts ministack for `make cloud-test`. Runs inside ministack's own environment: nothing of this project is there.
+"""Starts ministack for `make cloud-test`. Runs in ministack's own environment, without this project's modules.
 
-Two things are told here that ministack has no setting for: which Python functions run in (it takes its own, in which
-its own dependencies could be imported), and that port 443 stays free, which it takes beside its own where it can.
+Changes two things for which ministack has no setting: the Python that runs functions (by default its own, in which
+functions could import its dependencies), and port 443, which it would also listen on where it can.
 """
 
 import importlib
@@ -11,10 +11,10 @@ from typing import Any
 
 
 def main() -> None:
-    """Hands over to ministack."""
+    """Runs ministack."""
     sys.executable = os.environ["FUNCTIONS_PYTHON"]
     application: Any = importlib.import_module("ministack.app")
-    # Not quietly: another version may have another name for it.
+    # Fail if another version of ministack has another name for it.
     assert callable(application._port_is_bindable)
     application._port_is_bindable = lambda *_: False
     application.main()

@@ -1,4 +1,4 @@
-"""In what the templates differ that go to the emulator. Everything that is not named here goes in as it is deployed."""
+"""The differences between the templates for the emulator and those for AWS. Everything else is deployed unchanged."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ import yaml
 from infra.deploy.every_function import functions_of, name_of
 
 NOT_EMULATED = {
-    "Subnets": "there is no network",
-    "Parameters": "the embedded PostgreSQL has settings of its own",
-    "Database": "the embedded PostgreSQL takes its place: RDS would need Docker",
-    "ProxyRole": "there is no proxy",
-    "Proxy": "the emulator does not know it; so infra/deploy/proxy.yml is left out too",
+    "Subnets": "the emulator has no networks",
+    "Parameters": "the embedded PostgreSQL has its own settings",
+    "Database": "replaced by the embedded PostgreSQL: RDS would need Docker",
+    "ProxyRole": "the emulator has no proxy",
+    "Proxy": "the emulator does not support it, so infra/deploy/proxy.yml is left out too",
 }
-"""What is left out of infra/deploy/database.yml, and why. Of it only the two secrets remain."""
-MEANT_FOR_THE_REST = {"SubnetIds": "none", "DatabaseGroupId": "none"}
-"""Parameters that only resources use which are left out."""
-ASKED_FOR_BESIDES = {"sqs:SendMessage": "sqs:SendMessageBatch"}
-"""AWS asks for the first when messages are sent in a batch; the emulator for the name of the call."""
+"""What is left out of infra/deploy/database.yml, and why. Only the two secrets remain."""
+UNUSED_PARAMETERS = {"SubnetIds": "none", "DatabaseGroupId": "none"}
+"""Required parameters that are used only by what is left out."""
+ALSO_REQUIRED = {"sqs:SendMessage": "sqs:SendMessageBatch"}
+"""To send a batch, AWS requires the first permission, the emulator the second (named after the call)."""
 SENDS_TO_THIS_MACHINE = ("api", "deliver_webhook")
-"""Functions that look at the addresses of webhooks: the receiver is on this machine."""
+"""Functions that check the addresses of webhooks. They have to allow this machine, where the receiver is."""
 WEBHOOK_ALLOW_CIDRS = "127.0.0.0/8"
 
 
 def database_template(text: str) -> str:
-    """infra/deploy/database.yml without what is not emulated."""
+    """Returns infra/deploy/database.yml without what is not emulated."""
     template: dict[str, Any] = yaml.safe_load(text)
     for name in NOT_EMULATED:
         del template["Resources"][name]
@@ -40,12 +40,12 @@ def database_template(text: str) -> str:
 
 
 def application_template(packaged: dict[str, Any], database_authority: Path) -> dict[str, Any]:
-    """The packaged template of the stage `local`, as the emulator gets it. The database is not one of RDS."""
+    """Returns the packaged template, changed for the emulator and for a database that is not RDS's."""
     template = copy.deepcopy(packaged)
     for resource in template["Resources"].values():
         if resource["Type"] == "AWS::IAM::Role":
             for policy in resource["Properties"]["Policies"]:
-                _ask_for_besides(policy["PolicyDocument"]["Statement"])
+                _add_required_actions(policy["PolicyDocument"]["Statement"])
     for logical, function in functions_of(template).items():
         function["Properties"]["Environment"]["Variables"]["DATABASE_CA_FILE"] = str(database_authority)
         if name_of(logical) in SENDS_TO_THIS_MACHINE:
@@ -54,13 +54,13 @@ def application_template(packaged: dict[str, Any], database_authority: Path) -> 
 
 
 def gateway_responses(template: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """What API Gateway answers by itself. AWS finds it in the description of the API; the emulator has to be told."""
-    described: dict[str, Any] = template["Resources"]["RestAPI"]["Properties"]["DefinitionBody"]
-    found: dict[str, dict[str, Any]] = described["x-amazon-apigateway-gateway-responses"]
-    return found
+    """Returns API Gateway's own responses. AWS reads them from the API's definition; the emulator does not."""
+    definition: dict[str, Any] = template["Resources"]["RestAPI"]["Properties"]["DefinitionBody"]
+    responses: dict[str, dict[str, Any]] = definition["x-amazon-apigateway-gateway-responses"]
+    return responses
 
 
-def _ask_for_besides(statements: list[dict[str, Any]]) -> None:
+def _add_required_actions(statements: list[dict[str, Any]]) -> None:
     for statement in statements:
         actions = statement["Action"]
-        actions += [besides for action, besides in ASKED_FOR_BESIDES.items() if action in actions]
+        actions += [required for action, required in ALSO_REQUIRED.items() if action in actions]

@@ -1,6 +1,6 @@
-"""The very zip and template that are deployed, run by an emulator of AWS that enforces their policies.
+"""The packaged zip and template, deployed to an emulator of AWS that enforces their policies.
 
-What the emulator lacks, and in what the templates differ for it, is named in templates.py.
+templates.py lists what the emulator lacks and how the templates differ for it.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from tests.support.sample_files import assignment_like, reference
 from tests.support.sequential_model import key_of
 
 ROWS, WORDS_MAX = 45_000, 20
-"""Enough for several chunks."""
+"""Enough rows for several chunks."""
 SEEN_SECONDS_MAX = 60
 PROBE = """
 import importlib.util, sys
@@ -37,72 +37,72 @@ def handler(event, context):
 """
 
 
-def test_everything_in_the_template_was_made(cloud: Deployed) -> None:
+def test_every_resource_of_the_template_was_created(cloud: Deployed) -> None:
     listed = cloud.deployer.cloudformation.get_paginator("list_stack_resources").paginate(StackName=STACK)
-    made = {each["LogicalResourceId"] for page in listed for each in page["StackResourceSummaries"]}
+    created = {each["LogicalResourceId"] for page in listed for each in page["StackResourceSummaries"]}
     wanted = {name for name, each in cloud.template["Resources"].items() if "Condition" not in each}
     assert len(wanted) > 100
-    assert wanted - made == set()
+    assert wanted - created == set()
 
 
-def test_migrations_ran_and_are_not_run_again(cloud: Deployed) -> None:
+def test_migrations_are_run_only_once(cloud: Deployed) -> None:
     assert cloud.query("select count(*) as migrations from schema_migration") != [{"migrations": 0}]
     answer = cloud.run("migrate")
     assert "FunctionError" not in answer
     assert json.loads(answer["Payload"].read()) == {"applied": []}
 
 
-def test_a_file_becomes_products_and_the_products_a_file(cloud: Deployed) -> None:
+def test_a_file_is_imported_and_its_products_are_exported(cloud: Deployed) -> None:
     content = assignment_like(ROWS, words_max=WORDS_MAX)
     expected, size_bytes = reference(content), len(content.encode())
 
-    ended = cloud.ended(f"/imports/{cloud.upload(content.encode())}")
+    ended = cloud.wait_for_end(f"/imports/{cloud.upload(content.encode())}")
 
     assert (ended["status"], ended["rows"]["total"]) == ("completed", ROWS)
     assert ended["rows"]["created"] == len(expected)
     [counted] = cloud.query("select count(*) as chunks from chunk")
     assert counted["chunks"] > size_bytes // CHUNK_BYTES >= 2
-    page = cloud.accepted("GET", "/products?limit=200")
+    page = cloud.json("GET", "/products?limit=200")
     assert page["total"] == len(expected)
     assert len(page["items"]) == 200
     for each in page["items"]:
         assert expected[key_of(each["sku"])] == (each["sku"], each["name"], each["description"], each["active"])
 
-    export = cloud.ended(f"/exports/{cloud.accepted('POST', '/exports', {})['id']}")
+    export = cloud.wait_for_end(f"/exports/{cloud.json('POST', '/exports', {})['id']}")
     assert export["status"] == "completed", export
     rows = rows_of(cloud.fetch("GET", export["download"]["url"]).content)
     assert sorted(rows) == sorted([sku, name, text, "true"] for sku, name, text, _ in expected.values())
 
 
-def test_files_are_reached_by_signed_links_alone(cloud: Deployed) -> None:
+def test_files_are_accessible_only_with_signed_links(cloud: Deployed) -> None:
     content = b"sku,name\nL-1,one\n"
-    link = cloud.accepted("POST", "/imports", {"filename": "x.csv", "size_bytes": len(content)})["upload"]
+    link = cloud.json("POST", "/imports", {"filename": "x.csv", "size_bytes": len(content)})["upload"]
     altered = link["url"].replace("uploads/", "uploads/another-")
     for url in (altered, link["url"].partition("?")[0]):
         assert cloud.fetch("PUT", url, data=content, headers=link["headers"]).status_code == 403
     assert cloud.fetch("PUT", link["url"], data=content, headers=link["headers"]).status_code == 200
-    # It does not replace what is there.
+    # A second upload does not replace the file.
     assert cloud.fetch("PUT", link["url"], data=content, headers=link["headers"]).status_code == 412
 
 
-def test_a_webhook_is_told_and_its_secret_is_sealed_by_kms(cloud: Deployed) -> None:
+def test_a_webhook_is_delivered_and_its_secret_is_sealed_with_kms(cloud: Deployed) -> None:
     with hook_server() as receiver:
         wanted = {"url": receiver.url(), "events": ["product.created"]}
-        webhook = cloud.accepted("POST", "/webhooks", wanted)
-        product = cloud.accepted("POST", "/products", {"sku": "HOOK-1", "name": "A hook"})
+        webhook = cloud.json("POST", "/webhooks", wanted)
+        product = cloud.json("POST", "/products", {"sku": "HOOK-1", "name": "A hook"})
 
-        # At least once: it may come again.
+        # Delivery is at least once, so there may be more than one.
         assert receiver.wait_for(lambda received: bool(received), SEEN_SECONDS_MAX)
-        told = receiver.received[0]
-        said: Any = Verifier(webhook["secret"]).verify(told.body, dict(told.headers))
-        assert (said["type"], said["data"]["id"]) == ("product.created", product["id"])
+        delivery = receiver.received[0]
+        event: Any = Verifier(webhook["secret"]).verify(delivery.body, dict(delivery.headers))
+        assert (event["type"], event["data"]["id"]) == ("product.created", product["id"])
 
         stored = cloud.query("select secret from webhook")
         assert [bytes(each["secret"][:1]) for each in stored] == [KMS_FORMAT]
         assert cloud.call("DELETE", f"/webhooks/{webhook['id']}").status_code == 204
 
 
-def test_policies_count(cloud: Deployed) -> None:
+def test_policies_are_enforced(cloud: Deployed) -> None:
     roles = cloud.deployer.cloudformation.describe_stack_resource(StackName=STACK, LogicalResourceId="ApiHandlerRole")
     role = roles["StackResourceDetail"]["PhysicalResourceId"]
     statement = {"Effect": "Deny", "Action": "kms:GenerateDataKey", "Resource": "*"}
@@ -118,11 +118,11 @@ def test_policies_count(cloud: Deployed) -> None:
 
     assert refused.status_code == 500, refused.text
     assert "kms:GenerateDataKey" in cloud.account.logs()
-    webhook = cloud.accepted("POST", "/webhooks", wanted)
+    webhook = cloud.json("POST", "/webhooks", wanted)
     assert cloud.call("DELETE", f"/webhooks/{webhook['id']}").status_code == 204
 
 
-def test_functions_find_nothing_but_their_package(cloud: Deployed) -> None:
+def test_functions_can_import_only_their_package(cloud: Deployed) -> None:
     package = io.BytesIO()
     with zipfile.ZipFile(package, "w") as archive:
         archive.writestr("probe.py", PROBE)
@@ -137,41 +137,44 @@ def test_functions_find_nothing_but_their_package(cloud: Deployed) -> None:
     )
     sought = ["chalicelib", "functions", "infra", "app", "boto3", "botocore", "psycopg", "ministack", "yaml", "json"]
     answer = cloud.deployer.lambda_.invoke(FunctionName=name, Payload=json.dumps(sought))
-    told = json.loads(answer["Payload"].read())
-    assert told["found"] == ["json"], told
-    assert not [each for each in told["path"] if "site-packages" in each or "dist-packages" in each]
+    result = json.loads(answer["Payload"].read())
+    assert result["found"] == ["json"], result
+    assert not [each for each in result["path"] if "site-packages" in each or "dist-packages" in each]
 
 
-def test_the_database_takes_encrypted_connections_alone(cloud: Deployed) -> None:
+def test_the_database_accepts_only_encrypted_connections(cloud: Deployed) -> None:
     assert cloud.database.front.encrypted > 0
     with pytest.raises(psycopg.OperationalError):
         psycopg.connect(make_conninfo(cloud.database.conninfo(cloud.owner), sslmode="disable"))
 
 
-def test_functions_talk_to_no_server_but_the_one_with_the_certificate(cloud: Deployed, tmp_path: Path) -> None:
+def test_functions_connect_only_to_the_server_with_the_certificate(cloud: Deployed, tmp_path: Path) -> None:
     database = cloud.database
-    elsewhere = database.authority.certificate(LOOPBACK)
-    of_a_stranger = Authority(tmp_path, "stranger").certificate(database.host)
+    of_another_address = database.authority.certificate(LOOPBACK)
+    of_another_authority = Authority(tmp_path, "another").certificate(database.host)
     # Each migration opens a connection.
-    for shown, complaint in ((elsewhere, "does not match host name"), (of_a_stranger, "certificate verify failed")):
-        with database.front.presenting(shown.of_a_server()):
+    for shown, complaint in (
+        (of_another_address, "does not match host name"),
+        (of_another_authority, "certificate verify failed"),
+    ):
+        with database.front.presenting(shown.server_context()):
             answer = cloud.run("migrate")
         assert "FunctionError" in answer
         assert complaint in answer["Payload"].read().decode()
     assert "FunctionError" not in cloud.run("migrate")
 
 
-def test_what_is_deployed_recognises_rds_alone(cloud: Deployed) -> None:
+def test_the_packaged_authorities_trust_only_rds(cloud: Deployed) -> None:
     for trusted in (RDS_AUTHORITIES, cloud.account.certificate.authority):
         with pytest.raises(psycopg.OperationalError, match="certificate verify failed"):
             psycopg.connect(cloud.database.conninfo(cloud.owner, sslrootcert=str(trusted)))
     psycopg.connect(cloud.database.conninfo(cloud.owner)).close()
 
 
-def test_everything_is_deleted_in_the_end(cloud: Deployed) -> None:
-    cloud.accepted("POST", "/products", {"sku": "LAST-1", "name": "The last one"})
-    accepted = cloud.accepted("POST", "/bulk-deletes", {"confirm": "DELETE ALL"})
-    ended = cloud.ended(f"/bulk-deletes/{accepted['id']}")
+def test_a_bulk_delete_deletes_all_products(cloud: Deployed) -> None:
+    cloud.json("POST", "/products", {"sku": "LAST-1", "name": "The last one"})
+    accepted = cloud.json("POST", "/bulk-deletes", {"confirm": "DELETE ALL"})
+    ended = cloud.wait_for_end(f"/bulk-deletes/{accepted['id']}")
     assert ended["status"] == "completed"
     assert ended["deleted"] > 0
-    assert cloud.accepted("GET", "/products")["total"] == 0
+    assert cloud.json("GET", "/products")["total"] == 0

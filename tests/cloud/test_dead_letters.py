@@ -1,7 +1,7 @@
-"""What fails at every try, as deployed: the queue moves it to its dead letters, whose function ends it with a reason.
+"""Work that fails at every attempt, as deployed: a consumer of the dead-letter queue ends it with a reason.
 
-The work fails because the functions lose a right in the database that nothing else needs. Meanwhile the queue's
-visibility time-out is short, so that five tries take seconds instead of an hour.
+The work fails because the functions lose a database privilege that nothing else needs. During that time, the queue has
+a short visibility time-out, so that five attempts take seconds instead of an hour.
 """
 
 from __future__ import annotations
@@ -19,71 +19,73 @@ from infra.local.processes.deadline import wait_until
 from tests.cloud.deployed import Deployed
 from tests.support.log_lines import told
 
-TRIES = 5
-"""MaxReceiveCount in infra/resources.yml. A dead letter has been received once more: by the function that ends it."""
+ATTEMPTS = 5
+"""MaxReceiveCount in infra/resources.yml. The consumer of the dead-letter queue receives the message once more."""
 VISIBILITY_SECONDS = "1"
 EMPTY_SECONDS_MAX = 120.0
 CONTENT = b"sku,name\nDEAD-1,one\nDEAD-2,two\n"
 
 
 @contextmanager
-def failing(cloud: Deployed, queue: str, right: str) -> Iterator[None]:
-    """As long as the functions lack `right`; what a queue's function fails at comes back to it at once."""
+def failing(cloud: Deployed, queue: str, privilege: str) -> Iterator[None]:
+    """The functions lack `privilege` until the block ends. A message that failed is delivered again at once."""
     sqs = cloud.account.client("sqs")
     url, name = cloud.queue_url(queue), "VisibilityTimeout"
     before = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=[name])["Attributes"][name]
     sqs.set_queue_attributes(QueueUrl=url, Attributes={name: VISIBILITY_SECONDS})
-    cloud.execute(f"revoke {right} from {ROLE}")
+    cloud.execute(f"revoke {privilege} from {ROLE}")
     try:
         yield
     finally:
-        cloud.execute(f"grant {right} to {ROLE}")
+        cloud.execute(f"grant {privilege} to {ROLE}")
         sqs.set_queue_attributes(QueueUrl=url, Attributes={name: before})
 
 
 def is_empty(cloud: Deployed, queue: str) -> bool:
     counts = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
     sqs = cloud.account.client("sqs")
-    found = sqs.get_queue_attributes(QueueUrl=cloud.queue_url(queue), AttributeNames=counts)["Attributes"]
-    return all(int(found[each]) == 0 for each in counts)
+    attributes = sqs.get_queue_attributes(QueueUrl=cloud.queue_url(queue), AttributeNames=counts)["Attributes"]
+    return all(int(attributes[each]) == 0 for each in counts)
 
 
 def wait_until_empty(cloud: Deployed, queue: str) -> None:
-    """Until no message is left, nor any dead one, that could still do something."""
+    """Waits until the queue and its dead-letter queue are empty, so that no message can change anything later."""
     queues = (queue, f"{queue}-dead")
     wait_until(lambda: all(is_empty(cloud, each) for each in queues), EMPTY_SECONDS_MAX, f"{queue} empty")
 
 
 @pytest.mark.parametrize(
-    ("queue", "right", "consumer", "code"),
+    ("queue", "privilege", "consumer", "code"),
     [
         ("uploads", "insert on chunk", "fail_upload", "split_failed"),
         ("chunks", "insert on product", "fail_chunk", "chunk_failed"),
     ],
 )
-def test_an_import_that_fails_at_every_try_ends_and_can_be_retried(
-    cloud: Deployed, queue: str, right: str, consumer: str, code: str
+def test_an_import_that_fails_at_every_attempt_ends_and_can_be_retried(
+    cloud: Deployed, queue: str, privilege: str, consumer: str, code: str
 ) -> None:
-    assert cloud.ended(f"/imports/{cloud.upload(CONTENT)}")["status"] == "completed"
-    with failing(cloud, queue, right):
-        place = f"/imports/{cloud.upload(CONTENT)}"
-        first = cloud.ended(place)
-        # From here on it is not S3 that tells the splitter, but the API.
-        cloud.accepted("POST", f"{place}/retry")
-        second = cloud.ended(place)
+    assert cloud.wait_for_end(f"/imports/{cloud.upload(CONTENT)}")["status"] == "completed"
+    with failing(cloud, queue, privilege):
+        path = f"/imports/{cloud.upload(CONTENT)}"
+        first = cloud.wait_for_end(path)
+        # This time the message comes from the API, not from S3.
+        cloud.json("POST", f"{path}/retry")
+        second = cloud.wait_for_end(path)
         wait_until_empty(cloud, queue)
-    cloud.accepted("POST", f"{place}/retry")
-    third = cloud.ended(place)
+    cloud.json("POST", f"{path}/retry")
+    third = cloud.wait_for_end(path)
 
     for ended in (first, second):
         assert (ended["status"], ended["error"]["code"], ended["error"]["retryable"]) == ("failed", code, True)
     assert (third["status"], third["rows"]["total"]) == ("completed", 2)
     ends = [line for line in told(cloud.lines(consumer), "import failed") if line["import_id"] == first["id"]]
-    assert [(line["code"], line["receive_count"], line["ImportsFailed"]) for line in ends] == [(code, TRIES + 1, 1)] * 2
+    assert [(line["code"], line["receive_count"], line["ImportsFailed"]) for line in ends] == [
+        (code, ATTEMPTS + 1, 1)
+    ] * 2
 
 
 @pytest.mark.parametrize(
-    ("queue", "right", "consumer", "route", "body", "table", "code"),
+    ("queue", "privilege", "consumer", "route", "body", "table", "code"),
     [
         (
             *("exports", "delete on export_part", "fail_export"),
@@ -95,23 +97,23 @@ def test_an_import_that_fails_at_every_try_ends_and_can_be_retried(
         ),
     ],
 )
-def test_a_job_that_fails_at_every_try_ends_and_the_next_one_does_not(
-    cloud: Deployed, queue: str, right: str, consumer: str, route: str, body: Any, table: str, code: str
+def test_a_job_that_fails_at_every_attempt_ends_and_the_next_one_completes(
+    cloud: Deployed, queue: str, privilege: str, consumer: str, route: str, body: Any, table: str, code: str
 ) -> None:
     def job() -> str:
-        cloud.accepted("POST", "/products", {"sku": f"DEAD-{uuid.uuid4()}", "name": "To be found by a job"})
-        return f"{route}/{cloud.accepted('POST', route, body)['id']}"
+        cloud.json("POST", "/products", {"sku": f"DEAD-{uuid.uuid4()}", "name": "For a job to process"})
+        return f"{route}/{cloud.json('POST', route, body)['id']}"
 
-    before = cloud.ended(job())
-    with failing(cloud, queue, right):
-        place = job()
-        # What may have been advanced a moment ago is not ended by a dead letter.
+    before = cloud.wait_for_end(job())
+    with failing(cloud, queue, privilege):
+        path = job()
+        # A dead letter does not end a job that may have advanced recently.
         cloud.execute(f"update {table} set advanced_at = advanced_at - interval '{ADVANCING_SECONDS + 1} s'")
-        failed = cloud.ended(place)
+        failed = cloud.wait_for_end(path)
         wait_until_empty(cloud, queue)
-    after = cloud.ended(job())
+    after = cloud.wait_for_end(job())
 
     assert [each["status"] for each in (before, failed, after)] == ["completed", "failed", "completed"]
     assert failed["error"]["code"] == code
     ends = [line for line in cloud.lines(consumer) if line.get(f"{table}_id") == failed["id"]]
-    assert [(line["code"], line["receive_count"]) for line in ends] == [(code, TRIES + 1)]
+    assert [(line["code"], line["receive_count"]) for line in ends] == [(code, ATTEMPTS + 1)]

@@ -1,4 +1,4 @@
-"""What API Gateway decides before our function is asked, or instead of it: answered as everything is, with problems."""
+"""API Gateway's own responses, sent before or instead of calling our function. They are problems, like all others."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ DEPLOYED_LIMITS = {"throttlingRateLimit": 100.0, "throttlingBurstLimit": 200}
 """The defaults of infra/deploy/api.yml."""
 
 
-def told_by_gateway(answer: requests.Response) -> tuple[int, str]:
-    """Status and code of an answer, which is a problem that no function has made."""
+def gateway_problem(answer: requests.Response) -> tuple[int, str]:
+    """Returns the status and code of a response, which must be a problem that comes from no function."""
     assert answer.headers["Content-Type"] == "application/problem+json"
     assert answer.headers["Cache-Control"] == "no-store"
     assert "X-Request-Id" not in answer.headers
@@ -23,44 +23,44 @@ def told_by_gateway(answer: requests.Response) -> tuple[int, str]:
     return answer.status_code, answer.json()["code"]
 
 
-def test_nobody_gets_in_without_a_token(cloud: Deployed) -> None:
+def test_requests_without_a_valid_token_are_refused(cloud: Deployed) -> None:
     for authorization in ("", "Bearer wrong", "Basic eDp5"):
         for method, path in (("GET", "/products"), ("POST", "/imports")):
             answer = cloud.call(method, path, Authorization=authorization)
-            assert told_by_gateway(answer) == (401, "unauthorized")
+            assert gateway_problem(answer) == (401, "unauthorized")
             assert answer.headers["WWW-Authenticate"] == "Bearer"
     assert cloud.call("GET", "/health", Authorization="").json() == {"status": "ok"}
     assert cloud.call("GET", "/products").status_code == 200
 
 
-def test_there_is_nothing_at_other_addresses(cloud: Deployed) -> None:
+def test_other_addresses_do_not_exist(cloud: Deployed) -> None:
     for method, path in (("GET", "/nothing"), ("DELETE", "/imports"), ("GET", "/products/1/2")):
-        assert told_by_gateway(cloud.call(method, path)) == (404, "not_found")
+        assert gateway_problem(cloud.call(method, path)) == (404, "not_found")
 
 
-def test_an_authorizer_that_fails_lets_nobody_in_and_asks_to_come_again(cloud: Deployed) -> None:
+def test_a_failing_authorizer_admits_no_request_and_asks_for_a_retry(cloud: Deployed) -> None:
     cloud.execute(f"revoke select on api_token from {ROLE}")
     try:
-        # Not the token of the others: the gateway remembers what it was told of that one.
+        # A new token: for the one of the other tests, the gateway has cached the decision.
         answer = cloud.call("GET", "/products", Authorization="Bearer never-seen-before")
     finally:
         cloud.execute(f"grant select on api_token to {ROLE}")
-    assert told_by_gateway(answer) == (503, "unavailable")
+    assert gateway_problem(answer) == (503, "unavailable")
     assert answer.headers["Retry-After"] == "5"
 
 
-def test_too_many_requests_are_turned_away(cloud: Deployed) -> None:
+def test_too_many_requests_are_refused(cloud: Deployed) -> None:
     with limits(cloud, rate="0.001", burst="1") as before:
         answers = [cloud.call("GET", "/health") for _ in range(2)]
     assert {name: before[name] for name in DEPLOYED_LIMITS} == DEPLOYED_LIMITS
     assert answers[0].status_code == 200
-    assert told_by_gateway(answers[1]) == (429, "too_many_requests")
+    assert gateway_problem(answers[1]) == (429, "too_many_requests")
     assert answers[1].headers["Retry-After"] == "1"
 
 
 @contextmanager
 def limits(cloud: Deployed, rate: str, burst: str) -> Iterator[dict[str, object]]:
-    """Other limits than those deployed, for a while. Yields how every method was set before."""
+    """Sets other limits until the block ends. Yields the previous settings of all methods."""
     stage = {"restApiId": cloud.outputs["RestAPIId"], "stageName": API_STAGE}
     gateway = cloud.account.client("apigateway")
     before = gateway.get_stage(**stage)["methodSettings"]["*/*"]

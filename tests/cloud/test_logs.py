@@ -1,6 +1,6 @@
-"""What the packaged functions write into CloudWatch Logs: the whole way of an import, its metrics, and no secret.
+"""The logs of the packaged functions in CloudWatch: every step of an import, its metrics, and no secret.
 
-The emulator keeps lines, but takes no metrics out of them: what CloudWatch would find is read here from the lines.
+The emulator stores lines but does not extract metrics from them, so the tests read the metrics from the lines.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ CONTENT = b"".join(
         b"LOG-0,the last one wins,\nLOG-300,,rejected\n",
     ]
 )
-"""With a row that is superseded and one that is rejected."""
+"""With one superseded row and one rejected row."""
 CHUNKS = 2
 LOGGED_SECONDS_MAX = 30.0
 LOG_DAYS = 30
@@ -33,22 +33,22 @@ WRONG_TOKEN = "imp_canary-5e0c2f71"
 
 @pytest.fixture(scope="module")
 def imported(cloud: Deployed) -> tuple[str, dict[str, Any]]:
-    """An import as it ended, and the id that the answer to its registration carried."""
+    """The request id of an import's registration, and the import after its end."""
     registered = cloud.call("POST", "/imports", {"filename": "logged.csv", "size_bytes": len(CONTENT)})
     cloud.put(registered.json()["upload"], CONTENT)
-    return registered.headers["X-Request-Id"], cloud.ended(f"/imports/{registered.json()['id']}")
+    return registered.headers["X-Request-Id"], cloud.wait_for_end(f"/imports/{registered.json()['id']}")
 
 
 def lines_about(cloud: Deployed, import_id: str) -> list[Line]:
-    """What was told of an import but looks at it, by the functions in the order in which it passes them."""
+    """Returns the log lines of an import, in the order of the functions that process it, without those of reads."""
 
-    def found() -> list[Line]:
+    def logged() -> list[Line]:
         lines = [line for function in ("api", "split_upload", "upsert_chunk") for line in cloud.lines(function)]
         return [line for line in lines if line.get("import_id") == import_id and line["message"] != "request answered"]
 
-    # Lambda hands over the lines of an invocation when it is over: a moment after what it did can be seen.
-    wait_until(lambda: len(told(found(), "chunk written")) == CHUNKS, LOGGED_SECONDS_MAX, "every chunk is logged")
-    return found()
+    # Lambda passes on the lines of an invocation at its end, a little later than its effects can be seen.
+    wait_until(lambda: len(told(logged(), "chunk written")) == CHUNKS, LOGGED_SECONDS_MAX, "every chunk is logged")
+    return logged()
 
 
 def test_an_import_can_be_followed_through_the_functions_by_its_id(
@@ -56,28 +56,30 @@ def test_an_import_can_be_followed_through_the_functions_by_its_id(
 ) -> None:
     request_id, ended = imported
     lines = lines_about(cloud, ended["id"])
-    story = [(line["function"], line["message"], line.get("chunk")) for line in lines]
+    steps = [(line["function"], line["message"], line.get("chunk")) for line in lines]
 
-    assert story[:3] == [
+    assert steps[:3] == [
         ("api", "import registered", None),
         ("split_upload", "import accepted", None),
         ("split_upload", "file split", None),
     ]
-    assert sorted(each for each in story[3:] if each[1] == "chunk written") == [
+    assert sorted(each for each in steps[3:] if each[1] == "chunk written") == [
         ("upsert_chunk", "chunk written", 0),
         ("upsert_chunk", "chunk written", 1),
     ]
-    assert len(story) == len(set(story)) == 6
+    assert len(steps) == len(set(steps)) == 6
     assert lines[0]["request_id"] == request_id
     for line in lines[1:]:
         assert (line["stage"], line["receive_count"]) == (STAGE, 1)
         assert {"request_id", "trace_id", "message_id"} <= set(line)
-    # One message from S3, one for each chunk; each was taken by one invocation.
+    # One message from S3 and one for each chunk, each processed by one invocation.
     for each in ("message_id", "request_id"):
         assert len({line[each] for line in lines[1:]}) == 1 + CHUNKS
 
 
-def test_the_metrics_of_its_chunks_add_up_to_the_receipt(cloud: Deployed, imported: tuple[str, dict[str, Any]]) -> None:
+def test_the_metrics_of_its_chunks_add_up_to_its_row_counts(
+    cloud: Deployed, imported: tuple[str, dict[str, Any]]
+) -> None:
     _, ended = imported
     lines = lines_about(cloud, ended["id"])
     written = [metrics(line) for line in told(lines, "chunk written")]
@@ -95,8 +97,8 @@ def test_the_metrics_of_its_chunks_add_up_to_the_receipt(cloud: Deployed, import
     assert total("ChunkBytes") == (split["SplitBytes"][0], {("Bytes", (STAGE,))})
 
 
-def test_the_alarm_watches_what_the_line_of_a_failed_import_tells(cloud: Deployed) -> None:
-    failed = cloud.ended(f"/imports/{cloud.upload(b'name')}")
+def test_the_alarm_watches_the_metric_in_the_line_of_a_failed_import(cloud: Deployed) -> None:
+    failed = cloud.wait_for_end(f"/imports/{cloud.upload(b'name')}")
 
     def lines() -> list[Line]:
         return [
@@ -115,7 +117,7 @@ def test_the_alarm_watches_what_the_line_of_a_failed_import_tells(cloud: Deploye
     assert alarm["Threshold"] < line["ImportsFailed"]
 
 
-def test_logs_are_kept_as_long_as_the_template_says(cloud: Deployed) -> None:
+def test_logs_are_kept_for_the_time_in_the_template(cloud: Deployed) -> None:
     pages = cloud.account.client("logs").get_paginator("describe_log_groups").paginate()
     kept = {group["logGroupName"]: group.get("retentionInDays") for page in pages for group in page["logGroups"]}
     ours = {name: days for name, days in kept.items() if name.startswith(f"/aws/lambda/{STACK}-")}
@@ -125,8 +127,8 @@ def test_logs_are_kept_as_long_as_the_template_says(cloud: Deployed) -> None:
 
 def test_no_secret_is_in_any_line(cloud: Deployed, imported: tuple[str, dict[str, Any]]) -> None:
     _, ended = imported
-    link = cloud.accepted("POST", "/imports", {"filename": "x.csv", "size_bytes": 1})["upload"]["url"]
-    webhook = cloud.accepted("POST", "/webhooks", {"url": "http://127.0.0.1:1/hook", "events": ["product.deleted"]})
+    link = cloud.json("POST", "/imports", {"filename": "x.csv", "size_bytes": 1})["upload"]["url"]
+    webhook = cloud.json("POST", "/webhooks", {"url": "http://127.0.0.1:1/hook", "events": ["product.deleted"]})
     assert cloud.call("DELETE", f"/webhooks/{webhook['id']}").status_code == 204
     assert cloud.call("GET", "/products", Authorization=f"Bearer {WRONG_TOKEN}").status_code == 401
     secrets: list[str | bytes] = [
@@ -140,7 +142,9 @@ def test_no_secret_is_in_any_line(cloud: Deployed, imported: tuple[str, dict[str
 
     groups = cloud.account.log_groups()
     places = {group: "\n".join(cloud.account.log_messages(group)).encode() for group in groups}
-    assert ended["id"].encode() in places[f"/aws/lambda/{STACK}-upsert_chunk"], "nobody has looked"
+    assert ended["id"].encode() in places[f"/aws/lambda/{STACK}-upsert_chunk"], (
+        "the search does not cover the function's log"
+    )
     assert [
         group for group in groups for each in secrets for form in written_forms(each) if form in places[group]
     ] == []

@@ -1,8 +1,8 @@
-"""TLS in front of a PostgreSQL that has none: the embedded one is built without OpenSSL.
+"""A TLS proxy for the embedded PostgreSQL, which is built without OpenSSL.
 
-Deployed functions insist on an encrypted connection to a server that has a certificate for its address
-(sslmode=verify-full), and go to port 5432 as RDS has it. This listens there, on a loopback address of its own so that
-no other PostgreSQL is in the way, and like a server with rds.force_ssl it takes nobody who does not encrypt.
+Deployed functions require an encrypted connection to a server with a certificate for its address (sslmode=verify-full),
+and connect to port 5432, RDS's port. The proxy listens there, on a loopback address of its own, so that it does not
+clash with another PostgreSQL. Like a server with rds.force_ssl, it accepts only encrypted connections.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from infra.local.processes.ports import LOOPBACK
 
 PORT = 5432
 REQUEST = struct.Struct("!II")
-"""How a client begins: the length of the request, and what it asks for."""
+"""The first bytes from a client: the length of its request, and the code of the request."""
 ENCRYPT_WITH_TLS = 80877103
 ENCRYPT_WITH_GSSAPI = 80877104
 READ_BYTES = 65536
@@ -29,7 +29,7 @@ START_SECONDS_MAX = 10.0
 
 
 class TlsFront:
-    """`encrypted` counts the connections that were taken. `context_for` makes what is presented at an address."""
+    """`encrypted` counts the accepted connections. `context_for` returns the TLS context for an address."""
 
     def __init__(self, backend_port: int, context_for: Callable[[str], ssl.SSLContext]) -> None:
         self.encrypted = 0
@@ -44,13 +44,13 @@ class TlsFront:
         self._started.wait(START_SECONDS_MAX)
 
     def stop(self) -> None:
-        """Ends every connection."""
+        """Closes every connection, and stops listening."""
         self._loop.call_soon_threadsafe(self._ended.set)
         self._thread.join()
 
     @contextmanager
     def presenting(self, context: ssl.SSLContext) -> Iterator[None]:
-        """As long as this lasts, who connects anew is shown something else."""
+        """New connections get another certificate until the block ends."""
         usual, self._context = self._context, context
         try:
             yield
@@ -73,33 +73,33 @@ class TlsFront:
         assert task is not None
         self._tasks.add(task)
         try:
-            # A client that goes away, or cannot be understood, is no news.
+            # A client that disconnects or sends something else is ignored.
             with suppress(OSError, asyncio.IncompleteReadError):
                 if await _wants_tls(reader, writer):
                     await writer.start_tls(self._context)
                     self.encrypted += 1
-                    await self._join(reader, writer)
+                    await self._relay(reader, writer)
         finally:
             writer.transport.abort()
             self._tasks.discard(task)
 
-    async def _join(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Passes everything on, both ways, until one side ends."""
-        their_reader, their_writer = await asyncio.open_connection(LOOPBACK, self._backend_port)
-        ways = [asyncio.ensure_future(_pass_on(reader, their_writer))]
-        ways.append(asyncio.ensure_future(_pass_on(their_reader, writer)))
+    async def _relay(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Forwards everything in both directions until one side ends."""
+        server_reader, server_writer = await asyncio.open_connection(LOOPBACK, self._backend_port)
+        directions = [asyncio.ensure_future(_forward(reader, server_writer))]
+        directions.append(asyncio.ensure_future(_forward(server_reader, writer)))
         try:
-            await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(directions, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            for way in ways:
-                way.cancel()
-            await asyncio.gather(*ways, return_exceptions=True)
-            their_writer.transport.abort()
+            for direction in directions:
+                direction.cancel()
+            await asyncio.gather(*directions, return_exceptions=True)
+            server_writer.transport.abort()
 
 
 @contextmanager
 def tls_front(backend_port: int, context_for: Callable[[str], ssl.SSLContext]) -> Iterator[TlsFront]:
-    """One that runs as long as it is needed."""
+    """Runs a proxy until the block ends."""
     front = TlsFront(backend_port, context_for)
     try:
         yield front
@@ -109,27 +109,27 @@ def tls_front(backend_port: int, context_for: Callable[[str], ssl.SSLContext]) -
 
 async def _wants_tls(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
     while True:
-        length, wish = REQUEST.unpack(await reader.readexactly(REQUEST.size))
-        if length == REQUEST.size and wish == ENCRYPT_WITH_TLS:
+        length, code = REQUEST.unpack(await reader.readexactly(REQUEST.size))
+        if length == REQUEST.size and code == ENCRYPT_WITH_TLS:
             writer.write(b"S")
             await writer.drain()
             return True
-        if length != REQUEST.size or wish != ENCRYPT_WITH_GSSAPI:
+        if length != REQUEST.size or code != ENCRYPT_WITH_GSSAPI:
             return False
         writer.write(b"N")
         await writer.drain()
 
 
-async def _pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+async def _forward(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     while data := await reader.read(READ_BYTES):
         writer.write(data)
         await writer.drain()
 
 
 def _listener() -> socket.socket:
-    """On Linux every address that begins with 127 is this machine's."""
+    """Returns a socket at an unused loopback address. On Linux, every address that begins with 127 is one."""
     for _ in range(ADDRESSES_TRIED_MAX):
         address = f"127.{random.randrange(64, 128)}.{random.randrange(256)}.{random.randrange(1, 255)}"
         with suppress(OSError):
             return socket.create_server((address, PORT))
-    raise OSError(f"something listens on port {PORT} of every address of this machine: stop it first")
+    raise OSError(f"Port {PORT} is in use on every address of this machine. Stop the program that listens there.")

@@ -371,7 +371,7 @@ MUTATIONS = (
     Mutation("a silent server is given up", DATABASE, "                    **_GIVEN_UP,\n", "", (BROKEN,)),
     Mutation("no statement ties a session to its caller", "chalicelib/sql/acceptance.sql",
              "select next_operation()", "select nextval('operation')",
-             ("tests/packaging/test_shared_sessions.py", "-k", "ties_a_session_to_its_caller")),
+             ("tests/packaging/test_shared_sessions.py", "-k", "pins_a_connection")),
     Mutation("the planner's switches are over with the transaction",
              "chalicelib/sql/migrations/0008_shared_sessions.sql", "'0', true)", "'0', false)",
              ("tests/integration/test_database_roles.py",)),

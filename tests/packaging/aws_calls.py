@@ -1,8 +1,9 @@
-"""Which calls to AWS a function can reach, read from the source: the yardstick for what its policy has to allow.
+"""Reads from the source which calls to AWS a function can reach: what its policy has to allow.
 
-From the functions' own modules every name is followed that leads to another function of ours. What is found on the way
-are the methods of `backends.files`, `backends.queues` and `sending.sealer`; their own source says which operations of
-boto3 those are. It errs on the side of reaching more, never less: a name that is mentioned counts as called.
+Starting at the functions' own modules, every name that leads to another function of ours is followed. Found on the way
+are the methods of `backends.files`, `backends.queues` and `sending.sealer`; their own source shows which operations of
+boto3 they use. The result may contain calls that never happen, but misses none: a name that is mentioned counts as
+called.
 """
 
 from __future__ import annotations
@@ -13,30 +14,30 @@ from dataclasses import dataclass
 
 from tests.packaging.reached_source import Module, modules, reached
 
-ROOMS = ("files", "queues", "sealer")
-"""The attributes behind which AWS is."""
+CLIENTS = ("files", "queues", "sealer")
+"""The attributes whose methods call AWS."""
 
 
 @dataclass(frozen=True, order=True)
 class Call:
-    """A method of a room, who calls it, and for queues which one; None where the queue is the function's own."""
+    """A method of a client, the calling module, and the name of the queue; None for the function's own queue."""
 
-    room: str
+    client: str
     method: str
     caller: str
     queue: str | None = None
 
 
 def calls_of(module: str) -> set[Call]:
-    """Everything that can be reached from a module, or a package, of functions/."""
+    """Returns all calls that can be reached from a module or package."""
     return {call for here, node in reached(module) for call in _calls_in(here, node)}
 
 
 def operations() -> dict[tuple[str, str], set[str]]:
-    """The operations of boto3 behind every method of a room."""
+    """Returns the operations of boto3 that every method of a client uses."""
     return {
-        (room, method): operations
-        for room, module, owner in (
+        (client, method): operations
+        for client, module, owner in (
             ("files", "chalicelib.backends.s3", "S3FileStore"),
             ("queues", "chalicelib.backends.sqs", "SqsQueues"),
             ("sealer", "chalicelib.backends.sealing", "KmsKey"),
@@ -74,21 +75,21 @@ def _operations_of(module: str, owner: str) -> dict[str, set[str]]:
 def _calls_in(module: Module, node: ast.AST) -> Iterator[Call]:
     for each in ast.walk(node):
         match each:
-            case ast.Call(func=ast.Attribute(value=owner, attr=method), args=arguments) if _room(owner) == "queues":
+            case ast.Call(func=ast.Attribute(value=owner, attr=method), args=arguments) if _client(owner) == "queues":
                 named = _text(module, arguments[0]) if arguments else None
                 yield Call("queues", method, module.name, named)
-            case ast.Attribute(value=owner, attr=method) if (room := _room(owner)) in ("files", "sealer"):
+            case ast.Attribute(value=owner, attr=method) if (client := _client(owner)) in ("files", "sealer"):
                 if method != "bucket":
-                    yield Call(str(room), method, module.name)
+                    yield Call(str(client), method, module.name)
             case ast.Assign(targets=[ast.Attribute(attr="announces")]):
-                # Database.transaction wakes the relay once this is committed.
+                # Database.transaction wakes the relay after the commit.
                 yield Call("queues", "wake", module.name, "events")
 
 
-def _room(owner: ast.expr) -> str | None:
+def _client(owner: ast.expr) -> str | None:
     match owner:
         case ast.Attribute(attr=name) | ast.Name(id=name):
-            return name if name in ROOMS else None
+            return name if name in CLIENTS else None
     return None
 
 

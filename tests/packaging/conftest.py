@@ -1,4 +1,4 @@
-"""One package for all tests, made as `make package` makes it."""
+"""One package for all tests, created by the code of `make package`."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ STAGE = "dev"
 
 @dataclass(frozen=True)
 class Package:
-    """What would be deployed."""
+    """A package as it would be deployed."""
 
     zip: Path
     entries: dict[str, bytes]
@@ -26,11 +26,11 @@ class Package:
 
     @property
     def functions(self) -> dict[str, dict[str, Any]]:
-        """The properties of each function by its name in app.py."""
+        """The properties of every function, by its name in app.py."""
         return {name_of(logical): each["Properties"] for logical, each in functions_of(self.template).items()}
 
     def of_type(self, kind: str) -> dict[str, dict[str, Any]]:
-        """The properties of all resources of a type by their logical names."""
+        """Returns the properties of all resources of a type, by logical id."""
         resources = self.template["Resources"].items()
         return {name: each.get("Properties", {}) for name, each in resources if each["Type"] == kind}
 

@@ -1,7 +1,7 @@
-"""What of our own source a function can reach: the ground for what it may do, and for what it may say to the database.
+"""Reads which of our own source a function can reach, to derive its AWS permissions and its SQL statements.
 
-From the functions' own modules every name is followed that leads to another function of ours. It errs on the side of
-reaching more, never less: a name that is mentioned counts as called.
+Starting at the functions' own modules, every name that leads to another function of ours is followed. The result may
+contain too much, but misses nothing: a name that is mentioned counts as called.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent.parent
 PACKAGES = ("chalicelib", "functions")
 UNFOLLOWED = ("chalicelib.backends", "chalicelib.backends.database", "functions.composition")
-"""They bind everything to everything."""
+"""Modules that connect everything with everything else."""
 
 
 @dataclass
 class Module:
-    """What stands in a module: functions and classes, texts with a name, all other statements, and what is imported."""
+    """The contents of a module: functions and classes, named strings, all other statements, and imports."""
 
     name: str
     definitions: dict[str, ast.AST] = field(default_factory=dict)
@@ -30,7 +30,7 @@ class Module:
 
 
 def reached(module: str) -> Iterator[tuple[Module, ast.AST]]:
-    """Every function and class that can be reached from a module, or a package, with the module where it stands."""
+    """Yields every function and class that can be reached from a module or package, with the module it is in."""
     known = modules()
     roots = [name for name in known if name == module or name.startswith(f"{module}.")]
     waiting = [(name, defined) for name in roots for defined in known[name].definitions]
@@ -48,7 +48,7 @@ def reached(module: str) -> Iterator[tuple[Module, ast.AST]]:
 
 @cache
 def modules() -> Mapping[str, Module]:
-    """All of our modules by their names."""
+    """Returns all of our modules by name."""
     files = [file for package in PACKAGES for file in sorted((ROOT / package).rglob("*.py"))]
     names = {".".join(file.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): file for file in files}
     return {name: _module(name, file, set(names)) for name, file in names.items()}

@@ -1,7 +1,4 @@
-"""What `make deploy` and `make destroy` ask of AWS, in which order, with an account that writes it down.
-
-The account is a stand-in: nothing here was run on AWS.
-"""
+"""The calls of `make deploy` and `make destroy` to AWS, and their order. The account is a fake: nothing runs on AWS."""
 
 from __future__ import annotations
 
@@ -14,11 +11,12 @@ import pytest
 from botocore.config import Config
 
 from infra.deploy import deployment, packaging
+from infra.deploy.errors import MigrationFailed, StackFailed, UnknownParameters
 from infra.deploy.every_function import functions_of
-from infra.deploy.stacks import BESIDE_APP, INVOCATION_SECONDS_MAX, PARTS, Account, DeploymentFailed, name_of, s3_origin
+from infra.deploy.stacks import INVOCATION_SECONDS_MAX, PARTS, STANDALONE_PARTS, Account, name_of, s3_origin
 from infra.project import ROOT
 from tests.packaging.conftest import STAGE, Package
-from tests.packaging.standin_account import NUMBER, REGION, Standin
+from tests.packaging.fake_account import NUMBER, REGION, FakeAccount
 
 NETWORK, DATABASE, APP, PROXY, WEB = (name_of(STAGE, part) for part in PARTS)
 MIGRATE = f"{APP}-migrate"
@@ -38,25 +36,25 @@ OUTPUTS = {
 
 
 @pytest.fixture
-def aws() -> Standin:
-    return Standin(OUTPUTS)
+def aws() -> FakeAccount:
+    return FakeAccount(OUTPUTS)
 
 
-def _deploy(aws: Standin, package: Package, **wanted: str) -> str:
+def _deploy(aws: FakeAccount, package: Package, **wanted: str) -> str:
     return deployment.deploy(aws.account, STAGE, package.zip.parent, wanted)
 
 
-def test_stacks_come_in_order_and_tell_each_other_what_they_need(aws: Standin, package: Package) -> None:
+def test_stacks_are_created_in_order_and_get_the_outputs_of_those_before(aws: FakeAccount, package: Package) -> None:
     assert _deploy(aws, package, AlarmEmail="ops@example.com") == SITE
-    assert aws.done == [
+    assert aws.actions == [
         f"CREATE {NETWORK}",
         f"CREATE {DATABASE}",
         f"CREATE {APP}",
-        # The proxy comes up when it can log in, as the role that the migration makes.
+        # The proxy is complete when it can log in, as the role that the migration creates.
         f"INVOKE {MIGRATE}",
         f"CREATE {PROXY}",
         f"CREATE {WEB}",
-        # The page's address is known at the end: from then on only it may upload.
+        # The site's URL is known only at the end: from then on, no other site may upload.
         f"UPDATE {APP}",
     ]
     assert (
@@ -78,134 +76,134 @@ def test_stacks_come_in_order_and_tell_each_other_what_they_need(aws: Standin, p
     assert web["ApiId"] == "api123"
 
 
-def test_the_template_points_at_the_very_zip(aws: Standin, package: Package) -> None:
+def test_the_template_refers_to_the_zip_that_was_uploaded(aws: FakeAccount, package: Package) -> None:
     _deploy(aws, package)
     bucket = f"{APP}-artifacts-{NUMBER}"
-    ((code, data),) = [
+    ((code, zipped),) = [
         (key, data) for (where, key), data in aws.objects.items() if where == bucket and key.startswith("code/")
     ]
-    assert data == package.zip.read_bytes()
+    assert zipped == package.zip.read_bytes()
     template = json.loads(aws.stacks[APP]["body"])
     uris = {function["Properties"]["CodeUri"] for function in functions_of(template).values()}
     assert uris == {f"s3://{bucket}/{code}"}
 
 
-def test_everything_that_the_page_asks_for_was_uploaded(aws: Standin, package: Package) -> None:
+def test_every_file_that_the_site_refers_to_is_uploaded(aws: FakeAccount, package: Package) -> None:
     aws.objects["page", "components/of-an-earlier-version.js"] = b""
     _deploy(aws, package)
-    found = {key: data for (where, key), data in aws.objects.items() if where == "page"}
-    asked_for = {"index.html", "api-docs.html"}
-    unread = list(asked_for)
-    while unread:
-        key = unread.pop()
-        assert key in found, f"{key} was not uploaded"
+    uploaded = {key: data for (where, key), data in aws.objects.items() if where == "page"}
+    referred_to = {"index.html", "api-docs.html"}
+    unchecked = list(referred_to)
+    while unchecked:
+        key = unchecked.pop()
+        assert key in uploaded, f"{key} was not uploaded"
         for named in re.findall(
-            r"""(?:src|href|from|import)[\s=(]*["'](\.{0,2}[\w./-]+\.\w+)["']""", found[key].decode()
+            r"""(?:src|href|from|import)[\s=(]*["'](\.{0,2}[\w./-]+\.\w+)["']""", uploaded[key].decode()
         ):
             path = posixpath.normpath(posixpath.join(posixpath.dirname(key), named))
-            if path not in asked_for and not path.startswith("api/"):
-                asked_for.add(path)
-                unread.append(path)
-    assert len(asked_for) > 50
-    # Nothing hidden, and nothing that is no longer there.
-    assert sorted(found) == sorted(
+            if path not in referred_to and not path.startswith("api/"):
+                referred_to.add(path)
+                unchecked.append(path)
+    assert len(referred_to) > 50
+    # No hidden files, and no files of an earlier version.
+    assert sorted(uploaded) == sorted(
         file.relative_to(ROOT / "web").as_posix()
         for file in (ROOT / "web").rglob("[!.]*")
         if file.is_file() and not any(part.startswith(".") for part in file.relative_to(ROOT).parts)
     )
-    # Browsers run no module of another type, and no page with the scripts of another version.
+    # Browsers run modules only with this type. They must not mix a page with the scripts of another version.
     assert aws.properties["page", "pages/import.js"]["ContentType"] == "text/javascript; charset=utf-8"
     assert {each["CacheControl"] for (where, _), each in aws.properties.items() if where == "page"} == {"no-cache"}
     written = [key for where, key in aws.properties if where == "page"]
     assert written[-1] == "index.html"
 
 
-def test_doing_it_again_changes_no_stack(aws: Standin, package: Package) -> None:
+def test_deploying_again_changes_no_stack(aws: FakeAccount, package: Package) -> None:
     _deploy(aws, package, InstanceClass="db.r8g.large")
-    once = json.dumps(aws.stacks, sort_keys=True)
-    aws.done.clear()
+    before = json.dumps(aws.stacks, sort_keys=True)
+    aws.actions.clear()
     _deploy(aws, package)
-    # What was chosen the first time stays chosen.
-    assert json.dumps(aws.stacks, sort_keys=True) == once
-    assert aws.done == [f"CODE {MIGRATE}", f"INVOKE {MIGRATE}"]
+    # A parameter that was set the first time keeps its value.
+    assert json.dumps(aws.stacks, sort_keys=True) == before
+    assert aws.actions == [f"CODE {MIGRATE}", f"INVOKE {MIGRATE}"]
 
 
-def test_the_schema_comes_before_the_code_that_needs_it(aws: Standin, package: Package) -> None:
+def test_the_schema_is_migrated_before_the_code_that_needs_it_is_deployed(aws: FakeAccount, package: Package) -> None:
     _deploy(aws, package)
-    aws.done.clear()
+    aws.actions.clear()
     _deploy(aws, package, LogDays="90")
-    assert aws.done == [f"CODE {MIGRATE}", f"INVOKE {MIGRATE}", f"UPDATE {APP}"]
+    assert aws.actions == [f"CODE {MIGRATE}", f"INVOKE {MIGRATE}", f"UPDATE {APP}"]
 
 
-def test_an_origin_of_ones_own_stays(aws: Standin, package: Package) -> None:
-    own = "https://import.example.com"
-    _deploy(aws, package, UiOrigins=own)
+def test_a_custom_upload_origin_is_kept(aws: FakeAccount, package: Package) -> None:
+    custom = "https://import.example.com"
+    _deploy(aws, package, UiOrigins=custom)
     _deploy(aws, package)
-    assert aws.stacks[APP]["parameters"]["UiOrigins"] == own
+    assert aws.stacks[APP]["parameters"]["UiOrigins"] == custom
 
 
-def test_without_the_proxy_everything_goes_to_the_database(aws: Standin, package: Package) -> None:
+def test_without_the_proxy_all_functions_connect_to_the_database(aws: FakeAccount, package: Package) -> None:
     _deploy(aws, package)
     _deploy(aws, package, WithProxy="false")
     assert aws.stacks[APP]["parameters"]["DatabaseProxyHost"] == ""
     assert PROXY not in aws.stacks
 
 
-def test_a_parameter_that_there_is_not_is_refused_before_anything_is_done(aws: Standin, package: Package) -> None:
-    with pytest.raises(DeploymentFailed, match=r"no parameter AlarmMail, MultiAZ; there are .*AlarmEmail.*MultiAz"):
+def test_an_unknown_parameter_is_refused_before_anything_is_changed(aws: FakeAccount, package: Package) -> None:
+    with pytest.raises(UnknownParameters, match=r"parameter: AlarmMail, MultiAZ\. Valid names: .*AlarmEmail.*MultiAz"):
         _deploy(aws, package, MultiAZ="true", AlarmMail="ops@example.com")
-    assert (aws.done, aws.objects) == ([], {})
+    assert (aws.actions, aws.objects) == ([], {})
 
 
-def test_changes_of_outputs_alone_are_made_too(aws: Standin, package: Package) -> None:
+def test_a_change_of_outputs_only_is_deployed(aws: FakeAccount, package: Package) -> None:
     aws.changes_listed = False
     _deploy(aws, package)
-    assert f"CREATE {WEB}" in aws.done
+    assert f"CREATE {WEB}" in aws.actions
 
 
-def test_a_stack_that_fails_says_why_and_nothing_comes_after_it(aws: Standin, package: Package) -> None:
-    aws.broken = DATABASE
-    with pytest.raises(DeploymentFailed, match=rf"{DATABASE} failed:\nDatabase: no capacity$"):
+def test_a_failed_stack_gives_its_reason_and_ends_the_deployment(aws: FakeAccount, package: Package) -> None:
+    aws.failing_stack = DATABASE
+    with pytest.raises(StackFailed, match=rf"{DATABASE} failed:\nDatabase: no capacity\nFix the cause"):
         _deploy(aws, package)
     assert APP not in aws.stacks
 
 
-def test_a_stack_that_never_came_up_is_begun_anew(aws: Standin, package: Package) -> None:
+def test_a_stack_whose_creation_failed_is_created_again(aws: FakeAccount, package: Package) -> None:
     aws.stacks[NETWORK] = {"status": "ROLLBACK_COMPLETE", "parameters": {}, "body": ""}
     _deploy(aws, package)
-    assert aws.done[:2] == [f"DELETE {NETWORK}", f"CREATE {NETWORK}"]
+    assert aws.actions[:2] == [f"DELETE {NETWORK}", f"CREATE {NETWORK}"]
 
 
-def test_a_stack_that_somebody_is_changing_is_left_alone(aws: Standin, package: Package) -> None:
+def test_a_stack_with_an_operation_in_progress_is_left_alone(aws: FakeAccount, package: Package) -> None:
     aws.stacks[NETWORK] = {"status": "UPDATE_IN_PROGRESS", "parameters": {}, "body": ""}
-    with pytest.raises(DeploymentFailed, match=rf"{NETWORK} is being changed \(UPDATE_IN_PROGRESS\)"):
+    with pytest.raises(StackFailed, match=rf"{NETWORK} is being changed .*\(UPDATE_IN_PROGRESS\)"):
         _deploy(aws, package)
-    assert aws.done == []
+    assert aws.actions == []
 
 
-def test_a_failed_migration_ends_the_deployment(aws: Standin, package: Package) -> None:
+def test_a_failed_migration_ends_the_deployment(aws: FakeAccount, package: Package) -> None:
     aws.migration_fails = True
-    with pytest.raises(DeploymentFailed, match=r"the migration failed: .*no database"):
+    with pytest.raises(MigrationFailed, match=r"The migration failed\. .*no database"):
         _deploy(aws, package)
     assert WEB not in aws.stacks
 
 
-def test_a_migration_is_waited_for_as_long_as_it_may_run_and_never_begun_twice(
+def test_a_migration_is_awaited_for_its_whole_time_limit_and_never_invoked_twice(
     package: Package, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked: dict[str, Config | None] = {}
+    configs: dict[str, Config | None] = {}
     for name in ("AWS_DEFAULT_REGION", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.setenv(name, REGION)
-    made = boto3.client
+    real_client = boto3.client
 
     def client(service: str, config: Config | None = None) -> object:
-        asked[service] = config
-        return _Sts() if service == "sts" else made(service, config=config)  # type: ignore[call-overload]
+        configs[service] = config
+        return _Sts() if service == "sts" else real_client(service, config=config)  # type: ignore[call-overload]
 
     monkeypatch.setattr("infra.deploy.stacks.boto3.client", client)
-    chosen = Account.of_this_machine().lambda_.meta.config
-    assert package.functions["migrate"]["Timeout"] < INVOCATION_SECONDS_MAX == chosen.read_timeout
-    assert chosen.retries["total_max_attempts"] == 1
+    lambda_config = Account.from_credentials().lambda_.meta.config
+    assert package.functions["migrate"]["Timeout"] < INVOCATION_SECONDS_MAX == lambda_config.read_timeout
+    assert lambda_config.retries["total_max_attempts"] == 1
 
 
 class _Sts:
@@ -213,25 +211,29 @@ class _Sts:
         return {"Account": NUMBER}
 
 
-def test_destroying_takes_the_last_first_and_can_be_repeated(aws: Standin, package: Package) -> None:
+def test_destroy_deletes_the_last_stack_first_and_can_be_repeated(aws: FakeAccount, package: Package) -> None:
     _deploy(aws, package)
-    aws.done.clear()
+    aws.actions.clear()
     for _ in range(2):
         deployment.destroy(aws.account, STAGE)
-    assert aws.done == [f"DELETE {name}" for name in (WEB, PROXY, APP, DATABASE, NETWORK)]
+    assert aws.actions == [f"DELETE {name}" for name in (WEB, PROXY, APP, DATABASE, NETWORK)]
     assert not [key for where, key in aws.objects if where == "page"]
 
 
-@pytest.mark.parametrize("part", BESIDE_APP)
-def test_no_stage_has_the_stacks_of_another(part: str, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("part", STANDALONE_PARTS)
+def test_a_stage_whose_stacks_would_clash_with_another_is_refused(
+    part: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert name_of(f"{STAGE}-{part}", "app") == name_of(STAGE, part)
     assert deployment.main(["destroy", f"{STAGE}-{part}"]) == 1
-    assert "choose another name" in capsys.readouterr().err
+    assert f"choose a name without -{part}" in capsys.readouterr().err
     assert packaging.main([f"{STAGE}-{part}"]) == 1
 
 
 @pytest.mark.parametrize("region", ["us-east-1", "eu-central-1", "ap-southeast-2"])
-def test_the_page_may_connect_to_where_links_lead(region: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_presigned_links_begin_with_the_origin_that_the_site_may_connect_to(
+    region: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
     config = Config(signature_version="s3v4", s3={"addressing_style": "path"})
     s3 = boto3.client("s3", region_name=region, aws_access_key_id="a", aws_secret_access_key="b", config=config)
@@ -239,27 +241,26 @@ def test_the_page_may_connect_to_where_links_lead(region: str, monkeypatch: pyte
     assert url.startswith(f"{s3_origin(region)}/files/k?")
 
 
-def test_the_page_may_connect_to_the_bucket_of_its_stage(aws: Standin, package: Package) -> None:
+def test_the_site_may_connect_to_the_bucket_of_its_stage(aws: FakeAccount, package: Package) -> None:
     (bucket,) = package.of_type("AWS::S3::Bucket").values()
     name = bucket["BucketName"]["Fn::Sub"].replace("${Stage}", STAGE).replace("${AWS::AccountId}", NUMBER)
-    assert deployment.uploads_to(aws.account, STAGE) == f"{s3_origin(REGION)}/{name}/"
+    assert deployment.upload_url(aws.account, STAGE) == f"{s3_origin(REGION)}/{name}/"
 
 
-def test_a_region_whose_databases_nobody_recognises_is_told_before_anything_is_made(
-    aws: Standin, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+def test_a_region_without_certificate_authorities_is_refused_before_anything_is_created(
+    aws: FakeAccount, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     account = aws.account
     account.region = "xx-nowhere-1"
-    monkeypatch.setattr(Account, "of_this_machine", lambda: account)
+    monkeypatch.setattr(Account, "from_credentials", lambda: account)
     assert deployment.main(["deploy", STAGE]) == 1
     assert (
-        "certificates of databases in xx-nowhere-1: run `python -m infra.deploy.rds_authorities`"
-        in capsys.readouterr().err
+        "databases in xx-nowhere-1 is unknown: run `python -m infra.deploy.rds_authorities`" in capsys.readouterr().err
     )
-    assert aws.done == []
+    assert aws.actions == []
 
 
 @pytest.mark.parametrize("arguments", [[], ["deploy"], ["remove", "dev"], ["deploy", "dev", "AlarmEmail"]])
-def test_wrong_usage_is_told(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+def test_wrong_arguments_print_the_usage(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert deployment.main(arguments) == 2
     assert "usage:" in capsys.readouterr().err

@@ -17,32 +17,32 @@ PAGE = (ROOT / "docs/operations.md").read_text("utf-8")
 OF_EACH_FUNCTION = re.compile(r"\w+(ErrorsAlarm|ThrottlesAlarm)")
 
 
-def test_every_alarm_has_its_line(package: Package) -> None:
+def test_every_alarm_is_explained(package: Package) -> None:
     explained = [row[0] for row in rows(PAGE, "Alarms")]
     functions = functions_of(package.template)
     for name in package.of_type("AWS::CloudWatch::Alarm"):
         matched = OF_EACH_FUNCTION.fullmatch(name)
         if matched:
             assert name.removesuffix(matched[1]) in functions
-        told = f"`…{matched[1]}` of a function" if matched else f"`{name}`"
-        assert explained.count(told) == 1, name
+        entry = f"`…{matched[1]}` of a function" if matched else f"`{name}`"
+        assert explained.count(entry) == 1, name
     assert len(explained) == len({*package.of_type("AWS::CloudWatch::Alarm")} - _of_functions(package)) + 2
 
 
-def test_every_metric_has_its_line() -> None:
+def test_every_metric_is_explained() -> None:
     assert rows(PAGE, "Metrics") == [
         [f"`{name}`{'*' if each.by_function else ''}", each.unit.value, each.meaning] for name, each in MEASURES.items()
     ]
 
 
-def test_every_dead_letter_queue_is_spoken_of(package: Package) -> None:
-    told = " ".join(row[0] for row in rows(PAGE, "Dead letters", "###"))
+def test_every_dead_letter_queue_is_explained(package: Package) -> None:
+    explained = " ".join(row[0] for row in rows(PAGE, "Dead letters", "###"))
     queues = [each["QueueName"]["Fn::Sub"] for each in package.of_type("AWS::SQS::Queue").values()]
     dead = {name.removeprefix("product-importer-${Stage}-") for name in queues if name.endswith("-dead")}
-    assert set(re.findall(r"`([\w-]+)`", told)) == dead
+    assert set(re.findall(r"`([\w-]+)`", explained)) == dead
 
 
-def test_names_in_commands_are_those_that_are_deployed(package: Package) -> None:
+def test_names_in_commands_exist(package: Package) -> None:
     functions = {f"product-importer-{STAGE}-{name}" for name in package.functions}
     named = set(re.findall(r"--function-name (product-importer-[\w-]+)", PAGE))
     assert named
@@ -54,7 +54,7 @@ def test_names_in_commands_are_those_that_are_deployed(package: Package) -> None
     assert set(re.findall(r"make ([a-z-]+) STAGE", PAGE)) <= targets
 
 
-def test_the_costs_are_those_of_what_is_deployed(package: Package) -> None:
+def test_costs_are_calculated_for_what_is_deployed(package: Package) -> None:
     costs = (ROOT / "docs/deploy.md").read_text("utf-8")
     assert f"| {len(package.of_type('AWS::CloudWatch::Alarm'))} alarms |" in costs
     by_function = sum(each.by_function for each in MEASURES.values())
@@ -65,14 +65,14 @@ def test_the_costs_are_those_of_what_is_deployed(package: Package) -> None:
 
 
 @pytest.mark.parametrize("query", [row[1] for row in rows(PAGE, "Searching the log")])
-def test_queries_ask_for_what_lines_have(query: str) -> None:
+def test_queries_use_only_fields_and_messages_of_log_lines(query: str) -> None:
     source = "\n".join(
         file.read_text("utf-8") for name in ("chalicelib", "functions") for file in Path(ROOT / name).rglob("*.py")
     )
     for message in re.findall(r'message = "([^"]+)"', query):
         assert f'"{message}"' in source, message
-    asked = re.findall(r"filter (\w+)|(?:by|display) ([\w, @()]+)|pct\((\w+)", query.replace("\\|", "|"))
-    for field in re.findall(r"@?[a-zA-Z_]+", " ".join(" ".join(each) for each in asked)):
+    mentioned = re.findall(r"filter (\w+)|(?:by|display) ([\w, @()]+)|pct\((\w+)", query.replace("\\|", "|"))
+    for field in re.findall(r"@?[a-zA-Z_]+", " ".join(" ".join(each) for each in mentioned)):
         known = field in MEASURES or field in ("@timestamp", "bin", "m") or re.search(rf'\b{field}=|"{field}"', source)
         assert known, field
 

@@ -1,4 +1,4 @@
-"""The zip file that Lambda gets: the right things in it, nothing else, and the same bytes every time."""
+"""The zip file for Lambda contains everything that is needed and nothing else, and is reproducible."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from infra.deploy import archive, dependencies, deployment, packaging
-from infra.deploy.packaging import PackagingFailed
+from infra.deploy.errors import InvalidStage
 from infra.deploy.stacks import Account
 from infra.project import ROOT
 from tests.packaging.conftest import STAGE, Package
@@ -24,7 +24,7 @@ UNZIPPED_BYTES_MAX = 250 * 1024 * 1024
 COMMAND_SECONDS_MAX = 120
 ROUNDS = 5
 IMPORT_ROUNDS_OF_WORK_MAX = 20
-"""What importing app costs in rounds of a loop in the same process: 11 to 13. Without bytecode it is 35."""
+"""The CPU time of importing app, in rounds of a loop in the same process. Measured: 11 to 13; without bytecode 35."""
 
 IMPORT_EVERYTHING = """
 import importlib, json, sys
@@ -34,7 +34,7 @@ for handler in json.loads(sys.argv[1]):
     assert callable(getattr(importlib.import_module(module), name)), handler
 print(json.dumps(sorted({file for each in list(sys.modules.values()) if (file := getattr(each, "__file__", None))})))
 """
-USE_WHAT_IS_COMPILED = """
+USE_COMPILED_LIBRARIES = """
 import ssl, sys
 sys.path.insert(0, ".")
 import boto3, psycopg
@@ -65,17 +65,17 @@ print((time.process_time() - start) / unit)
 """
 
 
-runs_where_lambda_would = pytest.mark.skipif(
+needs_lambdas_platform = pytest.mark.skipif(
     (sys.platform, platform.machine()) != ("linux", "x86_64"), reason="the package is for Linux on x86-64"
 )
 
 
 def _run(package: Package, program: str, *arguments: str) -> str:
-    """Runs a program beside the package, in an environment where nothing else can be imported."""
-    # The interpreter itself, not the virtual environment's: -S leaves site-packages out.
+    """Runs a program in the package's directory, in an environment where nothing else can be imported."""
+    # The system's interpreter, not that of the virtual environment. -S excludes site-packages.
     python = Path(sys.executable).resolve()
     environment = {"PATH": os.defpath, "STAGE": STAGE, "PYTHONDONTWRITEBYTECODE": "1"}
-    done = subprocess.run(
+    completed = subprocess.run(
         [python, "-S", "-c", program, *arguments],
         cwd=package.unpacked,
         env=environment,
@@ -83,12 +83,12 @@ def _run(package: Package, program: str, *arguments: str) -> str:
         text=True,
         timeout=COMMAND_SECONDS_MAX,
     )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+    assert completed.returncode == 0, completed.stderr
+    return completed.stdout
 
 
-@runs_where_lambda_would
-def test_every_handler_of_the_template_is_importable_with_nothing_but_the_package(package: Package) -> None:
+@needs_lambdas_platform
+def test_every_handler_can_be_imported_from_the_package_alone(package: Package) -> None:
     handlers = [function["Handler"] for function in package.functions.values()]
     assert len(handlers) == 16
     files = json.loads(_run(package, IMPORT_EVERYTHING, json.dumps(handlers)))
@@ -96,58 +96,57 @@ def test_every_handler_of_the_template_is_importable_with_nothing_but_the_packag
     assert not foreign
 
 
-@runs_where_lambda_would
-def test_what_is_compiled_for_lambda_works(package: Package, tmp_path: Path) -> None:
-    _run(package, USE_WHAT_IS_COMPILED, str(tmp_path / "key"))
+@needs_lambdas_platform
+def test_compiled_libraries_work(package: Package, tmp_path: Path) -> None:
+    _run(package, USE_COMPILED_LIBRARIES, str(tmp_path / "key"))
 
 
-@runs_where_lambda_would
+@needs_lambdas_platform
 def test_importing_app_is_quick(package: Package) -> None:
     rounds = min(float(_run(package, TIME_THE_IMPORT)) for _ in range(ROUNDS))
     assert rounds <= IMPORT_ROUNDS_OF_WORK_MAX
 
 
-def test_size_is_within_bounds(package: Package) -> None:
+def test_size_is_within_limits(package: Package) -> None:
     assert package.zip.stat().st_size <= ZIP_BYTES_MAX
     assert sum(len(data) for data in package.entries.values()) <= UNZIPPED_BYTES_MAX
 
 
-def test_nothing_is_in_it_that_does_not_run(package: Package) -> None:
+def test_it_contains_nothing_that_does_not_run(package: Package) -> None:
     tops = {name.partition("/")[0] for name in package.entries}
     assert not tops & {"infra", "tests", "web", "docs", "vendor", "pip", "setuptools", "yaml", "click", "requests"}
     assert {"app.py", "chalicelib", "functions", "chalice"} <= tops
     names = list(package.entries)
     assert not [name for name in names if "__pycache__" in name or "/." in f"/{name}"]
-    # Modules are bytecode, which no cold start compiles again.
+    # Modules are bytecode, so that no cold start compiles them again.
     assert [name for name in names if name.endswith(".py")] == ["app.py"]
     services = {name.split("/")[2] for name in names if name.startswith("botocore/data/") and name.count("/") > 2}
     assert services == set(dependencies.SERVICES)
 
 
-def test_all_of_our_own_sources_are_in_it(package: Package) -> None:
-    root = ROOT
+def test_it_contains_all_of_our_own_modules(package: Package) -> None:
     for folder in ("chalicelib", "functions"):
-        for file in (root / folder).rglob("*"):
+        for file in (ROOT / folder).rglob("*"):
             if file.is_file() and "__pycache__" not in file.parts:
-                name = file.relative_to(root).as_posix()
+                name = file.relative_to(ROOT).as_posix()
                 assert (f"{name}c" if name.endswith(".py") else name) in package.entries
 
 
-def test_versions_are_the_pinned_ones(package: Package) -> None:
-    pinned = dependencies.pinned()
+def test_it_contains_the_pinned_versions(package: Package) -> None:
+    pinned = dependencies.pinned_versions()
     distributions = {name.partition("/")[0] for name in package.entries if ".dist-info/" in name}
     for distribution in distributions:
         name, _, version = distribution.removesuffix(".dist-info").rpartition("-")
         assert pinned[name.lower().replace("_", "-")] == version
 
 
-def test_the_same_sources_make_the_same_bytes(package: Package, tmp_path: Path) -> None:
+def test_the_same_sources_give_the_same_package(package: Package, tmp_path: Path) -> None:
     again = packaging.package(STAGE, tmp_path, dependencies.cache_directory())
     assert (again / packaging.ZIP).read_bytes() == package.zip.read_bytes()
     assert json.loads((again / packaging.TEMPLATE).read_text("utf-8")) == package.template
 
 
-def test_a_zip_depends_on_names_and_contents_alone(tmp_path: Path) -> None:
+def test_a_zip_depends_only_on_names_and_contents(tmp_path: Path) -> None:
     entries = {"b.py": b"b", "a/lib.so.1": b"\x7fELF", "a/x.txt": b"x" * 1000}
     archive.write(tmp_path / "one.zip", entries)
     archive.write(tmp_path / "two.zip", dict(reversed(entries.items())))
@@ -156,8 +155,8 @@ def test_a_zip_depends_on_names_and_contents_alone(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("stage", ["Prod", "", "a" * 21, "../dev"])
-def test_a_stage_without_a_proper_name_is_not_packaged(tmp_path: Path, stage: str) -> None:
-    with pytest.raises(PackagingFailed, match="a stage is up to 20 letters"):
+def test_a_stage_with_an_invalid_name_is_not_packaged(tmp_path: Path, stage: str) -> None:
+    with pytest.raises(InvalidStage, match="a stage is up to 20 lower-case letters"):
         packaging.package(stage, tmp_path, tmp_path)
 
 
@@ -173,9 +172,9 @@ def test_the_stage_that_may_send_into_private_networks_is_never_deployed(
     command: Callable[[], int], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(packaging, "package", pytest.fail)
-    monkeypatch.setattr(Account, "of_this_machine", pytest.fail)
+    monkeypatch.setattr(Account, "from_credentials", pytest.fail)
     assert command() == 1
-    assert "STAGE=local is for this machine alone" in capsys.readouterr().err
+    assert "STAGE=local is reserved for the local stack" in capsys.readouterr().err
 
 
 def test_the_zip_is_the_same_for_every_stage(package: Package, tmp_path: Path) -> None:
@@ -186,7 +185,7 @@ def test_the_zip_is_the_same_for_every_stage(package: Package, tmp_path: Path) -
     assert set(template["Resources"]) == set(package.template["Resources"])
 
 
-def test_another_stage_takes_after_dev(package: Package) -> None:
+def test_another_stage_gets_the_settings_of_dev(package: Package) -> None:
     dev, prod = packaging.config_of("dev")["stages"]["dev"], packaging.config_of("prod")["stages"]["prod"]
     assert prod["environment_variables"] == {"STAGE": "prod"}
     assert {**prod, "environment_variables": None} == {**dev, "environment_variables": None}

@@ -1,6 +1,6 @@
-"""Every function may do what its code does, on the things it does it to, and nothing more.
+"""Every function's policy allows exactly what its code does, on exactly the resources that it uses.
 
-What the code does is read from the source (tests/packaging/aws_calls.py). This file translates it into IAM's terms.
+What the code does is read from the source (tests/packaging/aws_calls.py). This file translates it into IAM actions.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ OBJECT_ACTIONS = {
     "create_multipart_upload": {"s3:PutObject"},
     "upload_part": {"s3:PutObject"},
     "complete_multipart_upload": {"s3:PutObject"},
-    # boto3 gives up its multipart upload when a part fails.
+    # boto3 aborts its multipart upload when a part fails.
     "upload_fileobj": {"s3:PutObject", "s3:AbortMultipartUpload"},
-    # With a version and without.
+    # Both with and without a version.
     "head_object": {"s3:GetObject", "s3:GetObjectVersion"},
     "get_object": {"s3:GetObjectVersion"},
 }
 BUCKET_ACTIONS = {
-    # Without it S3 answers 403, not 404, for what is not there; a link is used by others, who need not know.
+    # Without it, S3 answers 403 instead of 404 for a missing object. Presigned downloads do not need the difference.
     "head_object": {"s3:ListBucket"},
     "get_object": {"s3:ListBucket"},
     "list_object_versions": {"s3:ListBucketVersions"},
@@ -44,7 +44,7 @@ QUEUE_ACTIONS = {
 }
 KEY_ACTIONS = {"generate_data_key": "kms:GenerateDataKey", "decrypt": "kms:Decrypt"}
 POLLING = {"sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"}
-"""What Lambda does in the function's name."""
+"""What Lambda does with the function's role."""
 PREFIXES = {
     "chalicelib.exporting.writing": {EXPORTS_PREFIX},
     "chalicelib.exporting.exports": {EXPORTS_PREFIX},
@@ -54,9 +54,9 @@ PREFIXES = {
     "chalicelib.repair.sweeping": {UPLOADS_PREFIX, REWRITTEN_PREFIX},
     "chalicelib.importing.upserting": {UPLOADS_PREFIX, REWRITTEN_PREFIX},
 }
-"""Where the keys begin that each module reads and writes."""
+"""The key prefixes that each module reads and writes."""
 WRITTEN = {"chalicelib.importing.imports": {UPLOADS_PREFIX}, "chalicelib.importing.splitting": {REWRITTEN_PREFIX}}
-"""Where it writes, if not everywhere."""
+"""The key prefixes that a module writes, if it only reads some of its prefixes."""
 WRITING = {"s3:PutObject", "s3:AbortMultipartUpload"}
 WILDCARDS = {
     "xray:PutTraceSegments",
@@ -68,13 +68,13 @@ WILDCARDS = {
     "ec2:DescribeSubnets",
     "ec2:UnassignPrivateIpAddresses",
 }
-"""Actions that AWS offers for no single resource, or not before it exists."""
+"""Actions that AWS cannot limit to a resource, or only after it exists."""
 AWS_LIBRARIES = {"boto3", "botocore", "s3transfer"}
 FUNCTIONS = ["api", "authorize", *(source.name for source in app.app.event_sources), "migrate", "manage_tokens"]
 OWNER = {("secretsmanager:GetSecretValue", "OwnerSecretArn")}
 IMPORTER = {("secretsmanager:GetSecretValue", "ImporterSecretArn")}
 SECRETS = {"migrate": OWNER | IMPORTER, "manage_tokens": OWNER}
-"""The migration gives the role of the other functions its password."""
+"""The secrets of functions that do not use the importer's alone. The migration sets that role's password."""
 
 
 def _granted(package: Package, function: str) -> set[tuple[str, str]]:
@@ -85,17 +85,17 @@ def _granted(package: Package, function: str) -> set[tuple[str, str]]:
         assert statement["Effect"] == "Allow"
         assert set(statement) == {"Sid", "Effect", "Action", "Resource"}
         resources = statement["Resource"] if isinstance(statement["Resource"], list) else [statement["Resource"]]
-        granted |= {(action, _written(each)) for action in statement["Action"] for each in resources}
+        granted |= {(action, _resource_text(each)) for action in statement["Action"] for each in resources}
     return granted
 
 
-def _written(resource: Any) -> str:
+def _resource_text(resource: Any) -> str:
     match resource:
         case str(text) | {"Fn::Sub": str(text)} | {"Ref": str(text)}:
             return text
         case {"Fn::GetAtt": [name, "Arn"]}:
             return f"{name}.Arn"
-    raise AssertionError(f"a policy speaks of {resource}")
+    raise AssertionError(f"unknown form of a resource in a policy: {resource}")
 
 
 def _needed(package: Package, function: str) -> set[tuple[str, str]]:
@@ -109,13 +109,13 @@ def _needed(package: Package, function: str) -> set[tuple[str, str]]:
         needed |= {(action, f"{source}.Arn") for action in POLLING}
     operations = aws_calls.operations()
     for call in aws_calls.calls_of(f"functions.{function}"):
-        for operation in operations[call.room, call.method]:
-            needed |= set(_meaning(package, call, operation, source))
+        for operation in operations[call.client, call.method]:
+            needed |= set(_permissions(package, call, operation, source))
     return needed
 
 
-def _meaning(package: Package, call: Call, operation: str, source: str | None) -> set[tuple[str, str]]:
-    match call.room:
+def _permissions(package: Package, call: Call, operation: str, source: str | None) -> set[tuple[str, str]]:
+    match call.client:
         case "queues":
             queue = _logical_queue(package, call.queue) if call.queue else source
             return {(QUEUE_ACTIONS[operation], f"{queue}.Arn")}
@@ -123,15 +123,15 @@ def _meaning(package: Package, call: Call, operation: str, source: str | None) -
             return {(KEY_ACTIONS[operation], "WebhookKey.Arn")}
     if operation == "list_object_versions":
         return {(action, "Files.Arn") for action in BUCKET_ACTIONS[operation]}
-    meant: set[tuple[str, str]] = set()
+    permissions: set[tuple[str, str]] = set()
     for action in OBJECT_ACTIONS[operation]:
         prefixes = PREFIXES[call.caller]
         if action in WRITING:
             prefixes = WRITTEN.get(call.caller, prefixes)
-        meant |= {(action, f"${{Files.Arn}}/{prefix}*") for prefix in prefixes}
+        permissions |= {(action, f"${{Files.Arn}}/{prefix}*") for prefix in prefixes}
     if call.method != "presign_download":
-        meant |= {(action, "Files.Arn") for action in BUCKET_ACTIONS.get(operation, set())}
-    return meant
+        permissions |= {(action, "Files.Arn") for action in BUCKET_ACTIONS.get(operation, set())}
+    return permissions
 
 
 def _source_queue(package: Package, function: str) -> str | None:
@@ -149,18 +149,18 @@ def _logical_queue(package: Package, name: str) -> str:
     )
 
 
-def test_all_functions_are_looked_at(package: Package) -> None:
+def test_all_functions_are_checked(package: Package) -> None:
     assert set(FUNCTIONS) == set(package.functions)
 
 
 @pytest.mark.parametrize("function", sorted(set(FUNCTIONS)))
-def test_policy_is_what_the_code_needs_and_nothing_more(package: Package, function: str) -> None:
+def test_policy_allows_what_the_code_needs_and_nothing_more(package: Package, function: str) -> None:
     granted, needed = _granted(package, function), _needed(package, function)
-    assert sorted(needed - granted) == [], "the code does this, but may not"
-    assert sorted(granted - needed) == [], "this is allowed, but the code does not do it"
+    assert sorted(needed - granted) == [], "the code does this, but the policy does not allow it"
+    assert sorted(granted - needed) == [], "the policy allows this, but the code does not do it"
 
 
-def test_no_policy_is_wider_than_one_thing(package: Package) -> None:
+def test_no_policy_has_a_wildcard_that_can_be_avoided(package: Package) -> None:
     for function in package.functions:
         for action, resource in _granted(package, function):
             assert "*" not in action
@@ -174,8 +174,8 @@ def test_every_function_has_a_role_of_its_own(package: Package) -> None:
         assert "ManagedPolicyArns" not in role
 
 
-def test_reading_calls_from_source_notices_a_new_one() -> None:
-    # The yardstick itself: calls that are known to be there are found, and followed through other modules.
+def test_calls_are_found_in_the_source() -> None:
+    # A check of the check: calls that are known to exist are found, also by way of other modules.
     split = aws_calls.calls_of("functions.split_upload")
     assert Call("queues", "send", "chalicelib.importing.splitting", "chunks") in split
     assert Call("queues", "wake", "chalicelib.events", "events") in split
@@ -183,9 +183,9 @@ def test_reading_calls_from_source_notices_a_new_one() -> None:
     assert aws_calls.calls_of("functions.authorize") == set()
 
 
-def test_nothing_else_speaks_to_aws() -> None:
+def test_no_other_module_calls_aws() -> None:
     """Only the modules that are read above create clients, and the one that gets secrets, which every function does."""
-    importing, clients, asked = set(), {}, set()
+    importing, clients, calls = set(), {}, set()
     for package in reached_source.PACKAGES:
         for file in (reached_source.ROOT / package).rglob("*.py"):
             name = file.relative_to(reached_source.ROOT).as_posix()
@@ -200,7 +200,7 @@ def test_nothing_else_speaks_to_aws() -> None:
                     ):
                         clients[name] = service
                     case ast.Call(func=ast.Attribute(value=ast.Name(id="client"), attr=operation)):
-                        asked.add((name, operation))
+                        calls.add((name, operation))
     assert clients == {
         "chalicelib/backends/s3.py": "s3",
         "chalicelib/backends/sqs.py": "sqs",
@@ -209,4 +209,4 @@ def test_nothing_else_speaks_to_aws() -> None:
     }
     # The time-outs of all clients. It creates none.
     assert importing == {*clients, "chalicelib/backends/clients.py"}
-    assert {operation for name, operation in asked if name in clients} == {"get_secret_value"}
+    assert {operation for name, operation in calls if name in clients} == {"get_secret_value"}

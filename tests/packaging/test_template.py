@@ -1,4 +1,4 @@
-"""What must hold of the whole template, whoever adds to it."""
+"""Rules for the whole template, including everything that is added to it."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ import yaml
 from chalicelib.telemetry import MEASURES, log
 from functions.logs import NAMESPACE
 from infra.deploy import packaging
+from infra.deploy.errors import PackagingFailed
 from infra.deploy.gateway_responses import gateway_responses
-from infra.deploy.packaging import PackagingFailed
-from infra.deploy.stacks import BESIDE_APP
+from infra.deploy.stacks import STANDALONE_PARTS
 from infra.project import ROOT
 from infra.site_files import security_headers
 from tests.packaging.conftest import STAGE, Package
 from tests.support.log_lines import caught
 
-INFRA = ROOT / "infra" / "deploy"
+DEPLOY = ROOT / "infra" / "deploy"
 DEAD_DAYS = 14
 VISIBILITY_FACTOR = 6
 LINT_SECONDS_MAX = 120
-STANDALONE = tuple(f"{part}.yml" for part in BESIDE_APP)
+STANDALONE = tuple(f"{part}.yml" for part in STANDALONE_PARTS)
 ENVIRONMENT = {"STAGE", "FILES_BUCKET", "DATABASE_SECRET_ARN", "DATABASE_HOST"}
-STATUSES_OF_API_GATEWAY = {
+API_GATEWAY_STATUSES = {
     **dict.fromkeys(("BAD_REQUEST_BODY", "BAD_REQUEST_PARAMETERS"), "400"),
     "UNAUTHORIZED": "401",
     **dict.fromkeys(("ACCESS_DENIED", "EXPIRED_TOKEN", "INVALID_API_KEY", "INVALID_SIGNATURE"), "403"),
@@ -40,11 +40,11 @@ STATUSES_OF_API_GATEWAY = {
     **dict.fromkeys(("API_CONFIGURATION_ERROR", "AUTHORIZER_CONFIGURATION_ERROR", "AUTHORIZER_FAILURE"), "500"),
     **dict.fromkeys(("INTEGRATION_FAILURE", "INTEGRATION_TIMEOUT"), "504"),
 }
-"""Of its own answers, from its developer guide, "Gateway response types"."""
+"""API Gateway's default status for each response type (its developer guide, "Gateway response types")."""
 
 
 def _value(package: Package, value: Any) -> Any:
-    """A value with the defaults of parameters put in."""
+    """Returns a value; for a reference to a parameter, the parameter's default."""
     match value:
         case {"Ref": name}:
             return package.template["Parameters"][name]["Default"]
@@ -55,16 +55,16 @@ def _queues(package: Package) -> dict[str, dict[str, Any]]:
     return package.of_type("AWS::SQS::Queue")
 
 
-def test_cfn_lint_has_nothing_to_say(package: Package, tmp_path: Path) -> None:
+def test_cfn_lint_finds_nothing(package: Package, tmp_path: Path) -> None:
     template = tmp_path / "template.json"
     template.write_text(json.dumps(package.template))
     lint = Path(sys.executable).with_name("cfn-lint")
-    files = [template, *(INFRA / name for name in STANDALONE)]
-    done = subprocess.run([lint, "--", *files], capture_output=True, text=True, timeout=LINT_SECONDS_MAX)
-    assert (done.returncode, done.stdout) == (0, "")
+    files = [template, *(DEPLOY / name for name in STANDALONE)]
+    completed = subprocess.run([lint, "--", *files], capture_output=True, text=True, timeout=LINT_SECONDS_MAX)
+    assert (completed.returncode, completed.stdout) == (0, "")
 
 
-def test_every_queue_that_is_read_has_a_dead_letter_queue(package: Package) -> None:
+def test_every_work_queue_has_a_dead_letter_queue(package: Package) -> None:
     queues = _queues(package)
     dead = {name for name in queues if name.endswith("Dead")}
     assert len(dead) == len(queues) - len(dead) == 6
@@ -77,9 +77,9 @@ def test_every_queue_that_is_read_has_a_dead_letter_queue(package: Package) -> N
         assert "RedrivePolicy" not in queues[name]
 
 
-def test_messages_stay_invisible_for_six_times_their_functions_time_out(package: Package) -> None:
+def test_visibility_time_out_is_six_times_the_functions_time_out(package: Package) -> None:
     by_name = {each["QueueName"]["Fn::Sub"].replace("${Stage}", STAGE): each for each in _queues(package).values()}
-    read = 0
+    checked = 0
     for function in package.functions.values():
         for event in function.get("Events", {}).values():
             if event["Type"] == "SQS":
@@ -87,8 +87,8 @@ def test_messages_stay_invisible_for_six_times_their_functions_time_out(package:
                 assert _value(package, queue["VisibilityTimeout"]) >= VISIBILITY_FACTOR * function["Timeout"]
                 assert event["Properties"]["BatchSize"] == 1
                 assert event["Properties"]["ScalingConfig"]["MaximumConcurrency"] >= 2
-                read += 1
-    assert read == 10
+                checked += 1
+    assert checked == 10
 
 
 def test_everything_at_rest_is_encrypted(package: Package) -> None:
@@ -100,7 +100,7 @@ def test_everything_at_rest_is_encrypted(package: Package) -> None:
     assert key["EnableKeyRotation"] is True
 
 
-def test_bucket_is_private_versioned_cleaned_up_and_reached_by_tls_alone(package: Package) -> None:
+def test_bucket_is_private_versioned_cleaned_up_and_requires_tls(package: Package) -> None:
     (bucket,) = package.of_type("AWS::S3::Bucket").values()
     assert bucket["PublicAccessBlockConfiguration"] == {
         "BlockPublicAcls": True,
@@ -119,18 +119,18 @@ def test_bucket_is_private_versioned_cleaned_up_and_reached_by_tls_alone(package
     assert statement["Resource"] == [{"Fn::GetAtt": ["Files", "Arn"]}, {"Fn::Sub": "${Files.Arn}/*"}]
 
 
-def test_what_cannot_be_made_again_is_kept(package: Package) -> None:
+def test_irreplaceable_resources_are_retained(package: Package) -> None:
     for name in ("Files", "WebhookKey"):
         resource = package.template["Resources"][name]
         assert (resource["DeletionPolicy"], resource["UpdateReplacePolicy"]) == ("Retain", "Retain")
 
 
-def test_functions_know_their_surroundings_and_only_those_that_seal_the_key(package: Package) -> None:
+def test_each_function_gets_the_settings_it_needs_and_no_secrets(package: Package) -> None:
     for name, function in package.functions.items():
         variables = function["Environment"]["Variables"]
         assert set(variables) >= ENVIRONMENT
         assert variables["STAGE"] == STAGE
-        # Nothing in the template is a secret: it names where they are.
+        # The template contains no secrets, only references to them.
         assert not [each for each in variables if "PASSWORD" in each or each.endswith("_URL")]
         assert ("WEBHOOK_KMS_KEY_ID" in variables) == (name in {"api", "deliver_webhook"})
         assert ("OWNER_DATABASE_SECRET_ARN" in variables) == (name in {"migrate", "manage_tokens"})
@@ -140,7 +140,7 @@ def test_functions_know_their_surroundings_and_only_those_that_seal_the_key(pack
         assert function["Tracing"] == {"Ref": "Tracing"}
 
 
-def test_every_function_has_a_name_a_log_that_ends_and_two_alarms(package: Package) -> None:
+def test_every_function_has_a_name_a_log_with_retention_and_alarms(package: Package) -> None:
     groups = package.of_type("AWS::Logs::LogGroup")
     alarms = package.of_type("AWS::CloudWatch::Alarm").values()
     for name, function in package.functions.items():
@@ -158,7 +158,7 @@ def test_every_function_has_a_name_a_log_that_ends_and_two_alarms(package: Packa
         assert watched == ({"Throttles"} if name == "authorize" else {"Errors", "Throttles"})
 
 
-def test_somebody_is_told(package: Package) -> None:
+def test_every_alarm_sends_a_notification_and_every_work_queue_is_watched(package: Package) -> None:
     alarms = package.of_type("AWS::CloudWatch::Alarm")
     assert all(alarm["AlarmActions"] == [{"Ref": "Alarms"}] for alarm in alarms.values())
     aged = {
@@ -168,11 +168,11 @@ def test_somebody_is_told(package: Package) -> None:
         for dimension in alarm["Dimensions"]
     }
     assert aged == {name for name in _queues(package) if not name.endswith("Dead")}
-    # Dead-letter queues that no function empties.
+    # The dead-letter queues without a consumer.
     assert {"EventsDeadAlarm", "DeliveriesDeadAlarm", "FailedImportsAlarm"} <= set(alarms)
 
 
-def test_failed_imports_are_watched_by_the_metric_that_every_function_tells(package: Package) -> None:
+def test_the_alarm_for_failed_imports_watches_the_metric_that_functions_log(package: Package) -> None:
     alarm = package.of_type("AWS::CloudWatch::Alarm")["FailedImportsAlarm"]
     with caught() as lines:
         log("import failed", measured={"ImportsFailed": 1})
@@ -191,7 +191,7 @@ def test_tracing_is_one_switch(package: Package) -> None:
     assert package.template["Conditions"]["Traced"] == {"Fn::Equals": [{"Ref": "Tracing"}, "Active"]}
 
 
-def test_dashboard_is_json_and_speaks_of_every_queue_that_is_read(package: Package) -> None:
+def test_dashboard_is_json_and_shows_every_work_queue(package: Package) -> None:
     (dashboard,) = package.of_type("AWS::CloudWatch::Dashboard").values()
     text = dashboard["DashboardBody"]["Fn::Sub"]
     widgets = json.loads(text)["widgets"]
@@ -204,21 +204,21 @@ def test_dashboard_is_json_and_speaks_of_every_queue_that_is_read(package: Packa
         assert (f"${{{name}.QueueName}}" in text) == (not name.endswith("Dead"))
 
 
-def test_api_gateway_answers_problems_too(package: Package) -> None:
+def test_api_gateway_responds_with_problems_too(package: Package) -> None:
     body = package.template["Resources"]["RestAPI"]["Properties"]["DefinitionBody"]
-    answers = body["x-amazon-apigateway-gateway-responses"]
-    assert answers == gateway_responses()
-    for answer in answers.values():
-        problem = json.loads(answer["responseTemplates"]["application/json"])
-        assert str(problem["status"]) == answer["statusCode"]
+    responses = body["x-amazon-apigateway-gateway-responses"]
+    assert responses == gateway_responses()
+    for response in responses.values():
+        problem = json.loads(response["responseTemplates"]["application/json"])
+        assert str(problem["status"]) == response["statusCode"]
         assert set(problem) == {"type", "title", "status", "code", "detail", "errors"}
-        assert answer["responseParameters"]["gatewayresponse.header.Content-Type"] == "'application/problem+json'"
-    # What is not described by itself may keep its own status, while its body is the default's.
-    for kind, status in STATUSES_OF_API_GATEWAY.items():
-        assert kind in answers or answers[f"DEFAULT_{status[0]}XX"]["statusCode"] == status, kind
+        assert response["responseParameters"]["gatewayresponse.header.Content-Type"] == "'application/problem+json'"
+    # A type without its own response has the default's body but keeps its own status: the two must agree.
+    for kind, status in API_GATEWAY_STATUSES.items():
+        assert kind in responses or responses[f"DEFAULT_{status[0]}XX"]["statusCode"] == status, kind
 
 
-def test_api_is_watched_by_the_name_that_its_metrics_have(package: Package) -> None:
+def test_the_apis_alarm_uses_the_name_in_its_metrics(package: Package) -> None:
     alarm = package.of_type("AWS::CloudWatch::Alarm")["ApiAnswersAlarm"]
     title = package.template["Resources"]["RestAPI"]["Properties"]["DefinitionBody"]["info"]["title"]
     assert alarm["Dimensions"] == [{"Name": "ApiName", "Value": title}]
@@ -232,20 +232,22 @@ def test_api_is_throttled(package: Package) -> None:
     assert (setting["ResourcePath"], setting["HttpMethod"]) == ("/*", "*")
     assert _value(package, setting["ThrottlingRateLimit"]) == 100
     assert _value(package, setting["ThrottlingBurstLimit"]) == 200
-    # SAM makes a second stage without any setting, unless it is told which specification the body follows.
+    # Without this version, SAM would create a second stage that has no throttling.
     assert package.template["Globals"] == {"Api": {"OpenApiVersion": "2.0"}}
 
 
-def test_routes_stand_below_api_and_none_is_open_but_the_health_and_the_document(package: Package) -> None:
+def test_routes_are_below_api_and_only_health_and_openapi_are_public(package: Package) -> None:
     api = package.template["Resources"]["RestAPI"]["Properties"]
     assert api["StageName"] == "api"
     paths = api["DefinitionBody"]["paths"]
-    open_routes = {path for path, methods in paths.items() for method in methods.values() if not method.get("security")}
-    assert open_routes == {"/health", "/openapi.json"}
+    public_routes = {
+        path for path, methods in paths.items() for method in methods.values() if not method.get("security")
+    }
+    assert public_routes == {"/health", "/openapi.json"}
 
 
-def test_page_has_the_headers_that_the_local_stack_sends() -> None:
-    web = yaml.safe_load((INFRA / "web.yml").read_text("utf-8"))["Resources"]
+def test_site_has_the_headers_that_the_local_stack_sends() -> None:
+    web = yaml.safe_load((DEPLOY / "web.yml").read_text("utf-8"))["Resources"]
     config = web["Headers"]["Properties"]["ResponseHeadersPolicyConfig"]
     security = config["SecurityHeadersConfig"]
     sent = {
@@ -254,18 +256,18 @@ def test_page_has_the_headers_that_the_local_stack_sends() -> None:
         "Referrer-Policy": security["ReferrerPolicy"]["ReferrerPolicy"],
         **{item["Header"]: item["Value"] for item in config["CustomHeadersConfig"]["Items"]},
     }
-    # The one that names S3 is a parameter, which infra/deploy/deployment.py fills in with the same function.
+    # This header contains the address of the bucket, so it is a parameter. infra/deploy/deployment.py sets it.
     assert sent == {**dict(security_headers("https://s3")), "Content-Security-Policy": {"Ref": "ContentSecurityPolicy"}}
 
 
-def test_stage_cannot_be_another_than_the_one_packaged(package: Package) -> None:
+def test_a_package_can_be_deployed_only_to_its_own_stage(package: Package) -> None:
     stage = package.template["Parameters"]["Stage"]
     assert (stage["Default"], stage["AllowedValues"]) == (STAGE, [STAGE])
 
 
-def test_parts_that_contradict_each_other_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_contradicting_template_parts_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, text in (("one.yml", "Resources: {Q: {Type: A}}"), ("two.yml", "Resources: {Q: {Type: B}}")):
         (tmp_path / name).write_text(text)
     monkeypatch.setattr(packaging, "TEMPLATES", (tmp_path / "one.yml", tmp_path / "two.yml"))
-    with pytest.raises(PackagingFailed, match=r"two.yml: Resources: Q: Type is said twice"):
-        packaging.merged()
+    with pytest.raises(PackagingFailed, match=r"two.yml: Resources: Q: Type has another value"):
+        packaging.merged_templates()

@@ -1,6 +1,6 @@
-"""The page as CloudFront serves it from its private bucket.
+"""The site as CloudFront serves it from its private bucket.
 
-What goes on to the API is not asked for: the emulator would look for API Gateway on AWS.
+Paths that CloudFront forwards to the API are left out: the emulator would connect to API Gateway on AWS.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ API = {"api/openapi.json"}
 
 
 class Site:
-    """A distribution, asked as a browser asks it."""
+    """A distribution that is requested in the way a browser does."""
 
     def __init__(self, cloud: Deployed, outputs: dict[str, str]) -> None:
         self.bucket = outputs["PageBucket"]
@@ -28,27 +28,27 @@ class Site:
         self._host = outputs["SiteUrl"].removeprefix("https://")
 
     def get(self, path: str) -> requests.Response:
-        """What is at a path. The emulator has one address for all hosts, and is told that it was asked over TLS."""
+        """Requests a path. The emulator has one address for all hosts, and learns from a header that TLS was used."""
         assert path not in API
         headers = {"Host": self._host, "X-Forwarded-Proto": "https"}
         return self._cloud.fetch("GET", f"{self._cloud.account.url}/{path}", headers=headers)
 
 
 def headers_of(cloud: Deployed) -> list[tuple[str, str]]:
-    """What guards every answer."""
-    return security_headers(deployment.uploads_to(cloud.deployer, STAGE))
+    """Returns the security headers that every response has."""
+    return security_headers(deployment.upload_url(cloud.deployer, STAGE))
 
 
 @pytest.fixture(scope="module")
 def site(cloud: Deployed) -> Site:
     policy = dict(headers_of(cloud))["Content-Security-Policy"]
-    known = {"Stage": STAGE, "ApiId": cloud.outputs["RestAPIId"], "ContentSecurityPolicy": policy}
-    outputs = stacks.apply(cloud.deployer, STAGE, "web", deployment.text_of("web"), known)
+    values = {"Stage": STAGE, "ApiId": cloud.outputs["RestAPIId"], "ContentSecurityPolicy": policy}
+    outputs = stacks.apply(cloud.deployer, STAGE, "web", deployment.template_of("web"), values)
     deployed_site.upload(cloud.deployer.s3, outputs["PageBucket"])
     return Site(cloud, outputs)
 
 
-def test_whatever_the_page_loads_is_there_and_guarded(cloud: Deployed, site: Site) -> None:
+def test_everything_that_the_site_loads_exists_and_has_security_headers(cloud: Deployed, site: Site) -> None:
     left, seen = {""}, dict[str, str]()
     while left:
         path = left.pop()
@@ -57,8 +57,8 @@ def test_whatever_the_page_loads_is_there_and_guarded(cloud: Deployed, site: Sit
         seen[path] = answer.headers["Content-Type"].partition(";")[0]
         for name, value in headers_of(cloud):
             assert answer.headers[name] == value, (path, name)
-        named = re.findall(r"""(?:\b(?:href|src)=|\bfrom )"([\w./-]+)\"""", answer.text)
-        found = {posixpath.normpath(posixpath.join(posixpath.dirname(path), each)) for each in named}
+        references = re.findall(r"""(?:\b(?:href|src)=|\bfrom )"([\w./-]+)\"""", answer.text)
+        found = {posixpath.normpath(posixpath.join(posixpath.dirname(path), each)) for each in references}
         left |= found - set(seen) - API - {"."}
     assert {path: seen[path] for path in ("", "style.css", "pages/imports.js", "icon.svg")} == {
         "": "text/html",
@@ -68,5 +68,5 @@ def test_whatever_the_page_loads_is_there_and_guarded(cloud: Deployed, site: Sit
     }
 
 
-def test_the_bucket_itself_is_closed(cloud: Deployed, site: Site) -> None:
+def test_the_bucket_is_private(cloud: Deployed, site: Site) -> None:
     assert cloud.fetch("GET", f"{cloud.account.url}/{site.bucket}/index.html").status_code == 403

@@ -1,10 +1,10 @@
-"""An account that is not AWS: it keeps stacks, parameters and objects, and writes down in which order it was asked.
+"""A fake AWS account: it stores stacks, parameters and objects, and records the order of the calls that change them.
 
-It knows of CloudFormation what a deployment depends on: parameters with their defaults and previous values, conditions
-of outputs, change sets without changes, stacks that failed.
+Of CloudFormation it imitates what a deployment depends on: parameters with defaults and previous values, conditions of
+outputs, change sets without changes, and failed stacks.
 """
 
-# ruff: noqa: N803  arguments are named as boto3 names them
+# ruff: noqa: N803  arguments have the names that boto3 uses
 
 from __future__ import annotations
 
@@ -22,96 +22,96 @@ NUMBER, REGION = "123456789012", "eu-central-1"
 
 
 @dataclass
-class Standin:
-    """What was done, what there is now, and what shall fail."""
+class FakeAccount:
+    """What was done, the current state, and what is to fail."""
 
     outputs: dict[str, dict[str, str]]
-    """What each stack tells, by the stack's name."""
-    done: list[str] = field(default_factory=list)
+    """The outputs of each stack, by the stack's name."""
+    actions: list[str] = field(default_factory=list)
     stacks: dict[str, dict[str, Any]] = field(default_factory=dict)
     objects: dict[tuple[str, str], bytes] = field(default_factory=dict)
     properties: dict[tuple[str, str], dict[str, str]] = field(default_factory=dict)
-    broken: str | None = None
-    """A stack that does not come up."""
+    failing_stack: str | None = None
+    """The name of a stack whose creation fails."""
     migration_fails: bool = False
     changes_listed: bool = True
-    """Whether change sets list changes: those of outputs alone do not."""
+    """Whether change sets list their changes: when only outputs change, they do not."""
 
     @property
     def account(self) -> Account:
-        """As a deployment uses it."""
+        """The account as the deployment sees it."""
         return Account(NUMBER, REGION, _CloudFormation(self), _S3(self), _Lambda(self), _CloudFront())
 
 
 class _CloudFormation:
-    def __init__(self, standin: Standin) -> None:
-        self._is = standin
+    def __init__(self, fake: FakeAccount) -> None:
+        self._fake = fake
         self._changes: dict[str, dict[str, Any]] = {}
 
     def describe_stacks(self, StackName: str) -> dict[str, Any]:
-        if StackName not in self._is.stacks:
+        if StackName not in self._fake.stacks:
             raise ClientError({"Error": {"Message": f"Stack {StackName} does not exist"}}, "DescribeStacks")
-        stack = self._is.stacks[StackName]
+        stack = self._fake.stacks[StackName]
         parameters = [{"ParameterKey": key, "ParameterValue": value} for key, value in stack["parameters"].items()]
-        told = dict(self._is.outputs.get(StackName, {}))
+        outputs = dict(self._fake.outputs.get(StackName, {}))
         if stack["parameters"].get("WithProxy") == "false":
-            del told["DatabaseProxyHost"]
-        outputs = [{"OutputKey": key, "OutputValue": value} for key, value in told.items()]
-        return {"Stacks": [{"StackStatus": stack["status"], "Parameters": parameters, "Outputs": outputs}]}
+            del outputs["DatabaseProxyHost"]
+        listed = [{"OutputKey": key, "OutputValue": value} for key, value in outputs.items()]
+        return {"Stacks": [{"StackStatus": stack["status"], "Parameters": parameters, "Outputs": listed}]}
 
-    def create_change_set(self, **asked: Any) -> None:
-        name = asked["StackName"]
-        known = self._is.stacks.get(name, {}).get("parameters", {})
-        body = asked.get("TemplateBody") or self._uploaded(asked["TemplateURL"])
+    def create_change_set(self, **request: Any) -> None:
+        name = request["StackName"]
+        known = self._fake.stacks.get(name, {}).get("parameters", {})
+        body = request.get("TemplateBody") or self._uploaded(request["TemplateURL"])
         declared: dict[str, Any] = yaml.safe_load(body).get("Parameters", {})
         given = {
             each["ParameterKey"]: known[each["ParameterKey"]]
             if each.get("UsePreviousValue")
             else each["ParameterValue"]
-            for each in asked["Parameters"]
+            for each in request["Parameters"]
         }
         defaults = {key: str(each["Default"]) for key, each in declared.items() if "Default" in each}
         missing = declared.keys() - given.keys() - defaults.keys()
-        assert not missing, f"CloudFormation would want {missing}"
-        self._changes[name] = {"kind": asked["ChangeSetType"], "parameters": defaults | given, "body": body}
+        assert not missing, f"CloudFormation would require {missing}"
+        self._changes[name] = {"kind": request["ChangeSetType"], "parameters": defaults | given, "body": body}
 
     def describe_change_set(self, StackName: str, ChangeSetName: str) -> dict[str, Any]:
-        changes: list[dict[str, Any]] = [{}] if self._is.changes_listed else []
+        changes: list[dict[str, Any]] = [{}] if self._fake.changes_listed else []
         return {"Changes": changes, "StatusReason": "The submitted information didn't contain changes."}
 
     def execute_change_set(self, StackName: str, ChangeSetName: str, RetainExceptOnCreate: bool) -> None:
-        assert RetainExceptOnCreate, "what an attempt leaves would stand in the next one's way"
+        assert RetainExceptOnCreate, "resources left by a failed creation would block the next attempt"
         change = self._changes.pop(StackName)
-        self._is.done.append(f"{change.pop('kind')} {StackName}")
-        self._is.stacks[StackName] = {"status": "UPDATE_COMPLETE", **change}
+        self._fake.actions.append(f"{change.pop('kind')} {StackName}")
+        self._fake.stacks[StackName] = {"status": "UPDATE_COMPLETE", **change}
 
     def delete_change_set(self, StackName: str, ChangeSetName: str) -> None:
         self._changes.pop(StackName)
 
     def delete_stack(self, StackName: str) -> None:
-        self._is.done.append(f"DELETE {StackName}")
-        del self._is.stacks[StackName]
+        self._fake.actions.append(f"DELETE {StackName}")
+        del self._fake.stacks[StackName]
 
     def describe_stack_events(self, StackName: str) -> dict[str, Any]:
-        told = {
+        failure = {
             "LogicalResourceId": "Database",
             "ResourceStatus": "CREATE_FAILED",
             "ResourceStatusReason": "no capacity",
         }
-        return {"StackEvents": [told, {"LogicalResourceId": "X", "ResourceStatus": "CREATE_COMPLETE"}]}
+        return {"StackEvents": [failure, {"LogicalResourceId": "X", "ResourceStatus": "CREATE_COMPLETE"}]}
 
     def get_waiter(self, name: str) -> Any:
         return _Waiter(lambda StackName: self._fails(name, StackName), name)
 
     def _fails(self, waiter: str, name: str) -> bool:
         if waiter != "change_set_create_complete":
-            return self._is.broken == name
-        change, stack = self._changes[name], self._is.stacks.get(name)
+            return self._fake.failing_stack == name
+        change, stack = self._changes[name], self._fake.stacks.get(name)
         return stack is not None and all(stack[key] == change[key] for key in ("parameters", "body"))
 
     def _uploaded(self, url: str) -> str:
         bucket, _, key = urlsplit(url).path.removeprefix("/").partition("/")
-        return self._is.objects[bucket, key].decode()
+        return self._fake.objects[bucket, key].decode()
 
 
 class _Waiter:
@@ -125,36 +125,36 @@ class _Waiter:
 
 
 class _S3:
-    def __init__(self, standin: Standin) -> None:
-        self._is = standin
+    def __init__(self, fake: FakeAccount) -> None:
+        self._fake = fake
 
-    def create_bucket(self, **asked: Any) -> None:
-        assert asked["CreateBucketConfiguration"] == {"LocationConstraint": REGION}
+    def create_bucket(self, **request: Any) -> None:
+        assert request["CreateBucketConfiguration"] == {"LocationConstraint": REGION}
 
-    def put_public_access_block(self, **asked: Any) -> None:
-        assert all(asked["PublicAccessBlockConfiguration"].values())
+    def put_public_access_block(self, **request: Any) -> None:
+        assert all(request["PublicAccessBlockConfiguration"].values())
 
     def put_object(self, Bucket: str, Key: str, Body: bytes, **properties: str) -> None:
-        self._is.objects[Bucket, Key] = Body
-        self._is.properties[Bucket, Key] = properties
+        self._fake.objects[Bucket, Key] = Body
+        self._fake.properties[Bucket, Key] = properties
 
     def delete_object(self, Bucket: str, Key: str) -> None:
-        del self._is.objects[Bucket, Key]
+        del self._fake.objects[Bucket, Key]
 
     def get_paginator(self, _name: str) -> Any:
         return self
 
     def paginate(self, Bucket: str) -> list[dict[str, Any]]:
-        return [{"Contents": [{"Key": key} for bucket, key in list(self._is.objects) if bucket == Bucket]}]
+        return [{"Contents": [{"Key": key} for bucket, key in list(self._fake.objects) if bucket == Bucket]}]
 
 
 class _Lambda:
-    def __init__(self, standin: Standin) -> None:
-        self._is = standin
+    def __init__(self, fake: FakeAccount) -> None:
+        self._fake = fake
 
     def update_function_code(self, FunctionName: str, S3Bucket: str, S3Key: str) -> None:
-        assert (S3Bucket, S3Key) in self._is.objects
-        self._is.done.append(f"CODE {FunctionName}")
+        assert (S3Bucket, S3Key) in self._fake.objects
+        self._fake.actions.append(f"CODE {FunctionName}")
 
     def get_waiter(self, _name: str) -> Any:
         return self
@@ -163,8 +163,8 @@ class _Lambda:
         return
 
     def invoke(self, FunctionName: str) -> dict[str, Any]:
-        self._is.done.append(f"INVOKE {FunctionName}")
-        if self._is.migration_fails:
+        self._fake.actions.append(f"INVOKE {FunctionName}")
+        if self._fake.migration_fails:
             return {"FunctionError": "Unhandled", "Payload": io.BytesIO(b'{"errorMessage": "no database"}')}
         return {"Payload": io.BytesIO(b'{"applied": ["0001_catalogue.sql"]}')}
 

@@ -1,0 +1,43 @@
+"""The errors that end `make package`, `make deploy` and `make destroy`. Each message says what failed, and why.
+
+DeployError
+├── InvalidStage           the name of the stage cannot be used
+├── UnsupportedRegion      functions could not verify a database in this region
+├── UnknownParameters      no template has a parameter of this name
+├── DependenciesMissing    a requirement could not be downloaded for Lambda
+├── PackagingFailed        Chalice failed, or two template parts contradict each other
+├── StackFailed            CloudFormation could not create, update or delete a stack
+└── MigrationFailed        the function `migrate` ended with an error
+"""
+
+
+class DeployError(Exception):
+    """Packaging or deployment stopped."""
+
+
+class InvalidStage(DeployError):
+    """The stage's name is malformed, reserved, or clashes with the stacks of another stage."""
+
+
+class UnsupportedRegion(DeployError):
+    """The package has no certificate authority for databases in the region."""
+
+
+class UnknownParameters(DeployError):
+    """A parameter is in none of the templates, so setting it would have no effect."""
+
+
+class DependenciesMissing(DeployError):
+    """At least one requirement has no wheel for Lambda."""
+
+
+class PackagingFailed(DeployError):
+    """No package was created."""
+
+
+class StackFailed(DeployError):
+    """A stack is not in the state it was deployed for."""
+
+
+class MigrationFailed(DeployError):
+    """The schema was not brought up to date."""
