@@ -1,11 +1,11 @@
-"""PostgreSQL that somebody else keeps running: it is neither started nor stopped here."""
+"""PostgreSQL in Docker: the stack neither starts nor stops it."""
 
 from __future__ import annotations
 
 import psycopg
 
 from infra.local.docker import Containers
-from infra.local.postgres.leftovers import PostgresFailed
+from infra.local.errors import PostgresFailed
 from infra.local.processes.deadline import TookTooLong, wait_until
 
 READY_SECONDS_MAX = 30.0
@@ -13,7 +13,7 @@ CONNECT_SECONDS_MAX = 5
 
 
 class ExternalPostgres:
-    """What `make up` has started and furnished."""
+    """The server that `make up` has started and set up."""
 
     def __init__(self, containers: Containers) -> None:
         self.port = containers.postgres_port
@@ -26,10 +26,10 @@ class ExternalPostgres:
         try:
             wait_until(self._answers, READY_SECONDS_MAX, "PostgreSQL in Docker")
         except TookTooLong as error:
-            raise PostgresFailed(f"{error}; run `make up` first. It said: {self._trouble}") from None
+            raise PostgresFailed(f"{error}; run `make up` first. The last error: {self._trouble}") from None
 
     def stop(self) -> None:
-        """Nothing: `make down` does."""
+        """Does nothing: `make down` stops it."""
 
     def _answers(self) -> bool:
         try:

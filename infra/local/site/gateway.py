@@ -1,7 +1,7 @@
-"""API Gateway, inside the execution environment of the API: an HTTP request in, an HTTP answer out.
+"""API Gateway, inside the execution environment of the API: takes an HTTP request, returns an HTTP answer.
 
-Chalice's own LocalGateway matches the route, runs the authorizer and calls the view. What a browser should not see of
-it (its error bodies, its answer to unknown routes) is turned into problem documents.
+Chalice's own LocalGateway matches the route, runs the authorizer and calls the view. Its error bodies and its answer to
+unknown routes become problem documents.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ UNAUTHORIZED = "Unauthorized"
 
 
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """`event`: method, path (raw, with its query), headers, body (base64). The answer: see Answer.to_json."""
+    """Handles an `event` of method, path (raw, with its query), headers and body (base64). Returns Answer.to_json()."""
     path, method = _literal(event["path"]), event["method"]
     if not _is_utf8(path.partition("?")[2]):
         detail = "The parameters are not UTF-8 behind their percent signs."
@@ -44,7 +44,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
 
 
 class _Gateway(LocalGateway):
-    """Chalice's, with Lambda's own context."""
+    """Chalice's gateway, with our context for Lambda."""
 
     def __init__(self, context: LambdaContext) -> None:
         super().__init__(_app(), Config())
@@ -60,7 +60,7 @@ def _call(gateway: _Gateway, method: str, path: str, headers: dict[str, str], bo
     except LocalGatewayException as error:
         return _refused(error.CODE)
     except Exception as error:
-        # Views never raise to here; authorizers do.
+        # Exceptions of views do not arrive here; those of authorizers do.
         if str(error) == UNAUTHORIZED:
             return _refused(HTTPStatus.UNAUTHORIZED)
         raise
@@ -90,7 +90,7 @@ def _body(response: dict[str, Any]) -> bytes:
 
 
 def _methods(path: str) -> set[str] | None:
-    """What the application answers at this path; None when there is no such route."""
+    """The methods of the application at this path; None when there is no such route."""
     routes = _app().routes
     try:
         return set(routes[RouteMatcher(list(routes)).match_route(path).route])
@@ -99,13 +99,13 @@ def _methods(path: str) -> set[str] | None:
 
 
 def _literal(target: str) -> str:
-    """Chalice's router takes what follows a semicolon for no part of the path; API Gateway does not."""
+    """Escapes semicolons: Chalice's router would drop what follows one from the path; API Gateway does not."""
     path, mark, query = target.partition("?")
     return path.replace(";", "%3B") + mark + query
 
 
 def _is_utf8(query: str) -> bool:
-    """Chalice would put other characters in the place of what cannot be decoded."""
+    """Whether a query is UTF-8. Chalice would replace what it cannot decode by other characters."""
     try:
         unquote_to_bytes(query).decode()
     except UnicodeDecodeError:
