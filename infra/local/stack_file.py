@@ -47,4 +47,4 @@ def read(directory: Path) -> StackFile:
     try:
         return StackFile(**json.loads((directory / NAME).read_text("utf-8")))
     except (FileNotFoundError, NotADirectoryError):
-        raise StackNotRunning(f"no stack is running on {directory}: start one with `make run`") from None
+        raise StackNotRunning(f"No stack is running on {directory}: start one with `make run`") from None

@@ -40,7 +40,7 @@ def test_the_file_is_what_docker_compose_reads(tmp_path: Path) -> None:
     if not has_compose():
         pytest.skip("docker compose is not installed")
     file = docker.environment_file(tmp_path)
-    command = ["docker", "compose", "--file", FILE, "--env-file", file, "config", "--quiet"]
+    command = ["docker", "compose", "--file", str(FILE), "--env-file", str(file), "config", "--quiet"]
     subprocess.run(command, check=True, timeout=COMMAND_SECONDS_MAX)
 
 

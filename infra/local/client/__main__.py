@@ -61,7 +61,7 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("import", help="import a CSV file").add_argument("file")
     demo = commands.add_parser("demo", help="create a file of products and import it")
-    demo.add_argument("--rows", type=_rows, default=ROWS_DEFAULT)
+    demo.add_argument("--rows", type=_rows, default=ROWS_DEFAULT, help=f"{ROWS_DEFAULT:,} by default")
     commands.add_parser("psql", help="open psql on the database")
     return parser.parse_args(arguments)
 
@@ -79,7 +79,7 @@ def _client(directory: Path) -> ImportClient:
     stack = stack_file.read(directory)
     client = ImportClient(stack.url, stack.token)
     if not client.answers():
-        raise StackNotRunning(f"the stack on {directory} does not answer at {stack.url}: start it with `make run`")
+        raise StackNotRunning(f"The stack on {directory} does not answer at {stack.url}: start it with `make run`")
     return client
 
 
@@ -117,7 +117,7 @@ def _print_receipt(console: Console, client: ImportClient, report: Report, secon
     rows = report.rows
     console.print(f"{report.status}: {', '.join(f'{name} {count:,}' for name, count in rows.items())}", markup=False)
     if rows.get("total"):
-        console.print(f"{rows['total'] / seconds:,.0f} rows/s in total ({seconds:.1f} s with the upload)", markup=False)
+        console.print(f"total: {rows['total'] / seconds:,.0f} rows/s ({seconds:.1f} s with the upload)", markup=False)
     if report.rows_per_second:
         console.print(f"processing: {report.rows_per_second:,.0f} rows/s", markup=False)
     for line in [report.error, *report.warnings]:
