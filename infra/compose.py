@@ -26,7 +26,7 @@ STAGE = "local"
 UP = ("up", "--detach", "--wait")
 COMMANDS = {"up": UP, "down": ("down",)}
 REMEDY = """\
-If PostgreSQL refuses the password, its volume was created with another password than the one in {kept}:
+If PostgreSQL refuses the password, its volume was created with another password than the one in {passwords}:
 `make clean` removes that file, but not the volume. Restore the file, or start with an empty database:
 docker compose down --volumes
 """
@@ -38,12 +38,12 @@ def main(arguments: list[str]) -> int:
         sys.stderr.write("usage: python -m infra.compose up|down\n")
         return 2
     directory = data_dir()
-    kept = docker.environment_file(directory)
-    status = _docker(kept, *COMMANDS[arguments[0]])
-    return _set_up(directory, kept) if status == 0 and arguments[0] == "up" else status
+    passwords = docker.environment_file(directory)
+    status = _docker(passwords, *COMMANDS[arguments[0]])
+    return _set_up_and_report(directory, passwords) if status == 0 and arguments[0] == "up" else status
 
 
-def _set_up(directory: Path, kept: Path) -> int:
+def _set_up_and_report(directory: Path, passwords: Path) -> int:
     containers = docker.containers(directory, os.environ)
     assert containers is not None, "environment_file has just created the file"
     forget_personal_settings()
@@ -51,10 +51,10 @@ def _set_up(directory: Path, kept: Path) -> int:
     try:
         created = set_up(endpoint, containers.owner_conninfo, containers.role_password)
     except psycopg.OperationalError as error:
-        sys.stderr.write(f"PostgreSQL cannot be used: {error}\n{REMEDY.format(kept=kept)}")
+        sys.stderr.write(f"PostgreSQL cannot be used: {error}\n{REMEDY.format(passwords=passwords)}")
         return 1
     sys.stdout.write(f"S3 and SQS: {endpoint.url}, bucket {created.bucket}\n")
-    sys.stdout.write(f"PostgreSQL: 127.0.0.1:{containers.postgres_port}, passwords in {kept}\n")
+    sys.stdout.write(f"PostgreSQL: 127.0.0.1:{containers.postgres_port}, passwords in {passwords}\n")
     sys.stdout.write("Run the functions on them: make run DOCKER=1\n")
     return 0
 
@@ -67,11 +67,11 @@ def set_up(endpoint: Endpoint, owner_conninfo: str, importer_password: str) -> R
     return created
 
 
-def _docker(kept: Path, *command: str) -> int:
+def _docker(passwords: Path, *command: str) -> int:
     file = ROOT / "docker-compose.yml"
     try:
         return subprocess.run(  # noqa: S603  our own command
-            ["docker", "compose", "--file", str(file), "--env-file", str(kept), *command],  # noqa: S607
+            ["docker", "compose", "--file", str(file), "--env-file", str(passwords), *command],  # noqa: S607
             check=False,
         ).returncode
     except FileNotFoundError:

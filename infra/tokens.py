@@ -95,7 +95,7 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-# --- who carries it out --------------------------------------------------------------------------------------------
+# --- where the command runs -----------------------------------------------------------------------------------------
 
 
 def _from_a_database(command: Command) -> Answer:

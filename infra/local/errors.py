@@ -14,10 +14,15 @@
     ├── InstallationFailed   pip
     ├── StackBroke           a process that the stack cannot do without has ended
     ├── StackNotRunning      a client finds no stack
-    └── FunctionFailed       an invocation: FunctionRaised, FunctionTimedOut, FunctionCrashed
+    ├── FunctionFailed       an invocation failed
+    │   ├── FunctionRaised
+    │   ├── FunctionTimedOut
+    │   └── FunctionCrashed
+    ├── ApiError             (client/http.py) the API refused a request or did not answer
+    └── NoSuchFile           (client/__main__.py) there is no file to import
 
-Commands print the message without a traceback. It says what happened, to which thing, and what to do now. Any other
-exception is a bug in the local stack.
+Commands print its message without a traceback: what happened, to which thing, and what to do now. Any other exception
+is a bug in the local stack.
 """
 
 from __future__ import annotations

@@ -125,9 +125,9 @@ def running_stack(directory: Path, **environment: str) -> Iterator[RunningStack]
 
 def clean_environment() -> dict[str, str]:
     """This process's environment without the settings of a stack."""
-    mine = ("AWS_", "PG", "PARAMETER_", "MAKE")
+    prefixes = ("AWS_", "PG", "PARAMETER_", "MAKE")
     names = {"PORT", "DATA_DIR", "API_TOKEN", "WORKERS", "DATABASE_URL", "STAGE", "FILES_BUCKET", "MFLAGS"}
-    return {name: value for name, value in os.environ.items() if not name.startswith(mine) and name not in names}
+    return {name: value for name, value in os.environ.items() if not name.startswith(prefixes) and name not in names}
 
 
 def start_process(command: list[str], environment: Mapping[str, str], cwd: Path = ROOT) -> subprocess.Popen[str]:
@@ -195,7 +195,7 @@ def _log_tails(logs: Path) -> Iterator[str]:
 
 
 def _inherited() -> dict[str, str]:
-    """The choice of the emulator: the only setting that tests take from the environment of the person who runs them."""
+    """The choice of the emulator: the only setting that tests take from the environment."""
     names = ["EMULATOR"]
     if os.environ.get("EMULATOR") == "external":
         names.append("AWS_ENDPOINT_URL")

@@ -101,9 +101,9 @@ def test_import_uploads_the_file_follows_the_import_and_prints_the_receipt(
 ) -> None:
     assert main(["import", str(products)]) == COMPLETED
     assert api.uploaded == products.read_bytes()
-    said = capsys.readouterr().out
+    printed = capsys.readouterr().out
     for expected in ("completed: total 3, created 1", "rows/s", "line 3: The name is empty."):
-        assert expected in " ".join(said.split())
+        assert expected in " ".join(printed.split())
 
 
 def test_a_failed_import_prints_the_reason_and_has_its_own_exit_status(

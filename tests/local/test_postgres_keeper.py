@@ -34,12 +34,12 @@ class Kept:
     """A keeper of a fake server, with a clock that the test sets."""
 
     server: FakeServer = field(default_factory=FakeServer)
-    said: list[str] = field(default_factory=list)
+    printed: list[str] = field(default_factory=list)
     noted: int = 0
     now: float = 1000.0
 
     def __post_init__(self) -> None:
-        self.keeper = PostgresKeeper(self.server, self.said.append, self._note, lambda: self.now)
+        self.keeper = PostgresKeeper(self.server, self.printed.append, self._note, lambda: self.now)
 
     def _note(self) -> None:
         self.noted += 1
@@ -53,7 +53,7 @@ class Kept:
 def test_a_running_server_is_left_alone() -> None:
     kept = Kept()
     kept.keeper.check()
-    assert (kept.server.starts, kept.said) == (0, [])
+    assert (kept.server.starts, kept.printed) == (0, [])
 
 
 def test_a_server_that_ends_is_restarted_and_both_ends_of_the_outage_are_reported() -> None:
@@ -62,13 +62,13 @@ def test_a_server_that_ends_is_restarted_and_both_ends_of_the_outage_are_reporte
     kept.dies()
     kept.now += 2
     kept.keeper.check()
-    assert (kept.server.starts, kept.noted, len(kept.said)) == (1, 1, 1), (
+    assert (kept.server.starts, kept.noted, len(kept.printed)) == (1, 1, 1), (
         "the keeper does not wait, and reports nothing too early"
     )
     kept.server.is_ready = True
     for _ in range(2):
         kept.keeper.check()
-    assert kept.said == [
+    assert kept.printed == [
         "PostgreSQL ended unexpectedly (exit status 137): restarting it (restart 1 of at most 5 within 10 minutes)",
         "PostgreSQL answers again after 2.0 s",
     ]
@@ -82,7 +82,7 @@ def test_a_server_that_ends_while_it_starts_is_one_outage_and_two_restarts() -> 
     kept.now += 1
     kept.keeper.check()
     assert kept.server.starts == 2
-    assert kept.said[-1] == "PostgreSQL answers again after 2.0 s"
+    assert kept.printed[-1] == "PostgreSQL answers again after 2.0 s"
 
 
 def test_one_restart_too_many_is_an_error_and_does_not_happen() -> None:

@@ -38,21 +38,21 @@ def main(arguments: list[str]) -> None:
     sys.path.insert(0, str(project))
     worker.configure_logging()
     app = importlib.import_module("app").app
-    read = triggers.read(app, triggers.chalice_config(project, stage))
-    if any(function.name == triggers.API_FUNCTION for function in read.functions):
+    wiring = triggers.read(app, triggers.chalice_config(project, stage))
+    if any(function.name == triggers.API_FUNCTION for function in wiring.functions):
         importlib.import_module(triggers.API_HANDLER.rpartition(".")[0])
     with os.fdopen(report, "w", encoding="utf-8") as pipe:
-        pipe.write(read.to_json())
+        pipe.write(wiring.to_json())
     # Children share these pages until the garbage collector touches them.
     gc.freeze()
-    Zygote(read, socket.socket(fileno=control), line).serve()
+    Zygote(wiring, socket.socket(fileno=control), line).serve()
 
 
 class Zygote:
     """Forks children and reaps them."""
 
-    def __init__(self, read: Wiring, control: socket.socket, line: int) -> None:
-        self._wiring = read
+    def __init__(self, wiring: Wiring, control: socket.socket, line: int) -> None:
+        self._wiring = wiring
         self._control = control
         self._line = line
         self._children: set[int] = set()

@@ -27,17 +27,17 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Handles an `event` of method, path (raw, with its query), headers and body (base64). Returns Answer.to_json()."""
     path, method = _literal(event["path"]), event["method"]
     if not _is_utf8(path.partition("?")[2]):
-        detail = "The parameters are not UTF-8 behind their percent signs."
+        detail = "The query parameters are not percent-encoded UTF-8. Encode them as UTF-8."
         return problem(HTTPStatus.UNPROCESSABLE_ENTITY, "invalid", detail).to_json()
     methods = _methods(path)
     if methods is None:
         return problem(
-            HTTPStatus.NOT_FOUND, "not_found", f"There is nothing at {triggers.API_PREFIX}{path.partition('?')[0]}."
+            HTTPStatus.NOT_FOUND, "not_found", f"{triggers.API_PREFIX}{path.partition('?')[0]} does not exist."
         ).to_json()
     if method == "HEAD" and method not in methods:
         method = "GET"
     if method not in methods:
-        detail = f"{method} is not possible here; {', '.join(sorted(methods))} is."
+        detail = f"{method} is not allowed here. Allowed: {', '.join(sorted(methods))}."
         answer = problem(HTTPStatus.METHOD_NOT_ALLOWED, "method_not_allowed", detail)
         return answer.with_header("Allow", ", ".join(sorted(methods))).to_json()
     return _call(_Gateway(context), method, path, event["headers"], base64.b64decode(event["body"])).to_json()
@@ -69,10 +69,10 @@ def _call(gateway: _Gateway, method: str, path: str, headers: dict[str, str], bo
 
 def _refused(status: int) -> Answer:
     if status == HTTPStatus.UNAUTHORIZED:
-        detail = "Send a valid token: Authorization: Bearer …"
+        detail = "A valid token is needed: Authorization: Bearer <token>."
         return problem(HTTPStatus.UNAUTHORIZED, "unauthorized", detail).with_header("WWW-Authenticate", "Bearer")
     if status == HTTPStatus.FORBIDDEN:
-        return problem(HTTPStatus.FORBIDDEN, "forbidden", "This token may not do that.")
+        return problem(HTTPStatus.FORBIDDEN, "forbidden", "The token's scope does not allow this.")
     return problem(HTTPStatus.INTERNAL_SERVER_ERROR, "internal_error", "The request could not be authorized.")
 
 

@@ -18,7 +18,7 @@ from waitress.server import create_server
 
 from infra.local.errors import FunctionFailed, FunctionTimedOut
 from infra.local.lambda_.pool import Pool
-from infra.local.lambda_.triggers import API_PREFIX
+from infra.local.lambda_.triggers import API_FUNCTION, API_PREFIX
 from infra.local.processes.ports import LOOPBACK
 from infra.local.site.problems import Answer, problem
 from infra.local.site.static_files import StaticFiles
@@ -63,13 +63,13 @@ class Site:
     def _answer(self, environ: dict[str, Any]) -> Answer:
         # Any other name in the Host header may be DNS rebinding: a foreign page that reaches for servers on loopback.
         if {environ.get("HTTP_HOST"), *_named_in_target(environ)} - self._hosts:
-            detail = f"This server is {min(self._hosts)} and no other."
+            detail = f"The request is for another host. This server answers as {min(self._hosts)} only."
             return problem(HTTPStatus.MISDIRECTED_REQUEST, "misdirected_request", detail)
         path = _request_path(environ)
         if path == API_PREFIX or path.startswith((f"{API_PREFIX}/", f"{API_PREFIX}?")):
             return self._call_api(environ, path.removeprefix(API_PREFIX) or "/")
         if environ["REQUEST_METHOD"] not in ("GET", "HEAD"):
-            detail = "Pages can only be read."
+            detail = f"{environ['REQUEST_METHOD']} is not allowed here. Allowed: GET, HEAD."
             refused = problem(HTTPStatus.METHOD_NOT_ALLOWED, "method_not_allowed", detail)
             return refused.with_header("Allow", "GET, HEAD")
         wanted = environ.get("HTTP_IF_NONE_MATCH", ""), environ.get("HTTP_ACCEPT_ENCODING", "")
@@ -77,10 +77,10 @@ class Site:
 
     def _call_api(self, environ: dict[str, Any], path: str) -> Answer:
         if self._api is None:
-            return problem(HTTPStatus.NOT_FOUND, "not_found", "The application has no routes.")
+            return problem(HTTPStatus.NOT_FOUND, "not_found", "The application has no API.")
         body = environ["wsgi.input"].read(BODY_BYTES_MAX + 1)
         if len(body) > BODY_BYTES_MAX:
-            detail = f"The body has more than {BODY_BYTES_MAX} bytes."
+            detail = f"The body is larger than {BODY_BYTES_MAX} bytes."
             return problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "body_too_large", detail)
         event = {
             "method": environ["REQUEST_METHOD"],
@@ -89,15 +89,19 @@ class Site:
             "body": base64.b64encode(body).decode(),
         }
         if not self._api.acquire(QUEUE_SECONDS_MAX):
-            busy = problem(HTTPStatus.SERVICE_UNAVAILABLE, "unavailable", "Too many requests at once. Try again.")
+            busy = problem(HTTPStatus.SERVICE_UNAVAILABLE, "unavailable", "Too many requests at once. Try again soon.")
             return busy.with_header("Retry-After", "1")
         try:
             return Answer.from_json(self._api.invoke(event))
         except FunctionTimedOut:
-            detail = f"The answer took longer than {self._api.function.timeout_seconds} s."
+            detail = f"The function did not answer within {self._api.function.timeout_seconds} s. Try again."
             return problem(HTTPStatus.GATEWAY_TIMEOUT, "timed_out", detail)
         except FunctionFailed:
-            return problem(HTTPStatus.BAD_GATEWAY, "function_failed", "The function failed. Its log says why.")
+            return problem(
+                HTTPStatus.BAD_GATEWAY,
+                "function_failed",
+                f"The function failed: see {API_FUNCTION}.log in the stack's logs.",
+            )
         finally:
             self._api.release()
 

@@ -25,7 +25,7 @@ class StaticFiles:
         """Answers with the file at a percent-encoded path, or 304. Compressed if the client accepts that."""
         file = self._files.find(unquote(raw_path))
         if file is None:
-            return problem(HTTPStatus.NOT_FOUND, "not_found", "There is no such page.")
+            return problem(HTTPStatus.NOT_FOUND, "not_found", "There is no page at this address.")
         body = file.read_bytes()
         compressed = "gzip" in accept_encoding and file.suffix in COMPRESSED
         etag = f'"{hashlib.sha256(body).hexdigest()[:32]}{"-gzip" if compressed else ""}"'
