@@ -59,11 +59,11 @@ def containers(directory: Path, environment: Mapping[str, str]) -> Containers | 
     path = directory / ENVIRONMENT_FILE
     if not path.exists():
         return None
-    kept = dict(line.split("=", 1) for line in path.read_text("utf-8").splitlines() if "=" in line)
+    passwords = dict(line.split("=", 1) for line in path.read_text("utf-8").splitlines() if "=" in line)
     ports = {name: int(environment.get(name) or port) for name, port in PORTS.items()}
     return Containers(
         f"http://{LOOPBACK}:{ports['LOCALSTACK_PORT']}",
         ports["POSTGRES_PORT"],
-        kept["POSTGRES_PASSWORD"],
-        kept["IMPORTER_PASSWORD"],
+        passwords["POSTGRES_PASSWORD"],
+        passwords["IMPORTER_PASSWORD"],
     )

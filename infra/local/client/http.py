@@ -108,7 +108,7 @@ class ImportClient:
                     upload["method"], upload["url"], data=body, headers=upload["headers"], timeout=timeout
                 )
         except requests.RequestException as error:
-            raise ApiError(f"the upload to S3 failed: {error}") from None
+            raise ApiError(f"The upload to S3 failed: {error}") from None
         if not answer.ok:
             raise ApiError(f"S3 refused the upload ({answer.status_code}): {answer.text[:500]}")
 

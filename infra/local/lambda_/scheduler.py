@@ -25,7 +25,7 @@ def _now() -> datetime:
 
 
 class Scheduler:
-    """One schedule, which starts with the stack. Runs that were due while the stack was off are not made up for."""
+    """One schedule, which starts with the stack. Runs that were due while the stack was off are skipped."""
 
     def __init__(self, source: ScheduleSource, pool: Pool, now: Callable[[], datetime] = _now) -> None:
         self._source = source
@@ -50,7 +50,7 @@ class Scheduler:
     def _run(self) -> None:
         due = self._now()
         while not self._stopping.wait(max(0.0, (due - self._now()).total_seconds())):
-            # After a change of the clock, or sleep of the machine, one invocation makes up for all that were missed.
+            # If the clock was set or the machine slept, several runs may be overdue: one invocation replaces them.
             if self._now() >= due:
                 self._invoke(due)
                 due = max(due + self._interval, self._now())

@@ -1,4 +1,4 @@
-"""An SQS message in the shape in which Lambda hands it to a function."""
+"""An SQS message in the shape in which Lambda passes it to a function."""
 
 from __future__ import annotations
 

@@ -19,14 +19,17 @@ class ExternalPostgres:
         self.port = containers.postgres_port
         self.owner_conninfo = containers.owner_conninfo
         self.role_conninfo = containers.role_conninfo
-        self._trouble = ""
+        self._last_error = ""
 
     def wait_ready(self) -> None:
         """Waits until both roles can log in. Raises PostgresFailed."""
         try:
             wait_until(self._answers, READY_SECONDS_MAX, "PostgreSQL in Docker")
-        except TookTooLong as error:
-            raise PostgresFailed(f"{error}; run `make up` first. The last error: {self._trouble}") from None
+        except TookTooLong:
+            raise PostgresFailed(
+                f"PostgreSQL in Docker does not answer after {READY_SECONDS_MAX:g} s: run `make up` first. "
+                f"The last error: {self._last_error}"
+            ) from None
 
     def stop(self) -> None:
         """Does nothing: `make down` stops it."""
@@ -36,6 +39,6 @@ class ExternalPostgres:
             for conninfo in (self.owner_conninfo, self.role_conninfo):
                 psycopg.connect(conninfo, connect_timeout=CONNECT_SECONDS_MAX).close()
         except psycopg.OperationalError as error:
-            self._trouble = str(error).strip()
+            self._last_error = str(error).strip()
             return False
         return True

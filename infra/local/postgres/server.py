@@ -97,8 +97,11 @@ class Postgres:
         """Waits until it answers, and creates roles and database where missing. Raises PostgresFailed."""
         try:
             wait_until(self._is_up, READY_SECONDS_MAX, "PostgreSQL ready")
-        except TookTooLong as error:
-            raise PostgresFailed(f"{error}; the end of its log:\n{self._logbook.tail('postgres')}") from None
+        except TookTooLong:
+            raise PostgresFailed(
+                f"PostgreSQL does not answer after {READY_SECONDS_MAX:g} s; the end of its log:\n"
+                f"{self._logbook.tail('postgres')}"
+            ) from None
         self._create_database()
 
     @property

@@ -1,4 +1,4 @@
-"""Waiting with a limit: every poll of the local stack goes through here, and its error names what it waited for."""
+"""Waiting with a limit. The error of a poll that takes too long names what it waited for."""
 
 from __future__ import annotations
 
@@ -33,5 +33,5 @@ def wait_until(condition: Callable[[], bool], seconds: float, what: str) -> None
     deadline = Deadline(seconds)
     while not condition():
         if deadline.passed():
-            raise TookTooLong(f"{what}: not within {seconds:g} s")
+            raise TookTooLong(f"not within {seconds:g} s: {what}")
         time.sleep(POLL_SECONDS)

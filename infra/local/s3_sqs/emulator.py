@@ -61,8 +61,11 @@ class Emulator:
         """Waits until it answers. Raises EmulatorFailed."""
         try:
             wait_until(self._answers, READY_SECONDS_MAX, "emulator ready")
-        except TookTooLong as error:
-            raise EmulatorFailed(f"{error}; the end of its log:\n{self._logbook.tail(LOG_NAME)}") from None
+        except TookTooLong:
+            raise EmulatorFailed(
+                f"the emulator does not answer after {READY_SECONDS_MAX:g} s; the end of its log:\n"
+                f"{self._logbook.tail(LOG_NAME)}"
+            ) from None
 
     def stop(self) -> None:
         """Stops an emulator that was started here, and removes its files, which are useless without it."""
