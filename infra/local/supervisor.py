@@ -7,7 +7,7 @@ import signal
 import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -118,13 +118,7 @@ class Supervisor:
         stack = self._stack_file(url, token, database, s3_and_sqs, created.bucket, zygote)
         stack_file.write(options.data_dir, stack)
         cleanup.callback(stack_file.remove, options.data_dir)
-        self._checks = [lambda: self._require("the functions' process", zygote.process.poll())]
-        if isinstance(database, Postgres):
-            keeper = PostgresKeeper(database, self._say, lambda: self._note_restart(stack, database))
-            self._checks.append(keeper.check)
-        if (emulator_child := s3_and_sqs.child) is not None:
-            # It is not restarted: it would have lost every message and file.
-            self._checks.append(lambda: self._require("the emulator", emulator_child.exit_status()))
+        self._checks = list(self._watched(stack, database, s3_and_sqs, zygote))
         web.start()
         cleanup.callback(web.stop)
         self._announce(stack)
@@ -136,6 +130,17 @@ class Supervisor:
             raise MigrationFailed(str(error)) from error
         for name in applied:
             self._say(f"Applied the migration {name}")
+
+    def _watched(
+        self, stack: StackFile, database: _Database, s3_and_sqs: Emulator, zygote: ZygoteClient
+    ) -> Iterator[Callable[[], None]]:
+        """What the stack checks while it runs, for each process that it cannot do without."""
+        yield lambda: self._require("the functions' process", zygote.process.poll())
+        if isinstance(database, Postgres):
+            yield PostgresKeeper(database, self._say, lambda: self._note_restart(stack, database)).check
+        if (emulator_child := s3_and_sqs.child) is not None:
+            # It is not restarted: it would have lost every message and file.
+            yield lambda: self._require("the emulator", emulator_child.exit_status())
 
     def _database(self, logbook: LogBook, last: StackFile | None) -> _Database:
         options = self._options
