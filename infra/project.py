@@ -1,4 +1,4 @@
-"""Where the project and its local data are on this machine."""
+"""The directories of the project and of its local data."""
 
 from __future__ import annotations
 

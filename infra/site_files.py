@@ -1,4 +1,4 @@
-"""The files of the web page as every server sends them: which there are, their types, and the headers on them.
+"""The files of the web page as every server sends them: their paths, their types, and the headers of responses.
 
 The local stack serves them itself (infra/local/site); a deployment uploads them for CloudFront (infra/deploy/site.py).
 """
@@ -12,7 +12,7 @@ from pathlib import Path
 
 INDEX = "index.html"
 REVALIDATE = "no-cache"
-"""The browser always asks again, so that a page never runs with the scripts of another version."""
+"""The browser always checks for changes, so that a page never runs with the scripts of another version."""
 FILE_BYTES_MAX = 16 * 1024 * 1024
 TYPES = {
     ".csv": "text/csv; charset=utf-8",
@@ -29,7 +29,7 @@ TYPES = {
 
 
 def security_headers(uploads_to: str) -> list[tuple[str, str]]:
-    """For every response. Scripts, styles and images from this site only; connections to it and to the bucket."""
+    """Headers for every response. Scripts, styles and images: this site only; connections: this site and the bucket."""
     policy = {
         "default-src": "'none'",
         "script-src": "'self'",
@@ -39,7 +39,7 @@ def security_headers(uploads_to: str) -> list[tuple[str, str]]:
         "base-uri": "'none'",
         "form-action": "'none'",
         "frame-ancestors": "'none'",
-        # No script and no markup can be created from text, not even by mistake.
+        # No script can turn text into code or markup, not even by mistake.
         "require-trusted-types-for": "'script'",
         "trusted-types": "'none'",
     }
@@ -54,7 +54,7 @@ def security_headers(uploads_to: str) -> list[tuple[str, str]]:
 
 @dataclass(frozen=True)
 class SiteFile:
-    """A file as it is sent."""
+    """A file and its content type."""
 
     content: bytes
     content_type: str
@@ -74,7 +74,7 @@ class SiteFiles:
                 yield path, SiteFile(file.read_bytes(), content_type(file))
 
     def find(self, path: str) -> Path | None:
-        """The file at a decoded URL path; None when there is none that may be sent."""
+        """The file at a decoded URL path; None when no file there may be sent."""
         parts = [part for part in path.split("/") if part]
         if "\0" in path or "\\" in path or any(part.startswith(".") for part in parts):
             return None
@@ -88,10 +88,10 @@ class SiteFiles:
             inside = file.resolve().is_relative_to(self._directory)
             return file if inside and file.is_file() and file.stat().st_size <= FILE_BYTES_MAX else None
         except OSError:
-            # A name that is too long, or a directory that may not be read.
+            # The name is too long, or a directory is not readable.
             return None
 
 
 def content_type(file: Path) -> str:
-    """By the file's extension."""
+    """The content type for a file's extension."""
     return TYPES.get(file.suffix) or mimetypes.guess_type(file.name)[0] or "application/octet-stream"

@@ -7,5 +7,6 @@
     postgres     the database server
     processes    child processes that end with the stack, logs, locks, ports
 
-`supervisor` starts and stops it all; `options` reads its settings; `testing` starts stacks for tests.
+`supervisor` starts and stops everything; `options` reads its settings; `errors` lists what can go wrong; `testing`
+starts stacks for tests.
 """

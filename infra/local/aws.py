@@ -1,4 +1,4 @@
-"""How the stack and its tests reach S3 and SQS: always the given endpoint, never somebody's real account."""
+"""How the stack and its tests reach S3 and SQS: always at the given endpoint, never in a real AWS account."""
 
 from __future__ import annotations
 
@@ -6,9 +6,12 @@ import os
 from collections.abc import MutableMapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
+from urllib.parse import urlsplit
 
 from botocore.config import Config
 from localstack_client.session import Session
+
+from infra.local.errors import EmulatorFailed
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -17,15 +20,18 @@ if TYPE_CHECKING:
 ACCOUNT_ID = "000000000000"
 REGION = "us-east-1"
 ACCESS_KEY_ID = "test"
-SECRET_ACCESS_KEY = "test"  # noqa: S105  the emulators check signatures of presigned links against this very value
+SECRET_ACCESS_KEY = "test"  # noqa: S105  the emulators check the signatures of presigned links against this value
 CONNECT_SECONDS_MAX = 5
 READ_SECONDS_MAX = 60
 POOL_CONNECTIONS = 32
 
 
 def forget_personal_settings(environment: MutableMapping[str, str] = os.environ) -> None:
-    """Removes every trace of the developer's own AWS set-up: credentials, profiles, regions and endpoints."""
-    for name in [name for name in environment if name.startswith("AWS_")]:
+    """Removes the developer's own AWS settings: credentials, profiles, regions and endpoints.
+
+    USE_SSL goes too: localstack-client would look for an emulator with TLS.
+    """
+    for name in [name for name in environment if name.startswith("AWS_") or name == "USE_SSL"]:
         del environment[name]
     environment["AWS_CONFIG_FILE"] = os.devnull
     environment["AWS_SHARED_CREDENTIALS_FILE"] = os.devnull
@@ -34,12 +40,12 @@ def forget_personal_settings(environment: MutableMapping[str, str] = os.environ)
 
 @dataclass(frozen=True)
 class Endpoint:
-    """Where S3 and SQS answer: `url` is http, without a path."""
+    """Where S3 and SQS answer: `url` is http://host:port."""
 
     url: str
 
     def environment(self) -> dict[str, str]:
-        """The variables that make boto3 (and the AWS CLI) use this endpoint."""
+        """The variables with which boto3 (and the AWS CLI) use this endpoint."""
         return {
             "AWS_ENDPOINT_URL": self.url,
             "AWS_ACCESS_KEY_ID": ACCESS_KEY_ID,
@@ -63,12 +69,14 @@ class Endpoint:
             retries={"total_max_attempts": 3, "mode": "standard"},
             s3={"addressing_style": "path"},
         )
-        return _Session(self.url).client(service, config=config)
-
-
-class _Session(Session):  # type: ignore[misc]  # localstack-client is untyped
-    """localstack-client's session for one endpoint, whatever AWS_ENDPOINT_URL says in this process."""
-
-    def __init__(self, url: str) -> None:
-        super().__init__(aws_access_key_id=ACCESS_KEY_ID, aws_secret_access_key=SECRET_ACCESS_KEY, region_name=REGION)
-        self._service_endpoint_mapping = dict.fromkeys(("s3", "sqs"), url)
+        session = Session(
+            ACCESS_KEY_ID, SECRET_ACCESS_KEY, region_name=REGION, localstack_host=urlsplit(self.url).netloc
+        )
+        client = session.client(service, config=config)
+        # In localstack-client, AWS_ENDPOINT_URL and USE_SSL of this process take precedence.
+        if client.meta.endpoint_url != self.url:
+            raise EmulatorFailed(
+                f"{service} would be called at {client.meta.endpoint_url}, not at {self.url}: "
+                "unset AWS_ENDPOINT_URL and USE_SSL in this process"
+            )
+        return client

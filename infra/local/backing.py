@@ -1,4 +1,4 @@
-"""What the services behind the functions mean for the functions: their environment, and the template's parameters."""
+"""What the functions learn about the services they use: their environment, and the parameters of the template."""
 
 from __future__ import annotations
 
@@ -7,17 +7,18 @@ from pathlib import Path
 
 from chalicelib.backends.sealing import KEY_BYTES
 from infra.local.aws import Endpoint
-from infra.local.options import OptionError, Options
+from infra.local.errors import OptionError
+from infra.local.options import Options
 from infra.local.processes.private_file import write_private
 
 STAGE = "local"
 WEBHOOK_KEY_FILE = "webhook.key"
 WEBHOOK_ALLOW_CIDRS = "127.0.0.0/8,::1/128"
-"""Receivers of webhooks run on the same laptop."""
+"""Receivers of webhooks run on the same machine."""
 
 
 def function_environment(options: Options, conninfo: str, endpoint: Endpoint, bucket: str) -> dict[str, str]:
-    """The variables that functions find, the same that a deployment sets, plus where S3 and SQS answer."""
+    """The variables of the functions: the ones that a deployment sets, plus where S3 and SQS answer."""
     return {
         "STAGE": STAGE,
         "DATABASE_URL": conninfo,
@@ -30,16 +31,16 @@ def function_environment(options: Options, conninfo: str, endpoint: Endpoint, bu
 
 
 def overridden(options: Options) -> dict[str, str]:
-    """Parameters of infra/resources.yml: what differs on a laptop, and on top what the user wants."""
+    """Parameters of infra/resources.yml: the ones that differ on a laptop, and the ones that the user has set."""
     origins = ",".join(f"http://{host}:{options.port}" for host in ("127.0.0.1", "localhost"))
     return {"Stage": STAGE, "UiOrigins": origins, **options.parameters}
 
 
 def webhook_key_file(data_dir: Path) -> Path:
-    """The file with the key for webhooks' secrets: made once, then kept, as what is sealed with it is."""
+    """The file with the key that seals the secrets of webhooks, created once. Raises OptionError when it is damaged."""
     path = data_dir / WEBHOOK_KEY_FILE
     if not path.exists():
         write_private(path, secrets.token_bytes(KEY_BYTES))
     if path.stat().st_size != KEY_BYTES:
-        raise OptionError(f"{path} is not a key: remove it, and make new secrets for all webhooks")
+        raise OptionError(f"{path} is not a key: remove it, and create new secrets for all webhooks")
     return path

@@ -1,7 +1,7 @@
-"""What docker-compose.yml describes: where it answers, and with which passwords.
+"""The containers of docker-compose.yml: their ports and passwords.
 
-The passwords are made once and kept in DATA_DIR/compose.env, which its owner alone can read. Ports come from the same
-variables that docker-compose.yml reads.
+The passwords are created once and kept in DATA_DIR/compose.env, which only its owner can read. The ports come from the
+same variables that docker-compose.yml reads.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class Containers:
 
 
 def environment_file(directory: Path) -> Path:
-    """The file with the passwords, made at the first time."""
+    """The file with the passwords; created on first use."""
     path = directory / ENVIRONMENT_FILE
     if not path.exists():
         directory.mkdir(parents=True, exist_ok=True)
@@ -55,15 +55,15 @@ def environment_file(directory: Path) -> Path:
 
 
 def containers(directory: Path, environment: Mapping[str, str]) -> Containers | None:
-    """Those of a DATA_DIR; None where `make up` never was. Raises ValueError for a port that is none."""
+    """The containers of a DATA_DIR; None before the first `make up`. Raises ValueError when a port is not a number."""
     path = directory / ENVIRONMENT_FILE
     if not path.exists():
         return None
-    kept = dict(line.split("=", 1) for line in path.read_text("utf-8").splitlines() if "=" in line)
+    passwords = dict(line.split("=", 1) for line in path.read_text("utf-8").splitlines() if "=" in line)
     ports = {name: int(environment.get(name) or port) for name, port in PORTS.items()}
     return Containers(
         f"http://{LOOPBACK}:{ports['LOCALSTACK_PORT']}",
         ports["POSTGRES_PORT"],
-        kept["POSTGRES_PASSWORD"],
-        kept["IMPORTER_PASSWORD"],
+        passwords["POSTGRES_PASSWORD"],
+        passwords["IMPORTER_PASSWORD"],
     )

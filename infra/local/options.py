@@ -1,4 +1,7 @@
-"""Every setting of the local stack: name, type, default. The one place here that reads the environment."""
+"""Every setting of the local stack: name, type, default. Read once, from the environment, when the stack starts.
+
+The programs that use a running stack read the few variables of their own: DATA_DIR (infra/project.py), URL and TOKEN.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,7 @@ from urllib.parse import urlsplit
 from infra import project
 from infra.local import docker
 from infra.local.docker import Containers
+from infra.local.errors import OptionError
 
 EMULATORS = ("localstack", "ministack", "external")
 PARAMETER_PREFIX = "PARAMETER_"
@@ -18,44 +22,40 @@ PORT_MAX = 65535
 WORKERS_MAX = 64
 
 
-class OptionError(Exception):
-    """An environment variable has a value that cannot be used."""
-
-
 @dataclass(frozen=True)
 class Options:
     """The settings of one stack."""
 
     port: int = 8000
-    """PORT of the web page and the API."""
+    """PORT: where the web page and the API answer."""
     data_dir: Path = Path(project.DATA_DIR_DEFAULT)
-    """DATA_DIR: the database, the logs, and what clients need to know."""
+    """DATA_DIR: the database, the logs, and the connection details for clients."""
     emulator: str | None = None
-    """EMULATOR of S3 and SQS; None: the best that is installed."""
+    """EMULATOR of S3 and SQS; None: LocalStack if it is installed, else ministack."""
     endpoint_url: str | None = None
-    """AWS_ENDPOINT_URL, for EMULATOR=external only."""
+    """AWS_ENDPOINT_URL, only for EMULATOR=external."""
     api_token: str | None = None
-    """API_TOKEN to accept; None: a fresh one at every start."""
+    """API_TOKEN to accept; None: a new one at every start."""
     workers: int = 1
-    """WORKERS: how many invocations of one function run at a time, at most."""
+    """WORKERS: how many invocations of one function may run at the same time; by default, one per processor."""
     postgres_port: int | None = None
-    """POSTGRES_PORT; None: the one of the last start if it is free, else any."""
+    """POSTGRES_PORT; None: the port of the last start if it is free, else any."""
     emulator_port: int | None = None
-    """EMULATOR_PORT; None: as above."""
+    """EMULATOR_PORT; None: as for PostgreSQL."""
     log_level: str = "INFO"
     """LOG_LEVEL of the functions."""
     chalice_stage: str = "dev"
-    """CHALICE_STAGE: whose time-outs and memory sizes in .chalice/config.json count."""
+    """CHALICE_STAGE: the stage in .chalice/config.json with the time-outs and memory sizes to use."""
     parameters: Mapping[str, str] = field(default_factory=dict)
-    """PARAMETER_<Name> of infra/resources.yml."""
+    """PARAMETER_<Name>: values for the parameters of infra/resources.yml."""
     containers: Containers | None = None
-    """DOCKER=1: what `make up` has started takes the place of what is started here."""
+    """DOCKER=1: use the containers that `make up` has started, instead of an emulator and a database of our own."""
     stop_with_parent: bool = False
-    """STOP_WITH_PARENT: end when the process that started the stack is gone."""
+    """STOP_WITH_PARENT=1: stop when the process that started the stack is gone."""
 
 
 def read(environment: Mapping[str, str]) -> Options:
-    """The options in the environment. Raises OptionError, naming the variable."""
+    """The options in the environment. Raises OptionError, which names the variable."""
     data_dir = project.data_dir(environment).resolve()
     containers = _containers(data_dir, environment) if environment.get("DOCKER") == "1" else None
     emulator = "external" if containers else chosen_emulator(environment)
@@ -81,7 +81,7 @@ def read(environment: Mapping[str, str]) -> Options:
 
 
 def chosen_emulator(environment: Mapping[str, str]) -> str | None:
-    """EMULATOR, if it is set. Raises OptionError when it is not one that exists."""
+    """EMULATOR, if it is set. Raises OptionError for an unknown one."""
     value = environment.get("EMULATOR")
     if value and value not in EMULATORS:
         raise OptionError(f"EMULATOR must be one of {', '.join(EMULATORS)}, not {value!r}")
@@ -93,7 +93,9 @@ def _containers(data_dir: Path, environment: Mapping[str, str]) -> Containers:
         _port(environment, name)
     found = docker.containers(data_dir, environment)
     if found is None:
-        raise OptionError(f"DOCKER=1: run `make up` first, it makes {data_dir / docker.ENVIRONMENT_FILE}")
+        raise OptionError(
+            f"DOCKER=1 needs {data_dir / docker.ENVIRONMENT_FILE}, which does not exist: run `make up` first"
+        )
     return found
 
 
@@ -102,8 +104,9 @@ def _endpoint_url(environment: Mapping[str, str], containers: Containers | None)
         return containers.endpoint_url
     value = environment.get("AWS_ENDPOINT_URL", "").rstrip("/")
     parts = urlsplit(value)
-    if parts.scheme != "http" or not parts.netloc or parts.path:
-        raise OptionError(f"EMULATOR=external needs AWS_ENDPOINT_URL, like http://127.0.0.1:4566, not {value!r}")
+    # localstack-client cannot read the brackets of an IPv6 address.
+    if parts.scheme != "http" or not parts.netloc or parts.path or "[" in parts.netloc:
+        raise OptionError(f"EMULATOR=external needs AWS_ENDPOINT_URL=http://host:port, not {value!r}")
     return value if parts.port else f"{value}:80"
 
 

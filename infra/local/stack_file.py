@@ -1,4 +1,4 @@
-"""DATA_DIR/stack.json: how the clients of a running stack find it, and let themselves in."""
+"""DATA_DIR/stack.json: the address of the running stack and the credentials for its clients."""
 
 from __future__ import annotations
 
@@ -6,18 +6,15 @@ import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from infra.local.errors import StackNotRunning
 from infra.local.processes.private_file import write_private
 
 NAME = "stack.json"
 
 
-class StackNotRunning(Exception):
-    """There is no stack on this data directory; the message says how to start one."""
-
-
 @dataclass(frozen=True)
 class StackFile:
-    """A running stack. Readable by its owner only: it holds passwords and the token."""
+    """A running stack. The file is readable by its owner only: it holds passwords and the token."""
 
     pid: int
     url: str
@@ -36,18 +33,18 @@ class StackFile:
 
 
 def write(directory: Path, stack: StackFile) -> None:
-    """Says that a stack runs."""
+    """Announces that a stack runs on this directory."""
     write_private(directory / NAME, json.dumps(asdict(stack), indent=2) + "\n")
 
 
 def remove(directory: Path) -> None:
-    """Says that it does not any more."""
+    """Announces that it no longer does."""
     (directory / NAME).unlink(missing_ok=True)
 
 
 def read(directory: Path) -> StackFile:
-    """The stack on this data. Raises StackNotRunning. After a kill the file may speak of a stack that is gone."""
+    """The stack on this directory. Raises StackNotRunning. After a kill, the file may name a stack that is gone."""
     try:
         return StackFile(**json.loads((directory / NAME).read_text("utf-8")))
     except (FileNotFoundError, NotADirectoryError):
-        raise StackNotRunning(f"no stack is running on {directory}: start one with `make run`") from None
+        raise StackNotRunning(f"No stack is running on {directory}: start one with `make run`") from None

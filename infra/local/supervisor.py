@@ -1,4 +1,4 @@
-"""The composition root of the local stack: starts everything in order, watches it, stops it in the opposite order."""
+"""The composition root of the local stack: starts everything in order, watches it, stops it in reverse order."""
 
 from __future__ import annotations
 
@@ -7,18 +7,20 @@ import signal
 import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
 from chalicelib.access import tokens
 from chalicelib.backends import migrations
+from chalicelib.backends.migrations import MigrationError
 from infra.local import aws, backing, stack_file
+from infra.local.errors import MigrationFailed, OptionError, StackBroke, StackNotRunning
 from infra.local.lambda_.event_sources import EventSources
 from infra.local.lambda_.triggers import API_FUNCTION
-from infra.local.lambda_.zygote_client import Nursery
-from infra.local.options import OptionError, Options
+from infra.local.lambda_.zygote_client import ZygoteClient
+from infra.local.options import Options
 from infra.local.postgres.external import ExternalPostgres
 from infra.local.postgres.keeper import PostgresKeeper
 from infra.local.postgres.server import Postgres
@@ -29,7 +31,7 @@ from infra.local.s3_sqs import emulator, resources
 from infra.local.s3_sqs.emulator import Emulator
 from infra.local.site.server import Site, WebServer
 from infra.local.site.static_files import StaticFiles
-from infra.local.stack_file import StackFile, StackNotRunning
+from infra.local.stack_file import StackFile
 from infra.project import ROOT
 
 TOKEN_NAME = "local start"  # noqa: S105  a name, not a token
@@ -38,10 +40,6 @@ WATCH_SECONDS = 0.5
 
 Say = Callable[[str], None]
 _Database = Postgres | ExternalPostgres
-
-
-class StackBroke(Exception):
-    """Something that the stack cannot live without ended by itself."""
 
 
 class Supervisor:
@@ -56,7 +54,7 @@ class Supervisor:
         self._parent = os.getppid()
 
     def run(self) -> None:
-        """Starts, serves until a signal comes, stops. Raises what went wrong."""
+        """Starts everything, serves until a signal arrives, stops everything. Raises StackError."""
         self._make_data_dir()
         url = f"http://{LOOPBACK}:{self._options.port}"
         with ExitStack() as cleanup:
@@ -73,7 +71,7 @@ class Supervisor:
             self._say("Stopping …")
 
     def _make_data_dir(self) -> None:
-        """Nobody else may list the data; as root, PostgreSQL's system user must be able to pass through."""
+        """No other user may list the data. Under root, PostgreSQL's system user must be able to pass through."""
         directory = self._options.data_dir
         try:
             directory.mkdir(parents=True, exist_ok=True)
@@ -84,7 +82,7 @@ class Supervisor:
     def _listen_to_signals(self) -> None:
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: self._stop.set())
-        # nohup ignores the end of the terminal on purpose.
+        # Under nohup the stack is meant to outlive its terminal.
         if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
             signal.signal(signal.SIGHUP, lambda *_: self._stop.set())
 
@@ -94,47 +92,55 @@ class Supervisor:
         logbook = LogBook(options.data_dir / "logs", self._say)
         cleanup.callback(logbook.close)
         declared = resources.declared(backing.overridden(options))
-        # All three start at the same time; the emulator is the slowest.
+        # The emulator, PostgreSQL and the zygote start at the same time; the emulator is the slowest.
         s3_and_sqs = emulator.start(options, logbook, self._say, last.emulator_port if last else None)
         cleanup.callback(s3_and_sqs.stop)
         database = self._database(logbook, last)
         cleanup.callback(database.stop)
         bucket = resources.bucket_name(declared)
         environment = backing.function_environment(options, database.role_conninfo, s3_and_sqs.endpoint, bucket)
-        nursery = Nursery(self._project, options.chalice_stage, environment, logbook)
-        cleanup.callback(nursery.stop)
+        zygote = ZygoteClient(self._project, options.chalice_stage, environment, logbook)
+        cleanup.callback(zygote.stop)
 
         database.wait_ready()
-        for name in migrations.migrate(database.owner_conninfo):
-            self._say(f"migrated the database: {name}")
+        self._migrate(database)
         token = _token(database, options)
         s3_and_sqs.wait_ready()
         created = resources.create(s3_and_sqs.endpoint, declared)
         self._check_signal()
-        events = EventSources(nursery, s3_and_sqs.endpoint, options.workers, self._say)
+        events = EventSources(zygote, s3_and_sqs.endpoint, options.workers, self._say)
         cleanup.callback(events.stop)
         events.start()
-        site = Site(
-            options.port,
-            StaticFiles(self._project / "web"),
-            events.pools.get(API_FUNCTION),
-            f"{s3_and_sqs.endpoint.url}/{created.bucket}/",
-        )
-        web = WebServer(site, listener)
+        uploads_to = f"{s3_and_sqs.endpoint.url}/{created.bucket}/"
+        files = StaticFiles(self._project / "web")
+        web = WebServer(Site(options.port, files, events.pools.get(API_FUNCTION), uploads_to), listener)
 
-        stack = self._stack_file(url, token, database, s3_and_sqs, created.bucket, nursery)
+        stack = self._stack_file(url, token, database, s3_and_sqs, created.bucket, zygote)
         stack_file.write(options.data_dir, stack)
         cleanup.callback(stack_file.remove, options.data_dir)
-        self._checks = [lambda: self._require("the functions' process", nursery.process.poll())]
-        if isinstance(database, Postgres):
-            keeper = PostgresKeeper(database, self._say, lambda: self._note_restart(stack, database))
-            self._checks.append(keeper.check)
-        if (emulator_child := s3_and_sqs.child) is not None:
-            # Started again it would have forgotten every message and file.
-            self._checks.append(lambda: self._require("the emulator", emulator_child.exit_status()))
+        self._checks = list(self._watched(stack, database, s3_and_sqs, zygote))
         web.start()
         cleanup.callback(web.stop)
         self._announce(stack)
+
+    def _migrate(self, database: _Database) -> None:
+        try:
+            applied = migrations.migrate(database.owner_conninfo)
+        except MigrationError as error:
+            raise MigrationFailed(str(error)) from error
+        for name in applied:
+            self._say(f"Applied the migration {name}")
+
+    def _watched(
+        self, stack: StackFile, database: _Database, s3_and_sqs: Emulator, zygote: ZygoteClient
+    ) -> Iterator[Callable[[], None]]:
+        """What the stack checks while it runs, for each process that it cannot do without."""
+        yield lambda: self._require("the functions' process", zygote.process.poll())
+        if isinstance(database, Postgres):
+            yield PostgresKeeper(database, self._say, lambda: self._note_restart(stack, database)).check
+        if (emulator_child := s3_and_sqs.child) is not None:
+            # It is not restarted: it would have lost every message and file.
+            yield lambda: self._require("the emulator", emulator_child.exit_status())
 
     def _database(self, logbook: LogBook, last: StackFile | None) -> _Database:
         options = self._options
@@ -144,9 +150,9 @@ class Supervisor:
         return Postgres(options.data_dir, port, logbook, self._say)
 
     def _stack_file(
-        self, url: str, token: str, database: _Database, s3_and_sqs: Emulator, bucket: str, nursery: Nursery
+        self, url: str, token: str, database: _Database, s3_and_sqs: Emulator, bucket: str, zygote: ZygoteClient
     ) -> StackFile:
-        pids = {"supervisor": os.getpid(), "functions": nursery.process.pid}
+        pids = {"supervisor": os.getpid(), "functions": zygote.process.pid}
         if isinstance(database, Postgres):
             pids["postgres"] = database.pid
         if s3_and_sqs.child is not None:
@@ -181,13 +187,13 @@ class Supervisor:
             for check in self._checks:
                 check()
             if self._options.stop_with_parent and os.getppid() != self._parent:
-                self._say("The process that started the stack is gone.")
+                self._say("The process that started the stack has ended, so the stack stops.")
                 return
 
     def _require(self, name: str, exit_status: int | None) -> None:
         if exit_status is not None:
             raise StackBroke(
-                f"{name} ended by itself (status {exit_status}), so the stack stops; "
+                f"{name} ended unexpectedly (exit status {exit_status}), so the stack stops: "
                 f"see the logs in {self._options.data_dir / 'logs'}"
             )
 
@@ -197,7 +203,7 @@ class Supervisor:
 
 
 def _token(database: _Database, options: Options) -> str:
-    """The token of this start; the one of the last start is not valid any more."""
+    """The token of this start; the token of the last start is no longer valid."""
     try:
         return tokens.install(database.owner_conninfo, TOKEN_NAME, TOKEN_SCOPES, options.api_token)
     except ValueError as error:
@@ -205,7 +211,7 @@ def _token(database: _Database, options: Options) -> str:
 
 
 def _last(directory: Path) -> StackFile | None:
-    """What a stack that was killed has left behind: its ports are tried again, for the sake of open psql sessions."""
+    """The file of a stack that was killed: its ports are tried first, so that open psql sessions can reconnect."""
     try:
         return stack_file.read(directory)
     except (StackNotRunning, ValueError, TypeError):

@@ -1,6 +1,6 @@
-"""The stack, or only what is behind the functions, for tests: real PostgreSQL, S3 and SQS, in a directory of its own.
+"""Stacks for tests, each in a directory of its own: the whole stack, or only its PostgreSQL, S3 and SQS.
 
-with backing_services(tmp_path) as services: …         # about 3 s: use one for a whole session
+with backing_services(tmp_path) as services: …         # takes about 3 s: share it within a session
 with running_stack(tmp_path, WORKERS="2") as stack: …  # everything, as `make run` starts it
 """
 
@@ -33,21 +33,21 @@ READY_SECONDS_MAX = 60.0
 STOP_SECONDS_MAX = 30.0
 READY_PREFIX = "Ready: "
 LOG_LINES_SHOWN = 40
-"""Of each log of a stack that did not come up."""
+"""How much of each log is shown when a stack does not come up."""
 
 
 @dataclass(frozen=True)
 class Services:
-    """PostgreSQL and an emulator with the stage's bucket and queues. No migration has run."""
+    """PostgreSQL, without our schema, and an emulator with the stage's bucket and queues."""
 
     owner_conninfo: str
     importer_conninfo: str
     emulator: str
-    """localstack, ministack or external: they differ in what they can do."""
+    """localstack, ministack or external: they differ in what they support."""
     endpoint: Endpoint
     resources: Resources
     environment: dict[str, str]
-    """What a function finds in its environment."""
+    """The environment variables of a function."""
 
     @property
     def endpoint_url(self) -> str:
@@ -61,15 +61,15 @@ class Services:
 
     @property
     def queue_urls(self) -> Mapping[str, str]:
-        """Addresses of the queues by their full names."""
+        """URLs of the queues by their full names."""
         return self.resources.queue_urls
 
 
 @contextmanager
 def backing_services(directory: Path, *, power_may_fail: bool = True, **environment: str) -> Iterator[Services]:
-    """PostgreSQL, the emulator and the resources; variables as for `make run` (EMULATOR, PARAMETER_…) by keyword.
+    """Starts PostgreSQL and the emulator, and creates the resources. Keywords set variables of `make run`.
 
-    Where no power fails, PostgreSQL need not wait for the disk.
+    With power_may_fail=False, PostgreSQL does not wait for the disk.
     """
     chosen = options.read({**_inherited(), **environment, "DATA_DIR": str(directory)})
     forget_personal_settings()
@@ -96,7 +96,7 @@ def backing_services(directory: Path, *, power_may_fail: bool = True, **environm
 
 @dataclass
 class RunningStack:
-    """A whole stack in a process of its own. `output` grows as long as it runs."""
+    """A whole stack in its own process. `output` grows while it runs."""
 
     process: subprocess.Popen[str]
     file: StackFile
@@ -106,11 +106,11 @@ class RunningStack:
 
 @contextmanager
 def running_stack(directory: Path, **environment: str) -> Iterator[RunningStack]:
-    """Starts `python -m infra.local` and waits for its Ready line; stops it at the end. PORT is free if not set."""
+    """Starts `python -m infra.local`, waits for its Ready line, stops it at the end. PORT defaults to a free one."""
     variables = {**clean_environment(), "PORT": str(free_port()), **environment, "DATA_DIR": str(directory)}
     process = start_process([sys.executable, "-m", "infra.local"], variables)
     output: list[str] = []
-    # A stack whose full pipe nobody reads would stand still.
+    # Without a reader the pipe fills up, and the stack stalls.
     reader = threading.Thread(target=_read_on, args=(process, output), daemon=True)
     try:
         read_until(process, READY_PREFIX, output, directory)
@@ -124,14 +124,14 @@ def running_stack(directory: Path, **environment: str) -> Iterator[RunningStack]
 
 
 def clean_environment() -> dict[str, str]:
-    """This process's environment without what would change a stack's settings."""
-    mine = ("AWS_", "PG", "PARAMETER_", "MAKE")
+    """This process's environment without the settings of a stack."""
+    prefixes = ("AWS_", "PG", "PARAMETER_", "MAKE")
     names = {"PORT", "DATA_DIR", "API_TOKEN", "WORKERS", "DATABASE_URL", "STAGE", "FILES_BUCKET", "MFLAGS"}
-    return {name: value for name, value in os.environ.items() if not name.startswith(mine) and name not in names}
+    return {name: value for name, value in os.environ.items() if not name.startswith(prefixes) and name not in names}
 
 
 def start_process(command: list[str], environment: Mapping[str, str], cwd: Path = ROOT) -> subprocess.Popen[str]:
-    """Starts a command as a terminal would: in a session of its own, with its output readable line by line."""
+    """Starts a command as a terminal would: in its own session, with its output readable line by line."""
     return subprocess.Popen(
         command,
         cwd=cwd,
@@ -145,9 +145,9 @@ def start_process(command: list[str], environment: Mapping[str, str], cwd: Path 
 
 
 def read_until(process: subprocess.Popen[str], prefix: str, output: list[str], directory: Path) -> str:
-    """Reads the process's output into `output` up to the line with this prefix, which it returns.
+    """Reads the process's output into `output` up to the line with this prefix, and returns the line.
 
-    Raises AssertionError when there is none, with all that is known: also the logs in the stack's `directory`.
+    Raises AssertionError when there is none; it shows the output and the ends of the logs in the stack's `directory`.
     """
     killer = threading.Timer(READY_SECONDS_MAX, process.kill)
     killer.start()
@@ -163,7 +163,10 @@ def read_until(process: subprocess.Popen[str], prefix: str, output: list[str], d
 
 
 def stop_process(process: subprocess.Popen[str]) -> int:
-    """Sends SIGTERM and waits; kills what does not stop. Returns the exit status. Somebody must read its output."""
+    """Sends SIGTERM and waits; raises TimeoutExpired, after a kill, when that takes too long. Returns the exit status.
+
+    Another thread must read the output: a process with a full pipe does not stop.
+    """
     if process.poll() is None:
         process.send_signal(signal.SIGTERM)
     try:
@@ -184,7 +187,7 @@ def _read_on(process: subprocess.Popen[str], output: list[str]) -> None:
 
 
 def _log_tails(logs: Path) -> Iterator[str]:
-    """The end of every log there is, each under its name."""
+    """The last lines of every log, each under its name."""
     for log in sorted(logs.glob("*.log")):
         with log.open(encoding="utf-8", errors="replace") as lines:
             yield f"--- the last lines of {log.name} ---"
@@ -192,7 +195,7 @@ def _log_tails(logs: Path) -> Iterator[str]:
 
 
 def _inherited() -> dict[str, str]:
-    """The choice of the emulator is the one thing that tests take over from whoever runs them."""
+    """The choice of the emulator: the only setting that tests take from the environment."""
     names = ["EMULATOR"]
     if os.environ.get("EMULATOR") == "external":
         names.append("AWS_ENDPOINT_URL")
@@ -200,4 +203,4 @@ def _inherited() -> dict[str, str]:
 
 
 def _silent(_line: str) -> None:
-    """Progress of a start is of no interest in tests."""
+    """Tests do not show the progress of a start."""

@@ -1,4 +1,4 @@
-"""Webhooks that hold the processes that send to them keep none of the others waiting, on the whole running stack."""
+"""On the whole running stack: webhooks that block their senders do not delay other webhooks."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ def call(stack: RunningStack, method: str, path: str, body: Any) -> dict[str, An
     headers = {"Authorization": f"Bearer {stack.file.token}"}
     answer = requests.request(method, f"{stack.file.url}{path}", json=body, headers=headers, timeout=30)
     answer.raise_for_status()
-    made: dict[str, Any] = answer.json()
-    return made
+    created: dict[str, Any] = answer.json()
+    return created
 
 
-def test_who_does_not_answer_keeps_nobody_else_waiting(tmp_path: Path) -> None:
-    """The bad ones hold what they get until the quick ones have everything."""
+def test_receivers_that_do_not_answer_do_not_delay_others(tmp_path: Path) -> None:
+    """The bad ones do not answer until the quick ones have received everything."""
     released = threading.Event()
     with (
         running_stack(tmp_path) as stack,
@@ -40,11 +40,13 @@ def test_who_does_not_answer_keeps_nobody_else_waiting(tmp_path: Path) -> None:
             wait_until(
                 lambda: len({each.path for each in holding.received}) == BAD,
                 END_SECONDS_MAX,
-                "the bad ones to hold a message each",
+                "one message at each bad receiver",
             )
             for number in range(PRODUCTS):
                 call(stack, "POST", "/api/products", {"sku": f"S-{number}", "name": "Hammer"})
             whole = QUICK * (PRODUCTS + 1)
-            assert quick.wait_for(lambda got: len({(each.path, each.id) for each in got}) == whole, END_SECONDS_MAX)
+            assert quick.wait_for(
+                lambda received: len({(each.path, each.id) for each in received}) == whole, END_SECONDS_MAX
+            )
         finally:
             released.set()

@@ -1,4 +1,4 @@
-"""The README's command, as a person uses it: started, stopped in every way there is, and started again."""
+"""`make run` as a person uses it: started, stopped in every possible way, and started again."""
 
 from __future__ import annotations
 
@@ -39,28 +39,28 @@ class Run:
 
     @property
     def stack(self) -> StackFile:
-        """What the stack says about itself."""
+        """The file that the stack writes for its clients."""
         return stack_file.read(self.directory)
 
     def processes(self) -> list[psutil.Process]:
-        """Everything that runs below make, and make."""
+        """make and every process below it."""
         make = psutil.Process(self.make.pid)
         return [make, *make.children(recursive=True)]
 
     def postmaster(self) -> psutil.Process:
-        """PostgreSQL's first process, on its tether."""
+        """PostgreSQL's main process, the child of its tether."""
         return psutil.Process(self.stack.pids["postgres"]).children()[0]
 
     def finish(self) -> int:
         """Waits until make ends; returns its exit status."""
-        said, _ = self.make.communicate(timeout=EXIT_SECONDS_MAX)
-        self.output += said.splitlines()
+        output, _ = self.make.communicate(timeout=EXIT_SECONDS_MAX)
+        self.output += output.splitlines()
         return self.make.returncode
 
 
 @contextmanager
 def make_run(directory: Path, port: int, *, ready: bool = True, **environment: str) -> Iterator[Run]:
-    """Runs the command; whatever a failing test leaves of it is killed."""
+    """Runs the command; kills whatever a failing test leaves running."""
     variables = {**clean_environment(), **environment, "PORT": str(port), "DATA_DIR": str(directory)}
     run = Run(start_process(["make", "run"], variables), port, directory)
     try:
@@ -70,7 +70,7 @@ def make_run(directory: Path, port: int, *, ready: bool = True, **environment: s
     finally:
         if run.make.poll() is None:
             processes = run.processes()
-            # make and the supervisor; the rest must notice, here too.
+            # make and the supervisor; all others must end by themselves, as always.
             for process in [processes[0], *processes[0].children()]:
                 process.kill()
             assert_nothing_is_left(processes, [])
@@ -79,7 +79,7 @@ def make_run(directory: Path, port: int, *, ready: bool = True, **environment: s
 
 
 def assert_nothing_is_left(processes: list[psutil.Process], ports: list[int]) -> None:
-    """No process, no port; with patience, because the kernel needs a moment too."""
+    """Waits until no process is alive, then checks that all ports are free."""
     wait_until(
         lambda: not [process for process in processes if _is_alive(process)],
         GONE_SECONDS_MAX,
@@ -89,7 +89,7 @@ def assert_nothing_is_left(processes: list[psutil.Process], ports: list[int]) ->
 
 
 def _is_alive(process: psutil.Process) -> bool:
-    """Whether it still runs. Its status is the only look: between two, it could end."""
+    """Whether it still runs. Looks only once: between two looks it could end."""
     try:
         return process.status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
@@ -97,7 +97,7 @@ def _is_alive(process: psutil.Process) -> bool:
 
 
 def ports_of(stack: StackFile, port: int) -> list[int]:
-    """Where the stack listens."""
+    """The ports of the stack."""
     assert stack.emulator_port is not None
     return [port, stack.postgres_port, stack.emulator_port]
 
@@ -128,12 +128,12 @@ def test_sigterm_to_make_stops_everything_and_products_survive(tmp_path: Path) -
         assert stack.token not in "".join(log.read_text() for log in (tmp_path / "logs").iterdir())
     with make_run(tmp_path, port) as run, psycopg.connect(run.stack.owner_conninfo) as connection:
         assert connection.execute("select answer from survivor").fetchone() == (42,)
-        assert not any("migrated" in line or "creating" in line for line in run.output)
+        assert not any("migration" in line or "Creating" in line for line in run.output)
         assert run.stack.token != stack.token
 
 
 @pytest.mark.parametrize("victim", ["supervisor", "make"])
-def test_kill_9_takes_everything_along_and_the_next_start_recovers(tmp_path: Path, victim: str) -> None:
+def test_kill_9_ends_every_process_and_the_next_start_recovers(tmp_path: Path, victim: str) -> None:
     port = free_port()
     with make_run(tmp_path, port) as run:
         processes, stack = run.processes(), run.stack
@@ -147,7 +147,7 @@ def test_kill_9_takes_everything_along_and_the_next_start_recovers(tmp_path: Pat
 
 def test_an_orphaned_postmaster_is_stopped_first(tmp_path: Path) -> None:
     with make_run(tmp_path, free_port()) as run:
-        # The worst case: neither the supervisor nor PostgreSQL's tether lives to stop it.
+        # The worst case: both the supervisor and PostgreSQL's tether are killed.
         postmaster = run.postmaster()
         for pid in (run.stack.pids["postgres"], run.stack.pid):
             os.kill(pid, signal.SIGKILL)
@@ -159,7 +159,7 @@ def test_an_orphaned_postmaster_is_stopped_first(tmp_path: Path) -> None:
         assert health(run) == 200
 
 
-def test_an_orphaned_emulator_is_ended_first(tmp_path: Path) -> None:
+def test_an_orphaned_emulator_is_killed_first(tmp_path: Path) -> None:
     with make_run(tmp_path, free_port()) as run:
         emulator = psutil.Process(run.stack.pids["emulator"]).children()[0]
         for pid in (run.stack.pids["emulator"], run.stack.pid):
@@ -170,11 +170,11 @@ def test_an_orphaned_emulator_is_ended_first(tmp_path: Path) -> None:
     with make_run(tmp_path, free_port()) as run:
         assert not emulator.is_running()
         assert any("emulator of S3 and SQS was left running" in line for line in run.output)
-        assert run.stack.emulator_port == port, "its port is free again"
+        assert run.stack.emulator_port == port, "the port is used again"
         assert health(run) == 200
 
 
-def test_two_stacks_side_by_side_and_clear_words_for_what_cannot_be(tmp_path: Path) -> None:
+def test_two_stacks_run_side_by_side_and_conflicts_are_clear_errors(tmp_path: Path) -> None:
     one, two, three = (tmp_path / name for name in ("one", "two", "three"))
     with ExitStack() as stacks:
         first = stacks.enter_context(make_run(one, free_port()))
@@ -184,8 +184,8 @@ def test_two_stacks_side_by_side_and_clear_words_for_what_cannot_be(tmp_path: Pa
 
         with make_run(one, free_port(), ready=False) as refused:
             assert refused.finish() != 0
-            said = "\n".join(refused.output)
-            assert f"already running on {one}: process {first.stack.pid} at {first.stack.url}" in said
+            output = "\n".join(refused.output)
+            assert f"already running on {one}: process {first.stack.pid} at {first.stack.url}" in output
         with make_run(three, first.port, ready=False) as refused:
             assert refused.finish() != 0
             assert f"port {first.port} is in use" in "\n".join(refused.output)
@@ -200,7 +200,7 @@ def test_two_stacks_side_by_side_and_clear_words_for_what_cannot_be(tmp_path: Pa
     ("victim", "number"),
     [("server", signal.SIGKILL), ("server", signal.SIGQUIT), ("tether", signal.SIGKILL)],
 )
-def test_a_database_that_dies_is_started_again_on_the_same_port_and_data(
+def test_a_database_that_dies_is_restarted_on_the_same_port_and_data(
     tmp_path: Path, victim: str, number: signal.Signals
 ) -> None:
     with make_run(tmp_path, free_port()) as run:
@@ -209,9 +209,9 @@ def test_a_database_that_dies_is_started_again_on_the_same_port_and_data(
             connection.execute("create table survivor as select 42 as answer")
         (run.postmaster() if victim == "server" else psutil.Process(before.pids["postgres"])).send_signal(number)
 
-        read_until(run.make, "PostgreSQL ended by itself", run.output, tmp_path)
+        read_until(run.make, "PostgreSQL ended unexpectedly", run.output, tmp_path)
         read_until(run.make, "PostgreSQL answers again", run.output, tmp_path)
-        # Functions that have held a connection all the time may fail once, and then have a new one.
+        # A function that held a connection may fail once; then it gets a new one.
         wait_until(lambda: health(run) == 200, ANSWER_SECONDS_MAX, "the API on the new server")
         with psycopg.connect(before.owner_conninfo) as connection:
             assert connection.execute("select answer from survivor").fetchone() == (42,)
@@ -224,7 +224,7 @@ def test_a_database_that_dies_is_started_again_on_the_same_port_and_data(
         assert_nothing_is_left(processes, ports_of(before, run.port))
 
 
-def test_a_database_that_will_not_stay_up_stops_the_stack_with_clear_words(tmp_path: Path) -> None:
+def test_a_database_that_keeps_dying_stops_the_stack_with_a_clear_error(tmp_path: Path) -> None:
     with make_run(tmp_path, free_port()) as run:
         processes = run.processes()
         for _ in range(RESTARTS_MAX):
@@ -232,12 +232,12 @@ def test_a_database_that_will_not_stay_up_stops_the_stack_with_clear_words(tmp_p
             read_until(run.make, "PostgreSQL answers again", run.output, tmp_path)
         run.postmaster().kill()
         assert run.finish() != 0
-        last_words = f"after {RESTARTS_MAX} restarts within 10 minutes, so the stack stops"
-        assert any(last_words in line for line in run.output)
+        expected = f"after {RESTARTS_MAX} restarts within 10 minutes, so the stack stops"
+        assert any(expected in line for line in run.output)
         assert_nothing_is_left(processes, [run.port])
 
 
-def test_a_port_that_is_in_use_is_found_before_anything_starts(tmp_path: Path) -> None:
+def test_a_port_in_use_is_detected_before_anything_starts(tmp_path: Path) -> None:
     with socket.create_server((LOOPBACK, 0)) as taken:
         port = taken.getsockname()[1]
         with make_run(tmp_path, port, ready=False) as refused:

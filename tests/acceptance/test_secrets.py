@@ -1,8 +1,8 @@
-"""Recognisable secrets, planted through everything that webhooks do on a running stack, and then looked for everywhere.
+"""Recognisable secrets, planted by using everything about webhooks on a running stack, then searched for everywhere.
 
-Each is looked for as it is, in hexadecimal and in base64: in every log, in every answer, in every table as text, in the
-messages of every queue, and in the files that PostgreSQL and the emulator wrote. Where a secret is on purpose is said
-here too, and checked, so that a search that finds nothing is known to have looked.
+The search covers each secret in plain form, in hexadecimal and in base64: in every log, every answer, every table, the
+messages of every queue, and the files of PostgreSQL and the emulator. The places where a secret belongs are listed and
+checked too. A marker that is not secret must be found in the other places: this proves that the search works.
 """
 
 from __future__ import annotations
@@ -32,20 +32,20 @@ from tests.support.storm import StormyStack
 END_SECONDS_MAX = 60.0
 LOOK_SECONDS = 0.05
 SKU = "SEEN-EVERYWHERE"
-"""No secret: wherever it is not found, nobody has looked."""
+"""Not a secret: where the search does not find it, the search does not work."""
 KEPT_ON_PURPOSE = {"stack.json", "passwords.json", WEBHOOK_KEY_FILE}
-"""Files that only their owner can read, beside the data: what the stack's own commands let themselves in with."""
+"""Files in the data directory, readable by their owner only, with the credentials for the stack's own commands."""
 AUTHORIZATION = "Bearer canary-4c1f0ae2b9d84e33"
 SHOP = "canary-7d1e52aa90c64b1f"
 
 
 class Client:
-    """Calls the API and remembers what it said. `told` are the secrets that an answer is for."""
+    """Calls the API and keeps the answers. `returned` are the secrets that answers are meant to contain."""
 
     def __init__(self, stack: RunningStack) -> None:
         self._stack = stack
         self.answers: list[bytes] = []
-        self.told: list[str] = []
+        self.returned: list[str] = []
 
     def call(self, method: str, path: str, body: Any = None, **headers: str) -> requests.Response:
         sent = {"Authorization": f"Bearer {self._stack.file.token}", **headers}
@@ -53,7 +53,7 @@ class Client:
         seen = f"{answer.status_code} {dict(answer.headers)} {answer.text}"
         content = answer.json() if "json" in answer.headers.get("Content-Type", "") else {}
         for secret in self._meant(content):
-            self.told.append(secret)
+            self.returned.append(secret)
             seen = seen.replace(secret, "…")
         self.answers.append(seen.encode())
         return answer
@@ -67,7 +67,7 @@ class Client:
 
 
 class QueueReader:
-    """Looks into every queue again and again, by the emulator's own way past visibility and delay."""
+    """Reads every queue repeatedly, through an interface of the emulator that ignores visibility and delay."""
 
     def __init__(self, stack: RunningStack, queue_urls: list[str]) -> None:
         self._address, self._queue_urls = f"{stack.file.s3_endpoint_url}/_aws/sqs/messages", queue_urls
@@ -90,7 +90,7 @@ class QueueReader:
                 self.seen.add(requests.get(self._address, params=query, timeout=10).content)
 
 
-def test_no_secret_is_anywhere_but_where_it_belongs(tmp_path: Path) -> None:
+def test_secrets_are_only_where_they_belong(tmp_path: Path) -> None:
     waits = {"PARAMETER_EventsVisibilitySeconds": "5", "PARAMETER_DeliveriesVisibilitySeconds": "5"}
     with (
         running_stack(tmp_path, LOG_LEVEL="DEBUG", **waits) as stack,
@@ -99,18 +99,18 @@ def test_no_secret_is_anywhere_but_where_it_belongs(tmp_path: Path) -> None:
     ):
         client = Client(stack)
         with QueueReader(stack, database.queue_urls()) as queues:
-            made = _do_everything(client, database, server)
+            webhook = _do_everything(client, database, server)
         secrets = {
             **_own_secrets(stack, tmp_path),
             "values of headers": {AUTHORIZATION, AUTHORIZATION.removeprefix("Bearer "), SHOP},
-            "answered once": set(client.told),
+            "returned once": set(client.returned),
             "keys of webhooks": {
-                base64.b64decode(each.removeprefix("whsec_")) for each in client.told if "whsec_" in each
+                base64.b64decode(each.removeprefix("whsec_")) for each in client.returned if "whsec_" in each
             },
             "signatures": {each.headers["webhook-signature"].split(" ")[0][3:] for each in server.received},
         }
         tables = dict(_tables(stack.file.owner_conninfo))
-        _check_what_is_there_on_purpose(database, tmp_path, stack, made)
+        _check_what_is_stored_on_purpose(database, tmp_path, stack, webhook)
     ready = [line for line in stack.output if line.startswith(READY_PREFIX)]
     places: dict[str, bytes] = {
         **{f"table {name}": content for name, content in tables.items()},
@@ -120,11 +120,11 @@ def test_no_secret_is_anywhere_but_where_it_belongs(tmp_path: Path) -> None:
         "queues": b"\n".join(queues.seen),
     }
     assert len(ready) == 1
-    looked = [(SKU, "table event"), (SKU, "table product"), (SKU, "answers")]
-    if stack.file.emulator == "localstack":  # No other lets anybody look past visibility and delay.
-        looked.append((made["id"], "queues"))
-    for seen, place in looked:
-        assert seen.encode() in places[place], f"nobody has looked into {place}"
+    expected_finds = [(SKU, "table event"), (SKU, "table product"), (SKU, "answers")]
+    if stack.file.emulator == "localstack":  # Others have no such interface.
+        expected_finds.append((webhook["id"], "queues"))
+    for marker, place in expected_finds:
+        assert marker.encode() in places[place], f"the search did not read {place}"
     assert any(SKU.encode() in content for place, content in places.items() if place.startswith("file postgres"))
     found = [
         f"{kind} in {place}"
@@ -140,24 +140,24 @@ def test_no_secret_is_anywhere_but_where_it_belongs(tmp_path: Path) -> None:
 def _do_everything(client: Client, database: StormyStack, server: HookServer) -> dict[str, Any]:
     headers = {"Authorization": AUTHORIZATION, "X-Shop": SHOP}
     wanted = {"url": server.url("/good"), "events": ["*"], "headers": headers}
-    made = _twice(client, "/api/webhooks", wanted)
+    good = _twice(client, "/api/webhooks", wanted)
     failing = client.call("POST", "/api/webhooks", {**wanted, "url": server.url("/bad")}).json()
-    away = client.call("POST", "/api/webhooks", {**wanted, "url": f"http://127.0.0.1:{free_port()}/"}).json()
-    _be_refused(client, made, wanted)
+    unreachable = client.call("POST", "/api/webhooks", {**wanted, "url": f"http://127.0.0.1:{free_port()}/"}).json()
+    _send_refused_requests(client, good, wanted)
     client.call("POST", "/api/products", {"sku": SKU, "name": "Hammer"})
     _wait(lambda: len(server.received) >= 2)
-    client.call("POST", f"/api/webhooks/{made['id']}/rotate-secret")
-    client.call("PATCH", f"/api/webhooks/{made['id']}", {"headers": {"Authorization": None, "X-Shop": SHOP}})
-    for webhook in (made, failing, away):
+    client.call("POST", f"/api/webhooks/{good['id']}/rotate-secret")
+    client.call("PATCH", f"/api/webhooks/{good['id']}", {"headers": {"Authorization": None, "X-Shop": SHOP}})
+    for webhook in (good, failing, unreachable):
         test = _twice(client, f"/api/webhooks/{webhook['id']}/test", None)
         _wait(lambda place=f"/api/deliveries/{test['id']}": _has_ended(client, place))  # type: ignore[misc]
     database.restart_postgres()
     _import(client, database)
     _wait(lambda: any(b"import.completed" in each.body for each in server.received if each.path == "/good"))
-    # The second failure is to be tried again in minutes: a delayed message waits in the queue.
+    # After the second failure, the next attempt is minutes away: a delayed message waits in the queue.
     _wait(lambda: len([each for each in server.received if each.path == "/bad"]) > 3)
     since = {"since": "2020-01-01T00:00:00Z"}
-    for webhook in (made, failing, away):
+    for webhook in (good, failing, unreachable):
         path = f"/api/webhooks/{webhook['id']}"
         client.call("POST", f"{path}/redeliver", since)
         client.call("GET", path)
@@ -166,26 +166,26 @@ def _do_everything(client: Client, database: StormyStack, server: HookServer) ->
             client.call("POST", f"/api/deliveries/{delivery['id']}/redeliver")
     for path in ("/api/webhooks", "/api/events", "/api/event-types", "/api/imports", "/api/products", "/api/health"):
         client.call("GET", path)
-    return made
+    return good
 
 
 def _echo(request: Received) -> Reply:
-    """Says everything back that it was told, as servers for trying things out do."""
-    said = json.dumps({"headers": dict(request.headers)}) + "\n" + "\n".join(map(": ".join, request.headers.items()))
-    return Reply(status=200 if request.path == "/good" else 500, body=said.encode())
+    """Returns the request's headers in the body, as echo servers do."""
+    echo = json.dumps({"headers": dict(request.headers)}) + "\n" + "\n".join(map(": ".join, request.headers.items()))
+    return Reply(status=200 if request.path == "/good" else 500, body=echo.encode())
 
 
 def _twice(client: Client, path: str, body: Any) -> dict[str, Any]:
-    """A request, and the same again as after a lost answer."""
+    """Sends a request twice, as after a lost answer."""
     key = hashlib.sha256(path.encode()).hexdigest()
     first, second = (client.call("POST", path, body, **{"Idempotency-Key": key}) for _ in range(2))
     assert first.ok, first.text
     assert first.json()["id"] == second.json()["id"]
-    made: dict[str, Any] = second.json()
-    return made
+    created: dict[str, Any] = second.json()
+    return created
 
 
-def _be_refused(client: Client, made: dict[str, Any], wanted: dict[str, Any]) -> None:
+def _send_refused_requests(client: Client, webhook: dict[str, Any], wanted: dict[str, Any]) -> None:
     for fault in (
         {"headers": {"Authorization": f"{AUTHORIZATION}\n"}},
         {"headers": {"Webhook-Id": SHOP}},
@@ -195,12 +195,12 @@ def _be_refused(client: Client, made: dict[str, Any], wanted: dict[str, Any]) ->
         {"secret": SHOP},
     ):
         assert client.call("POST", "/api/webhooks", {**wanted, **fault}).status_code == 422
-        assert client.call("PATCH", f"/api/webhooks/{made['id']}", fault).status_code == 422
+        assert client.call("PATCH", f"/api/webhooks/{webhook['id']}", fault).status_code == 422
     assert client.call("GET", "/api/webhooks", Authorization=f"Basic {SHOP}").status_code == 401
 
 
 def _import(client: Client, database: StormyStack) -> None:
-    """As soon as PostgreSQL is back."""
+    """Imports a file as soon as PostgreSQL answers again."""
     content = b"sku,name\nA,one\nB,\n"
     wanted = {"filename": "products.csv", "size_bytes": len(content)}
     database.sql("select 1")
@@ -226,12 +226,12 @@ def _own_secrets(stack: RunningStack, directory: Path) -> dict[str, set[Any]]:
     return {
         "the token": {stack.file.token},
         "a password": {str(conninfo_to_dict(each)["password"]) for each in conninfos},
-        "the key of all": {(directory / WEBHOOK_KEY_FILE).read_bytes()},
+        "the key for webhooks": {(directory / WEBHOOK_KEY_FILE).read_bytes()},
     }
 
 
 def _tables(conninfo: str) -> Iterator[tuple[str, bytes]]:
-    """Every table as text: also what stands in bytes, in hexadecimal."""
+    """Every table as text, with bytes in hexadecimal."""
     with psycopg.connect(conninfo) as connection:
         names = connection.execute(
             "select oid::regclass::text from pg_class where relkind = 'r' and relpersistence <> 't' and oid > 16383"
@@ -249,18 +249,18 @@ def _files(directory: Path) -> Iterator[Path]:
     )
 
 
-def _check_what_is_there_on_purpose(
-    database: StormyStack, directory: Path, stack: RunningStack, made: dict[str, Any]
+def _check_what_is_stored_on_purpose(
+    database: StormyStack, directory: Path, stack: RunningStack, webhook: dict[str, Any]
 ) -> None:
-    """Hashes of tokens, sealed secrets and headers, and names of headers; nothing else."""
+    """The database holds hashes of tokens, sealed secrets and headers, and the names of headers."""
     digest = hashlib.sha256(stack.file.token.encode()).hexdigest()
     assert [row["digest"] for row in database.sql("select encode(sha256, 'hex') as digest from api_token")] == [digest]
-    (row,) = database.sql("select * from webhook where id = %s", made["id"])
-    key, context = LocalKey(str(directory / WEBHOOK_KEY_FILE)), f"webhook:{made['id']}"
-    assert key.open(bytes(row["old_secret"]), context).decode() == made["secret"]
+    (row,) = database.sql("select * from webhook where id = %s", webhook["id"])
+    key, context = LocalKey(str(directory / WEBHOOK_KEY_FILE)), f"webhook:{webhook['id']}"
+    assert key.open(bytes(row["old_secret"]), context).decode() == webhook["secret"]
     assert json.loads(key.open(bytes(row["headers"]), context)) == {"Authorization": AUTHORIZATION, "X-Shop": SHOP}
     assert row["header_names"] == ["Authorization", "X-Shop"]
 
 
 def _wait(reached: Callable[[], bool]) -> None:
-    wait_until(reached, END_SECONDS_MAX, "what was asked for")
+    wait_until(reached, END_SECONDS_MAX, "the expected state")

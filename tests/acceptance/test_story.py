@@ -1,4 +1,4 @@
-"""The main job on the whole running stack, as its users see it: HTTP, S3, worker processes, PostgreSQL."""
+"""The main task on the whole running stack, as its users see it: HTTP, S3, worker processes, PostgreSQL."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def upload(stack: RunningStack, content: bytes, filename: str = "products.csv") 
 
 
 def watch(stack: RunningStack, import_id: str) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """Follows an import to its end. Returns how it ended, and everything that was seen on the way."""
+    """Follows an import to its end. Returns its last state, and all states seen on the way."""
     seen: list[dict[str, Any]] = []
     deadline = time.monotonic() + END_SECONDS_MAX
     while time.monotonic() < deadline:
@@ -63,11 +63,11 @@ def watch(stack: RunningStack, import_id: str) -> tuple[dict[str, Any], list[dic
 
 def products(stack: RunningStack) -> Catalogue:
     with psycopg.connect(stack.file.owner_conninfo) as connection:
-        found = connection.execute("select sku_key, sku, name, description, active from product where not deleted")
-        return {row[0]: cast(tuple[str, str, str, bool], tuple(row[1:])) for row in found}
+        rows = connection.execute("select sku_key, sku, name, description, active from product where not deleted")
+        return {row[0]: cast(tuple[str, str, str, bool], tuple(row[1:])) for row in rows}
 
 
-def test_an_assignment_like_file_becomes_what_python_reads(stack: RunningStack) -> None:
+def test_an_assignment_like_file_is_imported_as_python_reads_it(stack: RunningStack) -> None:
     content = assignment_like(ROWS)
     expected = reference(content)
 
@@ -82,7 +82,7 @@ def test_an_assignment_like_file_becomes_what_python_reads(stack: RunningStack) 
     assert all((each["percent"] == 100) == (each["status"] == "completed") for each in seen)
 
 
-def test_a_file_dropped_with_a_plain_s3_client_is_imported_too(stack: RunningStack) -> None:
+def test_a_file_put_with_a_plain_s3_client_is_imported(stack: RunningStack) -> None:
     content = assignment_like(500, seed=2).replace("sku-", "drop-").replace("SKU-", "DROP-")
     s3 = boto3.client(
         "s3",
@@ -114,7 +114,7 @@ def test_a_file_dropped_with_a_plain_s3_client_is_imported_too(stack: RunningSta
         (b"sku,name,name\nA,1,2\n", "column_doubled"),
     ],
 )
-def test_a_file_that_cannot_be_imported_is_answered_clearly(stack: RunningStack, content: bytes, code: str) -> None:
+def test_a_file_that_cannot_be_imported_fails_with_the_reason(stack: RunningStack, content: bytes, code: str) -> None:
     before = products(stack)
 
     ended, _ = watch(stack, upload(stack, content))
@@ -123,7 +123,9 @@ def test_a_file_that_cannot_be_imported_is_answered_clearly(stack: RunningStack,
     assert products(stack) == before
 
 
-def test_the_command_line_imports_a_file_and_its_exit_status_tells(stack: RunningStack, tmp_path: Path) -> None:
+def test_the_command_line_imports_a_file_and_reports_the_result_by_its_exit_status(
+    stack: RunningStack, tmp_path: Path
+) -> None:
     good, bad = tmp_path / "good.csv", tmp_path / "bad.csv"
     good.write_bytes(b"sku,name\nCLI-1,one\n,two\n")
     bad.write_bytes(b"price\n1\n")
@@ -158,7 +160,7 @@ def test_a_request_sent_twice_at_once_is_carried_out_once(stack: RunningStack) -
     assert [each["filename"] for each in history(stack)].count("twice at once.csv") == 1
 
 
-def test_nobody_gets_in_without_a_token(stack: RunningStack) -> None:
+def test_a_request_without_a_valid_token_is_refused(stack: RunningStack) -> None:
     for headers in ({}, {"Authorization": "Bearer wrong"}, {"Authorization": "Basic eDp5"}):
         answer = requests.get(f"{stack.file.url}/api/imports", headers=headers, timeout=10)
         assert answer.status_code == 401
@@ -166,7 +168,7 @@ def test_nobody_gets_in_without_a_token(stack: RunningStack) -> None:
         assert answer.json()["code"] == "unauthorized"
 
 
-def test_other_hosts_names_are_refused(stack: RunningStack) -> None:
+def test_foreign_host_names_are_refused(stack: RunningStack) -> None:
     answer = requests.get(f"{stack.file.url}/", headers={"Host": "evil.example"}, timeout=10)
     assert answer.status_code == 421
 

@@ -1,7 +1,7 @@
-"""Everything at once, on the real running stack: workers and PostgreSQL killed and frozen, messages sent twice.
+"""An import on the real running stack while workers and PostgreSQL are killed and frozen, and messages sent twice.
 
-CHAOS=long runs the full form (`make chaos`); CHAOS_SEED repeats a run. Each blow falls when the import has come a given
-part of its way, so that all of them fall, however fast the machine is.
+CHAOS=long runs the long form (`make chaos`); CHAOS_SEED repeats a run. Each fault is injected at a given percentage of
+the import, so that all of them happen on a machine of any speed.
 """
 
 from __future__ import annotations
@@ -29,18 +29,18 @@ logger = logging.getLogger(__name__)
 SEED = int(os.environ.get("CHAOS_SEED") or random.SystemRandom().randrange(1 << 32))
 VISIBILITY_SECONDS = "5"
 SAMPLE_SECONDS = 0.05
-BLOW_SECONDS = 0.02
+LOOP_SECONDS = 0.02
 DUPLICATED_SHARE = 0.3
 BAD_ROWS = 500
 WORDS_MAX = 100
-"""Long descriptions: a chunk holds a few thousand rows, and the file has many chunks to hit."""
+"""Long descriptions: a chunk holds only a few thousand rows, so the file has many chunks."""
 RETRIES_MAX = 3
-FIRST_BLOW, LAST_BLOW = 0.02, 0.9
+FIRST_FAULT, LAST_FAULT = 0.02, 0.9
 
 
 @dataclass(frozen=True)
 class Storm:
-    """How hard it blows."""
+    """How many faults, and for how long."""
 
     rows: int
     kills: int
@@ -56,13 +56,13 @@ STORM = LONG if os.environ.get("CHAOS") == "long" else SHORT
 
 @dataclass
 class Sampler:
-    """Looks at the import every 50 ms and holds progress to its promise."""
+    """Reads the import every 50 ms and checks that its progress never goes back."""
 
     stack: RunningStack
     import_id: str
     seen: list[dict[str, Any]] = field(default_factory=list)
-    faults: list[str] = field(default_factory=list)
-    away: int = 0
+    violations: list[str] = field(default_factory=list)
+    unanswered: int = 0
     _stop: threading.Event = field(default_factory=threading.Event)
 
     def run(self) -> None:
@@ -70,34 +70,34 @@ class Sampler:
             try:
                 answer = _call(self.stack, "GET", f"/api/imports/{self.import_id}")
             except requests.RequestException:
-                self.away += 1
+                self.unanswered += 1
                 continue
             if answer.status_code >= 500:
-                self.away += 1
+                self.unanswered += 1
             elif answer.status_code == 200:
-                self._look(answer.json())
+                self._check(answer.json())
 
-    def _look(self, found: dict[str, Any]) -> None:
-        before = self.seen[-1] if self.seen else found
-        if found["percent"] < before["percent"] or found["rows"]["total"] < before["rows"]["total"]:
-            self.faults.append(f"went back from {before['percent']} to {found['percent']}")
-        if (found["percent"] == 100) != (found["status"] == "completed") or found["percent"] > 100:
-            self.faults.append(f"{found['percent']} % when {found['status']}")
-        self.seen.append(found)
+    def _check(self, state: dict[str, Any]) -> None:
+        before = self.seen[-1] if self.seen else state
+        if state["percent"] < before["percent"] or state["rows"]["total"] < before["rows"]["total"]:
+            self.violations.append(f"went back from {before['percent']} to {state['percent']}")
+        if (state["percent"] == 100) != (state["status"] == "completed") or state["percent"] > 100:
+            self.violations.append(f"{state['percent']} % when {state['status']}")
+        self.seen.append(state)
 
     def stop(self) -> None:
         self._stop.set()
 
 
 class Stormy(StormyStack):
-    """The stack under the storm, with one import on its way."""
+    """The stack in the storm, with one import running."""
 
     def __init__(self, stack: RunningStack, chance: random.Random) -> None:
         super().__init__(stack, chance)
         self.retried = 0
         self._seen: set[int] = set()
 
-    # --- blows ----------------------------------------------------------------------------------------------------
+    # --- faults ----------------------------------------------------------------------------------------------------
 
     def kill_a_worker(self) -> None:
         self._strike(psutil.Process.kill)
@@ -107,8 +107,8 @@ class Stormy(StormyStack):
         worker = self._strike(psutil.Process.suspend)
         threading.Timer(STORM.pause_seconds, _resume, [worker]).start()
 
-    def _strike(self, blow: Callable[[psutil.Process], None]) -> psutil.Process:
-        """Hits a worker in the middle of its work: its session is in a transaction of the import path."""
+    def _strike(self, act: Callable[[psutil.Process], None]) -> psutil.Process:
+        """Hits a worker in the middle of its work: its session is in a transaction of an import."""
         deadline = time.monotonic() + BUSY_SECONDS_MAX
         while time.monotonic() < deadline:
             busy = self.sql(
@@ -116,29 +116,28 @@ class Stormy(StormyStack):
                 " and query ~ '(incoming|chunk|barrier)' and query !~ 'import_sums'"
             )
             pids = [int(row["application_name"].rpartition("/")[2]) for row in busy]
-            # It may end between the look and the blow; then another one is looked for.
+            # It may end in between; then the loop looks for another one.
             with suppress(psutil.NoSuchProcess):
                 if pids:
                     worker = psutil.Process(self.chance.choice(pids))
-                    blow(worker)
+                    act(worker)
                     return worker
         raise AssertionError("no worker was busy")
 
     def send_duplicates(self, import_id: str) -> None:
-        """Sends some chunk messages, and now and then the S3 event, a second time."""
-        found = self.sql("select number from chunk where import_id = %s and sent_at is not null", import_id)
-        for number in sorted({row["number"] for row in found} - self._seen):
+        """Sends some of the chunk messages, and each time the S3 event, again."""
+        rows = self.sql("select number from chunk where import_id = %s and sent_at is not null", import_id)
+        for number in sorted({row["number"] for row in rows} - self._seen):
             self._seen.add(number)
             if self.chance.random() < DUPLICATED_SHARE:
                 self.send("chunks", {"import_id": import_id, "chunk": number, "attempt": 1})
                 self._send_event(import_id)
 
     def _send_event(self, import_id: str) -> None:
-        found = self.sql("select bucket, object_key, object_version, size_bytes from import where id = %s", import_id)[
-            0
-        ]
-        stored = {"key": found["object_key"], "versionId": found["object_version"], "size": found["size_bytes"]}
-        self.send("uploads", {"Records": [{"s3": {"bucket": {"name": found["bucket"]}, "object": stored}}]})
+        query = "select bucket, object_key, object_version, size_bytes from import where id = %s"
+        [row] = self.sql(query, import_id)
+        stored = {"key": row["object_key"], "versionId": row["object_version"], "size": row["size_bytes"]}
+        self.send("uploads", {"Records": [{"s3": {"bucket": {"name": row["bucket"]}, "object": stored}}]})
 
 
 def _resume(worker: psutil.Process) -> None:
@@ -159,14 +158,14 @@ def _upload(stack: RunningStack, content: bytes) -> str:
     return str(registered["id"])
 
 
-def _blows(stormy: Stormy) -> Iterator[tuple[float, Callable[[], None]]]:
-    """Each blow with the part of the way at which it falls."""
-    span = LAST_BLOW - FIRST_BLOW
+def _planned_faults(stormy: Stormy) -> Iterator[tuple[float, Callable[[], None]]]:
+    """Each fault with the share of the import at which it is injected."""
+    span = LAST_FAULT - FIRST_FAULT
     for number in range(STORM.kills):
-        yield FIRST_BLOW + span * number / STORM.kills, stormy.kill_a_worker
+        yield FIRST_FAULT + span * number / STORM.kills, stormy.kill_a_worker
     for number in range(STORM.restarts):
-        yield FIRST_BLOW + span * (number + 1) / (STORM.restarts + 1), stormy.restart_postgres
-    yield FIRST_BLOW + span / 4, stormy.freeze_a_worker
+        yield FIRST_FAULT + span * (number + 1) / (STORM.restarts + 1), stormy.restart_postgres
+    yield FIRST_FAULT + span / 4, stormy.freeze_a_worker
 
 
 def test_nothing_is_lost_in_the_storm(tmp_path_factory: pytest.TempPathFactory) -> None:
@@ -181,54 +180,54 @@ def test_nothing_is_lost_in_the_storm(tmp_path_factory: pytest.TempPathFactory) 
     }
     with running_stack(directory, **waits) as stack:
         stormy = Stormy(stack, random.Random(SEED))
-        began = time.monotonic()
+        started = time.monotonic()
         import_id = _upload(stack, content)
         sampler = Sampler(stack, import_id)
-        looking = threading.Thread(target=sampler.run)
-        looking.start()
+        sampling = threading.Thread(target=sampler.run)
+        sampling.start()
         try:
-            ended = _weather(stormy, sampler, import_id)
+            ended = _inject_faults(stormy, sampler, import_id)
         finally:
             sampler.stop()
-            looking.join()
-        seconds = time.monotonic() - began
+            sampling.join()
+        seconds = time.monotonic() - started
         _check(stormy, import_id, ended, expected)
         stormy.close()
-        assert sampler.faults == []
+        assert sampler.violations == []
         print(  # noqa: T201
             f"{STORM.rows} rows in {seconds:.0f} s: {stormy.killed} workers killed, {stormy.restarted} restarts of"
-            f" PostgreSQL, {stormy.sent} messages doubled, {stormy.retried} retries, {len(sampler.seen)} looks,"
-            f" {sampler.away} of them refused; 0 rows differ"
+            f" PostgreSQL, {stormy.sent} messages sent twice, {stormy.retried} retries, {len(sampler.seen)} samples,"
+            f" {sampler.unanswered} without an answer; 0 rows differ"
         )
 
 
-def _weather(stormy: Stormy, sampler: Sampler, import_id: str) -> dict[str, Any]:
-    """Lets the blows fall; returns how the import ended."""
-    blows = sorted(_blows(stormy), key=lambda each: each[0])
+def _inject_faults(stormy: Stormy, sampler: Sampler, import_id: str) -> dict[str, Any]:
+    """Injects the faults; returns the import when it has completed."""
+    faults = sorted(_planned_faults(stormy), key=lambda each: each[0])
     deadline = time.monotonic() + STORM.end_seconds_max
     while time.monotonic() < deadline:
-        found: dict[str, Any] = {"status": "pending", "percent": 0.0}
+        state: dict[str, Any] = {"status": "pending", "percent": 0.0}
         if sampler.seen:
-            found = sampler.seen[-1]
-        if found["status"] == "completed":
-            assert blows == [], f"it was over before {len(blows)} blows had fallen"
-            return found
-        if found["status"] == "failed":
-            _retry(stormy, sampler, found)
-        elif found["status"] == "processing":
+            state = sampler.seen[-1]
+        if state["status"] == "completed":
+            assert faults == [], f"the import ended before {len(faults)} faults were injected"
+            return state
+        if state["status"] == "failed":
+            _retry(stormy, sampler, state)
+        elif state["status"] == "processing":
             stormy.send_duplicates(import_id)
-            if blows and found["percent"] / 100 >= blows[0][0]:
-                blows.pop(0)[1]()
-        time.sleep(BLOW_SECONDS)
+            if faults and state["percent"] / 100 >= faults[0][0]:
+                faults.pop(0)[1]()
+        time.sleep(LOOP_SECONDS)
     raise AssertionError(f"the import did not end: {sampler.seen[-1]}")
 
 
-def _retry(stormy: Stormy, sampler: Sampler, found: dict[str, Any]) -> None:
-    """One chunk was killed at every try: that ends the import with a reason, and a person retries it."""
-    assert found["error"]["retryable"], found
+def _retry(stormy: Stormy, sampler: Sampler, state: dict[str, Any]) -> None:
+    """Retries the import, as a person would: one chunk was killed at every try, so the import has failed."""
+    assert state["error"]["retryable"], state
     assert stormy.retried < RETRIES_MAX
     answer = _call(stormy.stack, "POST", f"/api/imports/{sampler.import_id}/retry")
-    # The look may be older than the retry before: then there is nothing to retry (409).
+    # The sample may be older than the last retry: then there is nothing to retry (409).
     stormy.retried += answer.status_code == 202
 
 
@@ -241,8 +240,8 @@ def _check(stormy: Stormy, import_id: str, ended: dict[str, Any], expected: dict
         "superseded": STORM.rows - len(expected),
         "rejected": BAD_ROWS,
     }
-    found = stormy.sql("select sku_key, sku, name, description, active from product where not deleted")
-    real = {row["sku_key"]: (row["sku"], row["name"], row["description"], row["active"]) for row in found}
+    rows = stormy.sql("select sku_key, sku, name, description, active from product where not deleted")
+    real = {row["sku_key"]: (row["sku"], row["name"], row["description"], row["active"]) for row in rows}
     assert sum(real.get(key) != value for key, value in expected.items()) == 0
     assert len(real) == len(expected)
     completions = stormy.sql("select 1 from event where type = 'import.completed' and payload->>'id' = %s", import_id)

@@ -19,6 +19,7 @@ import boto3
 from botocore.config import Config
 
 from infra.local.aws import ACCESS_KEY_ID, REGION, SECRET_ACCESS_KEY, Endpoint
+from infra.local.errors import EmulatorFailed
 from infra.local.processes.child import Child, Program
 from infra.local.processes.deadline import wait_until
 from infra.local.processes.logbook import LogBook
@@ -26,7 +27,6 @@ from infra.local.processes.ports import LOOPBACK, free_port
 from infra.local.s3_sqs import leftovers
 from infra.local.s3_sqs.emulator import HEALTH_PATH, ministack_environment
 from infra.local.s3_sqs.installation import MINISTACK_CLOUD
-from infra.local.s3_sqs.leftovers import EmulatorFailed
 from tests.cloud.certificates import Certificate
 from tests.support.silence import silent
 

@@ -239,7 +239,7 @@ def test_the_running_stack_is_found_by_its_data_directory(
     ("url", "message"),
     [
         ("host=127.0.0.1 port=9 dbname=importer user=postgres", "PostgreSQL could not complete the request"),
-        ("postgres//owner:secret@host/importer", "OWNER_DATABASE_URL is not the address of a database"),
+        ("postgres//owner:secret@host/importer", "OWNER_DATABASE_URL is not the URL of a database"),
     ],
 )
 def test_a_database_that_cannot_be_used_is_told(

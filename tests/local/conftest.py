@@ -1,4 +1,4 @@
-"""A real emulator, and a stand-in application whose functions do what they are told."""
+"""A real emulator, and a stand-in application whose functions do what its messages say."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import pytest
 
 from infra.local.aws import Endpoint
 from infra.local.lambda_.event_sources import EventSources
-from infra.local.lambda_.zygote_client import Nursery
+from infra.local.lambda_.zygote_client import ZygoteClient
 from infra.local.processes.deadline import wait_until
 from infra.local.processes.logbook import LogBook
 from infra.local.testing import Services, backing_services
@@ -33,7 +33,7 @@ SEEN_SECONDS_MAX = 20.0
 
 @pytest.fixture(scope="session")
 def local_services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Services]:
-    """The services with short visibility time-outs, as PARAMETER_… variables would make them."""
+    """The services with short visibility time-outs, set by PARAMETER_… variables."""
     with backing_services(tmp_path_factory.mktemp("local"), power_may_fail=False, **PARAMETERS) as started:
         yield started
 
@@ -42,7 +42,7 @@ def local_services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service
 class Standin:
     """The stand-in application, with its functions running."""
 
-    nursery: Nursery
+    zygote: ZygoteClient
     events: EventSources
     sqs: SQSClient
     queue_urls: dict[str, str]
@@ -53,33 +53,25 @@ class Standin:
 
     def send(self, queue: str, **body: Any) -> str:
         """Sends a message; returns its id."""
-        answer = self.sqs.send_message(
-            QueueUrl=self.queue_urls[queue],
-            MessageBody=json.dumps(body),
-            MessageAttributes={
-                "text": {"DataType": "String", "StringValue": "ä"},
-                "bytes": {"DataType": "Binary", "BinaryValue": b"\x00\xff"},
-            },
-        )
-        return answer["MessageId"]
+        return self.sqs.send_message(QueueUrl=self.queue_urls[queue], MessageBody=json.dumps(body))["MessageId"]
 
     def seen(self, function: str) -> list[dict[str, Any]]:
-        """What a function has noted so far."""
+        """The notes of a function so far."""
         lines = self.seen_file.read_text("utf-8").splitlines() if self.seen_file.exists() else []
         notes: list[dict[str, Any]] = [json.loads(line) for line in lines]
         return [note for note in notes if note["function"] == function]
 
     def wait_for(self, function: str, count: int, which: Callable[[dict[str, Any]], bool] = lambda _: True) -> Any:
-        """Waits until a function has noted so much; returns the notes."""
+        """Waits until a function has written this many notes; returns them."""
         wait_until(
             lambda: len([note for note in self.seen(function) if which(note)]) >= count,
             SEEN_SECONDS_MAX,
-            f"{function} noted {count} times",
+            f"{count} notes of {function}",
         )
         return [note for note in self.seen(function) if which(note)]
 
     def is_empty(self, queue: str) -> bool:
-        """Whether a queue holds no message at all, visible or not."""
+        """Whether a queue holds no message, visible or not."""
         names: Any = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
         answer = self.sqs.get_queue_attributes(QueueUrl=self.queue_urls[queue], AttributeNames=names)
         return set(answer["Attributes"].values()) == {"0"}
@@ -87,7 +79,7 @@ class Standin:
 
 @pytest.fixture
 def standin(local_services: Services, tmp_path: Path) -> Iterator[Standin]:
-    """A fresh stand-in with queues of its own, everything running."""
+    """A fresh stand-in with its own queues, all functions running."""
     prefix = f"standin-{uuid.uuid4().hex[:8]}"
     sqs = local_services.endpoint.sqs()
     queue_urls = _create_queues(sqs, prefix)
@@ -102,18 +94,18 @@ def standin(local_services: Services, tmp_path: Path) -> Iterator[Standin]:
     with ExitStack() as cleanup:
         logbook = LogBook(tmp_path / "logs", echoed.append)
         cleanup.callback(logbook.close)
-        nursery = Nursery(STANDIN, "dev", environment, logbook)
-        cleanup.callback(nursery.stop)
-        events = _events(nursery, local_services.endpoint, echoed)
+        zygote = ZygoteClient(STANDIN, "dev", environment, logbook)
+        cleanup.callback(zygote.stop)
+        events = _events(zygote, local_services.endpoint, echoed)
         cleanup.callback(events.stop)
         events.start()
         files = Path(environment["SEEN_FILE"]), Path(environment["RELEASE_FILE"])
-        yield Standin(nursery, events, sqs, queue_urls, *files, tmp_path / "logs", echoed)
+        yield Standin(zygote, events, sqs, queue_urls, *files, tmp_path / "logs", echoed)
 
 
 @pytest.fixture
 def make_project(tmp_path: Path) -> Callable[[str], Path]:
-    """Makes Chalice projects out of the text of an app.py."""
+    """Creates Chalice projects from the text of an app.py."""
 
     def make(source: str) -> Path:
         project = tmp_path / "project"
@@ -127,16 +119,14 @@ def make_project(tmp_path: Path) -> Callable[[str], Path]:
     return make
 
 
-def _events(nursery: Nursery, endpoint: Endpoint, echoed: list[str]) -> EventSources:
-    return EventSources(nursery, endpoint, WORKERS, echoed.append, long_poll_seconds=1)
+def _events(zygote: ZygoteClient, endpoint: Endpoint, echoed: list[str]) -> EventSources:
+    return EventSources(zygote, endpoint, WORKERS, echoed.append, long_poll_seconds=1)
 
 
 def _create_queues(sqs: SQSClient, prefix: str) -> dict[str, str]:
     urls: dict[str, str] = {}
-    for name in ("work-dead", "work", "slow", "batch"):
+    for name in ("work-dead", "work", "slow"):
         attributes: Any = {"VisibilityTimeout": str(VISIBILITY_SECONDS if name == "work" else 30)}
-        if name == "batch":
-            attributes["VisibilityTimeout"] = "1"
         if name == "work":
             dead = sqs.get_queue_attributes(QueueUrl=urls["work-dead"], AttributeNames=["QueueArn"])
             redrive = {"deadLetterTargetArn": dead["Attributes"]["QueueArn"], "maxReceiveCount": RECEIVES_MAX}

@@ -1,4 +1,4 @@
-"""What functions find in their environment on a laptop."""
+"""The environment variables of functions on a laptop."""
 
 from __future__ import annotations
 
@@ -10,19 +10,20 @@ from chalicelib.backends.sealing import sealer
 from chalicelib.settings import read
 from infra.local.aws import Endpoint
 from infra.local.backing import function_environment, webhook_key_file
-from infra.local.options import OptionError, Options
+from infra.local.errors import OptionError
+from infra.local.options import Options
 
 
 def environment(data_dir: Path) -> dict[str, str]:
     return function_environment(Options(data_dir=data_dir), "postgresql://", Endpoint("http://127.0.0.1:1"), "files")
 
 
-def test_secrets_sealed_before_a_restart_open_after_it(tmp_path: Path) -> None:
+def test_secrets_sealed_before_a_restart_can_be_opened_after_it(tmp_path: Path) -> None:
     sealed = sealer(read(environment(tmp_path))).seal(b"secret", "webhook:1")
     assert sealer(read(environment(tmp_path))).open(sealed, "webhook:1") == b"secret"
 
 
-def test_the_key_is_random_and_its_owners_alone(tmp_path: Path) -> None:
+def test_the_key_is_random_and_readable_by_its_owner_only(tmp_path: Path) -> None:
     other = tmp_path / "other"
     other.mkdir()
     keys = [webhook_key_file(directory) for directory in (tmp_path, other)]
@@ -30,12 +31,12 @@ def test_the_key_is_random_and_its_owners_alone(tmp_path: Path) -> None:
     assert keys[0].stat().st_mode & 0o777 == 0o600
 
 
-def test_a_file_that_is_no_key_is_not_replaced(tmp_path: Path) -> None:
+def test_a_damaged_key_file_is_an_error_and_not_replaced(tmp_path: Path) -> None:
     (tmp_path / "webhook.key").write_bytes(b"half a key")
     with pytest.raises(OptionError, match=r"webhook\.key is not a key: remove it"):
         webhook_key_file(tmp_path)
 
 
-def test_webhooks_may_go_to_the_laptop_itself_and_nowhere_else_inside(tmp_path: Path) -> None:
+def test_webhooks_may_be_sent_to_loopback_but_to_no_other_private_network(tmp_path: Path) -> None:
     networks = read(environment(tmp_path)).webhook_allowed_networks
     assert [str(network) for network in networks] == ["127.0.0.0/8", "::1/128"]

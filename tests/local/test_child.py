@@ -1,4 +1,4 @@
-"""Programs on a tether: stopped politely, then hard, and never left behind."""
+"""Programs on a tether: stopped by a signal, then killed, and never left running."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from infra.local.processes.logbook import LogBook
 
 SECONDS_MAX = 10.0
 
-# Says its process id, then what it thinks of SIGINT; not by `print`, which must not be interrupted by itself.
+# Writes its process id, and a line at SIGINT. Not with `print`: the signal handler could interrupt it.
 POLITE = """
 import os, signal, sys
 signal.signal(signal.SIGINT, lambda *_: (os.write(1, b"interrupted\\n"), sys.exit(7)))
@@ -43,7 +43,7 @@ time.sleep(60)
 
 @pytest.fixture
 def logbook(tmp_path: Path) -> Iterator[LogBook]:
-    """Writes below the test's directory, and echoes nothing."""
+    """Writes to the test's directory and echoes nothing."""
     book = LogBook(tmp_path, lambda _: None)
     yield book
     book.close()
@@ -58,16 +58,16 @@ def _process(logbook: LogBook) -> psutil.Process:
     return psutil.Process(int(logbook.tail("program")))
 
 
-def test_stop_is_polite_and_the_exit_status_is_the_programs(logbook: LogBook) -> None:
+def test_stop_sends_the_stop_signal_and_the_exit_status_is_the_programs(logbook: LogBook) -> None:
     child = Child(_program(POLITE, stop_signal="INT"), logbook)
     process = _process(logbook)
     child.stop()
     assert child.exit_status() == 7
     assert not process.is_running()
-    wait_until(lambda: "interrupted" in logbook.tail("program"), SECONDS_MAX, "last words")
+    wait_until(lambda: "interrupted" in logbook.tail("program"), SECONDS_MAX, "the last line")
 
 
-def test_stubborn_program_is_killed_after_its_grace(logbook: LogBook) -> None:
+def test_a_stubborn_program_is_killed_after_its_grace_period(logbook: LogBook) -> None:
     child = Child(_program(STUBBORN, grace_seconds=0.2), logbook)
     process = _process(logbook)
     child.stop()
@@ -75,14 +75,14 @@ def test_stubborn_program_is_killed_after_its_grace(logbook: LogBook) -> None:
     assert not process.is_running()
 
 
-def test_end_of_the_program_is_noticed(logbook: LogBook) -> None:
+def test_the_exit_status_of_a_program_that_ends_is_reported(logbook: LogBook) -> None:
     child = Child(_program("raise SystemExit(3)"), logbook)
     wait_until(lambda: child.exit_status() is not None, SECONDS_MAX, "exit status")
     assert child.exit_status() == 3
     child.stop()
 
 
-def test_a_killed_supervisor_takes_its_programs_along(tmp_path: Path) -> None:
+def test_programs_end_when_their_supervisor_is_killed(tmp_path: Path) -> None:
     with subprocess.Popen([sys.executable, "-c", HOLDER, str(tmp_path), STUBBORN]) as holder:
         log = tmp_path / "held.log"
         wait_until(lambda: log.exists() and bool(log.read_text()), SECONDS_MAX, "program up")

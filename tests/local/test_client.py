@@ -1,4 +1,4 @@
-"""The terminal client, against a made-up API."""
+"""The terminal client, with a fake API."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ ROWS = {"total": 3, "created": 1, "updated": 1, "unchanged": 0, "superseded": 0,
 
 
 class FakeApi(ThreadingHTTPServer):
-    """Answers like /api/imports; the import ends as `outcome` says."""
+    """Answers like /api/imports; imports end with the status `outcome`."""
 
     outcome = "completed"
     error: str | None = None
@@ -72,12 +72,12 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, *args: object) -> None:
-        """Silence."""
+        """Logs nothing."""
 
 
 @pytest.fixture
 def api(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeApi]:
-    """A running fake, which the client finds by URL and TOKEN."""
+    """A running fake; the client finds it by URL and TOKEN."""
     with FakeApi() as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
@@ -96,17 +96,17 @@ def products(tmp_path: Path) -> Path:
     return file
 
 
-def test_import_uploads_watches_and_prints_the_receipt(
+def test_import_uploads_the_file_follows_the_import_and_prints_the_receipt(
     api: FakeApi, products: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["import", str(products)]) == COMPLETED
     assert api.uploaded == products.read_bytes()
-    said = capsys.readouterr().out
+    printed = capsys.readouterr().out
     for expected in ("completed: total 3, created 1", "rows/s", "line 3: The name is empty."):
-        assert expected in " ".join(said.split())
+        assert expected in " ".join(printed.split())
 
 
-def test_failure_is_told_by_reason_and_exit_status(
+def test_a_failed_import_prints_the_reason_and_has_its_own_exit_status(
     api: FakeApi, products: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     api.outcome, api.error = "failed", "The column sku is missing."
@@ -114,7 +114,7 @@ def test_failure_is_told_by_reason_and_exit_status(
     assert "The column sku is missing." in capsys.readouterr().out
 
 
-def test_refusals_are_told(
+def test_a_refusal_is_printed(
     api: FakeApi, products: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("TOKEN", "other")
@@ -122,12 +122,17 @@ def test_refusals_are_told(
     assert "Unauthorized (401): Send a token." in capsys.readouterr().err
 
 
-def test_missing_file_is_wrong_usage(api: FakeApi, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["import", "nothing.csv"]) == USAGE
-    assert "no such file: 'nothing.csv'" in capsys.readouterr().err
+def test_a_missing_file_is_wrong_usage(api: FakeApi, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for file, message in (
+        ("nothing.csv", "'nothing.csv' does not exist: make import FILE=products.csv"),
+        (str(tmp_path), f"'{tmp_path}' is not a file: make import FILE=products.csv"),
+        ("", "FILE is required: make import FILE=products.csv"),
+    ):
+        assert main(["import", file]) == USAGE
+        assert capsys.readouterr().err == f"{message}\n"
 
 
-def test_without_a_stack_it_says_how_to_start_one(
+def test_without_a_stack_an_error_says_how_to_start_one(
     tmp_path: Path, products: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("DATA_DIR", str(tmp_path))
@@ -135,7 +140,7 @@ def test_without_a_stack_it_says_how_to_start_one(
     assert "make run" in capsys.readouterr().err
 
 
-def test_a_stack_that_was_killed_is_not_taken_for_a_running_one(
+def test_a_killed_stack_is_not_taken_for_a_running_one(
     tmp_path: Path, products: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("DATA_DIR", str(tmp_path))

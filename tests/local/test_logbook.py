@@ -1,4 +1,4 @@
-"""Log files: complete, bounded, and what matters on the terminal."""
+"""Log files: complete and bounded, with warnings also on the terminal."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from infra.local.processes import logbook
 from infra.local.processes.logbook import LogBook
 
 
-def test_lines_arrive_whole_whatever_the_pieces(tmp_path: Path) -> None:
+def test_lines_are_written_whole_even_if_they_arrive_in_pieces(tmp_path: Path) -> None:
     echoed: list[str] = []
     book = LogBook(tmp_path, echoed.append)
     with book.pipe("program") as pipe:
@@ -33,7 +33,7 @@ def test_files_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     assert all(file.stat().st_size <= 1000 for file in files)
 
 
-def test_tail_keeps_the_last_words(tmp_path: Path) -> None:
+def test_the_tail_keeps_the_last_lines(tmp_path: Path) -> None:
     book = LogBook(tmp_path, lambda _: None)
     for number in range(logbook.TAIL_LINES + 5):
         book.note("program", str(number))

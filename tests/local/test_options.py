@@ -1,4 +1,4 @@
-"""The settings of the stack: defaults, and what is said about values that cannot be used."""
+"""The settings of the stack: defaults, and the errors for values that cannot be used."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from infra.local import options
-from infra.local.options import OptionError
+from infra.local.errors import OptionError
 
 
 def test_defaults() -> None:
@@ -31,7 +31,7 @@ def test_everything_can_be_set() -> None:
     assert read.parameters == {"FilesDays": "2"}
 
 
-def test_an_endpoint_counts_for_an_external_emulator_only() -> None:
+def test_an_endpoint_is_used_for_an_external_emulator_only() -> None:
     endpoint = {"AWS_ENDPOINT_URL": "http://10.0.0.1:4566/"}
     assert options.read(endpoint).endpoint_url is None
     assert options.read({**endpoint, "EMULATOR": "external"}).endpoint_url == "http://10.0.0.1:4566"
@@ -46,6 +46,7 @@ def test_an_endpoint_counts_for_an_external_emulator_only() -> None:
         ({"EMULATOR": "moto"}, "EMULATOR must be one of localstack, ministack, external, not 'moto'"),
         ({"EMULATOR": "external"}, "EMULATOR=external needs AWS_ENDPOINT_URL"),
         ({"EMULATOR": "external", "AWS_ENDPOINT_URL": "https://s3.example"}, "AWS_ENDPOINT_URL"),
+        ({"EMULATOR": "external", "AWS_ENDPOINT_URL": "http://[::1]:4566"}, "AWS_ENDPOINT_URL"),
     ],
 )
 def test_errors_name_the_variable(environment: dict[str, str], message: str) -> None:

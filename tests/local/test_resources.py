@@ -1,4 +1,4 @@
-"""infra/resources.yml in a real emulator, and the limits of the subset that is read from it."""
+"""infra/resources.yml in a real emulator, and the errors for what the local stack does not support."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from urllib.parse import unquote_plus
 import pytest
 import requests
 
+from infra.local.errors import TemplateError
 from infra.local.lambda_.triggers import chalice_config
 from infra.local.s3_sqs import resources, template
-from infra.local.s3_sqs.template import TemplateError
 from infra.local.testing import Services
 from infra.project import ROOT
 
@@ -26,7 +26,7 @@ def _attributes(services: Services, queue: str) -> dict[str, Any]:
     return {**attributes}
 
 
-def test_queues_have_their_dead_letters_and_the_parameters_given(local_services: Services) -> None:
+def test_queues_have_dead_letter_queues_and_the_given_parameters(local_services: Services) -> None:
     chunks, dead = _attributes(local_services, "chunks"), _attributes(local_services, "chunks-dead")
     assert chunks["VisibilityTimeout"] == "7"
     redrive = json.loads(chunks["RedrivePolicy"])
@@ -35,7 +35,7 @@ def test_queues_have_their_dead_letters_and_the_parameters_given(local_services:
     assert dead["MessageRetentionPeriod"] == str(14 * 24 * 3600)
 
 
-def test_bucket_is_versioned_encrypted_and_private(local_services: Services) -> None:
+def test_the_bucket_is_versioned_encrypted_and_private(local_services: Services) -> None:
     s3, bucket = local_services.endpoint.s3(), local_services.bucket
     assert bucket == "product-importer-local-files-000000000000"
     assert s3.get_bucket_versioning(Bucket=bucket)["Status"] == "Enabled"
@@ -46,7 +46,7 @@ def test_bucket_is_versioned_encrypted_and_private(local_services: Services) -> 
     assert {rule["ID"] for rule in lifecycle} == {"expire-files", "abort-incomplete-uploads"}
 
 
-def test_object_under_uploads_and_no_other_is_announced(local_services: Services) -> None:
+def test_only_objects_below_uploads_are_announced(local_services: Services) -> None:
     s3, sqs = local_services.endpoint.s3(), local_services.endpoint.sqs()
     url = local_services.queue_urls["product-importer-local-uploads"]
     for key in ("elsewhere/b.csv", "uploads/a b.csv"):
@@ -60,7 +60,7 @@ def test_object_under_uploads_and_no_other_is_announced(local_services: Services
     assert [unquote_plus(key) for key in keys] == ["uploads/a b.csv"]
 
 
-def test_browsers_on_our_page_may_upload_and_others_may_not(local_services: Services) -> None:
+def test_only_our_page_may_upload_from_a_browser(local_services: Services) -> None:
     if local_services.emulator == "ministack":
         pytest.skip("ministack allows every origin")
     url = f"{local_services.endpoint_url}/{local_services.bucket}/uploads/x.csv"
@@ -74,12 +74,12 @@ def test_browsers_on_our_page_may_upload_and_others_may_not(local_services: Serv
         assert foreign.headers.get("Access-Control-Allow-Origin") not in ("*", "http://evil.example")
 
 
-def test_creating_again_updates(local_services: Services) -> None:
+def test_creating_resources_again_updates_them(local_services: Services) -> None:
     overrides = {"Stage": "again", "MaxReceiveCount": "4"}
     for count in ("4", "9"):
         declared = resources.declared({**overrides, "MaxReceiveCount": count})
-        made = resources.create(local_services.endpoint, declared)
-        url = made.queue_urls["product-importer-again-chunks"]
+        created = resources.create(local_services.endpoint, declared)
+        url = created.queue_urls["product-importer-again-chunks"]
         answer = local_services.endpoint.sqs().get_queue_attributes(QueueUrl=url, AttributeNames=["RedrivePolicy"])
         assert int(json.loads(answer["Attributes"]["RedrivePolicy"])["maxReceiveCount"]) == int(count)
 
@@ -95,7 +95,7 @@ def test_creating_again_updates(local_services: Services) -> None:
         ("DeadVisibilitySeconds", "fail_export"),
     ],
 )
-def test_default_visibility_is_six_times_the_functions_time_out(parameter: str, function: str) -> None:
+def test_the_default_visibility_is_six_times_the_functions_time_out(parameter: str, function: str) -> None:
     timeout = chalice_config(ROOT, "dev").scope("dev", function).lambda_timeout
     assert resources.declared({}).values[parameter] == 6 * timeout
 
@@ -103,15 +103,18 @@ def test_default_visibility_is_six_times_the_functions_time_out(parameter: str, 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("Resources: {T: {Type: AWS::DynamoDB::Table}}", "resource T: type AWS::DynamoDB::Table is not known"),
-        ("Resources: {Q: {Type: AWS::SQS::Queue, Condition: C}}", "attribute of resource Q not known: Condition"),
-        ("Mappings: {}\nResources: {}", "section of t.yml not known: Mappings"),
+        (
+            "Resources: {T: {Type: AWS::DynamoDB::Table}}",
+            "resource T: the local stack does not know the type AWS::DynamoDB::Table",
+        ),
+        ("Resources: {Q: {Type: AWS::SQS::Queue, Condition: C}}", "unknown attribute of resource Q: Condition"),
+        ("Mappings: {}\nResources: {}", "unknown section of t.yml: Mappings"),
         ("Parameters: {P: {Type: String}}\nResources: {}", "parameter P has no default: set PARAMETER_P"),
         ("Parameters: {P: {Type: Number, Default: x}}\nResources: {}", "parameter P must be a whole number, not 'x'"),
-        ("Parameters: {P: {Type: Weird, Default: x}}\nResources: {}", "type Weird is not known"),
+        ("Parameters: {P: {Type: Weird, Default: x}}\nResources: {}", "does not support the type Weird"),
     ],
 )
-def test_what_is_outside_the_subset_is_an_error(tmp_path: Path, text: str, message: str) -> None:
+def test_a_template_outside_the_subset_is_an_error(tmp_path: Path, text: str, message: str) -> None:
     file = tmp_path / "t.yml"
     file.write_text(text)
     with pytest.raises(TemplateError, match=message):
@@ -121,7 +124,7 @@ def test_what_is_outside_the_subset_is_an_error(tmp_path: Path, text: str, messa
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("{Q: {Type: AWS::SQS::Queue, Properties: {QueueName: q, FifoQueue: true}}}", "not known.*: FifoQueue"),
+        ("{Q: {Type: AWS::SQS::Queue, Properties: {QueueName: q, FifoQueue: true}}}", "does not support FifoQueue"),
         ("{Q: {Type: AWS::SQS::Queue, Properties: {QueueName: {Ref: Nothing}}}}", "Nothing is neither a parameter"),
         ("{Q: {Type: AWS::SQS::Queue, Properties: {QueueName: {'Fn::Join': [a, [b]]}}}}", "Fn::Join in this form"),
         ("{Q: {Type: AWS::SQS::Queue}}", "queue Q needs a QueueName"),
@@ -131,13 +134,15 @@ def test_what_is_outside_the_subset_is_an_error(tmp_path: Path, text: str, messa
         ),
     ],
 )
-def test_what_cannot_be_created_is_an_error(local_services: Services, tmp_path: Path, text: str, message: str) -> None:
+def test_a_resource_that_cannot_be_created_is_an_error(
+    local_services: Services, tmp_path: Path, text: str, message: str
+) -> None:
     file = tmp_path / "t.yml"
     file.write_text(f"Resources: {text}")
     with pytest.raises(TemplateError, match=message):
         resources.create(local_services.endpoint, resources.declared({}, file))
 
 
-def test_unknown_parameters_are_an_error_not_a_surprise() -> None:
-    with pytest.raises(TemplateError, match="parameter not known: ChunkVisibility"):
+def test_an_unknown_parameter_is_an_error() -> None:
+    with pytest.raises(TemplateError, match="unknown parameter: ChunkVisibility"):
         resources.declared({"ChunkVisibility": "3"})

@@ -1,4 +1,4 @@
-"""PostgreSQL's system user is created once, also where two stacks want it at the same moment."""
+"""PostgreSQL's system user is created once, even if two stacks need it at the same moment."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.support import machine
 MEET_SECONDS_MAX = 30
 
 
-def test_of_two_that_start_at_once_one_creates_the_user(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_when_two_stacks_start_at_once_only_one_creates_the_user(monkeypatch: pytest.MonkeyPatch) -> None:
     users: dict[str, SimpleNamespace] = {}
     created: list[list[str]] = []
     both_look, looked = threading.Barrier(2), threading.local()

@@ -1,4 +1,4 @@
-"""The web server: what it serves, and what it refuses."""
+"""The web server: what it serves and what it refuses."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Reply:
 
     @property
     def problem(self) -> dict[str, Any]:
-        """The problem document it must be."""
+        """The problem document that the body must be."""
         assert self.headers["Content-Type"] == "application/problem+json"
         content: dict[str, Any] = json.loads(self.body)
         assert content["type"] == "about:blank"
@@ -50,7 +50,7 @@ class Server:
     directory: Path
 
     def ask(self, method: str, target: str, body: bytes | None = None, **headers: str) -> Reply:
-        """One request, with the target exactly as given."""
+        """Sends one request, with the target exactly as given."""
         connection = http.client.HTTPConnection(LOOPBACK, self.port, timeout=ANSWER_SECONDS_MAX)
         try:
             connection.request(method, target, body, {name.replace("_", "-"): text for name, text in headers.items()})
@@ -89,14 +89,14 @@ def _serve(tmp_path: Path, standin: Standin | None) -> Iterator[Server]:
     assert is_free(port)
 
 
-def test_it_stops_also_when_its_loop_is_awake_already(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_it_stops_even_if_its_loop_is_already_awake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     port = free_port()
     web = WebServer(Site(port, StaticFiles(tmp_path), None, UPLOADS_TO), listen(port))
     trigger = web._server.trigger
     pull = trigger._physical_pull
 
     def pull_late() -> None:
-        pull()  # A thread that has just answered was quicker, and woke the loop.
+        pull()  # A thread that has just answered woke the loop first.
         if not trigger.lock.locked():
             web._thread.join(ANSWER_SECONDS_MAX)
         pull()
@@ -107,7 +107,7 @@ def test_it_stops_also_when_its_loop_is_awake_already(tmp_path: Path, monkeypatc
     assert is_free(port)
 
 
-def test_page_comes_with_strict_headers(server: Server) -> None:
+def test_the_page_has_strict_headers(server: Server) -> None:
     reply = server.ask("GET", "/")
     assert (reply.status, reply.body) == (200, b"<h1>page</h1>")
     assert reply.headers["Content-Type"] == "text/html; charset=utf-8"
@@ -121,16 +121,19 @@ def test_page_comes_with_strict_headers(server: Server) -> None:
     assert server.ask("GET", "/main.js").headers["Content-Type"] == "text/javascript; charset=utf-8"
 
 
-def test_page_is_asked_for_again_but_not_sent_again(server: Server) -> None:
+def test_an_unchanged_page_is_checked_but_not_sent_again(server: Server) -> None:
     reply = server.ask("GET", "/index.html")
     assert reply.headers["Cache-Control"] == "no-cache"
-    again = server.ask("GET", "/index.html", If_None_Match=reply.headers["ETag"])
-    assert (again.status, again.body) == (304, b"")
+    tag = reply.headers["ETag"]
+    for known in (tag, f"W/{tag}", f'"other", {tag}', "*"):
+        again = server.ask("GET", "/index.html", If_None_Match=known)
+        assert (again.status, again.body) == (304, b"")
+    assert server.ask("GET", "/index.html", If_None_Match=tag.strip('"')).status == 200
     (server.directory / "index.html").write_text("changed")
     assert server.ask("GET", "/index.html", If_None_Match=reply.headers["ETag"]).body == b"changed"
 
 
-def test_text_is_sent_packed_to_those_who_accept_it(server: Server) -> None:
+def test_text_is_compressed_for_clients_that_accept_it(server: Server) -> None:
     plain = server.ask("GET", "/main.js", Accept_Encoding="identity")
     packed = server.ask("GET", "/main.js", Accept_Encoding="br, gzip")
     assert (plain.headers["Content-Encoding"], packed.headers["Content-Encoding"]) == (None, "gzip")
@@ -141,7 +144,7 @@ def test_text_is_sent_packed_to_those_who_accept_it(server: Server) -> None:
     assert (again.status, again.body) == (304, b"")
 
 
-def test_files_in_folders_are_served_with_their_types(server: Server) -> None:
+def test_files_in_directories_are_served_with_their_types(server: Server) -> None:
     (server.directory / "pages").mkdir()
     (server.directory / "pages" / "one.js").write_text("let y")
     (server.directory / "example.csv").write_text("sku,name")
@@ -152,7 +155,7 @@ def test_files_in_folders_are_served_with_their_types(server: Server) -> None:
     assert server.ask("GET", "/pages/").status == 404
 
 
-def test_head_has_the_headers_and_no_body(server: Server) -> None:
+def test_head_returns_the_headers_without_the_body(server: Server) -> None:
     reply = server.ask("HEAD", "/")
     assert (reply.status, reply.body, reply.headers["Content-Length"]) == (200, b"", "13")
 
@@ -188,14 +191,14 @@ def test_foreign_host_headers_are_refused(server: Server, host: str) -> None:
 
 @pytest.mark.parametrize("host", ["evil.example", "evil.example:{port}", "127.0.0.1", "", "user@127.0.0.1:{port}"])
 def test_foreign_hosts_in_the_target_are_refused(server: Server, host: str) -> None:
-    """The absolute form, as sent to proxies: the host in it counts, whatever the header says."""
+    """The absolute form, as sent to proxies: its host takes precedence over the Host header."""
     reply = server.ask("GET", f"http://{host.format(port=server.port)}/")
     assert (reply.status, reply.problem["code"]) == (421, "misdirected_request")
     assert server.ask("GET", f"http://127.0.0.1:{server.port}/main.js").body == b"let x"
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "[::1]"])
-def test_own_host_headers_are_accepted(server: Server, host: str) -> None:
+def test_our_own_host_headers_are_accepted(server: Server, host: str) -> None:
     assert server.ask("GET", "/", Host=f"{host}:{server.port}").status == 200
 
 
@@ -212,10 +215,10 @@ def test_pages_cannot_be_written(server: Server) -> None:
     assert reply.headers["Allow"] == "GET, HEAD"
 
 
-def test_api_reaches_the_view_with_everything(api_server: Server, standin: Standin) -> None:
+def test_a_request_reaches_the_view_unchanged(api_server: Server, standin: Standin) -> None:
     body = '{"ä": 1}'.encode()
     reply = api_server.ask("POST", "/api/things/a%20b?q=1&q=2", body, Authorization="known", Content_Type=JSON)
-    # As behind API Gateway, path parameters are not decoded.
+    # As with API Gateway, path parameters are not decoded.
     assert json.loads(reply.body) == {"thing": "a%20b", "method": "POST", "body": body.decode()}
     assert standin.seen("api")[0]["query"] == {"q": "2"}
     assert reply.headers["X-Content-Type-Options"] == "nosniff"
@@ -225,7 +228,7 @@ def test_api_reaches_the_view_with_everything(api_server: Server, standin: Stand
     assert (head.status, head.body) == (200, b"")
 
 
-def test_api_errors_are_problems(api_server: Server) -> None:
+def test_errors_of_the_api_are_problem_documents(api_server: Server) -> None:
     for token, status, code in (
         ("unknown", 401, "unauthorized"),
         ("other", 403, "forbidden"),
@@ -240,14 +243,14 @@ def test_api_errors_are_problems(api_server: Server) -> None:
     assert wrong_method.problem["code"] == "method_not_allowed"
 
 
-def test_api_refuses_bodies_that_are_too_large(api_server: Server) -> None:
+def test_bodies_that_are_too_large_are_refused(api_server: Server) -> None:
     accepted = api_server.ask("POST", "/api/things/x", b"x" * BODY_BYTES_MAX, Authorization="known", Content_Type=JSON)
     assert accepted.status == 200
     refused = api_server.ask("POST", "/api/things/x", b"x" * (BODY_BYTES_MAX + 1), Authorization="known")
     assert (refused.status, refused.problem["code"]) == (413, "body_too_large")
 
 
-def test_api_that_hangs_or_crashes_is_answered_for(api_server: Server) -> None:
+def test_an_api_that_hangs_or_crashes_is_answered_with_an_error(api_server: Server) -> None:
     hanging = api_server.ask("GET", "/api/things/hang", Authorization="known")
     assert (hanging.status, hanging.problem["code"]) == (504, "timed_out")
     crashing = api_server.ask("GET", "/api/things/crash", Authorization="known")

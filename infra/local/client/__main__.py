@@ -1,11 +1,11 @@
-"""The running stack from the terminal: import a file, make and import a demonstration file, open psql.
+"""Uses the running stack from the terminal: imports a file, creates and imports a demo file, opens psql.
 
     python -m infra.local.client import products.csv
     python -m infra.local.client demo [--rows 500000]
     python -m infra.local.client psql
 
-Talks HTTP like any other client. Finds the stack by DATA_DIR/stack.json, or by URL and TOKEN. Exit status: 0 completed,
-1 failed or cancelled, 2 wrong usage (no such file, no stack).
+Speaks HTTP like any other client. Finds the stack in DATA_DIR/stack.json, or by URL and TOKEN. Exit status:
+0 completed, 1 failed or cancelled, 2 wrong usage (no such file, no stack).
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ from infra.local import stack_file
 from infra.local.client import demo_file
 from infra.local.client.http import ApiError, ImportClient, Report
 from infra.local.client.view import ImportView
+from infra.local.errors import StackError, StackNotRunning
 from infra.local.postgres.server import programs
-from infra.local.stack_file import StackNotRunning
 from infra.project import data_dir
 
 COMPLETED, NOT_COMPLETED, USAGE = 0, 1, 2
@@ -44,31 +44,31 @@ def main(arguments: list[str]) -> int:
         client = _client(directory)
         file = _demo_file(directory, options.rows) if options.command == "demo" else _own_file(options.file)
         return _import(client, file)
-    except (UsageError, StackNotRunning) as error:
-        sys.stderr.write(f"{error}\n")
-        return USAGE
     except ApiError as error:
         sys.stderr.write(f"{error}\n")
         return NOT_COMPLETED
+    except StackError as error:
+        sys.stderr.write(f"{error}\n")
+        return USAGE
 
 
-class UsageError(Exception):
-    """The command cannot be carried out as given."""
+class NoSuchFile(StackError):
+    """There is no file to import at the given path."""
 
 
 def _parse(arguments: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m infra.local.client", description="Use the running local stack.")
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("import", help="import a CSV file").add_argument("file")
-    demo = commands.add_parser("demo", help="make a file of products and import it")
-    demo.add_argument("--rows", type=_rows, default=ROWS_DEFAULT)
+    demo = commands.add_parser("demo", help="create a file of products and import it")
+    demo.add_argument("--rows", type=_rows, default=ROWS_DEFAULT, help=f"{ROWS_DEFAULT:,} by default")
     commands.add_parser("psql", help="open psql on the database")
     return parser.parse_args(arguments)
 
 
 def _rows(text: str) -> int:
     if not text.isdigit() or not 1 <= int(text) <= ROWS_MAX:
-        raise argparse.ArgumentTypeError(f"a number from 1 to {ROWS_MAX:,} is needed, not {text!r}")
+        raise argparse.ArgumentTypeError(f"must be a whole number from 1 to {ROWS_MAX:,}, not {text!r}")
     return int(text)
 
 
@@ -79,14 +79,17 @@ def _client(directory: Path) -> ImportClient:
     stack = stack_file.read(directory)
     client = ImportClient(stack.url, stack.token)
     if not client.answers():
-        raise StackNotRunning(f"the stack on {directory} does not answer at {stack.url}: start it with `make run`")
+        raise StackNotRunning(f"The stack on {directory} does not answer at {stack.url}: start it with `make run`")
     return client
 
 
 def _own_file(name: str) -> Path:
+    if not name:
+        raise NoSuchFile("FILE is required: make import FILE=products.csv")
     file = Path(name)
     if not file.is_file():
-        raise UsageError(f"no such file: {name!r}. Usage: make import FILE=products.csv")
+        problem = "is not a file" if file.exists() else "does not exist"
+        raise NoSuchFile(f"{name!r} {problem}: make import FILE=products.csv")
     return file
 
 
@@ -96,7 +99,7 @@ def _demo_file(directory: Path, rows: int) -> Path:
         started = time.monotonic()
         demo_file.write(file, rows)
         size_mb = file.stat().st_size / 1_000_000
-        sys.stdout.write(f"Made {file}: {rows:,} rows, {size_mb:.0f} MB, in {time.monotonic() - started:.1f} s\n")
+        sys.stdout.write(f"Created {file}: {rows:,} rows, {size_mb:.0f} MB, in {time.monotonic() - started:.1f} s\n")
     return file
 
 
@@ -114,9 +117,9 @@ def _print_receipt(console: Console, client: ImportClient, report: Report, secon
     rows = report.rows
     console.print(f"{report.status}: {', '.join(f'{name} {count:,}' for name, count in rows.items())}", markup=False)
     if rows.get("total"):
-        console.print(f"{rows['total'] / seconds:,.0f} rows/s from the first byte sent ({seconds:.1f} s)", markup=False)
+        console.print(f"total: {rows['total'] / seconds:,.0f} rows/s ({seconds:.1f} s with the upload)", markup=False)
     if report.rows_per_second:
-        console.print(f"{report.rows_per_second:,.0f} rows/s from the object in S3 to completed", markup=False)
+        console.print(f"processing: {report.rows_per_second:,.0f} rows/s", markup=False)
     for line in [report.error, *report.warnings]:
         if line:
             console.print(line, markup=False)
@@ -125,10 +128,10 @@ def _print_receipt(console: Console, client: ImportClient, report: Report, secon
 
 
 def _psql(directory: Path) -> None:
-    """Becomes psql: the system's, which has line editing, or else the embedded one."""
+    """Replaces this process by psql: the system's, which has line editing, or else the embedded one."""
     stack = stack_file.read(directory)
     parts = conninfo_to_dict(stack.owner_conninfo)
-    # By environment, so that the password is not in the list of processes.
+    # In the environment, because arguments are visible in the list of processes.
     variables = {"PGHOST": "host", "PGPORT": "port", "PGUSER": "user", "PGPASSWORD": "password", "PGDATABASE": "dbname"}
     environment = os.environ | {variable: str(parts[name]) for variable, name in variables.items()}
     program = shutil.which("psql") or str(programs() / "psql")

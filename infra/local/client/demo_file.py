@@ -1,7 +1,7 @@
-"""Makes product files for demonstrations and measurements: the same arguments give the same bytes, on every machine.
+"""Creates product files for demonstrations and measurements: the same arguments give the same bytes on every machine.
 
-They look like real exports: CRLF between records, bare LF inside quoted descriptions, doubled quotes, no newline at the
-end, and some SKUs twice, in another case. One product in ten thousand is such a duplicate of an earlier one.
+The files look like real exports: CRLF between records, bare LF inside quoted descriptions, doubled quotes, no newline
+at the end. One row in ten thousand repeats the SKU of the row before it in lower case.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import BinaryIO
 HEADER = b"name,sku,description"
 RECORDS_PER_WRITE = 5_000
 SPANNING_EVERY = 5
-"""One description in so many spans lines."""
+"""One description in five spans several lines."""
 DUPLICATE_EVERY = 10_000
 
 _ADJECTIVES = ("Small", "Solid", "Quiet", "Bright", "Sturdy", "Plain", "Größere", "Handmade", "Light", "Deep", "Round")
@@ -41,7 +41,7 @@ _SENTENCES = (
 
 
 def write(file: Path, rows: int) -> int:
-    """Writes a catalogue of that many data rows. Returns how many different SKUs it holds."""
+    """Writes a file with this many data rows. Returns how many different SKUs it contains."""
     partial = file.with_name(f".{file.name}.partial")
     with partial.open("wb") as stream:
         _write_records(stream, rows)
@@ -53,7 +53,7 @@ def _write_records(stream: BinaryIO, rows: int) -> None:
     stream.write(HEADER)
     for start in range(0, rows, RECORDS_PER_WRITE):
         batch = "\r\n".join(_records(start, min(start + RECORDS_PER_WRITE, rows)))
-        # The separator goes before each batch: the file ends without one.
+        # The separator comes before each batch, so the file does not end with one.
         stream.write(b"\r\n" + batch.encode())
 
 
@@ -72,7 +72,7 @@ def _records(start: int, end: int) -> Iterator[str]:
 def _sku(row: int) -> str:
     if _is_duplicate(row):
         return _sku(row - 1).lower()
-    # Scrambled by a multiplication that hits every number once, so that neighbours in the file are none in the index.
+    # Scrambled by a multiplication that yields every number once: neighbours in the file are far apart in the index.
     return f"SKU-{row * 7_368_787 % 100_000_007:08d}-{chr(65 + row % 26)}"
 
 

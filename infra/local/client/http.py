@@ -11,32 +11,34 @@ from typing import IO, Any, Protocol
 
 import requests
 
+from infra.local.errors import StackError
+
 CONNECT_SECONDS_MAX = 5.0
 ANSWER_SECONDS_MAX = 60.0
 UPLOAD_SECONDS_MAX = 600.0
 POLL_SECONDS = 0.2
 POLL_FAILURES_MAX = 10
-"""In a row: a stack under load may miss an answer, but not so many."""
+"""In a row. A stack under load may fail to answer now and then, but not this often."""
 UPLOAD_READ_BYTES = 1024 * 1024
 TERMINAL = ("completed", "failed", "cancelled")
 
 
-class ApiError(Exception):
-    """The stack refused something, or could not be reached; the message says what."""
+class ApiError(StackError):
+    """The stack refused a request or could not be reached."""
 
 
 class StackSilent(ApiError):
-    """There was no answer, or none that counts: the next one may be better."""
+    """There was no answer, or a server error: the same request may succeed later."""
 
 
 class Watcher(Protocol):
-    """Whoever wants to see an import go on."""
+    """Receives the progress of an import."""
 
     def uploading(self, sent_bytes: int, size_bytes: int) -> None:
-        """So much of the file is in S3."""
+        """This much of the file is in S3."""
 
     def importing(self, report: Report) -> None:
-        """So much of the file is in the database."""
+        """This much of the file is in the database."""
 
 
 @dataclass(frozen=True)
@@ -71,12 +73,12 @@ class ImportClient:
     def __init__(self, url: str, token: str) -> None:
         self._url = url
         self._http = requests.Session()
-        # Proxies and .netrc files of the user have nothing to do with a stack on this machine.
+        # Proxies and .netrc files of the user do not apply to a stack on this machine.
         self._http.trust_env = False
         self._http.headers["Authorization"] = f"Bearer {token}"
 
     def answers(self) -> bool:
-        """Whether there is a stack at all."""
+        """Whether a stack answers."""
         try:
             self._call("GET", "/api/health")
         except ApiError:
@@ -84,7 +86,7 @@ class ImportClient:
         return True
 
     def run(self, file: Path, watcher: Watcher) -> Report:
-        """Uploads a file and watches its import to the end. Raises ApiError."""
+        """Uploads a file and follows its import to the end. Raises ApiError."""
         size = file.stat().st_size
         created = self._call("POST", "/api/imports", {"filename": file.name, "size_bytes": size})
         with file.open("rb") as stream:
@@ -98,7 +100,7 @@ class ImportClient:
 
     def _upload(self, upload: Mapping[str, Any], body: _Watched) -> None:
         try:
-            # Not with the session: its token is not for S3.
+            # A session of its own: the token of the other one must not reach S3.
             with requests.Session() as s3:
                 s3.trust_env = False
                 timeout = (CONNECT_SECONDS_MAX, UPLOAD_SECONDS_MAX)
@@ -106,7 +108,7 @@ class ImportClient:
                     upload["method"], upload["url"], data=body, headers=upload["headers"], timeout=timeout
                 )
         except requests.RequestException as error:
-            raise ApiError(f"the upload to S3 failed: {error}") from None
+            raise ApiError(f"The upload to S3 failed: {error}") from None
         if not answer.ok:
             raise ApiError(f"S3 refused the upload ({answer.status_code}): {answer.text[:500]}")
 
@@ -132,7 +134,7 @@ class ImportClient:
             answer = self._http.request(method, self._url + path, json=body, timeout=timeout)
             content = answer.json()
         except requests.RequestException as error:
-            raise StackSilent(f"{self._url} does not answer as it should: {error}") from None
+            raise StackSilent(f"{self._url} does not answer as expected: {error}") from None
         if answer.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR:
             raise StackSilent(f"{self._url} answers {answer.status_code}: {content.get('detail')}")
         if not answer.ok:
@@ -141,7 +143,7 @@ class ImportClient:
 
 
 class _Watched:
-    """A file that tells how much of it was read. Has a length, so requests sends it as it is, in one stream."""
+    """A file that reports how much of it was read. It has a length, so requests sends it as one stream."""
 
     def __init__(self, stream: IO[bytes], size: int, watcher: Watcher) -> None:
         self._stream = stream
@@ -152,7 +154,7 @@ class _Watched:
         return self._size
 
     def read(self, count: int = -1) -> bytes:
-        """As files do, but in larger pieces than http.client asks for."""
+        """Reads like a file, but in larger pieces than http.client asks for."""
         piece = self._stream.read(max(count, UPLOAD_READ_BYTES) if count >= 0 else -1)
         self._watcher.uploading(self._stream.tell(), self._size)
         return piece
@@ -168,7 +170,7 @@ class _Watched:
 
 
 def _text(value: Any) -> str | None:
-    """Errors and warnings are text, or objects with a message."""
+    """The text of an error or warning, which is text itself or an object with a message."""
     if isinstance(value, dict):
         value = value.get("message") or value.get("detail") or value
     return None if value is None else str(value)

@@ -1,4 +1,4 @@
-"""What a person sees while a file is imported: a bar for the upload, a bar for the import."""
+"""The progress of an import in the terminal: one bar for the upload, one for the import."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ PERCENT_MAX = 100.0
 
 
 class ImportView:
-    """A Watcher that draws. Where there is no terminal, only the result is printed, by others."""
+    """A Watcher that draws. Without a terminal it draws nothing, and only the result is printed."""
 
     def __init__(self, console: Console, name: str) -> None:
         columns = (TextColumn("{task.description}", markup=False), BarColumn(), TaskProgressColumn())

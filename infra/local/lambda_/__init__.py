@@ -1,1 +1,1 @@
-"""What Lambda does: reads the triggers of app.py, polls the queues, keeps schedules, runs functions in processes."""
+"""Lambda: the triggers of app.py, pollers for its queues, its schedules, and the processes that run its functions."""

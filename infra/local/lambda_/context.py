@@ -1,4 +1,4 @@
-"""The context object that Lambda hands to a function beside the event."""
+"""The context object that Lambda passes to a function along with the event."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ MILLISECONDS = 1000
 
 @dataclass(frozen=True)
 class Identity:
-    """Who called through the mobile SDK: nobody."""
+    """The caller of the mobile SDK, which is not used here."""
 
     cognito_identity_id: str | None = None
     cognito_identity_pool_id: str | None = None
 
 
 class LambdaContext:
-    """The public attributes of AWS's own context, under their names and with their types."""
+    """The public attributes of AWS's own context, with the same names and types."""
 
     function_version = "$LATEST"
     client_context = None
@@ -36,5 +36,5 @@ class LambdaContext:
         self._end = time.monotonic() + seconds
 
     def get_remaining_time_in_millis(self) -> int:
-        """Milliseconds until the function is killed, never negative."""
+        """Milliseconds until the function is killed; never negative."""
         return max(0, int((self._end - time.monotonic()) * MILLISECONDS))

@@ -1,4 +1,4 @@
-"""Everything that invokes functions without a browser: the queues' pollers and the schedules, with their pools."""
+"""The pools of all functions, and what invokes them besides HTTP: one poller per queue, one scheduler per rule."""
 
 from __future__ import annotations
 
@@ -9,31 +9,31 @@ from infra.local.lambda_.poller import LONG_POLL_SECONDS, QueuePoller
 from infra.local.lambda_.pool import Pool
 from infra.local.lambda_.scheduler import Scheduler
 from infra.local.lambda_.triggers import API_FUNCTION, Wiring
-from infra.local.lambda_.zygote_client import Nursery
+from infra.local.lambda_.zygote_client import ZygoteClient
 from infra.local.processes.deadline import Deadline
 
 API_WORKERS_MIN = 2
 WAITING_WORKERS = {"deliver_webhook": 10}
-"""Functions that wait for others more than they work: processors do not limit how many of them may run."""
+"""Functions that mostly wait for other servers: the number of processors does not limit how many may run."""
 STOP_SECONDS_MAX = 3.0
-"""What invocations under way are given to finish when the stack stops."""
+"""The time that current invocations have to finish when the stack stops."""
 
 
 class EventSources:
-    """One pool for every function, so that none takes the place of another; one poller or schedule for each source."""
+    """One pool per function, so that no function waits for another; one poller or scheduler per trigger."""
 
     def __init__(
         self,
-        nursery: Nursery,
+        zygote: ZygoteClient,
         endpoint: Endpoint,
         workers: int,
         warn: Callable[[str], None],
         *,
         long_poll_seconds: int = LONG_POLL_SECONDS,
     ) -> None:
-        wiring = nursery.wiring
+        wiring = zygote.wiring
         sizes = pool_sizes(wiring, workers)
-        self.pools = {name: Pool(nursery, wiring.function(name), size) for name, size in sizes.items()}
+        self.pools = {name: Pool(zygote, wiring.function(name), size) for name, size in sizes.items()}
         self._pollers = [
             QueuePoller(endpoint, source, self.pools[source.function], warn, long_poll_seconds=long_poll_seconds)
             for source in wiring.queues
@@ -41,7 +41,7 @@ class EventSources:
         self._schedulers = [Scheduler(source, self.pools[source.function]) for source in wiring.schedules]
 
     def start(self) -> None:
-        """Warms every function up, and lets events in."""
+        """Warms up every function, then starts to poll."""
         for pool in self.pools.values():
             pool.warm_up()
         for poller in self._pollers:
@@ -50,7 +50,7 @@ class EventSources:
             scheduler.start()
 
     def stop(self) -> None:
-        """Lets nothing more in, gives what runs a moment to finish, and ends the rest: it would be repeated anyway."""
+        """Stops polling, gives current invocations a moment to finish, and ends the rest: queues repeat them."""
         for poller in self._pollers:
             poller.stop()
         for scheduler in self._schedulers:
@@ -65,7 +65,7 @@ class EventSources:
 
 
 def pool_sizes(wiring: Wiring, workers: int) -> dict[str, int]:
-    """How many invocations of each function may run at a time."""
+    """How many invocations of each function may run at the same time."""
     sizes = {source.function: 1 for source in wiring.schedules}
     for source in wiring.queues:
         at_once = max(workers, WAITING_WORKERS.get(source.function, 0))

@@ -1,5 +1,6 @@
-"""As many execution environments of one function as it may have. Every function has a pool of its own: none can starve
-another. What failed to answer is replaced by a fresh process.
+"""The execution environments of one function. Each function has its own pool, so that none can starve another.
+
+A process that timed out or crashed is replaced by a new one.
 """
 
 from __future__ import annotations
@@ -8,47 +9,48 @@ import threading
 import uuid
 from typing import Any
 
-from infra.local.lambda_.execution_environment import Environment, FunctionCrashed, FunctionRaised, InvocationFailed
+from infra.local.errors import FunctionCrashed, FunctionFailed, FunctionRaised
+from infra.local.lambda_.execution_environment import ExecutionEnvironment
 from infra.local.lambda_.triggers import Function
 from infra.local.lambda_.worker import Outcome
-from infra.local.lambda_.zygote_client import Nursery
+from infra.local.lambda_.zygote_client import ZygoteClient
 
 
 class Pool:
-    """All environments of one function: at most `size` invocations run at a time."""
+    """All environments of one function: at most `size` invocations run at the same time."""
 
-    def __init__(self, nursery: Nursery, function: Function, size: int) -> None:
+    def __init__(self, zygote: ZygoteClient, function: Function, size: int) -> None:
         self.function = function
         self.size = size
-        self._nursery = nursery
+        self._zygote = zygote
         self._free = threading.BoundedSemaphore(size)
-        # The last one used is used first: it is warm, and the others may stay asleep.
-        self._idle: list[Environment] = []
-        self._all: set[Environment] = set()
+        # A stack: the environment used last is used next. It is warm, and the others can stay idle.
+        self._idle: list[ExecutionEnvironment] = []
+        self._all: set[ExecutionEnvironment] = set()
         self._lock = threading.Lock()
         self._stopped = False
 
     def acquire(self, seconds: float | None = None) -> bool:
-        """Reserves the right to one invocation; waits for it at most so long."""
+        """Reserves one invocation; waits at most this long for a free place. Returns whether there was one."""
         return self._free.acquire(timeout=seconds)
 
     def release(self) -> None:
-        """Gives it back."""
+        """Ends a reservation."""
         self._free.release()
 
     def warm_up(self) -> None:
-        """Has one environment ready before the first event."""
+        """Prepares one environment before the first event. Raises FunctionCrashed."""
         self._put_back(self._take())
 
     def invoke(self, event: Any) -> Any:
-        """Runs the function in an idle or a new environment, under a reserved right. Raises InvocationFailed."""
+        """Runs the function in an idle or a new environment; the caller has reserved it. Raises FunctionFailed."""
         request_id = str(uuid.uuid4())
         try:
             environment = self._take()
-            # Lambda's line, and which process it is, for whoever looks for the one that hangs.
+            # Lambda's line plus the process id, which helps to find a process that hangs.
             self._note(f"START RequestId: {request_id}\tProcess: {environment.pid}")
             outcome = self._invoke_in(environment, event, request_id)
-        except InvocationFailed as error:
+        except FunctionFailed as error:
             self._note(f"[ERROR] {error}")
             raise
         self._put_back(environment)
@@ -68,19 +70,19 @@ class Pool:
         for environment in environments:
             environment.kill()
 
-    def _invoke_in(self, environment: Environment, event: Any, request_id: str) -> Outcome:
+    def _invoke_in(self, environment: ExecutionEnvironment, event: Any, request_id: str) -> Outcome:
         try:
             return environment.invoke(event, request_id)
-        except InvocationFailed:
+        except FunctionFailed:
             with self._lock:
                 self._all.discard(environment)
             raise
 
-    def _take(self) -> Environment:
+    def _take(self) -> ExecutionEnvironment:
         with self._lock:
             if self._idle:
                 return self._idle.pop()
-        environment = self._nursery.bear(self.function)
+        environment = self._zygote.spawn(self.function)
         with self._lock:
             if self._stopped:
                 environment.end()
@@ -88,9 +90,9 @@ class Pool:
             self._all.add(environment)
         return environment
 
-    def _put_back(self, environment: Environment) -> None:
+    def _put_back(self, environment: ExecutionEnvironment) -> None:
         with self._lock:
             self._idle.append(environment)
 
     def _note(self, line: str) -> None:
-        self._nursery.logbook.note(self.function.name, line)
+        self._zygote.logbook.note(self.function.name, line)

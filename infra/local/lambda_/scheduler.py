@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import logging
+import re
 import threading
 import uuid
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from infra.local.aws import ACCOUNT_ID, REGION
-from infra.local.lambda_ import schedule_expression
-from infra.local.lambda_.execution_environment import InvocationFailed
+from infra.local.errors import FunctionFailed, ScheduleError
 from infra.local.lambda_.pool import Pool
-from infra.local.lambda_.schedule_expression import Rate
 from infra.local.lambda_.triggers import ScheduleSource
+
+RATE = re.compile(r"rate\((\d+) (minute|hour|day)s?\)", re.IGNORECASE)
 
 _logger = logging.getLogger(__name__)
 
@@ -24,11 +25,11 @@ def _now() -> datetime:
 
 
 class Scheduler:
-    """One rule. A rate starts with the stack; what a stack missed while it was off is not made up for."""
+    """One schedule, which starts with the stack. Runs that were due while the stack was off are skipped."""
 
     def __init__(self, source: ScheduleSource, pool: Pool, now: Callable[[], datetime] = _now) -> None:
         self._source = source
-        self._schedule = schedule_expression.parse(source.expression)
+        self._interval = interval(source.expression)
         self._pool = pool
         self._now = now
         self._stopping = threading.Event()
@@ -39,34 +40,41 @@ class Scheduler:
         self._thread.start()
 
     def stop(self) -> None:
-        """Invokes no more."""
+        """Starts no further invocation."""
         self._stopping.set()
 
     def join(self, seconds: float) -> None:
-        """Waits for an invocation under way, at most so long."""
+        """Waits at most this long for the current invocation."""
         self._thread.join(seconds)
 
     def _run(self) -> None:
         due = self._now()
-        if not isinstance(self._schedule, Rate):
-            due = self._schedule.after(due)
         while not self._stopping.wait(max(0.0, (due - self._now()).total_seconds())):
-            # The clock may have been set, or the machine asleep: one invocation is enough for all that were missed.
+            # If the clock was set or the machine slept, several runs may be overdue: one invocation replaces them.
             if self._now() >= due:
                 self._invoke(due)
-                due = max(self._schedule.after(due), self._now())
+                due = max(due + self._interval, self._now())
 
     def _invoke(self, due: datetime) -> None:
-        with_right = self._pool.acquire(0)
-        if not with_right:
+        if not self._pool.acquire(0):
             return
         try:
             self._pool.invoke(event(self._source.function, due))
-        except InvocationFailed as error:
-            # In the function's log already; the next time is the retry.
+        except FunctionFailed as error:
+            # The function's own log has it already; the next run is the retry.
             _logger.info("%s", error)
         finally:
             self._pool.release()
+
+
+def interval(expression: str) -> timedelta:
+    """The time between two runs, from EventBridge's rate(5 minutes). Raises ScheduleError, also for cron(…)."""
+    match = RATE.fullmatch(expression)
+    if match is None:
+        raise ScheduleError(f"the local stack does not support the schedule {expression!r}: use rate(…)")
+    if not int(match[1]):
+        raise ScheduleError(f"the schedule {expression!r} needs an interval of at least 1 {match[2].lower()}")
+    return timedelta(**{f"{match[2].lower()}s": int(match[1])})
 
 
 def event(rule: str, due: datetime) -> dict[str, Any]:

@@ -1,6 +1,7 @@
-"""Which event reaches which function, read from the application itself: `app.event_sources` and .chalice/config.json.
+"""Which event invokes which function, read from the application itself: `app.event_sources` and .chalice/config.json.
 
-Nothing is repeated here, so nothing can differ from what Chalice deploys.
+Nothing is repeated here, so the local stack cannot differ from what Chalice deploys. A trigger that is not supported is
+an error, never left out.
 """
 
 from __future__ import annotations
@@ -13,24 +14,22 @@ from typing import Any
 from chalice.app import Chalice, ScheduledEventConfig, SQSEventConfig
 from chalice.config import Config
 
+from infra.local.errors import UnknownTrigger
+
 API_FUNCTION = "api_handler"
-"""Chalice's own name for the function behind all HTTP routes."""
+"""Chalice's name for the function that serves all HTTP routes."""
 API_HANDLER = "infra.local.site.gateway.handler"
 API_PREFIX = "/api"
-"""API Gateway puts the name of its stage before every route; Chalice's routes do not know it."""
+"""API Gateway puts the name of its stage before every route; Chalice's routes do not contain it."""
 API_SECONDS_MAX = 30
-"""API Gateway gives up after about half a minute, whatever the function's own time-out."""
+"""API Gateway gives up after about half a minute, even if the function's own time-out is longer."""
 TIMEOUT_SECONDS_DEFAULT = 60
 MEMORY_MB_DEFAULT = 128
 
 
-class WiringError(Exception):
-    """The application uses a kind of event source that the local stack does not have."""
-
-
 @dataclass(frozen=True)
 class Function:
-    """One Lambda function: where its handler is (`module.attribute`) and what it may use."""
+    """One Lambda function: its handler (`module.attribute`) and its limits."""
 
     name: str
     handler: str
@@ -41,18 +40,16 @@ class Function:
 
 @dataclass(frozen=True)
 class QueueSource:
-    """An event source mapping: messages of a queue go to a function."""
+    """An event source mapping: each message of a queue invokes a function."""
 
     function: str
     queue: str
-    batch_size: int
-    window_seconds: int
     maximum_concurrency: int | None
 
 
 @dataclass(frozen=True)
 class ScheduleSource:
-    """A rule that invokes a function again and again: `expression` is rate(…) or cron(…)."""
+    """A rule that invokes a function at intervals: `expression` is rate(…)."""
 
     function: str
     expression: str
@@ -60,7 +57,7 @@ class ScheduleSource:
 
 @dataclass(frozen=True)
 class Wiring:
-    """All of it, as it travels from the process that has imported the application to the supervisor."""
+    """All functions and triggers, as the zygote, which has imported the application, sends them to the supervisor."""
 
     app_name: str
     functions: tuple[Function, ...]
@@ -68,16 +65,16 @@ class Wiring:
     schedules: tuple[ScheduleSource, ...]
 
     def function(self, name: str) -> Function:
-        """The function of that name. Raises KeyError."""
+        """The function with this name. Raises KeyError."""
         return {function.name: function for function in self.functions}[name]
 
     def to_json(self) -> str:
-        """For the other process."""
+        """For the supervisor."""
         return json.dumps(asdict(self))
 
     @classmethod
     def from_json(cls, text: str) -> Wiring:
-        """From the other process."""
+        """From the zygote."""
         content = json.loads(text)
         return cls(
             content["app_name"],
@@ -88,13 +85,13 @@ class Wiring:
 
 
 def chalice_config(project: Path, stage: str) -> Config:
-    """The project's configuration for one stage."""
+    """The project's .chalice/config.json for one stage."""
     content = json.loads((project / ".chalice" / "config.json").read_text("utf-8"))
     return Config(chalice_stage=stage, config_from_disk=content)
 
 
 def read(app: Chalice, config: Config) -> Wiring:
-    """The wiring of an application. Raises WiringError for an event source that is neither a queue nor a schedule."""
+    """The wiring of an application. Raises UnknownTrigger unless every trigger is a queue or a schedule."""
     queues, schedules, functions = [], [], []
     for source in app.event_sources:
         functions.append(_function(source.name, source.handler_string, config))
@@ -104,7 +101,7 @@ def read(app: Chalice, config: Config) -> Wiring:
             schedules.append(ScheduleSource(source.name, _expression(source.schedule_expression)))
         else:
             kind = type(source).__name__
-            raise WiringError(f"{source.name}: the local stack has queues and schedules, but no {kind}")
+            raise UnknownTrigger(f"{source.name}: the local stack supports queues and schedules, but no {kind}")
     if app.routes:
         functions.append(_function(API_FUNCTION, API_HANDLER, config, API_SECONDS_MAX))
     return Wiring(app.app_name, tuple(functions), tuple(queues), tuple(schedules))
@@ -124,8 +121,9 @@ def _function(name: str, handler: str, config: Config, seconds_max: int | None =
 
 def _queue_source(source: SQSEventConfig) -> QueueSource:
     queue = source.queue or str(source.queue_arn).rpartition(":")[2]
-    window = source.maximum_batching_window_in_seconds or 0
-    return QueueSource(source.name, queue, source.batch_size, window, source.maximum_concurrency)
+    if source.batch_size != 1 or source.maximum_batching_window_in_seconds:
+        raise UnknownTrigger(f"{source.name}: the local stack supports batch_size=1 without a batching window only")
+    return QueueSource(source.name, queue, source.maximum_concurrency)
 
 
 def _expression(expression: Any) -> str:

@@ -1,7 +1,8 @@
 """Inside an execution environment: one process that runs one function, one invocation at a time, as Lambda does.
 
-It is forked from the zygote, with the application already imported. Events come and results go over a connection, as
-JSON. The process ends when the connection does, and, whatever it is doing, when the stack's line breaks.
+It is forked from the zygote, with the application already imported. Events and results travel over a connection as
+JSON. The process ends when the connection closes; it also ends, even in the middle of its work, when the stack's line
+breaks (see zygote.py).
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ LOG_FORMAT = "[%(levelname)s]\t%(asctime)s.%(msecs)03dZ\t%(aws_request_id)s\t%(m
 
 @dataclass(frozen=True)
 class Invocation:
-    """One event for the function. `seconds` is the time it has."""
+    """One event for the function. `seconds` is its time-out."""
 
     request_id: str
     event: Any
@@ -47,7 +48,7 @@ class Invocation:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of it: a result, or what was raised. `error` is "Type: message"; the traceback is in the log."""
+    """The result of an invocation, or its error as "Type: message"; the traceback is in the log."""
 
     result: Any = None
     error: str | None = None
@@ -65,7 +66,7 @@ class RequestIds(logging.Filter):
     current = "-"
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Adds; never drops."""
+        """Adds the id; never drops a record."""
         record.aws_request_id = self.current
         return True
 
@@ -74,7 +75,7 @@ REQUEST_IDS = RequestIds()
 
 
 def configure_logging() -> None:
-    """Gives the root logger Lambda's handler, before the application is imported."""
+    """Gives the root logger a handler like Lambda's, before the application is imported."""
     formatter = logging.Formatter(LOG_FORMAT, "%Y-%m-%dT%H:%M:%S")
     formatter.converter = time.gmtime
     handler = logging.StreamHandler()
@@ -106,7 +107,7 @@ def _answer(handler: Handler, event: Any, context: LambdaContext) -> bytes:
     try:
         result = handler(event, context)
         json.dumps(result)
-    except Exception as raised:  # noqa: BLE001  # whatever a function raises is its outcome
+    except Exception as raised:  # noqa: BLE001  # any exception is the outcome
         traceback.print_exc()
         sys.stderr.write(f"[ERROR]\t{context.aws_request_id}\t{type(raised).__name__}: {raised}\n")
         error, result = f"{type(raised).__name__}: {raised}", None
@@ -128,13 +129,13 @@ def _lambda_environment(function: Function, full_name: str, log_stream: str) -> 
         "AWS_LAMBDA_LOG_GROUP_NAME": f"/aws/lambda/{full_name}",
         "AWS_LAMBDA_LOG_STREAM_NAME": log_stream,
         "AWS_REGION": REGION,
-        # What the stage configures, where the stack has not said otherwise.
+        # The variables of the stage; those of the stack take precedence.
         **{name: value for name, value in function.environment.items() if name not in os.environ},
     }
 
 
 def _end_with_the_line(line: int) -> None:
-    """Waits for the end of file that the kernel sends when the supervisor is gone; then ends this process group."""
+    """Waits for the end of file, which means that the supervisor is gone; then ends this process group."""
     os.read(line, 1)
     os.killpg(0, signal.SIGKILL)
 

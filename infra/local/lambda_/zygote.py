@@ -1,10 +1,11 @@
-"""The process that imports the application once and forks an execution environment whenever one is needed.
+"""The zygote: a process that imports the application once and forks an execution environment whenever one is needed.
 
     python -m infra.local.lambda_.zygote <project> <stage> <control> <line> <wiring>
 
 The last three are inherited file descriptors: a datagram socket for requests, the reading end of the stack's line, and
-a pipe for the wiring. A fork takes milliseconds where a fresh interpreter takes a second. The zygote does nothing but
-wait, so it is always there to end its children: on request, and all of them when the line breaks.
+a pipe for the wiring. The line is a pipe whose writing end the supervisor holds: it breaks when the supervisor ends, by
+whatever means. A fork takes milliseconds, a fresh interpreter a second. The zygote does nothing but wait, so it can
+always end its children: one on request, and all of them when the line breaks.
 """
 
 from __future__ import annotations
@@ -37,21 +38,21 @@ def main(arguments: list[str]) -> None:
     sys.path.insert(0, str(project))
     worker.configure_logging()
     app = importlib.import_module("app").app
-    read = triggers.read(app, triggers.chalice_config(project, stage))
-    if any(function.name == triggers.API_FUNCTION for function in read.functions):
+    wiring = triggers.read(app, triggers.chalice_config(project, stage))
+    if any(function.name == triggers.API_FUNCTION for function in wiring.functions):
         importlib.import_module(triggers.API_HANDLER.rpartition(".")[0])
     with os.fdopen(report, "w", encoding="utf-8") as pipe:
-        pipe.write(read.to_json())
-    # Children share these pages as long as the collector does not touch them.
+        pipe.write(wiring.to_json())
+    # Children share these pages until the garbage collector touches them.
     gc.freeze()
-    Zygote(read, socket.socket(fileno=control), line).serve()
+    Zygote(wiring, socket.socket(fileno=control), line).serve()
 
 
 class Zygote:
-    """Forks, and reaps."""
+    """Forks children and reaps them."""
 
-    def __init__(self, read: Wiring, control: socket.socket, line: int) -> None:
-        self._wiring = read
+    def __init__(self, wiring: Wiring, control: socket.socket, line: int) -> None:
+        self._wiring = wiring
         self._control = control
         self._line = line
         self._children: set[int] = set()
@@ -83,7 +84,7 @@ class Zygote:
         message, descriptors, _, _ = socket.recv_fds(self._control, REQUEST_BYTES_MAX, DESCRIPTORS_PER_REQUEST)
         request = json.loads(message)
         if "kill" in request:
-            # Only a child that was not reaped yet: its number cannot belong to another process.
+            # Only a child that is not reaped yet: until then its pid cannot belong to another process.
             if request["kill"] in self._children:
                 _kill(request["kill"])
             return
@@ -97,10 +98,10 @@ class Zygote:
         os.close(output)
 
     def _become_worker(self, function: str, full_name: str, connection: int, output: int) -> None:
-        """Runs in the child, and never returns."""
+        """Runs in the child and never returns."""
         status = 1
         try:
-            # A process group of its own: whatever the function starts is ended with it.
+            # In a process group of its own: processes that the function starts are ended with it.
             os.setsid()
             signal.set_wakeup_fd(-1)
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
@@ -114,7 +115,7 @@ class Zygote:
             status = 0
         except SystemExit as left:
             status = left.code if isinstance(left.code, int) else 1
-        except BaseException:  # noqa: BLE001  # nothing may unwind into the zygote's own stack
+        except BaseException:  # noqa: BLE001  # nothing may unwind into the zygote's own frames
             sys.excepthook(*sys.exc_info())
         finally:
             os._exit(status)
@@ -131,7 +132,7 @@ class Zygote:
 
 
 def _kill(pid: int) -> None:
-    """Ends a worker and what it has started. It may not have made its group yet: then itself alone."""
+    """Ends a worker and the processes it has started; the worker alone if it has not created its process group yet."""
     with suppress(ProcessLookupError, PermissionError):
         os.killpg(pid, signal.SIGKILL)
     with suppress(ProcessLookupError):

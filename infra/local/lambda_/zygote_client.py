@@ -1,4 +1,4 @@
-"""The zygote, seen from the supervisor: gives birth to execution environments, and ends them."""
+"""The supervisor's side of the zygote: starts it, asks it to fork execution environments, and to end them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from collections.abc import Mapping
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-from infra.local.lambda_.execution_environment import Environment, FunctionCrashed
+from infra.local.errors import AppFailed, FunctionCrashed
+from infra.local.lambda_.execution_environment import ExecutionEnvironment
 from infra.local.lambda_.triggers import Function, Wiring
 from infra.local.processes.logbook import LogBook
 from infra.project import ROOT
@@ -22,12 +23,8 @@ STOP_SECONDS_MAX = 5.0
 LOG_NAME = "functions"
 
 
-class AppFailed(Exception):
-    """The application could not be imported; the message holds the traceback."""
-
-
-class Nursery:
-    """One zygote, with the application imported or on its way."""
+class ZygoteClient:
+    """One zygote, which has imported the application or is still importing it."""
 
     def __init__(self, project: Path, stage: str, environment: Mapping[str, str], logbook: LogBook) -> None:
         self.logbook = logbook
@@ -56,13 +53,13 @@ class Nursery:
 
     @property
     def wiring(self) -> Wiring:
-        """What the application has wired; waits until it is imported. Raises AppFailed."""
+        """The triggers of the application; waits until it is imported. Raises AppFailed."""
         if self._wiring is None:
             self._wiring = self._read_report()
         return self._wiring
 
-    def bear(self, function: Function) -> Environment:
-        """A new execution environment. Raises FunctionCrashed when it does not come up."""
+    def spawn(self, function: Function) -> ExecutionEnvironment:
+        """Starts an execution environment. Raises FunctionCrashed when it does not come up."""
         ours, theirs = socket.socketpair()
         output = self.logbook.pipe(function.name)
         request = {"spawn": function.name, "name": f"{self.wiring.app_name}-local-{function.name}"}
@@ -70,22 +67,22 @@ class Nursery:
             socket.send_fds(self._control, [json.dumps(request).encode()], [theirs.fileno(), output.fileno()])
         except OSError as error:
             ours.close()
-            raise FunctionCrashed(f"{function.name}: no process to run it: {error}") from None
+            raise FunctionCrashed(f"{function.name}: cannot start a process for it: {error}") from None
         finally:
             theirs.close()
             output.close()
-        return Environment(function, Connection(ours.detach()), self.kill)
+        return ExecutionEnvironment(function, Connection(ours.detach()), self.kill)
 
     def kill(self, pid: int) -> None:
         """Ends an environment's process, if it still runs."""
         try:
             self._control.send(json.dumps({"kill": pid}).encode())
         except OSError:
-            # The zygote is gone, and with its line all its children.
+            # The zygote is gone, and all its children with it.
             return
 
     def stop(self) -> None:
-        """Ends every environment. May be called again."""
+        """Ends the zygote and every environment. May be called twice."""
         if self._stopped:
             return
         self._stopped = True
@@ -105,12 +102,12 @@ class Nursery:
         watchdog.cancel()
         if not report:
             status = self.process.wait()
-            raise AppFailed(f"the application cannot be imported ({status}):\n{self.logbook.tail(LOG_NAME)}")
+            raise AppFailed(f"app.py cannot be imported (exit status {status}):\n{self.logbook.tail(LOG_NAME)}")
         return Wiring.from_json(report)
 
 
 def _process_environment(functions: Mapping[str, str]) -> dict[str, str]:
-    """What every process needs, and what the functions are given. Nothing of the developer's own environment."""
+    """What every process needs, and the variables of the functions; nothing of the developer's own environment."""
     return {
         "PATH": os.environ.get("PATH", os.defpath),
         "LANG": "en_US.UTF-8",

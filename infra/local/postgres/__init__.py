@@ -1,1 +1,1 @@
-"""A PostgreSQL server of the project's own, or an external one."""
+"""PostgreSQL: a server that the stack starts, or an external one."""

@@ -1,6 +1,6 @@
-"""Keeps PostgreSQL running: starts it again when it ends by itself, and gives up when that does not help.
+"""Keeps PostgreSQL running: restarts it when it ends unexpectedly, and gives up when that does not help.
 
-A crash loses nothing: the server replays its log, functions fail as transient meanwhile, and their queues try again.
+A crash loses nothing: the server replays its log; until it answers, functions fail as transient and their queues retry.
 """
 
 from __future__ import annotations
@@ -10,31 +10,31 @@ from collections import deque
 from collections.abc import Callable
 from typing import Protocol
 
-from infra.local.postgres.leftovers import PostgresFailed
+from infra.local.errors import PostgresFailed
 
 RESTARTS_MAX = 5
 RESTARTS_WINDOW_SECONDS = 600.0
-"""More restarts than RESTARTS_MAX within this time: something is wrong that starting again does not mend."""
+"""More than RESTARTS_MAX restarts within this time: a restart does not fix the problem."""
 SECONDS_IN_MINUTE = 60
 
 Say = Callable[[str], None]
 
 
 class Server(Protocol):
-    """What is kept running: `Postgres`, as far as it matters here."""
+    """The part of `Postgres` that the keeper uses."""
 
     def exit_status(self) -> int | None:
-        """The status it ended with; None while it runs."""
+        """The exit status; None while it runs."""
 
     def start_again(self) -> None:
-        """Starts it after it ended; it does not answer yet."""
+        """Starts it after it has ended; it does not answer yet."""
 
     def answers(self) -> bool:
-        """Whether it takes connections."""
+        """Whether it accepts connections."""
 
 
 class PostgresKeeper:
-    """Looks after one server. Never waits for it: the stack must notice Ctrl-C while a long log is replayed."""
+    """Watches one server. Never waits for it: the stack must notice Ctrl-C while the server replays a long log."""
 
     def __init__(
         self,
@@ -51,7 +51,7 @@ class PostgresKeeper:
         self._down_since: float | None = None
 
     def check(self) -> None:
-        """One look. Raises PostgresFailed when it ended once more than it may."""
+        """Looks once. Raises PostgresFailed when the server has ended too often."""
         status = self._server.exit_status()
         if status is not None:
             self._restart(status)
@@ -66,12 +66,12 @@ class PostgresKeeper:
         minutes = RESTARTS_WINDOW_SECONDS / SECONDS_IN_MINUTE
         if len(self._restarts) == RESTARTS_MAX:
             raise PostgresFailed(
-                f"PostgreSQL ended by itself (status {status}) after {RESTARTS_MAX} restarts within {minutes:g} "
-                "minutes, so the stack stops; postgres.log among its logs says why"
+                f"PostgreSQL ended unexpectedly (exit status {status}) after {RESTARTS_MAX} restarts within "
+                f"{minutes:g} minutes, so the stack stops: see postgres.log among its logs"
             )
         self._restarts.append(now)
         self._say(
-            f"PostgreSQL ended by itself (status {status}): starting it again "
+            f"PostgreSQL ended unexpectedly (exit status {status}): restarting it "
             f"(restart {len(self._restarts)} of at most {RESTARTS_MAX} within {minutes:g} minutes)"
         )
         if self._down_since is None:

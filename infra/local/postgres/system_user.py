@@ -1,4 +1,4 @@
-"""Who runs PostgreSQL. It refuses to run as root, so root hands it to a system user, and opens the way as needed."""
+"""The user that runs PostgreSQL, which refuses to run as root: root runs it as a system user, and opens its paths."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ READ_AND_TRAVERSE = stat.S_IROTH | stat.S_IXOTH
 
 @dataclass(frozen=True)
 class Account:
-    """A user to run as; both None: the user who runs the stack."""
+    """A user to run as; both None means the user who runs the stack."""
 
     user: str | None = None
     group: int | None = None
@@ -32,13 +32,13 @@ class Account:
 
 
 def account(say: Callable[[str], None]) -> Account:
-    """The account for PostgreSQL's processes; for root, a system user that is created once."""
+    """The account for PostgreSQL's processes. Under root it is a system user, created on first use."""
     if os.geteuid() != 0:
         return Account()
     entry = _entry()
     if entry is None:
         with machine_lock():
-            # Another stack, started at the same moment, may have been quicker.
+            # Another stack that started at the same moment may have created it.
             entry = _entry() or _create(say)
     return Account(entry.pw_name, entry.pw_gid)
 
@@ -51,26 +51,26 @@ def _entry() -> pwd.struct_passwd | None:
 
 
 def _create(say: Callable[[str], None]) -> pwd.struct_passwd:
-    say(f"PostgreSQL does not run as root: creating the system user {NAME}")
+    say(f"PostgreSQL does not run as root: creating the system user {NAME} for it")
     command = ["useradd", "--system", "--user-group", "--no-create-home", "--shell", "/usr/sbin/nologin", NAME]
     subprocess.run(command, check=True, capture_output=True, timeout=USERADD_SECONDS_MAX)
     return pwd.getpwnam(NAME)
 
 
-def open_way(path: Path, say: Callable[[str], None]) -> None:
-    """Lets other users pass through the parents of `path`: the traverse bit, where it is missing, and nothing else."""
+def open_path(path: Path, say: Callable[[str], None]) -> None:
+    """Lets other users traverse the parents of `path`: adds o+x where it is missing, and nothing else."""
     for parent in path.resolve().parents:
         mode = parent.stat().st_mode
         if not mode & TRAVERSE:
-            say(f"adding the traverse bit (o+x) to {parent}, so that the system user {NAME} can reach {path}")
+            say(f"Adding permission to traverse (o+x) to {parent}, so that the system user {NAME} can reach {path}")
             parent.chmod(stat.S_IMODE(mode) | TRAVERSE)
 
 
 def open_tree(directory: Path, say: Callable[[str], None]) -> None:
-    """Lets other users read a directory tree of programs; pip under a strict umask installs it for its owner only."""
+    """Lets other users read a directory tree of programs: under a strict umask, pip installs it for its owner only."""
     if directory.stat().st_mode & READ_AND_TRAVERSE == READ_AND_TRAVERSE:
         return
-    say(f"making the PostgreSQL programs in {directory} readable for the system user {NAME}")
+    say(f"Making the PostgreSQL programs in {directory} readable for the system user {NAME}")
     for path in [directory, *directory.rglob("*")]:
         if not path.is_symlink():
             mode = stat.S_IMODE(path.stat().st_mode)

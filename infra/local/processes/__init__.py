@@ -1,1 +1,1 @@
-"""Child processes that never outlive the stack, and what they share: logs, locks, ports, deadlines."""
+"""Child processes, which never outlive the stack, and their logs, locks, ports and deadlines."""

@@ -1,4 +1,4 @@
-"""A program outside Python that the stack runs: PostgreSQL, the emulator. Always on a tether (see tether.py)."""
+"""A program of its own that the stack runs, PostgreSQL or the emulator: always on a tether (see tether.py)."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from infra.local.processes.logbook import NOTEWORTHY, LogBook
 
 TETHER = Path(__file__).with_name("tether.py")
 TETHER_MARGIN_SECONDS = 5.0
-"""How much longer than the program's grace the tether itself may take."""
+"""How long the tether itself may take, in addition to the program's grace period."""
 
 
 @dataclass(frozen=True)
 class Program:
-    """What to run and how to end it. `grace_seconds` lie between the polite signal and the kill."""
+    """What to run and how to stop it. `grace_seconds` pass between the stop signal and SIGKILL."""
 
     name: str
     command: Sequence[str | Path]
@@ -28,11 +28,11 @@ class Program:
     user: str | None = None
     group: int | None = None
     noteworthy: re.Pattern[str] = NOTEWORTHY
-    """Which lines of its output are shown on the terminal too."""
+    """Lines of its output that the terminal shows too."""
 
 
 class Child:
-    """A running program. What it prints goes to the log book under the program's name."""
+    """A running program. Its output goes to the log with the program's name."""
 
     def __init__(self, program: Program, logbook: LogBook) -> None:
         self.program = program
@@ -59,7 +59,7 @@ class Child:
         return self._tether.poll()
 
     def stop(self) -> None:
-        """Lets go of the line and waits until the program is gone; forceful when it takes too long."""
+        """Closes the line and waits until the program has ended; kills the tether when that takes too long."""
         assert self._tether.stdin is not None
         self._tether.stdin.close()
         try:

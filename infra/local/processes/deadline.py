@@ -1,4 +1,4 @@
-"""Waiting, always with a limit: every wait of the local stack goes through here and can say what it waited for."""
+"""Waiting with a limit. The error of a poll that takes too long names what it waited for."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ POLL_SECONDS = 0.02
 
 
 class TookTooLong(Exception):
-    """Something did not happen in the time it was given."""
+    """Something did not happen in time."""
 
 
 class Deadline:
@@ -20,11 +20,11 @@ class Deadline:
         self._end = time.monotonic() + seconds
 
     def remaining(self) -> float:
-        """Seconds left, never negative."""
+        """Seconds left; never negative."""
         return max(0.0, self._end - time.monotonic())
 
     def passed(self) -> bool:
-        """Whether the moment is over."""
+        """Whether the moment has passed."""
         return self.remaining() == 0.0
 
 
@@ -33,5 +33,5 @@ def wait_until(condition: Callable[[], bool], seconds: float, what: str) -> None
     deadline = Deadline(seconds)
     while not condition():
         if deadline.passed():
-            raise TookTooLong(f"{what}: not within {seconds:g} s")
+            raise TookTooLong(f"not within {seconds:g} s: {what}")
         time.sleep(POLL_SECONDS)

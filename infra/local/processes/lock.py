@@ -1,6 +1,6 @@
-"""One stack per data directory: the lock is held as long as the supervisor lives, and the kernel lets go of it.
+"""Locks: one stack per data directory, and one process per machine for what is installed only once.
 
-And one at a time on the whole machine, for what is installed there once.
+The kernel releases them when their holder ends, however that happens.
 """
 
 from __future__ import annotations
@@ -12,15 +12,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from infra.local.errors import AlreadyRunning
+
 NAME = "lock"
 
 
-class AlreadyRunning(Exception):
-    """Another stack uses this data directory; the message says which."""
-
-
 class DirectoryLock:
-    """Holds DATA_DIR/lock, and says in it who holds it."""
+    """Holds DATA_DIR/lock; the file names the holder. Raises AlreadyRunning."""
 
     def __init__(self, directory: Path, url: str) -> None:
         self._descriptor = os.open(directory / NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -30,21 +28,21 @@ class DirectoryLock:
             holder = os.pread(self._descriptor, 200, 0).decode("utf-8", "replace").strip()
             os.close(self._descriptor)
             raise AlreadyRunning(
-                f"a stack is already running on {directory}: {holder or 'just starting'}. "
+                f"a stack is already running on {directory}: {holder or 'still starting'}. "
                 "Stop it, or use another DATA_DIR and PORT"
             ) from None
         os.ftruncate(self._descriptor, 0)
         os.pwrite(self._descriptor, f"process {os.getpid()} at {url}\n".encode(), 0)
 
     def release(self) -> None:
-        """Lets the next stack start. The file stays: removing it would let two in."""
+        """Lets another stack start. The file stays: if it were removed, two stacks could lock different files."""
         os.ftruncate(self._descriptor, 0)
         os.close(self._descriptor)
 
 
 @contextmanager
 def machine_lock() -> Iterator[None]:
-    """Waits until nobody else on this machine is inside. Then look again: what you wanted to make may be there."""
+    """Waits until no other process on this machine holds it. Then check again: the other may have done the work."""
     root = os.open("/", os.O_RDONLY)
     try:
         fcntl.flock(root, fcntl.LOCK_EX)
@@ -54,7 +52,7 @@ def machine_lock() -> Iterator[None]:
 
 
 def main(arguments: list[str]) -> int:
-    """Says whether a directory is free: 0 if it is, 1 and a message if a stack uses it."""
+    """Checks a directory: returns 0 when no stack uses it, else 1 and a message on standard error."""
     directory = Path(arguments[0])
     if not directory.is_dir():
         return 0

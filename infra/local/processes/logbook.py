@@ -1,4 +1,4 @@
-"""The log files of the stack: one per program and per function, bounded, and what matters also on the terminal."""
+"""The log files of the stack: one per program and function, bounded. Warnings and errors also go to the terminal."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ READ_BYTES = 64 * 1024
 NOTEWORTHY = re.compile(
     r"\b(WARN(ING)?|ERROR|CRITICAL|FATAL)\b|\"level\": ?\"(warning|error|critical)\"", re.IGNORECASE
 )
-"""What the terminal shows too, unless a program has its own idea of noteworthy."""
+"""Lines that the terminal shows too, unless a program has a pattern of its own."""
 
 
 @dataclass
 class _Source:
-    """One open pipe: the start of a line that is not complete yet, and where its lines go."""
+    """One open pipe: the log for its lines, and the start of a line that is not complete yet."""
 
     name: str
     noteworthy: re.Pattern[str]
@@ -59,7 +59,7 @@ class LogBook:
         self._thread.start()
 
     def pipe(self, name: str, noteworthy: re.Pattern[str] = NOTEWORTHY) -> IO[bytes]:
-        """A file to give to a child process as its output; close it here once the child has it."""
+        """A file to pass to a child process as its output; close it here once the child has started."""
         read, write = os.pipe()
         os.set_blocking(read, False)
         with self._lock:
@@ -68,17 +68,17 @@ class LogBook:
         return os.fdopen(write, "wb", buffering=0)
 
     def note(self, name: str, line: str) -> None:
-        """Writes a line of the stack's own into a log."""
+        """Writes a line of the stack itself to a log."""
         self._write(name, line, NOTEWORTHY)
 
     def tail(self, name: str) -> str:
-        """The last lines of a log, for an error message."""
+        """The last lines of a log, for error messages."""
         with self._lock:
             log = self._logs.get(name)
             return "\n".join(log.tail) if log else ""
 
     def close(self) -> None:
-        """Writes what has arrived and closes the files."""
+        """Writes what is still in the pipes, then closes all files."""
         self._closing = True
         self._wake()
         self._thread.join()

@@ -5,19 +5,17 @@ from __future__ import annotations
 import random
 import socket
 
+from infra.local.errors import PortInUse
+
 LOOPBACK = "127.0.0.1"
 FREE_PORTS = range(20_000, 32_000)
-"""Below the ones that the kernel gives to outgoing connections, which could otherwise take a server's port."""
-
-
-class PortInUse(Exception):
-    """Somebody else listens where the web page should be."""
+"""Below the range that the kernel uses for outgoing connections, which could otherwise take a server's port."""
 
 
 def is_free(port: int) -> bool:
     """Whether a server could listen on the port now."""
     with socket.socket() as probe:
-        # As servers do: a port whose last connections are still closing counts as free.
+        # As servers do. A port whose last connections are still closing counts as free.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((LOOPBACK, port))
@@ -27,7 +25,7 @@ def is_free(port: int) -> bool:
 
 
 def free_port(*preferred: int | None) -> int:
-    """The first preferred port that is free, else any. It stays free only by luck: start the server soon."""
+    """The first preferred port that is free, else any. Nothing reserves it: start the server soon."""
     for port in preferred:
         if port and is_free(port):
             return port
@@ -35,10 +33,10 @@ def free_port(*preferred: int | None) -> int:
 
 
 def listen(port: int) -> socket.socket:
-    """Takes the port: who connects from now on waits until a server accepts. Raises PortInUse."""
+    """Takes the port: clients that connect from now on wait until a server accepts them. Raises PortInUse."""
     try:
         return socket.create_server((LOOPBACK, port))
     except OSError:
         raise PortInUse(
-            f"port {port} is in use by another program. Stop it, or choose another one: PORT=8001 make run"
+            f"port {port} is in use by another program. Stop that program, or choose another port: make run PORT=8001"
         ) from None

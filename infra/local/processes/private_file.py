@@ -1,4 +1,4 @@
-"""Files that hold secrets: readable by their owner only, from the first byte on, and never half written."""
+"""Files with secrets: readable by their owner only, from the first byte on, and never half written."""
 
 from __future__ import annotations
 

@@ -1,12 +1,12 @@
-"""Holds one program on a line: when the stack lets go of the line, the program is stopped.
+"""A tether: a small parent process for one program, which stops the program when the stack is gone.
 
     python tether.py --signal INT --grace 10 -- program argument …
 
-The other end of standard input is held by the supervisor. The kernel closes it when the supervisor ends, by whatever
-means, `kill -9` included; so nothing that the stack has started can outlive it for long. On end of file, or on a
-SIGTERM of its own, the tether sends the program the given signal, waits, and then kills its process group.
+Its standard input is the line: a pipe whose other end the supervisor holds. The kernel closes it when the supervisor
+ends, even by `kill -9`, so no program outlives the stack for long. On end of file, or on SIGTERM, the tether sends the
+program the given signal, waits for the grace period, then kills its process group.
 
-Runs as a bare script (python -S -E): it must start in no time and stay small. It exits as the program did.
+It runs as a bare script (python -S -E), to start fast and stay small. Its exit status is the program's.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ SIGNALS_FOR_US = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
 def main(arguments: list[str]) -> int:
-    """Runs the program until it ends or the line does. Returns the exit status to use."""
+    """Runs the program until it ends or the line breaks. Returns the program's exit status."""
     options = _parse(arguments)
     wake_read, wake_write = os.pipe()
     os.set_blocking(wake_write, False)
@@ -33,7 +33,7 @@ def main(arguments: list[str]) -> int:
         signal.signal(number, lambda *_: None)
     signal.set_wakeup_fd(wake_write)
 
-    # A session of its own: Ctrl-C in the terminal reaches the supervisor only, which stops things in order.
+    # In a session of its own: Ctrl-C in the terminal reaches only the supervisor, which stops everything in order.
     program = subprocess.Popen(
         options.program,
         stdin=subprocess.DEVNULL,
@@ -74,7 +74,7 @@ def _stop(program: subprocess.Popen[bytes], number: signal.Signals, grace_second
         os.killpg(program.pid, signal.SIGKILL)
         program.wait()
     with contextlib.suppress(ProcessLookupError, PermissionError):
-        # Whatever it had started and not ended itself.
+        # Processes that the program has started and not ended.
         os.killpg(program.pid, signal.SIGKILL)
 
 

@@ -1,11 +1,11 @@
-"""What CloudFormation says about a bucket, in the words of S3's own API. The two name the same things differently."""
+"""Translates CloudFormation's properties of a bucket into calls of the S3 API, which uses other names."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from infra.local.s3_sqs.template import TemplateError
+from infra.local.errors import TemplateError
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -14,10 +14,10 @@ Setter = Callable[["S3Client", str, Mapping[str, Any]], object]
 
 
 def apply(s3: S3Client, bucket: str, properties: Mapping[str, Any]) -> None:
-    """Sets every property. Raises TemplateError for one that is not known."""
+    """Sets every property. Raises TemplateError for one that is not supported."""
     for name, value in properties.items():
         if name not in _SETTERS:
-            raise TemplateError(f"bucket {bucket}: property {name} is not known to the local stack")
+            raise TemplateError(f"bucket {bucket}: the local stack does not support the property {name}")
         _SETTERS[name](s3, bucket, value)
 
 
@@ -79,7 +79,7 @@ def _lifecycle_rule(rule: Mapping[str, Any]) -> dict[str, Any]:
 
 def _notification(s3: S3Client, bucket: str, value: Mapping[str, Any]) -> None:
     if set(value) != {"QueueConfigurations"}:
-        raise TemplateError(f"bucket {bucket}: only notifications to queues are known to the local stack")
+        raise TemplateError(f"bucket {bucket}: the local stack supports notifications to queues only")
     configurations: list[Any] = [
         {
             "QueueArn": configuration["Queue"],
@@ -96,7 +96,7 @@ def _notification(s3: S3Client, bucket: str, value: Mapping[str, Any]) -> None:
 def _renamed(rule: Mapping[str, Any], names: Mapping[str, str | None]) -> dict[str, Any]:
     unknown = sorted(set(rule) - set(names))
     if unknown:
-        raise TemplateError(f"not known to the local stack: {', '.join(unknown)} in {dict(rule)}")
+        raise TemplateError(f"the local stack does not support {', '.join(unknown)} in {dict(rule)}")
     return {names[key] or key: item for key, item in rule.items()}
 
 

@@ -1,6 +1,6 @@
-"""S3 and SQS on this machine: LocalStack in host mode, ministack, or an endpoint that the user runs elsewhere.
+"""S3 and SQS on this machine: LocalStack in host mode, ministack, or an external endpoint that the user provides.
 
-An emulator keeps nothing over a restart. What must last is in PostgreSQL.
+An emulator loses everything at a restart. Whatever must last is in PostgreSQL.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from infra.local.aws import ACCESS_KEY_ID, ACCOUNT_ID, REGION, SECRET_ACCESS_KEY, Endpoint
+from infra.local.errors import EmulatorFailed
 from infra.local.options import Options
 from infra.local.processes.child import Child, Program
 from infra.local.processes.deadline import TookTooLong, wait_until
@@ -20,21 +21,20 @@ from infra.local.processes.logbook import LogBook
 from infra.local.processes.ports import LOOPBACK, free_port
 from infra.local.s3_sqs import installation, leftovers
 from infra.local.s3_sqs.installation import Distribution
-from infra.local.s3_sqs.leftovers import EmulatorFailed
 
 READY_SECONDS_MAX = 60.0
 """LocalStack takes 2 s; 8 s when Python compiles it for the first time."""
 PROBE_SECONDS_MAX = 2.0
 STOP_SECONDS_MAX = 5.0
 STOP_SIGNAL = "KILL"
-"""It keeps nothing, so it has nothing to put in order; LocalStack takes 2 s to do so all the same."""
+"""LocalStack keeps nothing, but would take 2 s to shut down in order."""
 HEALTH_PATH = "/_localstack/health"
 LAUNCHER = Path(__file__).with_name("localstack_launcher.py")
 LOG_NAME = "emulator"
 
 
 class Emulator:
-    """S3 and SQS, starting or there. `child` is None for an external one, which is neither started nor stopped here."""
+    """S3 and SQS, perhaps not ready yet. An external one has no `child`: it is neither started nor stopped here."""
 
     def __init__(
         self,
@@ -54,21 +54,24 @@ class Emulator:
 
     @property
     def port(self) -> int | None:
-        """Where it listens, if it was started here."""
+        """The port of an emulator that was started here; else None."""
         return urlsplit(self.endpoint.url).port if self.child else None
 
     def wait_ready(self) -> None:
         """Waits until it answers. Raises EmulatorFailed."""
         try:
             wait_until(self._answers, READY_SECONDS_MAX, "emulator ready")
-        except TookTooLong as error:
-            raise EmulatorFailed(f"{error}; its last words:\n{self._logbook.tail(LOG_NAME)}") from None
+        except TookTooLong:
+            raise EmulatorFailed(
+                f"the emulator does not answer after {READY_SECONDS_MAX:g} s; the end of its log:\n"
+                f"{self._logbook.tail(LOG_NAME)}"
+            ) from None
 
     def stop(self) -> None:
-        """Stops what was started here, and removes its files: without it they mean nothing."""
+        """Stops an emulator that was started here, and removes its files, which are useless without it."""
         if self.child is not None:
             self.child.stop()
-            # A tether that was killed could not stop anything.
+            # A killed tether has not stopped the emulator.
             leftovers.clear(self._root, self._say)
             shutil.rmtree(self._root, ignore_errors=True)
 
@@ -77,13 +80,15 @@ class Emulator:
         if self.child is None and status is None:
             raise EmulatorFailed(f"nothing answers at AWS_ENDPOINT_URL={self.endpoint.url}: start the emulator first")
         if self.child is not None and self.child.exit_status() is not None:
-            raise EmulatorFailed(f"the emulator ended at once; its last words:\n{self._logbook.tail(LOG_NAME)}")
-        # Not every S3 server that somebody runs elsewhere has this health page.
+            raise EmulatorFailed(
+                f"the emulator ended as soon as it started; the end of its log:\n{self._logbook.tail(LOG_NAME)}"
+            )
+        # An external server need not have this health page.
         return status == http.client.OK or self.child is None
 
 
 def start(options: Options, logbook: LogBook, say: Callable[[str], None], last_port: int | None = None) -> Emulator:
-    """Starts (or finds) the emulator that the options name; it is not ready yet. Raises EmulatorFailed."""
+    """Starts the emulator that the options name, unless it is external. It is not ready yet. Raises EmulatorFailed."""
     root = options.data_dir / "emulator"
     if options.endpoint_url is not None:
         return Emulator("external", Endpoint(options.endpoint_url), None, root, logbook, say)
@@ -99,19 +104,19 @@ def _distribution(name: str | None, say: Callable[[str], None]) -> Distribution:
     if chosen is None or not chosen.is_installed():
         raise EmulatorFailed(f"{name or 'an emulator of S3 and SQS'} is not installed: run `make emulator`")
     if name is None and chosen is installation.MINISTACK:
-        say("LocalStack is not installed here: using ministack instead (EMULATOR=ministack)")
+        say("LocalStack is not installed: using ministack instead (EMULATOR=ministack)")
     return chosen
 
 
 def _program(distribution: Distribution, root: Path, port: int) -> Program:
-    # What a killed run has left behind is unreachable: the emulator has forgotten the names.
+    # Files of a killed emulator are useless: their names were in its memory.
     shutil.rmtree(root, ignore_errors=True)
     temporary = root / "tmp"
     temporary.mkdir(parents=True)
     environment = {
         "PATH": os.defpath,
         "HOME": str(root),
-        # Kept over restarts: the list of plug-ins that LocalStack would otherwise search for again.
+        # Kept at restarts: otherwise LocalStack would search for its plug-ins every time.
         "XDG_CACHE_HOME": str(root.with_name("cache")),
         "TMPDIR": str(temporary),
         "AWS_ACCESS_KEY_ID": ACCESS_KEY_ID,
@@ -141,13 +146,13 @@ def _localstack_environment(root: Path, port: int) -> dict[str, str]:
         "FILESYSTEM_ROOT": str(root / "files"),
         "GATEWAY_LISTEN": f"{LOOPBACK}:{port}",
         "LOCALSTACK_HOST": f"{LOOPBACK}:{port}",
-        # Queue addresses with this host in them, not one that needs the Internet's DNS.
+        # Queue URLs contain this host, not a name that only DNS can resolve.
         "SQS_ENDPOINT_STRATEGY": "path",
         "EAGER_SERVICE_LOADING": "1",
         "STRICT_SERVICE_LOADING": "1",
-        # As on AWS: a presigned link that was altered or has expired is refused.
+        # As on AWS: altered and expired presigned links are refused.
         "S3_SKIP_SIGNATURE_VALIDATION": "0",
-        # No calls home, no certificates from the Internet, no DNS server.
+        # No telemetry, no downloads, no DNS server.
         "DISABLE_EVENTS": "1",
         "SKIP_SSL_CERT_DOWNLOAD": "1",
         "DNS_ADDRESS": "0",
@@ -156,7 +161,7 @@ def _localstack_environment(root: Path, port: int) -> dict[str, str]:
 
 
 def ministack_environment(port: int) -> dict[str, str]:
-    """What ministack wants to know wherever it runs: loopback alone, our account, nothing besides HTTP."""
+    """The settings of ministack: loopback only, our account, no protocols besides HTTP."""
     return {
         "BIND_HOST": LOOPBACK,
         "GATEWAY_PORT": str(port),
@@ -170,7 +175,7 @@ def ministack_environment(port: int) -> dict[str, str]:
 
 
 def _status(endpoint: Endpoint) -> int | None:
-    """What the health page answers; None when nothing does."""
+    """The status of the health page; None when nothing answers."""
     connection = http.client.HTTPConnection(urlsplit(endpoint.url).netloc, timeout=PROBE_SECONDS_MAX)
     try:
         connection.request("GET", HEALTH_PATH)

@@ -1,10 +1,10 @@
-"""Emulators live in virtual environments of their own: their dependencies and ours must not meet.
+"""Installs emulators in virtual environments of their own, because their dependencies conflict with ours.
 
     python -m infra.local.s3_sqs.installation [NAME]
 
-installs the one of that name, or the one that EMULATOR names. Without a choice that is LocalStack; where it cannot be
-installed (it supports Python 3.11 to 3.13), ministack, and it says so. A stamp in the environment names what was
-installed, so the next run does nothing.
+installs the emulator with this name, or the one in EMULATOR. The default is LocalStack; where that cannot be installed
+(it supports Python 3.11 to 3.13), a message says so, and ministack is installed. A stamp in the environment says what
+was installed, so the next run does nothing.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from infra.local.options import OptionError, chosen_emulator
+from infra.local.errors import InstallationFailed, StackError
+from infra.local.options import chosen_emulator
 from infra.project import ROOT
 
 PIP_SECONDS_MAX = 900.0
@@ -29,14 +30,14 @@ FAILURE_LINES = 5
 
 @dataclass(frozen=True)
 class Distribution:
-    """An emulator as pip installs it. `constraints` freezes everything that comes along."""
+    """An emulator as pip installs it."""
 
     name: str
     requirement: str
     python_before: tuple[int, int] | None = None
-    """The first Python version that it does not support."""
+    """The first Python version that the emulator does not support."""
     additions: tuple[str, ...] = ()
-    """What it needs beside it to do more than it does alone."""
+    """Optional dependencies that we need."""
 
     @property
     def directory(self) -> Path:
@@ -45,7 +46,7 @@ class Distribution:
 
     @property
     def constraints(self) -> Path:
-        """The frozen versions of all its dependencies."""
+        """The file with the exact versions of all its dependencies."""
         return Path(__file__).with_name(f"constraints-{self.name}.txt")
 
     @property
@@ -54,31 +55,27 @@ class Distribution:
         return self.directory / "bin" / "python"
 
     def fingerprint(self) -> str:
-        """Changes when anything changes that would be installed."""
+        """Identifies what would be installed: changes when any version changes."""
         frozen = hashlib.sha256(self.constraints.read_bytes()).hexdigest()
         wanted = " ".join([self.requirement, *self.additions])
         return f"{wanted} {frozen} {sys.version_info.major}.{sys.version_info.minor}\n"
 
     def is_installed(self) -> bool:
-        """Whether exactly this is installed."""
+        """Whether exactly these versions are installed."""
         stamp = self.directory / STAMP
         return stamp.exists() and stamp.read_text("utf-8") == self.fingerprint()
 
 
 LOCALSTACK = Distribution("localstack", "localstack-core[base-runtime]==4.13.1", python_before=(3, 14))
 MINISTACK = Distribution("ministack", "ministack==1.5.33")
-# CloudFormation alone needs AWS's own reading of serverless templates: who wants S3 and SQS does without.
+# Only CloudFormation needs AWS's translator of serverless templates; S3 and SQS do not.
 MINISTACK_CLOUD = Distribution("ministack-cloud", "ministack==1.5.33", additions=("aws-sam-translator==1.115.0",))
-"""The one that `make cloud-test` deploys to."""
+"""The emulator for `make cloud-test`."""
 BY_NAME = {distribution.name: distribution for distribution in (LOCALSTACK, MINISTACK, MINISTACK_CLOUD)}
 
 
-class InstallationFailed(Exception):
-    """pip could not install an emulator; the message holds pip's last words."""
-
-
 def main(arguments: Sequence[str] = ()) -> int:
-    """Installs the named or the chosen emulator. Returns the exit status."""
+    """Installs the emulator that is named or chosen. Returns the exit status."""
     if len(arguments) > 1 or any(name not in BY_NAME for name in arguments):
         sys.stderr.write(f"usage: python -m infra.local.s3_sqs.installation [{'|'.join(BY_NAME)}]\n")
         return 2
@@ -88,19 +85,19 @@ def main(arguments: Sequence[str] = ()) -> int:
             _install_best()
         elif choice in BY_NAME:
             install(BY_NAME[choice])
-    except (InstallationFailed, OptionError) as error:
+    except StackError as error:
         sys.stderr.write(f"{error}\n")
         return 1
     return 0
 
 
 def installed() -> Distribution | None:
-    """The emulator to use when none was chosen: LocalStack if it is there, else ministack, else None."""
+    """The emulator to use when none was chosen: LocalStack if it is installed, else ministack, else None."""
     return next((distribution for distribution in (LOCALSTACK, MINISTACK) if distribution.is_installed()), None)
 
 
 def install(distribution: Distribution) -> None:
-    """Makes the environment, unless it is there already. Raises InstallationFailed."""
+    """Installs an emulator, unless it is installed already. Raises InstallationFailed."""
     if distribution.is_installed():
         return
     version = sys.version_info[:2]
@@ -115,15 +112,13 @@ def install(distribution: Distribution) -> None:
 
 
 def _install_best() -> None:
-    # A ministack that is there because LocalStack failed is not a reason to try again at every start.
+    # If LocalStack failed once and ministack is installed, do not try LocalStack again at every start.
     if installed() is not None:
         return
     try:
         install(LOCALSTACK)
     except InstallationFailed as error:
-        sys.stderr.write(
-            f"{error}\nLocalStack cannot be installed here: using ministack instead (EMULATOR=ministack)\n"
-        )
+        sys.stderr.write(f"{error}\nLocalStack cannot be installed: using ministack instead (EMULATOR=ministack)\n")
         install(MINISTACK)
 
 
@@ -135,8 +130,8 @@ def _pip_install(distribution: Distribution) -> None:
     except subprocess.TimeoutExpired:
         raise InstallationFailed(f"{distribution.requirement}: pip took longer than {PIP_SECONDS_MAX:g} s") from None
     if finished.returncode != 0:
-        last_words = "\n".join(finished.stderr.strip().splitlines()[-FAILURE_LINES:])
-        raise InstallationFailed(f"{distribution.requirement} could not be installed:\n{last_words}")
+        reason = "\n".join(finished.stderr.strip().splitlines()[-FAILURE_LINES:])
+        raise InstallationFailed(f"{distribution.requirement} could not be installed:\n{reason}")
 
 
 if __name__ == "__main__":

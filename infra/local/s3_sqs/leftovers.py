@@ -1,4 +1,4 @@
-"""What a killed stack may have left of its emulator: processes that nobody holds on a line any more."""
+"""Cleans up after a killed stack: ends processes of its emulator that still run."""
 
 from __future__ import annotations
 
@@ -8,28 +8,26 @@ from pathlib import Path
 
 import psutil
 
+from infra.local.errors import EmulatorFailed
+
 STOP_SECONDS_MAX = 10.0
 
 
-class EmulatorFailed(Exception):
-    """The emulator could not be started or reached; the message says why and what to do."""
-
-
 def clear(root: Path, say: Callable[[str], None]) -> None:
-    """Ends every process of an emulator that lives in this directory. It keeps nothing, so there is no polite way."""
+    """Kills every process of an emulator in this directory; it has nothing to save. Raises EmulatorFailed."""
     if not root.exists():
-        # An emulator that was stopped has taken its directory along.
+        # An emulator that was stopped in order has no directory left.
         return
     leftovers = _processes(root)
     if not leftovers:
         return
-    say("the emulator of S3 and SQS was left running: ending it")
+    say("The emulator of S3 and SQS was left running by an earlier stack: ending it")
     for process in leftovers:
         with suppress(psutil.NoSuchProcess):
             process.kill()
     psutil.wait_procs(leftovers, STOP_SECONDS_MAX)
     if _processes(root):
-        raise EmulatorFailed(f"processes of an emulator in {root} cannot be ended: end them by hand")
+        raise EmulatorFailed(f"processes of an emulator in {root} cannot be ended: kill them manually")
 
 
 def _processes(root: Path) -> list[psutil.Process]:
@@ -37,9 +35,9 @@ def _processes(root: Path) -> list[psutil.Process]:
 
 
 def _home(process: psutil.Process) -> str | None:
-    """HOME in a process's environment: the emulator's is its own directory, which is no other program's home."""
+    """HOME of a process. That of an emulator is its own directory, which no other program has as its home."""
     try:
         return process.environ().get("HOME")
     except (psutil.Error, OSError):
-        # Gone meanwhile, a zombie, or somebody else's.
+        # It has ended, is a zombie, or belongs to another user.
         return None

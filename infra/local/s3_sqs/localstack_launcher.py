@@ -1,7 +1,7 @@
-"""Starts LocalStack on loopback only. Runs inside LocalStack's own environment: nothing of this project is there.
+"""Starts LocalStack on loopback only. Runs in LocalStack's own environment, without access to this project's code.
 
-LocalStack's server listens on every interface whatever GATEWAY_LISTEN says, because it drops the host when it makes its
-endpoint. So the endpoint itself is told here.
+LocalStack's server listens on every interface, because it ignores the host in GATEWAY_LISTEN when it creates its
+endpoint. So the host is set at the endpoint itself.
 """
 
 import importlib
@@ -12,7 +12,7 @@ LOOPBACK = "127.0.0.1"
 
 
 def main() -> None:
-    """Binds Twisted's endpoints to loopback and hands over to LocalStack."""
+    """Binds Twisted's endpoints to loopback, then runs LocalStack."""
     endpoints: Any = importlib.import_module("twisted.internet.endpoints")
     original = endpoints.TCP4ServerEndpoint
 
@@ -20,7 +20,7 @@ def main() -> None:
         return original(reactor, port, backlog=backlog, interface=interface or LOOPBACK)
 
     endpoints.TCP4ServerEndpoint = on_loopback
-    # LocalStack warns about TMPDIR; Python's tempfile has read it by now.
+    # LocalStack warns about TMPDIR. It is no longer needed once tempfile has read it.
     importlib.import_module("tempfile").gettempdir()
     os.environ.pop("TMPDIR", None)
     importlib.import_module("localstack.runtime.main").main()

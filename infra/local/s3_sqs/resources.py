@@ -1,4 +1,4 @@
-"""Creates the bucket and the queues of infra/resources.yml in an emulator. Safe to run again: it then only updates."""
+"""Creates the bucket and the queues of infra/resources.yml in an emulator, or updates them where they exist."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import ClientError
 
 from infra.local.aws import ACCOUNT_ID, REGION, Endpoint
+from infra.local.errors import TemplateError
 from infra.local.s3_sqs import bucket_properties, template
-from infra.local.s3_sqs.template import Resource, Template, TemplateError
+from infra.local.s3_sqs.template import Resource, Template
 from infra.project import ROOT
 
 if TYPE_CHECKING:
@@ -34,33 +35,33 @@ QUEUE_ATTRIBUTES = (
 
 @dataclass(frozen=True)
 class Resources:
-    """What exists now. `queue_urls` by the queue's full name."""
+    """The bucket and the queues; `queue_urls` are by the queues' full names."""
 
     bucket: str
     queue_urls: Mapping[str, str]
 
 
 def declared(overrides: Mapping[str, str], file: Path = FILE) -> Template:
-    """The template, with `overrides` as parameter values. Raises TemplateError for what is not in the subset."""
+    """The template, with `overrides` as parameter values. Raises TemplateError for anything that is not supported."""
     pseudo = {"AWS::AccountId": ACCOUNT_ID, "AWS::Partition": "aws", "AWS::Region": REGION}
     return template.read(file, pseudo, overrides)
 
 
 def bucket_name(declared: Template) -> str:
-    """What the bucket will be called. Raises TemplateError unless there is exactly one."""
+    """The name that the bucket will have. Raises TemplateError unless there is exactly one bucket."""
     buckets = [resource for resource in declared.resources.values() if resource.type == template.BUCKET]
     if len(buckets) != 1:
-        raise TemplateError(f"one bucket is expected, {len(buckets)} are declared")
+        raise TemplateError(f"exactly one bucket is needed; {len(buckets)} are declared")
     return str(template.resolve(buckets[0].properties.get("BucketName"), declared.values.__getitem__, _no_attribute))
 
 
 def create(endpoint: Endpoint, declared: Template) -> Resources:
-    """Creates everything in the template. Raises TemplateError for a property that it does not know."""
+    """Creates everything in the template. Raises TemplateError for a property that is not supported."""
     return _Creation(endpoint, declared).run()
 
 
 class _Creation:
-    """One pass over a template. A resource that another one refers to is created first, whatever the order."""
+    """One pass over a template. A resource is created before the ones that refer to it, in any order of the file."""
 
     def __init__(self, endpoint: Endpoint, declared: Template) -> None:
         self._s3 = endpoint.s3()
@@ -109,22 +110,22 @@ class _Creation:
     def _attribute(self, name: str, which: str) -> str:
         self._ensure(name)
         if which != "Arn" or name not in self._arns:
-            raise TemplateError(f"attribute {name}.{which} is not known to the local stack")
+            raise TemplateError(f"the local stack does not support the attribute {name}.{which}")
         return self._arns[name]
 
     def _create_queue(self, name: str, properties: Mapping[str, Any]) -> None:
         queue = properties.get("QueueName")
         if not isinstance(queue, str):
-            raise TemplateError(f"queue {name} needs a QueueName: functions find queues by name")
+            raise TemplateError(f"queue {name} needs a QueueName: functions find their queues by name")
         unknown = sorted(set(properties) - {"QueueName", *QUEUE_ATTRIBUTES})
         if unknown:
-            raise TemplateError(f"queue {name}: properties not known to the local stack: {', '.join(unknown)}")
+            raise TemplateError(f"queue {name}: the local stack does not support {', '.join(unknown)}")
         attributes: dict[QueueAttributeNameType, str] = {
             key: _text(properties[key])  # type: ignore[misc]
             for key in QUEUE_ATTRIBUTES
             if key in properties
         }
-        # Created bare and then set: creating an existing queue with other attributes would be refused.
+        # In two steps: SQS refuses to create an existing queue with other attributes.
         url = self._sqs.create_queue(QueueName=queue)["QueueUrl"]
         self._sqs.set_queue_attributes(QueueUrl=url, Attributes=attributes)
         answer = self._sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])
@@ -157,7 +158,7 @@ class _Creation:
 
 
 def _no_attribute(name: str, which: str) -> str:
-    raise TemplateError(f"the bucket's name may not depend on {name}.{which}")
+    raise TemplateError(f"the bucket's name must not depend on {name}.{which}")
 
 
 def _text(value: Any) -> str:

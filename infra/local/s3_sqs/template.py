@@ -1,7 +1,7 @@
-"""Reads a named subset of CloudFormation: parameters, three kinds of resources, and the intrinsics Ref, GetAtt and Sub.
+"""Reads a subset of CloudFormation: parameters, three types of resources, and the functions Ref, GetAtt and Sub.
 
-Whatever is outside the subset is an error, never silently left out: a resource that exists in the cloud but not on the
-laptop must be a decision. SKIPPED is the list of these decisions.
+Anything outside the subset is an error, never silently left out: a resource that exists on AWS but not on a laptop must
+be a decision. SKIPPED lists these decisions.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+
+from infra.local.errors import TemplateError
 
 BUCKET = "AWS::S3::Bucket"
 QUEUE = "AWS::SQS::Queue"
@@ -34,7 +36,7 @@ SKIPPED = (
     "AWS::SNS::TopicPolicy",
     "AWS::Serverless::Function",
 )
-"""Types that mean nothing to an emulator of S3 and SQS."""
+"""Types that an emulator of S3 and SQS does not need."""
 
 SECTIONS = ("AWSTemplateFormatVersion", "Description", "Parameters", "Resources", "Outputs", "Conditions")
 RESOURCE_ATTRIBUTES = ("Type", "Properties", "DependsOn", "DeletionPolicy", "UpdateReplacePolicy")
@@ -42,13 +44,9 @@ NUMBER = re.compile(r"-?\d+")
 PLACEHOLDER = re.compile(r"\$\{([^!}][^}]*)\}")
 
 
-class TemplateError(Exception):
-    """The template uses something that the local stack does not know, or a parameter has no usable value."""
-
-
 @dataclass(frozen=True)
 class Resource:
-    """One resource as written, with its intrinsics still in place."""
+    """One resource as written, before its functions are resolved."""
 
     name: str
     type: str
@@ -77,7 +75,7 @@ def read(file: Path, pseudo: Mapping[str, str], overrides: Mapping[str, str]) ->
 
 
 def resolve(value: Any, ref: Callable[[str], Any], attribute: Callable[[str, str], Any]) -> Any:
-    """Replaces the intrinsics in a value. `ref` resolves Ref, `attribute` Fn::GetAtt; Fn::Sub uses both."""
+    """Resolves the functions in a value: `ref` resolves Ref, `attribute` Fn::GetAtt; Fn::Sub uses both."""
     if isinstance(value, list):
         return [resolve(item, ref, attribute) for item in value]
     if not isinstance(value, dict):
@@ -91,7 +89,7 @@ def resolve(value: Any, ref: Callable[[str], Any], attribute: Callable[[str, str
             return _substitute(text, ref, attribute)
     unknown = [key for key in value if key.startswith("Fn::") or key == "Ref"]
     if unknown:
-        raise TemplateError(f"{unknown[0]} in this form is not known to the local stack: {value}")
+        raise TemplateError(f"the local stack does not support {unknown[0]} in this form: {value}")
     return {key: resolve(item, ref, attribute) for key, item in value.items()}
 
 
@@ -117,14 +115,14 @@ def _value(name: str, declaration: Mapping[str, Any], overrides: Mapping[str, st
         case "CommaDelimitedList":
             return [item.strip() for item in str(given).split(",")]
         case other:
-            raise TemplateError(f"parameter {name}: type {other} is not known to the local stack")
+            raise TemplateError(f"parameter {name}: the local stack does not support the type {other}")
 
 
 def _resource(name: str, body: Mapping[str, Any]) -> Resource:
     kind = body.get("Type")
     if kind not in CREATED and kind not in SKIPPED:
         raise TemplateError(
-            f"resource {name}: type {kind} is not known to the local stack; create or skip it on purpose"
+            f"resource {name}: the local stack does not know the type {kind}; add it to SKIPPED in {__name__}"
         )
     if kind in CREATED:
         _only(RESOURCE_ATTRIBUTES, body, f"attribute of resource {name}")
@@ -135,4 +133,4 @@ def _resource(name: str, body: Mapping[str, Any]) -> Resource:
 def _only(known: Any, given: Mapping[str, Any], what: str) -> None:
     unknown = sorted(set(given) - set(known))
     if unknown:
-        raise TemplateError(f"{what} not known: {', '.join(unknown)}")
+        raise TemplateError(f"unknown {what}: {', '.join(unknown)}")

@@ -1,7 +1,7 @@
-"""API Gateway, inside the execution environment of the API: an HTTP request in, an HTTP answer out.
+"""API Gateway, inside the execution environment of the API: takes an HTTP request, returns an HTTP answer.
 
-Chalice's own LocalGateway matches the route, runs the authorizer and calls the view. What a browser should not see of
-it (its error bodies, its answer to unknown routes) is turned into problem documents.
+Chalice's own LocalGateway matches the route, runs the authorizer and calls the view. Its error bodies and its answer to
+unknown routes become problem documents.
 """
 
 from __future__ import annotations
@@ -24,27 +24,27 @@ UNAUTHORIZED = "Unauthorized"
 
 
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """`event`: method, path (raw, with its query), headers, body (base64). The answer: see Answer.to_json."""
+    """Handles an `event` of method, path (raw, with its query), headers and body (base64). Returns Answer.to_json()."""
     path, method = _literal(event["path"]), event["method"]
     if not _is_utf8(path.partition("?")[2]):
-        detail = "The parameters are not UTF-8 behind their percent signs."
+        detail = "The query parameters are not percent-encoded UTF-8. Encode them as UTF-8."
         return problem(HTTPStatus.UNPROCESSABLE_ENTITY, "invalid", detail).to_json()
     methods = _methods(path)
     if methods is None:
         return problem(
-            HTTPStatus.NOT_FOUND, "not_found", f"There is nothing at {triggers.API_PREFIX}{path.partition('?')[0]}."
+            HTTPStatus.NOT_FOUND, "not_found", f"{triggers.API_PREFIX}{path.partition('?')[0]} does not exist."
         ).to_json()
     if method == "HEAD" and method not in methods:
         method = "GET"
     if method not in methods:
-        detail = f"{method} is not possible here; {', '.join(sorted(methods))} is."
+        detail = f"{method} is not allowed here. Allowed: {', '.join(sorted(methods))}."
         answer = problem(HTTPStatus.METHOD_NOT_ALLOWED, "method_not_allowed", detail)
         return answer.with_header("Allow", ", ".join(sorted(methods))).to_json()
     return _call(_Gateway(context), method, path, event["headers"], base64.b64decode(event["body"])).to_json()
 
 
 class _Gateway(LocalGateway):
-    """Chalice's, with Lambda's own context."""
+    """Chalice's gateway, with our context for Lambda."""
 
     def __init__(self, context: LambdaContext) -> None:
         super().__init__(_app(), Config())
@@ -60,7 +60,7 @@ def _call(gateway: _Gateway, method: str, path: str, headers: dict[str, str], bo
     except LocalGatewayException as error:
         return _refused(error.CODE)
     except Exception as error:
-        # Views never raise to here; authorizers do.
+        # Exceptions of views do not arrive here; those of authorizers do.
         if str(error) == UNAUTHORIZED:
             return _refused(HTTPStatus.UNAUTHORIZED)
         raise
@@ -69,10 +69,10 @@ def _call(gateway: _Gateway, method: str, path: str, headers: dict[str, str], bo
 
 def _refused(status: int) -> Answer:
     if status == HTTPStatus.UNAUTHORIZED:
-        detail = "Send a valid token: Authorization: Bearer …"
+        detail = "A valid token is needed: Authorization: Bearer <token>."
         return problem(HTTPStatus.UNAUTHORIZED, "unauthorized", detail).with_header("WWW-Authenticate", "Bearer")
     if status == HTTPStatus.FORBIDDEN:
-        return problem(HTTPStatus.FORBIDDEN, "forbidden", "This token may not do that.")
+        return problem(HTTPStatus.FORBIDDEN, "forbidden", "The token's scope does not allow this.")
     return problem(HTTPStatus.INTERNAL_SERVER_ERROR, "internal_error", "The request could not be authorized.")
 
 
@@ -90,7 +90,7 @@ def _body(response: dict[str, Any]) -> bytes:
 
 
 def _methods(path: str) -> set[str] | None:
-    """What the application answers at this path; None when there is no such route."""
+    """The methods of the application at this path; None when there is no such route."""
     routes = _app().routes
     try:
         return set(routes[RouteMatcher(list(routes)).match_route(path).route])
@@ -99,13 +99,13 @@ def _methods(path: str) -> set[str] | None:
 
 
 def _literal(target: str) -> str:
-    """Chalice's router takes what follows a semicolon for no part of the path; API Gateway does not."""
+    """Escapes semicolons: Chalice's router would drop what follows one from the path; API Gateway does not."""
     path, mark, query = target.partition("?")
     return path.replace(";", "%3B") + mark + query
 
 
 def _is_utf8(query: str) -> bool:
-    """Chalice would put other characters in the place of what cannot be decoded."""
+    """Whether a query is UTF-8. Chalice would replace what it cannot decode by other characters."""
     try:
         unquote_to_bytes(query).decode()
     except UnicodeDecodeError:

@@ -1,4 +1,4 @@
-"""HTTP answers of the local stack itself, errors as application/problem+json like the API's own."""
+"""HTTP answers of the local stack itself. Errors are application/problem+json, like the API's own."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Answer:
         return replace(self, headers=[*self.headers, (name, value)])
 
     def to_json(self) -> dict[str, Any]:
-        """As it travels between processes."""
+        """For the other process."""
         return {"status": self.status, "headers": self.headers, "body": base64.b64encode(self.body).decode()}
 
     @classmethod
@@ -35,7 +35,7 @@ class Answer:
 
 
 def problem(status: HTTPStatus, code: str, detail: str) -> Answer:
-    """An error, as RFC 9457 describes them."""
+    """An error as RFC 9457 describes it."""
     content: dict[str, Any] = {
         "type": "about:blank",
         "title": status.phrase,

@@ -1,7 +1,7 @@
-"""The web server of the local stack: the page at /, the API at /api, on loopback, for one machine's own browser.
+"""The web server of the local stack: the page at /, the API at /api, on loopback, for the browser on this machine.
 
-Waitress reads and writes HTTP in this process; every API request runs in an execution environment of its own pool, so a
-slow import cannot hold the API, nor the other way round.
+Waitress speaks HTTP in this process. API requests run in the execution environments of the API's own pool: a slow
+import does not delay the API, and the API does not delay imports.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from typing import Any
 from waitress import wasyncore
 from waitress.server import create_server
 
-from infra.local.lambda_.execution_environment import FunctionTimedOut, InvocationFailed
+from infra.local.errors import FunctionFailed, FunctionTimedOut
 from infra.local.lambda_.pool import Pool
-from infra.local.lambda_.triggers import API_PREFIX
+from infra.local.lambda_.triggers import API_FUNCTION, API_PREFIX
 from infra.local.processes.ports import LOOPBACK
 from infra.local.site.problems import Answer, problem
 from infra.local.site.static_files import StaticFiles
@@ -27,7 +27,7 @@ from infra.site_files import security_headers
 HTTP_PORT = 80
 BODY_BYTES_MAX = 1024 * 1024
 REFUSED_BODY_BYTES_MAX = 16 * 1024 * 1024
-"""A larger body is not even read to its end in order to refuse it politely."""
+"""A larger body is refused without being read to its end."""
 THREADS = 12
 IDLE_SECONDS_MAX = 120
 QUEUE_SECONDS_MAX = 10.0
@@ -44,7 +44,7 @@ class Site:
         names = (LOOPBACK, "localhost", "[::1]")
         self._hosts = {f"{name}:{port}" for name in names}
         if port == HTTP_PORT:
-            # Browsers leave this one out.
+            # Browsers leave the default port out.
             self._hosts |= set(names)
         self._files = files
         self._api = api
@@ -61,15 +61,15 @@ class Site:
         return [] if environ["REQUEST_METHOD"] == "HEAD" else [answer.body]
 
     def _answer(self, environ: dict[str, Any]) -> Answer:
-        # Another name for this machine in the Host header is how DNS rebinding reaches servers on loopback.
+        # Any other name in the Host header may be DNS rebinding: a foreign page that reaches for servers on loopback.
         if {environ.get("HTTP_HOST"), *_named_in_target(environ)} - self._hosts:
-            detail = f"This server is {min(self._hosts)} and no other."
+            detail = f"The request is for another host. This server answers as {min(self._hosts)} only."
             return problem(HTTPStatus.MISDIRECTED_REQUEST, "misdirected_request", detail)
         path = _request_path(environ)
         if path == API_PREFIX or path.startswith((f"{API_PREFIX}/", f"{API_PREFIX}?")):
             return self._call_api(environ, path.removeprefix(API_PREFIX) or "/")
         if environ["REQUEST_METHOD"] not in ("GET", "HEAD"):
-            detail = "Pages can only be read."
+            detail = f"{environ['REQUEST_METHOD']} is not allowed here. Allowed: GET, HEAD."
             refused = problem(HTTPStatus.METHOD_NOT_ALLOWED, "method_not_allowed", detail)
             return refused.with_header("Allow", "GET, HEAD")
         wanted = environ.get("HTTP_IF_NONE_MATCH", ""), environ.get("HTTP_ACCEPT_ENCODING", "")
@@ -77,10 +77,10 @@ class Site:
 
     def _call_api(self, environ: dict[str, Any], path: str) -> Answer:
         if self._api is None:
-            return problem(HTTPStatus.NOT_FOUND, "not_found", "The application has no routes.")
+            return problem(HTTPStatus.NOT_FOUND, "not_found", "The application has no API.")
         body = environ["wsgi.input"].read(BODY_BYTES_MAX + 1)
         if len(body) > BODY_BYTES_MAX:
-            detail = f"The body has more than {BODY_BYTES_MAX} bytes."
+            detail = f"The body is larger than {BODY_BYTES_MAX} bytes."
             return problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "body_too_large", detail)
         event = {
             "method": environ["REQUEST_METHOD"],
@@ -89,21 +89,25 @@ class Site:
             "body": base64.b64encode(body).decode(),
         }
         if not self._api.acquire(QUEUE_SECONDS_MAX):
-            busy = problem(HTTPStatus.SERVICE_UNAVAILABLE, "unavailable", "Too many requests at once. Try again.")
+            busy = problem(HTTPStatus.SERVICE_UNAVAILABLE, "unavailable", "Too many requests at once. Try again soon.")
             return busy.with_header("Retry-After", "1")
         try:
             return Answer.from_json(self._api.invoke(event))
         except FunctionTimedOut:
-            detail = f"The answer took longer than {self._api.function.timeout_seconds} s."
+            detail = f"The function did not answer within {self._api.function.timeout_seconds} s. Try again."
             return problem(HTTPStatus.GATEWAY_TIMEOUT, "timed_out", detail)
-        except InvocationFailed:
-            return problem(HTTPStatus.BAD_GATEWAY, "function_failed", "The function failed. Its log says why.")
+        except FunctionFailed:
+            return problem(
+                HTTPStatus.BAD_GATEWAY,
+                "function_failed",
+                f"The function failed: see {API_FUNCTION}.log in the stack's logs.",
+            )
         finally:
             self._api.release()
 
 
 class WebServer:
-    """The site on a socket that listens already; connections are accepted once started."""
+    """The site on a socket that already listens; accepts connections once started."""
 
     def __init__(self, site: Site, listener: socket.socket) -> None:
         self._server = create_server(
@@ -122,9 +126,9 @@ class WebServer:
         self._thread.start()
 
     def stop(self) -> None:
-        """Accepts nothing more; answers that are under way may be cut off."""
-        # Inside the server's own loop: closing sockets under its feet would make it fail. It is called from there with
-        # this lock held; without it, a loop that is awake already could close the trigger before it is pulled.
+        """Stops at once. Current answers may be cut off."""
+        # The server's own loop must close the sockets: it fails when another thread does. The loop runs thunks under
+        # this lock; without it, a loop that is already awake could close the trigger before it is pulled.
         trigger = self._server.trigger
         with trigger.lock:
             trigger.thunks.append(self._close_all)
@@ -137,13 +141,13 @@ class WebServer:
 
 
 def _named_in_target(environ: dict[str, Any]) -> list[str]:
-    """The host of a target in absolute form, which counts for more than the Host header."""
+    """The host of a target in absolute form, which takes precedence over the Host header."""
     scheme, found, rest = str(environ.get("REQUEST_URI") or "/").partition("://")
     return [rest.partition("/")[0].partition("?")[0]] if found and scheme in {"http", "https"} else []
 
 
 def _request_path(environ: dict[str, Any]) -> str:
-    """The target of the request line, as sent: API Gateway does not decode paths either."""
+    """The path and query of the request line, as sent: API Gateway does not decode paths either."""
     target = str(environ.get("REQUEST_URI") or "/")
     if target.startswith(("http://", "https://")):
         # The absolute form, as sent to proxies; servers must accept it.

@@ -1,4 +1,4 @@
-"""An application that does what its messages say: return, raise, hang, crash. What it sees it writes to a file."""
+"""An application that does what its messages say: return, raise, hang, crash. It writes what it sees to a file."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ logger = logging.getLogger(__name__)
 
 
 def note(**what: Any) -> None:
-    """Appends one line; short appends are atomic, so several processes may write."""
+    """Appends one line. Short appends are atomic, so several processes may write."""
     with SEEN.open("a", encoding="utf-8") as file:
         file.write(json.dumps({"pid": os.getpid(), **what}) + "\n")
 
@@ -47,15 +47,6 @@ def slow(event: SQSEvent) -> None:
     note(function="slow", at="end")
 
 
-@app.on_sqs_message(queue=f"{PREFIX}-batch", batch_size=3)
-def batch(event: SQSEvent) -> dict[str, Any]:
-    records = event.to_dict()["Records"]
-    bodies = [json.loads(record["body"]) for record in records]
-    note(function="batch", bodies=bodies)
-    failed = [record for record, body in zip(records, bodies, strict=True) if body.get("do") == "fail"]
-    return {"batchItemFailures": [{"itemIdentifier": record["messageId"]} for record in failed]}
-
-
 @app.on_sqs_message(queue=f"{PREFIX}-work-dead", batch_size=1)
 def bury(event: SQSEvent) -> None:
     note(function="bury", event=event.to_dict())
@@ -72,7 +63,7 @@ def authorize(request: AuthRequest) -> AuthResponse:
         raise ValueError("the authorizer has a bug")
     if request.token == "unknown":
         raise PermissionError("Unauthorized")
-    return AuthResponse(routes=["*"] if request.token == "known" else [], principal_id="somebody")
+    return AuthResponse(routes=["*"] if request.token == "known" else [], principal_id="a caller")
 
 
 @app.route("/things/{thing}", methods=["GET", "POST"], authorizer=authorize)
@@ -93,7 +84,7 @@ def open_to_all() -> Response:
 def act(body: dict[str, Any]) -> None:
     match body.get("do"):
         case "raise":
-            raise ValueError("told to raise")
+            raise ValueError("raised on purpose")
         case "hang":
             threading.Event().wait()
         case "exit":

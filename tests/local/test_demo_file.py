@@ -1,4 +1,4 @@
-"""Demonstration files: the same on every machine, and like the real thing."""
+"""Demo files: the same on every machine, and like real exports."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from infra.local.client import demo_file
 ROWS = 30_000
 
 
-def test_catalogue_is_what_it_says(tmp_path: Path) -> None:
+def test_a_demo_file_has_the_shape_of_a_real_export(tmp_path: Path) -> None:
     file = tmp_path / "demo.csv"
     distinct = demo_file.write(file, ROWS)
     raw = file.read_bytes()
@@ -25,10 +25,10 @@ def test_catalogue_is_what_it_says(tmp_path: Path) -> None:
     assert spanning == ROWS // demo_file.SPANNING_EVERY
     skus = [sku for _, sku, _ in rows]
     assert len({sku.lower() for sku in skus}) == distinct < ROWS
-    assert len(set(skus)) == ROWS, "duplicates are written in another case"
+    assert len(set(skus)) == ROWS, "duplicates differ in case"
 
 
-def test_catalogue_is_the_same_every_time(tmp_path: Path) -> None:
+def test_a_demo_file_is_the_same_every_time(tmp_path: Path) -> None:
     for name in ("a", "b"):
         demo_file.write(tmp_path / name, 1_000)
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
