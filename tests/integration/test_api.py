@@ -219,6 +219,6 @@ def test_the_throughput_tells_how_many_rows_were_done_when(pipeline: Pipeline, m
         )
     assert pipeline.call("GET", path).json == {"step_seconds": 3, "rows": [2, 0, 3]}
 
-    monkeypatch.setattr("functions.api.imports.THROUGHPUT_STEPS_MAX", 2)
+    monkeypatch.setattr("chalicelib.importing.progress.THROUGHPUT_STEPS_MAX", 2)
     assert pipeline.call("GET", path).json == {"step_seconds": 4.5, "rows": [2, 3]}
     assert problem(pipeline.call("GET", f"/imports/{SOME_ID}/throughput"), 404)["code"] == "not_found"
