@@ -101,7 +101,7 @@ def test_a_wrong_body_is_answered_with_a_pointer_to_what_is_wrong(
 
     assert [each["pointer"] for each in content["errors"]] == [pointer]
     assert content["code"] == "invalid"
-    assert pipeline.dropped_imports() == []
+    assert pipeline.import_ids() == []
 
 
 def test_a_whole_number_may_be_written_as_json_schema_allows(pipeline: Pipeline) -> None:
@@ -187,7 +187,7 @@ def test_an_upload_that_arrives_after_it_was_cancelled_is_not_imported(pipeline:
     assert pipeline.split_next()
 
     assert pipeline.show(import_id)["status"] == "cancelled"
-    assert pipeline.dropped_imports() == [import_id]
+    assert pipeline.import_ids() == [import_id]
     assert pipeline.products() == {}
 
 
