@@ -78,16 +78,11 @@ class ByteCounts(BaseModel):
     done: Count
 
 
-class EndReason(BaseModel):
-    """Why something ended early."""
+class ImportEndReason(BaseModel):
+    """Why an import ended early."""
 
     code: Annotated[str, Field(description="Stable, for programs")]
     message: str
-
-
-class ImportEndReason(EndReason):
-    """Why an import ended early."""
-
     retryable: Annotated[bool, Field(description="Whether `retry` can help")]
 
 
