@@ -59,8 +59,8 @@ def fail_bulk_delete(backends: Backends, bulk_delete_id: uuid.UUID) -> None:
     with backends.database.transaction() as transaction:
         if transaction.exists("lock_idle_bulk_delete", id=bulk_delete_id, seconds=ADVANCING_SECONDS):
             message = (
-                "The products are deleted, but some of their space could not be freed because of an error on our side."
-                " You need not do anything."
+                "The products are deleted, but not all of their space is freed, because of an error on our side."
+                " The next bulk delete frees it."
             )
             bulk_deletes.fail(transaction, bulk_delete_id, "delete_failed", message)
 

@@ -1,10 +1,10 @@
 -- name: register_import
 -- Register an upload: pending until its object is seen in S3.
-with new as (select uuidv7() as id)
+with generated as (select uuidv7() as id)
 insert into import (id, filename, encoding, bucket, object_key, size_bytes, upload_expires_at)
 select id, %(filename)s, %(encoding)s, %(bucket)s, %(prefix)s || id || '.csv', %(size_bytes)s,
        now() + make_interval(secs => %(expires_seconds)s)
-from new
+from generated
 returning id
 
 -- name: renew_upload
