@@ -1,4 +1,4 @@
-"""Consumer of the chunks queue's dead letters: the import fails with a reason."""
+"""Consumer of the dead letters of the `chunks` queue: the import fails with a reason."""
 
 from __future__ import annotations
 

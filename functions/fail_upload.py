@@ -1,4 +1,4 @@
-"""Consumer of the uploads queue's dead letters: the import fails with a reason."""
+"""Consumer of the dead letters of the `uploads` queue: the import fails with a reason."""
 
 from __future__ import annotations
 

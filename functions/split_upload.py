@@ -1,4 +1,4 @@
-"""Consumer of the `uploads` queue: an object was created, or an import is to be continued."""
+"""Consumer of the `uploads` queue: an object was created, or an import should continue."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from functions.consumers import SecondsLeft, consumes
 
 @consumes("uploads", UploadMessage)
 def handle(message: UploadMessage, seconds_left: SecondsLeft) -> None:
-    """Splits each object into chunk messages, for as long as the invocation lasts."""
+    """Splits each object into chunks, for as long as the invocation lasts."""
     for bucket, stored in message.objects():
         splitting.split_upload(backends(), bucket, stored, seconds_left)
     if message.continue_import:

@@ -1,4 +1,4 @@
-"""Scheduled every minute: repairs what was lost."""
+"""Runs every minute: repairs lost work."""
 
 from __future__ import annotations
 
@@ -8,6 +8,6 @@ from chalicelib.repair import sweeping
 from functions.composition import backends
 
 
-def handle(event: CloudWatchEvent) -> None:  # noqa: ARG001  # the schedule's event says nothing
-    """One round of repairs."""
+def handle(event: CloudWatchEvent) -> None:  # noqa: ARG001  # the event of a schedule carries nothing
+    """Does one round of repairs."""
     sweeping.sweep(backends())

@@ -1,4 +1,4 @@
-"""Consumer of the `chunks` queue: one chunk, one transaction."""
+"""Consumer of the `chunks` queue: one chunk in one transaction."""
 
 from __future__ import annotations
 
@@ -10,5 +10,5 @@ from functions.consumers import SecondsLeft, consumes
 
 @consumes("chunks", ChunkMessage)
 def handle(message: ChunkMessage, _: SecondsLeft) -> None:
-    """Writes a chunk's rows into the catalogue."""
+    """Writes the rows of a chunk into the catalogue."""
     upserting.upsert_chunk(backends(), message)

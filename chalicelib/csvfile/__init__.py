@@ -1,4 +1,4 @@
-"""The rules of CSV files: what kind of file it is, its encoding, header, record boundaries and rows.
+"""The rules of CSV files: file type, encoding, header, record boundaries and rows.
 
-Pure functions over bytes; nothing here knows of imports, S3 or the database. May import errors and limits only.
+Pure functions over bytes, without imports, S3 or the database. May import errors and limits only.
 """

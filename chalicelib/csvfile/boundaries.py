@@ -1,20 +1,19 @@
-"""Where the splitter may cut: record boundaries, exactly as the row parser sees them.
+"""Where the splitter may cut: at record boundaries, exactly as the row parser sees them.
 
-The rules are those of `csv.reader` over a file opened with newline="": a quote opens a field only at the
-field's start, a doubled quote inside stands for one, text after a closing quote is plain text, and a physical
-line ends with LF, CRLF or a lone CR. One rule is added. A record that is longer than `RECORD_BYTES_MAX` (its
-terminator counts), or whose quote is still open at the end of the file, is taken for a forgotten quote: its
-first physical line alone is a record, which the row parser rejects, and parsing starts afresh at the next
-physical line.
+The rules are those of `csv.reader` over a file opened with newline="": a quote opens a field only at the start of the
+field, a doubled quote inside it means one quote, text after a closing quote is plain text, and a physical line ends
+with LF, CRLF or a lone CR. There is one additional rule. A record that is longer than `RECORD_BYTES_MAX` (including its
+terminator), or whose quote is still open at the end of the file, is treated as a forgotten quote: only its first
+physical line is a record, which the row parser rejects, and parsing restarts at the next physical line.
 
-Cost. Most files are well formed: quotes only around whole fields, doubled inside. There one regular expression
-walks over a mebibyte at a time, and a line end is a record's end when the number of quotes before it is even
-(see `_Window._well_formed_end`). Where that cannot be proven, `bytes.find` walks over quotes and line ends, never
-over bytes, and every search stops at the next thing it needs. A forgotten quote makes the text behind it be read
-again, but not once per line: wherever two records that are both still inside quotes meet, they go on alike, so
-all lines under a forgotten quote share one search for its end (see `_Window._record_end`). So the work for one
-chunk is at most a few times `chunk_bytes` + `RECORD_BYTES_MAX`, and any two chunks in a row advance by more than
-`chunk_bytes`: the time is linear in the size of the file, whatever it holds.
+Cost. Most files are well formed: quotes are only around whole fields, and doubled inside. There, one regular expression
+scans a mebibyte at a time, and a line end is the end of a record if the number of quotes before it is even
+(see `_Window._well_formed_end`). Where that cannot be proven, `bytes.find` jumps between quotes and line ends, and
+every search stops at the next one that it needs. A forgotten quote makes the text after it be read again, but not once
+per line: where two records meet that are both still inside quotes, they continue identically. So all lines below a
+forgotten quote share one search for its end (see `_Window._record_end`). The work for one chunk is therefore at most a
+few times `chunk_bytes` + `RECORD_BYTES_MAX`, and any two consecutive chunks advance by more than `chunk_bytes`: the
+time is linear in the size of the file, whatever it contains.
 """
 
 from __future__ import annotations
@@ -32,17 +31,17 @@ _LF = ord("\n")
 _CR = ord("\r")
 _LINE_END = re.compile(rb"\r\n?|\n")
 _LINE_ENDS_TRIED_MAX = 100
-"""How many line ends inside quotes are looked at, backwards, before the slower way is taken."""
+"""How many line ends inside quotes are tried, backwards, before falling back to the slower method."""
 
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
     """Whole records, as the half-open byte range [start, end) of the UTF-8 object.
 
-    `first_line` is the physical line number of the byte at `start`, `next_line` of the byte at `end`. An
-    `oversized` chunk is a single physical line longer than a record may be; nobody needs to read more than
-    its beginning. In a `regular` chunk no record can be too long, so that it may be parsed in one go; where
-    that could not be proven at little cost, a chunk is not called regular.
+    `first_line` is the physical line number of the byte at `start`, `next_line` that of the byte at `end`. An
+    `oversized` chunk is a single physical line that is longer than a record may be; only its beginning needs to be
+    read. In a `regular` chunk no record can be too long, so it may be parsed in one pass. A chunk for which that is not
+    cheap to prove is not marked as regular.
     """
 
     start: int
@@ -54,13 +53,12 @@ class Chunk:
 
 
 class Splitter:
-    """Cuts a stream of blocks into chunks while holding no more than a block, a record and a chunk of it.
+    """Cuts a stream of blocks into chunks. Holds at most a block, a record and a chunk in memory.
 
-    `start` is the absolute offset of the first byte that will be fed, which must be a record boundary, and
-    `line` its physical line number. There is no other state: a new splitter started at any chunk's `end` and
-    `next_line` goes on with the same chunks. A chunk ends at the last record boundary within `chunk_bytes` of
-    its start, or, where the first record is longer, at that record's end. Chunks tile the file from `start`
-    on.
+    `start` is the absolute offset of the first byte that will be fed, which must be a record boundary, and `line` its
+    physical line number. There is no other state: a new splitter that starts at the `end` and `next_line` of any chunk
+    continues with the same chunks. A chunk ends at the last record boundary within `chunk_bytes` of its start, or at
+    the end of its first record if that is longer. The chunks cover the file from `start` on, without gaps or overlaps.
 
     Raises UnreadableFile (`too_many_lines`) when the file has more lines than an import can number.
     """
@@ -77,7 +75,7 @@ class Splitter:
         self._delimiter = ord(delimiter)
         self._chunk_bytes = chunk_bytes
         self._record_bytes_max = record_bytes_max
-        # To cut a chunk, all records that start in it must be in sight, and the two bytes behind them.
+        # To cut a chunk, all records that start in it must be in the window, and the two bytes after them.
         self._needed_bytes = chunk_bytes + record_bytes_max + 2
         self._start = start
         self._line = line
@@ -85,11 +83,11 @@ class Splitter:
         self._blocks_bytes = 0
         self._window = self._open_window(b"", is_last=False)
         self._window_start = start
-        self._at = 0  # Position in the window of the first byte that is in no chunk yet, nor skipped.
+        self._at = 0  # Position in the window of the first byte that is neither in a chunk nor skipped.
         self._skipping = False  # Inside a line that is longer than a record may be.
 
     def feed(self, block: bytes) -> Iterator[Chunk]:
-        """Take the next block and yield the chunks that are now certain; to be exhausted before the next one."""
+        """Takes the next block and yields the chunks that are now certain. Exhaust it before feeding the next block."""
         self._blocks.append(block)
         self._blocks_bytes += len(block)
         if self._window.size - self._at + self._blocks_bytes >= self._needed_bytes:
@@ -97,7 +95,7 @@ class Splitter:
             yield from self._cut_window()
 
     def finish(self) -> Iterator[Chunk]:
-        """Yield the remaining chunks: the file ends here."""
+        """Yields the remaining chunks: the file ends here."""
         self._refill(is_last=True)
         yield from self._cut_window()
 
@@ -140,10 +138,11 @@ class Splitter:
 
 
 class _Window:
-    """A stretch of the file and where the lines and records in it end, as positions in the stretch.
+    """A section of the file. Finds where its lines and records end; all positions are relative to the section.
 
-    Up to `known` it is certain what the bytes mean, because the two behind are in sight: a quote may be half
-    of a doubled one, a CR half of a CRLF. In the last window that is its end, with padding behind it.
+    Up to `known` the meaning of each byte is certain, because the two bytes after it are in the window: a quote may be
+    half of a doubled quote, a CR half of a CRLF. In the last window, `known` is the end of the file, with padding after
+    it.
     """
 
     def __init__(self, data: bytes, delimiter: int, record_bytes_max: int, *, is_last: bool) -> None:
@@ -157,13 +156,12 @@ class _Window:
             data.count(b"\r", 0, self.known) != data.count(b"\r\n", 0, self.known + 1)
         )
         self.well_formed_end = 0
-        """How far the chunk that was cut last is known to be well formed, without a record that is too long."""
+        """How far the last chunk is known to be well formed, without a record that is too long."""
         self._path_end = 0
         self._well_formed = _well_formed(delimiter)
 
     def cut(self, start: int, chunk_bytes: int) -> int | None:
-        """The end of the chunk that starts at `start`, or None when its first line is longer than a record
-        may be."""
+        """Returns the end of the chunk at `start`; None when its first line is longer than a record may be."""
         limit = min(start + chunk_bytes, self.known)
         horizon = min(limit + self._record_bytes_max, self.known)
         record = self._path_end = self.well_formed_end = self._well_formed_end(start, limit)
@@ -181,12 +179,12 @@ class _Window:
         return record if record > start else end
 
     def _well_formed_end(self, start: int, limit: int) -> int:
-        """A record boundary in [start, limit]: the last one that can be proven to be one at little cost."""
+        """Returns a record boundary in [start, limit]: the last one that is cheap to prove."""
         if self._has_lone_cr:
             return start
         boundary = start
         while True:
-            # No record in a stride of this length can be too long.
+            # No record in a step of this length can be too long.
             stop = min(boundary + self._record_bytes_max, limit)
             end = self._last_end_outside_quotes(boundary, stop)
             if end == boundary or self._well_formed.fullmatch(self.data, boundary, end) is None:
@@ -194,7 +192,7 @@ class _Window:
             boundary = end
 
     def _last_end_outside_quotes(self, start: int, stop: int) -> int:
-        """The last line end in (start, stop] behind an even number of quotes; `start` when it is not found soon."""
+        """Returns the last line end in (start, stop] after an even number of quotes; `start` if none is found soon."""
         data, end, quotes = self.data, stop, 0
         for tried in range(_LINE_ENDS_TRIED_MAX):
             previous = data.rfind(b"\n", start, end) + 1
@@ -207,8 +205,7 @@ class _Window:
         return start
 
     def line_end(self, start: int, stop: int) -> int:
-        """The end of the physical line that holds position `start`; more than `stop` when it lies behind
-        that."""
+        """Returns the end of the physical line at position `start`; more than `stop` when it is after `stop`."""
         if self._has_lone_cr:
             match = _LINE_END.search(self.data, start, stop + 1)
             end = match.end() if match else 0
@@ -219,15 +216,14 @@ class _Window:
         return stop if self.is_last and stop == self.size else stop + 1
 
     def line_ends(self, start: int, end: int) -> int:
-        """How many physical lines end in [start, end), which does not part a CRLF."""
+        """Returns how many physical lines end in [start, end). The range must not split a CRLF."""
         count = self.data.count(b"\n", start, end)
         if self._has_lone_cr:
             count += self.data.count(b"\r", start, end) - self.data.count(b"\r\n", start, end)
         return count
 
     def _last_line_start(self, start: int, stop: int) -> int:
-        """The last line start in [start, stop], where no quotes are; but none behind a line that is too
-        long."""
+        """Returns the last line start in [start, stop], where no quotes are; stops at a line that is too long."""
         while True:
             reach = min(start + self._record_bytes_max, stop)
             last = self._last_line_end(start, reach)
@@ -236,18 +232,17 @@ class _Window:
             start = last
 
     def _last_line_end(self, start: int, stop: int) -> int:
-        """The last end of a physical line in (start, stop]; `start` when there is none."""
+        """Returns the last end of a physical line in (start, stop]; `start` when there is none."""
         last = self.data.rfind(b"\n", start, stop) + 1 or start
         if self._has_lone_cr:
             cr = self.data.rfind(b"\r", last, stop)
             if cr >= 0 and self.data[cr + 1] == _LF:
-                cr = self.data.rfind(b"\r", last, cr)  # The first one's line ends behind `stop`.
+                cr = self.data.rfind(b"\r", last, cr)  # That line ends after `stop`.
             last = cr + 1 or last
         return last
 
     def _record_end(self, record: int, horizon: int) -> int | None:
-        """The end of the record that starts at `record`, or None when its first line is longer than a record
-        may be."""
+        """Returns the end of the record at `record`; None when its first line is longer than a record may be."""
         cap = min(record + self._record_bytes_max, self.known)
         if record < self._path_end:
             return self._record_end_below_path(record, cap, horizon)
@@ -259,12 +254,12 @@ class _Window:
         return line_end if line_end <= cap else None
 
     def _record_end_below_path(self, record: int, cap: int, horizon: int) -> int | None:
-        """The same for a record that starts on the path of a forgotten quote.
+        """Does the same for a record that starts on the path of a forgotten quote.
 
-        The path is what that quote's record would be without a cap; it ends at `_path_end`, or behind the
-        window when that is past `horizon`. At every line end before, the path is inside quotes. So a record
-        that starts on it either ends with its first line or is inside quotes there too, and from then on both
-        go the same way.
+        The path is what the record of that quote would be without a length limit. It ends at `_path_end`, which is
+        after the window when the path reaches past `horizon`. At every line end before that, the path is inside quotes.
+        So a record that starts on the path either ends with its first line, or is also inside quotes there, and from
+        then on both continue identically.
         """
         line_end = self.line_end(record, cap)
         if line_end > cap:
@@ -277,7 +272,7 @@ class _Window:
         return line_end
 
     def _closed_end(self, record: int, stop: int) -> int | None:
-        """Where the record that starts at `record` ends outside quotes; None when that is behind `stop`."""
+        """Returns where the record that starts at `record` ends outside quotes; None when that is after `stop`."""
         data, delimiter = self.data, self._delimiter
         position, line_end = record, -1
         while True:
@@ -298,9 +293,9 @@ class _Window:
                 return position + 1
 
     def _after_quoted(self, position: int, stop: int) -> int:
-        """The position behind the quoted field that `position` is in; 0 when it is not closed before `stop`.
+        """Returns the position after the quoted field that contains `position`; 0 if it is not closed before `stop`.
 
-        Where quoted fields follow each other, with nothing but the delimiter between, it is behind the last one.
+        Of several quoted fields with only the delimiter between them, this is the position after the last one.
         """
         data, delimiter, find = self.data, self._delimiter, self.data.find
         while True:
@@ -318,9 +313,9 @@ class _Window:
 
 @cache
 def _well_formed(delimiter: int) -> re.Pattern[bytes]:
-    """Whole records in which every quote is one around a field, or one of two that stand for one inside.
+    """Matches whole records in which every quote encloses a field, or is one of a doubled pair inside it.
 
-    Possessive throughout, so that a text which does not match costs one walk over it, like one that does.
+    All quantifiers are possessive, so a text that does not match costs one scan, like a text that does.
     """
     separator = re.escape(bytes([delimiter]))
     field = rb'"[^"]*+(?:""[^"]*+)*+"(?=[%b\r\n])' % separator

@@ -1,8 +1,7 @@
-"""Refuses files that are no CSV by their first bytes, and says what to do instead.
+"""Recognizes files that are not CSV by their first bytes, and says what to do instead.
 
-People rename workbooks to .csv, or save a login page in place of a download. Without this, such a file would
-fail with a puzzle about its header. Gzip is not refused: `transcode` unpacks it, and asks again about what is
-inside.
+People rename workbooks to .csv, or save a login page instead of a download. Without this check, such a file would fail
+with a puzzling message about its header. Gzip is not refused: `transcode` unpacks it and checks the content again.
 """
 
 from __future__ import annotations
@@ -12,15 +11,15 @@ import re
 
 from chalicelib.errors import UnreadableFile
 
-_EXCEL = "In Excel choose File → Save as → CSV UTF-8, then upload that."
-_EXPORT = "Export the products as CSV, then upload that."
-_UNPACK = "Unpack it, then upload the CSV file that is inside."
+_EXCEL = "In Excel, choose File → Save as → CSV UTF-8, then upload that file."
+_EXPORT = "Export the products as CSV, then upload that file."
+_UNPACK = "Unpack it, then upload the CSV file inside."
 
 _KINDS = {
     "xlsx": ("an Excel workbook (.xlsx)", _EXCEL),
     "xls": ("an old Excel workbook (.xls) or Office document", _EXCEL),
-    "ods": ("an OpenDocument spreadsheet (.ods)", "Save it as Text CSV, then upload that."),
-    "numbers": ("a Numbers spreadsheet", "In Numbers choose File → Export To → CSV, then upload that."),
+    "ods": ("an OpenDocument spreadsheet (.ods)", "Save it as Text CSV, then upload that file."),
+    "numbers": ("a Numbers spreadsheet", "In Numbers, choose File → Export To → CSV, then upload that file."),
     "document": ("a text document or presentation", _EXPORT),
     "pdf": ("a PDF document", _EXPORT),
     "image": ("an image", _EXPORT),
@@ -43,7 +42,7 @@ _KINDS = {
     "zstd": ("a Zstandard-compressed file", _UNPACK),
     "lz4": ("an LZ4-compressed file", _UNPACK),
 }
-"""What a file can be instead of a CSV, by the end of its code: what to call it, and what its owner can do."""
+"""Other kinds of file, by the end of their error code: what to call each, and what its owner can do."""
 
 _SIGNATURES = (
     (rb"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "xls"),
@@ -57,7 +56,7 @@ _SIGNATURES = (
     (rb"ARROW1\x00\x00", "arrow"),
     (rb"Obj\x01", "avro"),
     (rb"\x7fELF", "program"),
-    # A ZIP archive names its first members in clear text, and every office format has members of its own.
+    # A ZIP archive lists its first members in plain text, and each office format has typical members.
     (rb"PK\x03\x04.{0,400}?(?:\bword/|\bppt/|opendocument\.(?:text|presentation))", "document"),
     (rb"PK\x03\x04.{0,400}?opendocument\.spreadsheet", "ods"),
     (rb"PK\x03\x04.{0,4000}?Index/(?:Document|Tables)", "numbers"),
@@ -79,14 +78,14 @@ _PATTERNS = tuple((re.compile(pattern, re.DOTALL), kind) for pattern, kind in _S
 
 
 def refuse_non_csv(head: bytes) -> None:
-    """Raise UnreadableFile, with a remedy, when a file that begins with these bytes cannot be a CSV file.
+    """Raises UnreadableFile, with a remedy, when a file that begins with these bytes cannot be a CSV file.
 
-    `head` is the first FILE_HEAD_BYTES bytes, or the whole file if it is shorter. Codes are `file_empty` and
+    `head` is the first FILE_HEAD_BYTES bytes, or the whole file if it is shorter. The codes are `file_empty` and
     `file_is_…`: file_is_xlsx, file_is_pdf and so on.
     """
     if not head:
         raise UnreadableFile(
-            "The file is empty. Upload a CSV file whose first line names the columns, at least sku and name.",
+            "The file is empty. The first row must contain column names, including sku and name.",
             code="file_empty",
         )
     text = head.removeprefix(codecs.BOM_UTF8)

@@ -1,6 +1,6 @@
-"""What the first record of a file says: its delimiter, its columns, and where the data begins.
+"""The first record of a file: its delimiter, its columns, and where the data begins.
 
-Everything that can make a whole file unusable is found here, before a single row is read.
+Everything that can make a whole file unusable is found here, before the first row is read.
 """
 
 from __future__ import annotations
@@ -23,14 +23,13 @@ from chalicelib.limits import (
 DELIMITERS = (",", ";", "\t", "|")
 REJECTED_LINE = "rejected_line"
 REJECTED_BECAUSE = "rejected_because"
-"""The two columns the CSV of rejected rows has in front, so that it can be mended and uploaded again as it
-is."""
+"""The first two columns in the CSV of rejected rows. Imports ignore them, so the fixed file can be uploaded."""
 
 UNCLOSED_SENTINEL = '"\n'
-"""A line put behind the last one: a record that swallows it was still inside quotes at the end."""
+"""A line added after the last one: a record that swallows it was still inside quotes at the end."""
 
 _PADDING = " \t\r\n" + "".join(DELIMITERS)
-"""A line of nothing else is blank, whatever the delimiter turns out to be."""
+"""A line with only these characters is blank, whatever the delimiter turns out to be."""
 _REQUIRED = ("sku", "name")
 _OPTIONAL = ("description", "active")
 _ALIASES = {
@@ -51,18 +50,18 @@ _ALIASES = {
     "is enabled": "active",
 }
 
-# The reader refuses fields of more than 128 KiB unless told otherwise, and can only be told so per process.
+# By default the reader refuses fields of more than 128 KiB. The limit can only be set for the whole process.
 csv.field_size_limit(FIELD_CHARACTERS_MAX)
 
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """The header record, and how to read the rows behind it.
+    """The header record, and how to read the rows after it.
 
-    `sku`, `name`, `description` and `active` are column indexes; the latter two are None when the file has no
-    such column. `width` is the number of columns, `end` the offset of the first byte behind the header record
-    (counted in the object, BOM included), `lines` the number of physical lines up to there, so data begins on
-    line `lines + 1`. `raw` is the record's text without its terminator.
+    `sku`, `name`, `description` and `active` are column indexes; the last two are None when the file has no such
+    column. `width` is the number of columns. `end` is the offset of the first byte after the header record, counted in
+    the object with its BOM. `lines` is the number of physical lines before that offset, so the data begins on line
+    `lines + 1`. `raw` is the text of the record without its terminator.
     """
 
     delimiter: str
@@ -78,20 +77,20 @@ class Header:
     warnings: tuple[str, ...]
 
     def to_json(self) -> dict[str, Any]:
-        """A JSON object, from which `from_json` makes an equal header."""
+        """Returns a JSON object that `from_json` turns back into an equal header."""
         return asdict(self) | {"names": list(self.names), "warnings": list(self.warnings)}
 
     @classmethod
     def from_json(cls, stored: Mapping[str, Any]) -> Header:
-        """The header that `to_json` stored."""
+        """Returns the header that `to_json` stored."""
         return cls(**{**stored, "names": tuple(stored["names"]), "warnings": tuple(stored["warnings"])})
 
 
 @dataclass(frozen=True, slots=True)
 class _Reading:
-    """The first record that is not blank, as one delimiter reads it: its cells, and its lines as [first, end).
+    """The first record that is not blank, read with one delimiter: its cells, and its lines as [first, end).
 
-    There are no cells when nothing but blank lines follows, or when the record is still inside quotes at the end.
+    There are no cells when all lines are blank, or when the record is still inside quotes at the end.
     """
 
     delimiter: str
@@ -111,8 +110,7 @@ class _Reading:
 
 
 def read_header(head: bytes, *, is_whole: bool) -> Header:
-    """Read the header from the first HEADER_BYTES_MAX bytes of the UTF-8 object, or all of it (`is_whole`) if
-    shorter.
+    """Reads the header from the first HEADER_BYTES_MAX bytes of the UTF-8 object, or from all of it (`is_whole`).
 
     Raises UnreadableFile when no import is possible: column_missing, column_doubled, too_many_columns,
     header_too_long, header_unclosed, header_missing, header_not_utf8, header_nul.
@@ -120,7 +118,7 @@ def read_header(head: bytes, *, is_whole: bool) -> Header:
     bom = len(codecs.BOM_UTF8) if head.startswith(codecs.BOM_UTF8) else 0
     lines = head[bom:].splitlines(keepends=True)
     if lines and not is_whole and not lines[-1].endswith(b"\n"):
-        lines.pop()  # It may go on, and a CR may be half a CRLF.
+        lines.pop()  # The line may continue, and a CR may be half of a CRLF.
     best = _best_reading(lines, is_whole=is_whole)
     raw = _text(b"".join(lines[best.first : best.end]))
     columns = _resolve(best.names)
@@ -140,7 +138,7 @@ def read_header(head: bytes, *, is_whole: bool) -> Header:
 
 
 def _best_reading(lines: Sequence[bytes], *, is_whole: bool) -> _Reading:
-    # The data may hold bytes that are not UTF-8: only those of the header itself matter, and are refused later.
+    # The data may contain bytes that are not UTF-8. Only those in the header matter here; they are refused later.
     texts = [line.decode("utf-8", "surrogateescape") for line in lines]
     readings = [_reading(texts, delimiter) for delimiter in DELIMITERS]
     best = max(readings, key=lambda reading: reading.rank)
@@ -166,8 +164,8 @@ def _reading(texts: Sequence[str], delimiter: str) -> _Reading:
 def _refuse_endless(*, is_whole: bool, is_closed: bool) -> NoReturn:
     if not is_whole:
         raise UnreadableFile(
-            f"The header is longer than {HEADER_BYTES_MAX:,} bytes. If it is not meant to be, look for a quote in the "
-            "first line that is never closed.",
+            f"The header is longer than {HEADER_BYTES_MAX:,} bytes. Shorten it, or check whether a quote in the first "
+            "line is never closed.",
             code="header_too_long",
         )
     if not is_closed:
@@ -176,8 +174,7 @@ def _refuse_endless(*, is_whole: bool, is_closed: bool) -> NoReturn:
             code="header_unclosed",
         )
     raise UnreadableFile(
-        "The file has no header: there is nothing in it but blank lines. The first line must name the columns, at "
-        "least sku and name.",
+        "The file contains only blank lines. The first row must contain column names, including sku and name.",
         code="header_missing",
     )
 
@@ -185,24 +182,24 @@ def _refuse_endless(*, is_whole: bool, is_closed: bool) -> NoReturn:
 def _text(record: bytes) -> str:
     if b"\0" in record:
         raise UnreadableFile(
-            "The header holds NUL characters, so this is not a text file, or it is UTF-16 without a byte "
-            "order mark. Save it as CSV UTF-8, or choose its encoding when uploading.",
+            "The header contains NUL characters, so this is not a text file, or it is UTF-16 without a byte order "
+            "mark. Save it as CSV UTF-8, or choose its encoding when you upload it.",
             code="header_nul",
         )
     try:
         return record.decode("utf-8")
     except UnicodeDecodeError:
         raise UnreadableFile(
-            "The header is not UTF-8 text. Save the file as CSV UTF-8, or choose its encoding when uploading.",
+            "The header is not UTF-8 text. Save the file as CSV UTF-8, or choose its encoding when you upload it.",
             code="header_not_utf8",
         ) from None
 
 
 def _resolve(names: Sequence[str]) -> dict[str, int]:
-    """The column index of each field that is there."""
+    """Returns the column index of each field that the file has."""
     if len(names) > COLUMNS_MAX:
         raise UnreadableFile(
-            f"The header has {len(names):,} columns; at most {COLUMNS_MAX:,} are allowed. Remove those not needed.",
+            f"The header has {len(names):,} columns; at most {COLUMNS_MAX:,} are allowed. Remove some.",
             code="too_many_columns",
         )
     found = _columns_by_field(names)
@@ -216,8 +213,7 @@ def _resolve(names: Sequence[str]) -> dict[str, int]:
 
 
 def _columns_by_field(names: Sequence[str]) -> dict[str, list[int]]:
-    """The columns that could be each field: those with its exact name or, where there are none, with an
-    alias."""
+    """Returns the columns that could be each field: those with its exact name or, if there are none, with an alias."""
     exact: dict[str, list[int]] = {}
     aliased: dict[str, list[int]] = {}
     for column, name in enumerate(names):
@@ -232,7 +228,7 @@ def _columns_by_field(names: Sequence[str]) -> dict[str, list[int]]:
 
 def _refuse_doubled(field: str, names: Sequence[str]) -> NoReturn:
     raise UnreadableFile(
-        f"More than one column could be the {field}: {_listed(names)}. Keep one, named {field}; rename the others.",
+        f"More than one column could be the {field}: {_listed(names)}. Keep one, named {field}. Rename the others.",
         code="column_doubled",
     )
 
@@ -240,8 +236,8 @@ def _refuse_doubled(field: str, names: Sequence[str]) -> NoReturn:
 def _refuse_missing(missing: Sequence[str], names: Sequence[str]) -> NoReturn:
     what = f"no {missing[0]} column" if len(missing) == 1 else f"neither a {' nor a '.join(missing)} column"
     raise UnreadableFile(
-        f"The file has {what}. The columns found are: {_listed(names)}. The first line must name the "
-        "columns, at least sku and name, separated by commas, semicolons, tabs or bars.",
+        f"The file has {what}. Its columns are: {_listed(names)}. The first row must contain column names, including "
+        "sku and name, separated by commas, semicolons, tabs or vertical bars.",
         code="column_missing",
     )
 
@@ -257,13 +253,13 @@ def _warnings(names: Sequence[str], used: set[int]) -> tuple[str, ...]:
 
 
 def _listed(names: Sequence[str]) -> str:
-    """Names in quotes, for a message: not too many, none too long."""
+    """Quotes names for a message: not too many, none too long."""
     shown = [f"“{shortened(name.strip())}”" for name in names[:COLUMNS_SHOWN_MAX]]
     more = len(names) - len(shown)
     return ", ".join(shown) + (f" and {more:,} more" if more else "")
 
 
 def shortened(value: str) -> str:
-    """The value, or its beginning, as a message can quote it on one line."""
+    """Returns the value, or its beginning, as one line for a message."""
     line = " ".join(value[: VALUE_CHARACTERS_SHOWN_MAX + 1].split())
     return line if len(value) <= VALUE_CHARACTERS_SHOWN_MAX else line[:VALUE_CHARACTERS_SHOWN_MAX] + "…"

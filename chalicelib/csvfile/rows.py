@@ -1,8 +1,8 @@
 """The row rules: which rows of a chunk become products, and why the others do not.
 
-A bad row is data, not an error: it is handed back with its line, the column, a stable code, a message for the
-person who made the file, and its own bytes. Records begin and end where `boundaries` says, so a file gives
-the same rows however it was cut into chunks.
+A bad row is data, not an error: it is returned with its line, its column, a stable code, a message for the author of
+the file, and its original bytes. Records begin and end where `boundaries` says, so a file gives the same rows however
+it was cut into chunks.
 """
 
 from __future__ import annotations
@@ -44,13 +44,13 @@ _ACTIVE: dict[str, bool | None] = {
 }
 _new_tuple = tuple.__new__
 _UNDECODABLE = re.compile("[\udc80-\udcff]")
-"""What the surrogateescape error handler makes of bytes that are not UTF-8."""
+"""The surrogates to which the surrogateescape error handler decodes bytes that are not UTF-8."""
 _DESCRIPTION_CHARACTERS_SAFE = DESCRIPTION_BYTES_MAX // 4
 """A character has at most four bytes in UTF-8, so shorter descriptions need not be measured."""
 
 
 class Row(NamedTuple):
-    """A product as the file has it. A `description` or `active` of None keeps the stored value."""
+    """A product in the file. A `description` or `active` of None keeps the stored value."""
 
     line: int
     sku: str
@@ -60,8 +60,7 @@ class Row(NamedTuple):
 
 
 class RejectedRow(NamedTuple):
-    """A row that is no product, why, and its own bytes without the line end. `column` is None if all of it is
-    bad."""
+    """A row that is not a product, with the reason. `column` is None if the whole row is bad; `raw` has no line end."""
 
     line: int
     column: str | None
@@ -83,16 +82,16 @@ def read_rows(
     regular: bool = False,
     record_bytes_max: int = RECORD_BYTES_MAX,
 ) -> Iterator[Row]:
-    """Judges every row of a chunk, in the order of the file: yields the products, hands the others to `reject`.
+    """Checks every row of a chunk, in the order of the file: yields the products, passes the others to `reject`.
 
-    `data` begins and ends at record boundaries; `first_line` is its first line's number; `regular` is what the
-    splitter said of it. Blank lines, and rows of nothing but blank cells, are no rows. Never raises because of what
-    the rows hold.
+    `data` begins and ends at record boundaries; `first_line` is the number of its first line; `regular` is the value
+    from the splitter. Blank lines, and rows with only blank cells, do not count as rows. Never raises because of the
+    content of the rows.
 
-    Rows come one by one, because keeping a chunk's worth of them costs a third more time than reading them.
+    Yields rows one by one: keeping all rows of a chunk would make reading them a third slower.
     """
     rules = _Rules(header)
-    # Chained, not yielded on: one more generator on the way of every row would cost a fifth of the time.
+    # Chained, not `yield from`: another generator between the rows and the caller would cost a fifth of the time.
     return chain.from_iterable(
         _read_piece(data[piece.start : piece.end], piece, rules, reject)
         for piece in _pieces(data, header, first_line, regular, record_bytes_max)
@@ -100,20 +99,19 @@ def read_rows(
 
 
 def oversized_row(head: bytes, line: int) -> RejectedRow:
-    """The rejection of a line longer than a record may be, of which `head` is the beginning, a KiB or
-    more."""
+    """Returns the rejection of a line longer than a record may be. `head` is its beginning, at least a KiB."""
     return RejectedRow(
         line,
         None,
         "row_too_long",
-        f"This line is longer than the {RECORD_BYTES_MAX:,} bytes a row may have; only its first "
-        f"{OVERSIZED_ROW_BYTES_STORED:,} bytes are kept here. Shorten it, or end its rows with line breaks.",
+        f"This line has more than {RECORD_BYTES_MAX:,} bytes, the most that a row may have. Only its first "
+        f"{OVERSIZED_ROW_BYTES_STORED:,} bytes are kept here. Shorten it, or add the missing line breaks.",
         head[:OVERSIZED_ROW_BYTES_STORED].rstrip(b"\r\n"),
     )
 
 
 def _pieces(data: bytes, header: Header, first_line: int, regular: bool, record_bytes_max: int) -> Iterable[Chunk]:
-    """Parts in which no record can be too long. A chunk usually is one such part."""
+    """Splits a chunk into parts in which no record can be too long. Usually the chunk is one such part."""
     if regular or len(data) <= record_bytes_max:
         return [Chunk(0, len(data), first_line, first_line, oversized=False, regular=True)]
     splitter = Splitter(header.delimiter, 0, first_line, record_bytes_max, record_bytes_max=record_bytes_max)
@@ -137,7 +135,7 @@ def _read_piece(data: bytes, piece: Chunk, rules: _Rules, reject: Reject) -> Ite
     for cells in reader:
         if at_end:
             break
-        # Rows without any peculiarity are judged right here: a call for each of them takes as long as reading it.
+        # Ordinary rows are checked inline: a call for each of them would take as long as reading it.
         if (
             is_clean
             and len(cells) == width
@@ -161,10 +159,11 @@ def _read_piece(data: bytes, piece: Chunk, rules: _Rules, reject: Reject) -> Ite
 def _read_open_lines(
     lines: _Lines, start: int, first_line: int, delimiter: str, judge: Judge, reject: Reject
 ) -> Iterator[Row]:
-    """The lines from `start` on, where a record begins that is still inside quotes at the end.
+    """Reads the lines from `start` on, where a record begins that is still inside quotes at the end.
 
-    That record is none: its first line alone is, and the next line starts afresh. A record that starts there either
-    ends with its line or is inside quotes too, and then never ends either. So each of these lines is a record.
+    Only the first line of that record counts as a record, and parsing restarts at the next line. A record that starts
+    there either ends with its line, or is inside quotes as well and does not end either. So each of these lines is a
+    record.
     """
     for number, line in enumerate(lines.from_(start), start):
         reader = csv.reader((line, UNCLOSED_SENTINEL), delimiter=delimiter)
@@ -174,7 +173,7 @@ def _read_open_lines(
 
 
 def _judged(judge: Judge, line: int, cells: list[str], raw: Callable[[], bytes], reject: Reject) -> Iterator[Row]:
-    """The product in these cells; none when the row is blank, or handed to `reject`."""
+    """Yields the product in these cells; nothing when the row is blank or passed to `reject`."""
     try:
         row = judge(line, cells)
     except _Refused as refused:
@@ -185,8 +184,7 @@ def _judged(judge: Judge, line: int, cells: list[str], raw: Callable[[], bytes],
 
 
 def _decoded(piece: bytes) -> tuple[str, bool]:
-    """The text, and whether it is clean: no bytes that are not UTF-8, which stand in it as surrogates, and no
-    NUL."""
+    """Returns the text, and whether it is clean: without NUL, and without surrogates for bytes that are not UTF-8."""
     try:
         return piece.decode("utf-8"), b"\0" not in piece
     except UnicodeDecodeError:
@@ -194,7 +192,7 @@ def _decoded(piece: bytes) -> tuple[str, bool]:
 
 
 class _Lines:
-    """The physical lines of a text. Only text with a bad row in it is ever made a list of them."""
+    """The physical lines of a text. They become a list only if the text has a bad row."""
 
     def __init__(self, text: str) -> None:
         self._text = text
@@ -207,40 +205,39 @@ class _Lines:
         return list(self)
 
     def from_(self, start: int) -> list[str]:
-        """The lines from number `start` on, counted from 0."""
+        """Returns the lines from number `start` on, counted from 0."""
         return self._all[start:]
 
     def raw(self, start: int, end: int) -> bytes:
-        """The bytes of the lines [start, end), without the last line end."""
+        """Returns the bytes of the lines [start, end), without the last line end."""
         return "".join(self._all[start:end]).encode("utf-8", "surrogateescape").rstrip(b"\r\n")
 
 
 def _sentinel(at_end: list[bool]) -> Iterator[str]:
-    """The sentinel; notes that it was taken, so that the record which holds it is known."""
+    """Yields the sentinel and records that it was taken, so that the record that contains it is known."""
     at_end.append(True)
     yield UNCLOSED_SENTINEL
 
 
 class _Refused(Exception):
-    """A rule refuses the row. `reason` is the column, the code and the message."""
+    """A rule rejects the row. `reason` is the column, the code and the message."""
 
     def __init__(self, column: str | None, code: str, message: str) -> None:
         super().__init__(message)
         self.reason = (column, code, message)
 
 
-def _refuse_unclosed(line: int, cells: list[str]) -> NoReturn:  # noqa: ARG001  # judges as the others do
+def _refuse_unclosed(line: int, cells: list[str]) -> NoReturn:  # noqa: ARG001  # a Judge, like the others
     raise _Refused(
         None,
         "quote_unclosed",
-        f"A quote opens in this line and is not closed within {RECORD_BYTES_MAX:,} bytes or before the end "
-        "of the file, so this line alone was left out. Close the quote; a quote that is part of the text is "
-        "written twice.",
+        f"A quote opens in this line and is not closed within {RECORD_BYTES_MAX:,} bytes or before the end of the "
+        "file, so only this line was left out. Close the quote. If it is part of the text, double it.",
     )
 
 
 class _Rules:
-    """The rules for one row, for the columns of one header."""
+    """The rules for a row, given the columns of the header."""
 
     def __init__(self, header: Header) -> None:
         self.header = header
@@ -258,7 +255,7 @@ class _Rules:
         self._fields = {column: field for field, column in used.items() if column is not None}
 
     def judge(self, line: int, cells: list[str]) -> Row | None:
-        """The product in these cells, or None for a blank row. Raises _Refused."""
+        """Returns the product in these cells, or None for a blank row. Raises _Refused."""
         if len(cells) != self._width and not self._fits(cells):
             return None
         sku = cells[self._sku].strip()
@@ -277,47 +274,46 @@ class _Rules:
         return Row(line, sku, name, description, active)
 
     def judge_suspect(self, line: int, cells: list[str]) -> Row | None:
-        """The same for text in which some row holds NUL characters or bytes that are not UTF-8."""
+        """Does the same for text in which some row contains NUL characters or bytes that are not UTF-8."""
         for column, cell in enumerate(cells):
             if _UNDECODABLE.search(cell):
                 raise _Refused(
                     self._label(column),
                     "invalid_utf8",
-                    "This row holds bytes that are not UTF-8 text. Save the file as CSV UTF-8, or choose "
-                    "its encoding when uploading.",
+                    "This row contains bytes that are not UTF-8 text. Save the file as CSV UTF-8, or choose its "
+                    "encoding when you upload it.",
                 )
             if "\0" in cell and column in self._fields:
                 raise _Refused(
                     self._label(column),
                     "nul_character",
-                    f"The {self._label(column)} holds a NUL character, which no text may contain. Remove it.",
+                    f"The {self._label(column)} contains a NUL character, which is not allowed. Remove it.",
                 )
         return self.judge(line, cells)
 
     def _label(self, column: int) -> str | None:
-        """What to call a column: the field it is read as or, when it is ignored, its own name."""
+        """Returns the name of a column in messages: its field or, if the column is ignored, its own name."""
         if column >= self._width:
             return None
         return self._fields.get(column) or self.header.names[column]
 
     def _fits(self, cells: list[str]) -> bool:
-        """Whether a row of another width than the header's is one: False when it is blank, _Refused when it
-        is bad."""
+        """Returns whether a row that is not as wide as the header counts: False if it is blank. Raises _Refused."""
         if _is_blank(cells):
             return False
         if len(cells) < self._width:
             raise _Refused(
                 None,
                 "too_few_fields",
-                f"This row has {len(cells):,} fields where the header has {self._width:,}. Add the missing "
-                "ones, even if they are empty.",
+                f"This row has {len(cells):,} fields, but the header has {self._width:,}. Add the missing fields, "
+                "even if they are empty.",
             )
         if any(cells[self._width :]):
             raise _Refused(
                 None,
                 "too_many_fields",
-                f"This row has {len(cells):,} fields where the header has {self._width:,}. Put quotes around "
-                "a field that contains the separator.",
+                f"This row has {len(cells):,} fields, but the header has {self._width:,}. Put quotes around a field "
+                "that contains the separator.",
             )
         return True
 
@@ -328,13 +324,13 @@ def _is_blank(cells: Iterable[str]) -> bool:
 
 def _refuse_length(column: str, label: str, value: str, characters_max: int) -> None:
     if not value:
-        raise _Refused(column, f"{column}_missing", f"The {label} is empty. Every product needs one.")
+        raise _Refused(column, f"{column}_missing", f"The {label} is empty. Every product needs a {label}.")
     if len(value) > characters_max:
         raise _Refused(
             column,
             f"{column}_too_long",
-            f"The {label} “{shortened(value)}” has {len(value):,} characters; at most {characters_max} are "
-            "allowed. Shorten it.",
+            f"The {label} “{shortened(value)}” has {len(value):,} characters; at most {characters_max} are allowed. "
+            "Shorten it.",
         )
 
 
@@ -344,18 +340,18 @@ def _check_description(description: str) -> None:
         raise _Refused(
             "description",
             "description_too_long",
-            f"The description has {size_bytes:,} bytes in UTF-8; at most {DESCRIPTION_BYTES_MAX:,} are "
-            "allowed. Shorten it.",
+            f"The description has {size_bytes:,} bytes in UTF-8; at most {DESCRIPTION_BYTES_MAX:,} are allowed. "
+            "Shorten it.",
         )
 
 
 def _active(value: str) -> bool | None:
-    """What an active cell says; None, which keeps the stored value, when it is blank."""
+    """Returns the value of an active cell; None, which keeps the stored value, if it is blank."""
     plain = value.strip().lower()
     if plain not in _ACTIVE:
         raise _Refused(
             "active",
             "active_invalid",
-            f"The active value “{shortened(value)}” is not known. Use true or false, or leave it empty.",
+            f"“{shortened(value)}” is not a valid value for active. Use true or false, or leave the cell empty.",
         )
     return _ACTIVE[plain]

@@ -1,9 +1,8 @@
-"""Rewrites to UTF-8 what has no byte ranges of its own: gzip files and texts in other encodings.
+"""Rewrites files to UTF-8 that cannot be read in byte ranges: gzip files, and text in other encodings.
 
-Memory is bounded whatever the file holds: a gzip file is unpacked in small steps, and its content is counted,
-so a zip bomb ends as an unreadable file. Bytes that an encoding does not know neither fail the file nor are
-replaced by something that looks like text: they become a byte that is not UTF-8, and their row is rejected
-for it later.
+Memory is bounded whatever the file contains: a gzip file is unpacked in small steps and its content is counted, so a
+zip bomb is refused as an unreadable file. Bytes that are invalid in an encoding neither fail the file nor turn into
+something that looks like text: they become a byte that is not UTF-8, and their row is rejected later.
 """
 
 from __future__ import annotations
@@ -41,10 +40,10 @@ ENCODINGS = {
     "big5": "big5hkscs",
     "gb18030": "gb18030",
 }
-"""The encodings that can be declared at upload, by their IANA names, and what Python calls them."""
+"""The encodings that can be declared at upload: their IANA names, and Python's names for them."""
 
 _BOMS = (
-    # The UTF-32 mark begins with the UTF-16 one, so it is asked for first.
+    # The UTF-32 mark begins with the UTF-16 mark, so it is tried first.
     (codecs.BOM_UTF32_LE, "utf-32-le"),
     (codecs.BOM_UTF32_BE, "utf-32-be"),
     (codecs.BOM_UTF16_LE, "utf-16-le"),
@@ -54,11 +53,10 @@ _BOMS = (
 _GZIP_MAGIC = b"\x1f\x8b"
 _GZIP_WBITS = 16 + zlib.MAX_WBITS
 _GZIP_SLICE_BYTES = 16 * KIB
-"""zlib hands back what it did not use as a copy: small slices keep that cheap even for a million tiny
-members."""
+"""zlib returns unused input as a copy: small slices keep that cheap even for a million tiny members."""
 
 _UNDECODABLE = "\udcff"
-"""Encoded with surrogateescape this is the byte 0xFF, which stands nowhere in UTF-8."""
+"""Encoded with surrogateescape, this is the byte 0xFF, which never occurs in UTF-8."""
 _MARK_UNDECODABLE = "importer.mark_undecodable"
 
 
@@ -73,19 +71,17 @@ codecs.register_error(_MARK_UNDECODABLE, _mark_undecodable)
 
 @dataclass(frozen=True, slots=True)
 class Encoding:
-    """How a file that must be rewritten is encoded. `charset` is Python's name; None: what the content's BOM
-    says."""
+    """The encoding of a file that must be rewritten. `charset` is Python's name; None means that the BOM decides."""
 
     gzip: bool
     charset: str | None
 
 
 def detect(head: bytes, declared: str | None) -> Encoding | None:
-    """How the file must be rewritten, or None when its bytes can be used as they are.
+    """Returns the encoding from which the file must be rewritten, or None when its bytes can be used as they are.
 
-    `head` is the first FILE_HEAD_BYTES of the object; `declared` the encoding chosen at upload, one of
-    ENCODINGS in any case. A byte order mark is believed before it. Raises UnreadableFile
-    (`encoding_unknown`).
+    `head` is the first FILE_HEAD_BYTES of the object. `declared` is the encoding chosen at upload, one of ENCODINGS,
+    case-insensitive; a byte order mark overrides it. Raises UnreadableFile (`encoding_unknown`).
     """
     declared_charset = None if declared is None else _charset(declared)
     if head.startswith(_GZIP_MAGIC):
@@ -97,10 +93,10 @@ def detect(head: bytes, declared: str | None) -> Encoding | None:
 def utf8_blocks(
     blocks: Iterable[bytes], encoding: Encoding, *, file_bytes_max: int = FILE_BYTES_MAX
 ) -> Iterator[bytes]:
-    """Rewrite a file block by block to UTF-8. The result may begin with a byte order mark.
+    """Rewrites a file to UTF-8 block by block. The result may begin with a byte order mark.
 
-    Raises UnreadableFile while it is read: `gzip_corrupt`, `gzip_truncated`, `file_too_large` when the result
-    has more than `file_bytes_max` bytes, and what `refuse_non_csv` says about the content of a gzip file.
+    Raises UnreadableFile while it is read: `gzip_corrupt`, `gzip_truncated`, `file_too_large` when the result has more
+    than `file_bytes_max` bytes, and the errors of `refuse_non_csv` for the content of a gzip file.
     """
     if encoding.gzip:
         blocks = _gunzip(blocks)
@@ -115,7 +111,7 @@ def _charset(declared: str) -> str:
     charset = ENCODINGS.get(declared.strip().lower())
     if charset is None:
         raise UnreadableFile(
-            f"The encoding “{declared[:40]}” is not known. Choose one of: {', '.join(ENCODINGS)}.",
+            f"The encoding “{declared[:40]}” is not supported. Choose one of: {', '.join(ENCODINGS)}.",
             code="encoding_unknown",
         )
     return charset
@@ -126,13 +122,13 @@ def _charset_of(head: bytes, declared: str | None) -> str:
         if head.startswith(bom):
             return charset
     if declared == "utf-16":
-        # Without a mark, the header's ASCII letters tell: their zero byte comes first in big-endian text.
+        # Without a mark, the ASCII letters of the header decide: their zero byte comes first in big-endian text.
         return "utf-16-be" if head.startswith(b"\0") else "utf-16-le"
     return declared or UTF_8
 
 
 def _peek(blocks: Iterable[bytes]) -> tuple[bytes, Iterator[bytes]]:
-    """The first FILE_HEAD_BYTES, or what there is, and all blocks."""
+    """Returns the first FILE_HEAD_BYTES, or fewer if the file is shorter, and all blocks."""
     source = iter(blocks)
     taken: list[bytes] = []
     missing = FILE_HEAD_BYTES
@@ -147,7 +143,7 @@ def _peek(blocks: Iterable[bytes]) -> tuple[bytes, Iterator[bytes]]:
 def _refuse_packed(head: bytes) -> None:
     if head.startswith(_GZIP_MAGIC):
         raise UnreadableFile(
-            "This gzip file holds another gzip file. Unpack it once, then upload that.", code="file_is_gzip"
+            "This gzip file contains another gzip file. Unpack it once, then upload the result.", code="file_is_gzip"
         )
     refuse_non_csv(head)
 
@@ -165,7 +161,7 @@ def _limited(blocks: Iterable[bytes], file_bytes_max: int) -> Iterator[bytes]:
         total += len(block)
         if total > file_bytes_max:
             raise UnreadableFile(
-                f"Unpacked and as UTF-8, the file has more than the {file_bytes_max / GIB:,.1f} GiB a file "
+                f"Unpacked and in UTF-8, the file has more than {file_bytes_max / GIB:,.1f} GiB, the most that a file "
                 "may have. Split it into several files and import them in order.",
                 code="file_too_large",
             )
@@ -174,7 +170,7 @@ def _limited(blocks: Iterable[bytes], file_bytes_max: int) -> Iterator[bytes]:
 
 
 def _gunzip(blocks: Iterable[bytes]) -> Iterator[bytes]:
-    """Unpack gzip members one after the other, as gzip does, in steps of at most TRANSCODE_STEP_BYTES."""
+    """Unpacks gzip members one after the other, as gzip does, in steps of at most TRANSCODE_STEP_BYTES."""
     member = zlib.decompressobj(_GZIP_WBITS)
     is_between = False
     for piece in _slices(blocks):
@@ -190,7 +186,7 @@ def _gunzip(blocks: Iterable[bytes]) -> Iterator[bytes]:
             rest = member.unused_data if member.eof else member.unconsumed_tail
     if not is_between:
         raise UnreadableFile(
-            "The gzip file ends too early: a part of it is missing. Compress the file and upload it again.",
+            "The end of the gzip file is missing. Compress the file and upload it again.",
             code="gzip_truncated",
         )
 

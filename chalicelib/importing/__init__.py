@@ -1,4 +1,4 @@
-"""A file into the catalogue: accept it, split it, upsert its chunks, report progress and rejected rows.
+"""Imports files into the catalogue: accepts and splits them, upserts chunks, reports progress and rejected rows.
 
-May import csvfile and below. Does not know webhooks: it records events, and others deliver them.
+May import csvfile and below. Does not know webhooks: it records events, which other rooms deliver.
 """

@@ -1,9 +1,9 @@
-"""Rows in the text format of PostgreSQL's COPY, built in bulk: a few passes over a text, not over its fields.
+"""Encodes rows in the text format of PostgreSQL's COPY, in bulk: a few passes over a whole text, not over its fields.
 
-COPY is told to part fields with U+0001, which real catalogues do not contain, so that nothing but the backslash and
-line ends has to be escaped. No text that gets here holds NUL (the row rules see to it), so NUL can stand for what is
-put in after escaping: a row's end, and before a letter a null (N) or a U+0001 that is part of the text (D). A row
-begins with its line number, so no letter follows a row's end.
+The delimiter is U+0001, which real catalogues do not contain, so only the backslash and line ends have to be escaped.
+The row rules reject NUL, so NUL can be a placeholder for what is inserted after escaping: alone it is the end of a row,
+before N it is a null, before D it is a U+0001 that is part of the text. A row begins with its line number, so no letter
+follows the end of a row.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _IN_ORDER = (
 
 
 def encode(rows: Iterable[Row], *, holds_delimiter: bool) -> bytes:
-    """The columns of Row, a line each. `holds_delimiter`: some text in the rows may contain DELIMITER."""
+    """Encodes one line per row. `holds_delimiter` says that some text in the rows may contain DELIMITER."""
     if holds_delimiter:
         rows = map(_without_delimiter, rows)
     text = "".join(

@@ -1,18 +1,19 @@
-"""How far an import is, in bytes of its file: records, not lines, are rows, and nobody has counted them beforehand."""
+"""How far an import is, in bytes of its file. Not in rows, because their number is unknown until the file is read."""
 
 from __future__ import annotations
 
+import uuid
 from dataclasses import dataclass
 from datetime import datetime
 
-from psycopg.rows import DictRow
-
-from chalicelib.limits import RATE_WINDOW_SECONDS, UNFINISHED_PERCENT_MAX
+from chalicelib.backends.database import Transaction
+from chalicelib.importing.records import Import
+from chalicelib.limits import RATE_WINDOW_SECONDS, THROUGHPUT_STEPS_MAX, UNFINISHED_PERCENT_MAX
 
 
 @dataclass(frozen=True)
 class Progress:
-    """`percent` has one decimal, never goes back, and is 100 exactly when the import is completed."""
+    """`percent` has one decimal, never decreases, and is 100 exactly when the import is completed."""
 
     percent: float
     total_bytes: int
@@ -22,38 +23,52 @@ class Progress:
     eta_seconds: int | None
 
     @classmethod
-    def of(cls, found: DictRow, now: datetime) -> Progress:
-        """The progress of an import with its sums (`find_import`), at the time `now`."""
-        total = found["data_bytes"] or found["size_bytes"]
-        header_bytes = found["header"]["end"] if found["header"] else 0
-        done = min(header_bytes + found["done_bytes"], total)
-        if found["status"] == "completed":
+    def of(cls, import_: Import, now: datetime) -> Progress:
+        """Returns the progress of an import at the time `now`."""
+        total = import_.data_bytes or import_.size_bytes
+        header = import_.csv_header
+        done = min((header.end if header else 0) + import_.done_bytes, total)
+        if import_.status == "completed":
             done = total
-        rate = _bytes_per_second(found, done, now)
-        rows = sum(found[name] for name in ("created", "updated", "unchanged", "superseded", "rejected"))
-        running = found["status"] == "processing"
+        rate = _bytes_per_second(import_, done, now)
+        is_processing = import_.status == "processing"
         return cls(
-            percent=percent_of(found["status"], done, total),
+            percent=percent_of(import_.status, done, total),
             total_bytes=total,
             done_bytes=done,
             bytes_per_second=round(rate) if rate is not None else None,
-            rows_per_second=round(rate * rows / done) if rate is not None and done else None,
-            eta_seconds=round((total - done) / rate) if rate and running else None,
+            rows_per_second=round(rate * import_.rows.total / done) if rate is not None and done else None,
+            eta_seconds=round((total - done) / rate) if rate and is_processing else None,
         )
 
 
+@dataclass(frozen=True)
+class ThroughputStep:
+    """One of the equal time steps from the start of an import to its last finished chunk."""
+
+    seconds: float
+    """The length of the step."""
+    rows: int
+    """The rows whose chunks were finished in it."""
+
+
+def throughput(transaction: Transaction, import_id: uuid.UUID) -> list[ThroughputStep]:
+    """Returns the rows finished over time, in at most THROUGHPUT_STEPS_MAX steps; empty before any chunk is done."""
+    return transaction.all("import_throughput", ThroughputStep, import_id=import_id, steps=THROUGHPUT_STEPS_MAX)
+
+
 def percent_of(status: str, done: int, total: int) -> float:
-    """One decimal; 100 exactly when the work is completed, however much of it is done."""
+    """Returns a percentage with one decimal. It is 100 exactly when the status is `completed`."""
     if status == "completed":
         return 100.0
     return min(done * 1000 // total / 10, UNFINISHED_PERCENT_MAX) if total else 0.0
 
 
-def _bytes_per_second(found: DictRow, done: int, now: datetime) -> float | None:
-    """Recent rate while it runs, the mean when it has ended; None before anything is done."""
-    if found["started_at"] is None or not found["done_bytes"]:
+def _bytes_per_second(import_: Import, done: int, now: datetime) -> float | None:
+    """Returns the recent rate while the import runs, the mean rate after it has ended, None before anything is done."""
+    if import_.started_at is None or not import_.done_bytes:
         return None
-    elapsed = ((found["finished_at"] or now) - found["started_at"]).total_seconds()
-    if found["status"] == "processing" and elapsed > RATE_WINDOW_SECONDS:
-        return float(found["recent_bytes"]) / RATE_WINDOW_SECONDS
+    elapsed = ((import_.finished_at or now) - import_.started_at).total_seconds()
+    if import_.status == "processing" and elapsed > RATE_WINDOW_SECONDS:
+        return import_.recent_bytes / RATE_WINDOW_SECONDS
     return done / elapsed if elapsed > 0 else None

@@ -1,15 +1,16 @@
-"""From an uploaded object to chunk messages: accept it, look at its head, cut it at record boundaries, send the pieces.
+"""From an uploaded object to chunk messages: accept it, read its head, cut it at record boundaries, send the chunks.
 
-Everything here may be killed between any two statements and started again, by a redelivered event or the sweep: what is
-done is in the import's row (`split_offset` is always a record boundary), and what is unsent is marked so.
+All of this may be killed between any two statements and started again, by a redelivered event or by the sweep. The
+import's row records what is done (`split_offset` is always a record boundary), and which chunks are unsent.
 """
 
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
-from psycopg.rows import DictRow
 from psycopg.types.json import Jsonb
 
 from chalicelib.backends import Backends
@@ -23,6 +24,7 @@ from chalicelib.csvfile.header import Header, read_header
 from chalicelib.errors import UnreadableFile
 from chalicelib.fault_points import fault_point
 from chalicelib.importing import imports
+from chalicelib.importing.records import Import
 from chalicelib.limits import (
     CHUNK_BYTES,
     FILE_BYTES_MAX,
@@ -42,8 +44,46 @@ class _Superseded(Exception):
     """Another splitter took over, or the import ended: there is nothing left to do here."""
 
 
+class _Position(NamedTuple):
+    """A record boundary in the file: its offset in bytes, and the number of the physical line that starts there."""
+
+    offset: int
+    line: int
+
+
+@dataclass(frozen=True)
+class _ImportToSplit:
+    """A running import whose header has been read."""
+
+    id: uuid.UUID
+    attempt: int
+    data_key: str
+    """What is split: the upload, or the copy of it in UTF-8."""
+    data_version: str
+    data_bytes: int
+    header: Mapping[str, Any]
+    split_offset: int
+    """Everything before this offset is in chunks."""
+    split_line: int
+    split_done: bool
+
+
+@dataclass(frozen=True)
+class _Advanced:
+    """An import to which chunks were added."""
+
+    chunk_count: int
+
+
+@dataclass(frozen=True)
+class _UnsentChunk:
+    """A chunk whose message has not been sent."""
+
+    number: int
+
+
 def split_upload(backends: Backends, bucket: str, stored: StoredFile, seconds_left: SecondsLeft) -> None:
-    """An object is in S3: accept it as an import and split it. Raises Transient."""
+    """Accepts an object in S3 as an import and splits it. Raises Transient."""
     with backends.database.transaction() as transaction:
         import_id = imports.accept(transaction, bucket, stored)
         fault_point("accept.before_commit")
@@ -55,49 +95,69 @@ def split_upload(backends: Backends, bucket: str, stored: StoredFile, seconds_le
 def continue_splitting(backends: Backends, import_id: uuid.UUID, seconds_left: SecondsLeft) -> None:
     """Splits what is not split yet and sends what is unsent; hands over to a new invocation when time runs out.
 
-    A file that cannot be imported, or is gone, fails its import. Raises Transient.
+    An import whose file is unreadable or gone fails. Raises NotFound, Transient.
     """
     with about(import_id=import_id):
         try:
-            found = _processing(backends, import_id)
-            if found["header"] is None:
-                found = _begin(backends, found)
-            _send_unsent(backends, found)
-            if not found["split_done"]:
-                _split(backends, found, seconds_left)
+            import_ = _to_split(backends, import_id) or _begin(backends, import_id)
+            _send_unsent(backends, import_)
+            if not import_.split_done:
+                _split(backends, import_, seconds_left)
         except _Superseded:
             return
         except UnreadableFile as error:
-            _fail(backends, import_id, error.code, error.message)
+            with backends.database.transaction() as transaction:
+                imports.fail(transaction, import_id, error.code, error.message, retryable=False)
         except FileGone:
-            _fail(backends, import_id, "file_gone", "The uploaded file was removed before it was read to its end.")
+            with backends.database.transaction() as transaction:
+                imports.fail_without_file(transaction, import_id)
 
 
-def _begin(backends: Backends, found: DictRow) -> DictRow:
-    """Reads the file's head: what it is, how it is encoded, its header. Rewrites it in UTF-8 where that is needed."""
-    if found["size_bytes"] > FILE_BYTES_MAX:
-        raise UnreadableFile(
-            f"The file has {found['size_bytes']:,} bytes; at most {FILE_BYTES_MAX:,} are accepted."
-            " Cut it into several files.",
-            code="file_too_large",
-        )
-    key, version = found["object_key"], found["object_version"]
+def _to_split(backends: Backends, import_id: uuid.UUID) -> _ImportToSplit | None:
+    """Returns None when the header has not been read yet, and when the import has ended."""
+    with backends.database.transaction() as transaction:
+        return transaction.one("import_to_split", _ImportToSplit, id=import_id)
+
+
+def _begin(backends: Backends, import_id: uuid.UUID) -> _ImportToSplit:
+    """Reads the head of the file: its type, its encoding, its header. Writes a copy in UTF-8 where that is needed."""
+    with backends.database.transaction() as transaction:
+        import_ = imports.get(transaction, import_id)
+    if import_.status != "processing" or import_.object_version is None:
+        raise _Superseded
+    _require_size(import_.size_bytes)
+    key, version = import_.object_key, import_.object_version
     data = backends.files.find(key, version)
     head = backends.files.read(key, version, 0, min(HEADER_BYTES_MAX, data.size_bytes))
     fault_point("split.after_head")
-    encoding = transcode.detect(head, found["encoding"])
+    encoding = transcode.detect(head, import_.encoding)
     if encoding is None or not encoding.gzip:
         refuse_non_csv(head)
     if encoding is not None:
         blocks = backends.files.blocks(key, version, 0, SCAN_BLOCK_BYTES)
-        data = backends.files.write(f"{REWRITTEN_PREFIX}{found['id']}.csv", transcode.utf8_blocks(blocks, encoding))
+        data = backends.files.write(f"{REWRITTEN_PREFIX}{import_id}.csv", transcode.utf8_blocks(blocks, encoding))
         head = backends.files.read(data.key, data.version, 0, min(HEADER_BYTES_MAX, data.size_bytes))
     fault_point("split.after_rewrite")
-    header = read_header(head, is_whole=len(head) == data.size_bytes)
+    _record_header(backends, import_, data, read_header(head, is_whole=len(head) == data.size_bytes))
+    begun = _to_split(backends, import_id)
+    if begun is None:
+        raise _Superseded
+    return begun
+
+
+def _require_size(size_bytes: int) -> None:
+    if size_bytes > FILE_BYTES_MAX:
+        raise UnreadableFile(
+            f"The file has {size_bytes:,} bytes; at most {FILE_BYTES_MAX:,} are accepted. Split it into several files.",
+            code="file_too_large",
+        )
+
+
+def _record_header(backends: Backends, import_: Import, data: StoredFile, header: Header) -> None:
     with backends.database.transaction() as transaction:
         transaction.run(
             "begin_splitting",
-            id=found["id"],
+            id=import_.id,
             data_key=data.key,
             data_version=data.version,
             data_bytes=data.size_bytes,
@@ -108,62 +168,62 @@ def _begin(backends: Backends, found: DictRow) -> DictRow:
         )
         fault_point("split.before_begin_commit")
     fault_point("split.after_begin_commit")
-    return _processing(backends, found["id"])
 
 
-def _split(backends: Backends, found: DictRow, seconds_left: SecondsLeft) -> None:
+def _split(backends: Backends, import_: _ImportToSplit, seconds_left: SecondsLeft) -> None:
     clock = Stopwatch()
     with clock.stage("SplitMilliseconds"):
-        from_byte, to_byte = _split_on(backends, found, seconds_left)
-    tell("file split", from_byte=from_byte, measured={"SplitBytes": to_byte - from_byte, **clock.milliseconds})
+        to_byte = _split_on(backends, import_, seconds_left)
+    size_bytes = to_byte - import_.split_offset
+    tell("file split", from_byte=import_.split_offset, measured={"SplitBytes": size_bytes, **clock.milliseconds})
 
 
-def _split_on(backends: Backends, found: DictRow, seconds_left: SecondsLeft) -> tuple[int, int]:
-    """Goes on to the end, or as far as the time lasts. Returns from where to where, in bytes."""
-    header = Header.from_json(found["header"])
-    start = position = (int(found["split_offset"]), int(found["split_line"]))
-    splitter = Splitter(header.delimiter, start=start[0], line=start[1], chunk_bytes=CHUNK_BYTES)
-    if start[0] < found["data_bytes"]:
-        for block in backends.files.blocks(found["data_key"], found["data_version"], start[0], SCAN_BLOCK_BYTES):
-            position = _record(backends, found, position, list(splitter.feed(block)), done=False)
-            # Only with something gained: otherwise the next invocation would do the same again.
+def _split_on(backends: Backends, import_: _ImportToSplit, seconds_left: SecondsLeft) -> int:
+    """Continues to the end, or until time runs out. Returns the offset in bytes that it has reached."""
+    header = Header.from_json(import_.header)
+    start = position = _Position(import_.split_offset, import_.split_line)
+    splitter = Splitter(header.delimiter, start=start.offset, line=start.line, chunk_bytes=CHUNK_BYTES)
+    if start.offset < import_.data_bytes:
+        for block in backends.files.blocks(import_.data_key, import_.data_version, start.offset, SCAN_BLOCK_BYTES):
+            position = _record(backends, import_, position, list(splitter.feed(block)), done=False)
+            # Only after some progress: otherwise the next invocation would do the same again.
             if position > start and seconds_left() < INVOCATION_RESERVE_SECONDS:
                 fault_point("split.before_hand_over")
-                backends.queues.send("uploads", [UploadMessage(continue_import=found["id"])])
-                return start[0], position[0]
-    position = _record(backends, found, position, list(splitter.finish()), done=True)
-    return start[0], position[0]
+                backends.queues.send("uploads", [UploadMessage(continue_import=import_.id)])
+                return position.offset
+    return _record(backends, import_, position, list(splitter.finish()), done=True).offset
 
 
 def _record(
-    backends: Backends, found: DictRow, position: tuple[int, int], chunks: list[Chunk], *, done: bool
-) -> tuple[int, int]:
-    """Commits the chunks with the new position, then sends them. Returns the position: (offset, line)."""
+    backends: Backends, import_: _ImportToSplit, position: _Position, chunks: list[Chunk], *, done: bool
+) -> _Position:
+    """Commits the chunks with the new position, then sends them. Returns the new position."""
     if not chunks and not done:
         return position
     fault_point("split.before_record")
-    offset, line = (chunks[-1].end, chunks[-1].next_line) if chunks else position
+    reached = _Position(chunks[-1].end, chunks[-1].next_line) if chunks else position
     with backends.database.transaction() as transaction:
         advanced = transaction.one(
             "advance_splitting",
-            id=found["id"],
-            from_offset=position[0],
-            to_offset=offset,
-            to_line=line,
+            _Advanced,
+            id=import_.id,
+            from_offset=position.offset,
+            to_offset=reached.offset,
+            to_line=reached.line,
             chunks=len(chunks),
             done=done,
         )
         if advanced is None:
             raise _Superseded
-        _add_chunks(transaction, found["id"], chunks, first_number=advanced["chunk_count"] - len(chunks))
+        _add_chunks(transaction, import_.id, chunks, first_number=advanced.chunk_count - len(chunks))
         fault_point("split.after_chunks")
         if done:
-            imports.complete_if_done(transaction, found["id"])
+            imports.complete_if_done(transaction, import_.id)
             fault_point("split.before_done_commit")
         fault_point("split.before_record_commit")
     fault_point("split.after_record_commit")
-    _send_unsent(backends, found)
-    return offset, line
+    _send_unsent(backends, import_)
+    return reached
 
 
 def _add_chunks(transaction: Transaction, import_id: uuid.UUID, chunks: list[Chunk], first_number: int) -> None:
@@ -184,31 +244,18 @@ def _add_chunks(transaction: Transaction, import_id: uuid.UUID, chunks: list[Chu
     )
 
 
-def _send_unsent(backends: Backends, found: DictRow) -> None:
-    """Sends the message of every chunk not sent yet. A kill between sending and marking sends it again: harmless."""
+def _send_unsent(backends: Backends, import_: _ImportToSplit) -> None:
+    """Sends the message of every unsent chunk. A kill between sending and marking sends it again, which is harmless."""
     while True:
         with backends.database.transaction() as transaction:
-            unsent = transaction.all("unsent_chunks", import_id=found["id"], limit=SEND_BATCH_MESSAGES_MAX)
+            unsent = transaction.all("unsent_chunks", _UnsentChunk, import_id=import_.id, limit=SEND_BATCH_MESSAGES_MAX)
         if not unsent:
             return
-        numbers = [each["number"] for each in unsent]
+        numbers = [chunk.number for chunk in unsent]
         backends.queues.send(
             "chunks",
-            [ChunkMessage(import_id=found["id"], chunk=number, attempt=found["attempt"]) for number in numbers],
+            [ChunkMessage(import_id=import_.id, chunk=number, attempt=import_.attempt) for number in numbers],
         )
         fault_point("split.after_send")
         with backends.database.transaction() as transaction:
-            transaction.run("mark_chunks_sent", import_id=found["id"], numbers=numbers)
-
-
-def _processing(backends: Backends, import_id: uuid.UUID) -> DictRow:
-    with backends.database.transaction() as transaction:
-        found = imports.get(transaction, import_id)
-    if found["status"] != "processing":
-        raise _Superseded
-    return found
-
-
-def _fail(backends: Backends, import_id: uuid.UUID, code: str, message: str) -> None:
-    with backends.database.transaction() as transaction:
-        imports.fail(transaction, import_id, code, message, retryable=False)
+            transaction.run("mark_chunks_sent", import_id=import_.id, numbers=numbers)

@@ -1,17 +1,17 @@
-"""One chunk of an import into the catalogue, in one transaction.
+"""Writes one chunk of an import into the catalogue, in one transaction.
 
-Bytes are fetched and parsed before any lock is taken, and COPY fills a temporary table in a transaction of its own: a
-worker that freezes while sending rows holds nothing that others need. Locks are then taken in the one order of the
+Bytes are fetched and parsed before any lock is taken, and COPY fills a temporary table in its own transaction. So a
+worker that freezes while it sends rows holds nothing that others need. Locks are then taken in the one order of the
 project: barrier, chunk, products by key, import, outbox.
 """
 
 from __future__ import annotations
 
 import uuid
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from itertools import accumulate
-
-from psycopg.rows import DictRow
+from typing import Any
 
 from chalicelib import acceptance
 from chalicelib.backends import Backends
@@ -20,7 +20,8 @@ from chalicelib.backends.file_store import FileGone
 from chalicelib.csvfile.header import Header
 from chalicelib.csvfile.rows import RejectedRow, oversized_row, read_rows
 from chalicelib.fault_points import fault_point
-from chalicelib.importing import copy_text, imports
+from chalicelib.importing import copy_text, imports, rejected_rows
+from chalicelib.importing.records import LockedChunk, RowCounts, Status
 from chalicelib.limits import (
     MERGE_ROWS_MIN,
     OVERSIZED_ROW_BYTES_STORED,
@@ -31,76 +32,100 @@ from chalicelib.messages import ChunkMessage
 from chalicelib.sql import query
 from chalicelib.telemetry import DEBUG, Stopwatch, about, tell
 
-_Counts = dict[str, int]
-"""How many rows ended in which way: created, updated, unchanged, superseded, rejected."""
+
+@dataclass(frozen=True)
+class _ChunkToDo:
+    """A chunk as its worker finds it: the byte range [start_byte, end_byte), and its import."""
+
+    import_id: uuid.UUID
+    number: int
+    start_byte: int
+    end_byte: int
+    first_line: int
+    """The physical line at `start_byte`."""
+    oversized: bool
+    """A single line that is longer than a record may be."""
+    regular: bool
+    """No record in it can be too long: see `boundaries.Chunk`."""
+    done: bool
+    status: Status
+    """The status of the import."""
+    operation: int
+    """The import's place in the acceptance order."""
+    header: Mapping[str, Any]
+    data_key: str
+    data_version: str
 
 
 @dataclass(frozen=True)
-class _Chunk:
-    """A chunk's rows: the products as COPY takes them, and those that are none."""
+class _Content:
+    """What a chunk contains: the products in COPY's text format, and the rejected rows."""
 
     products: bytes
     rejected: list[RejectedRow]
 
 
+@dataclass(frozen=True)
+class _Written:
+    """How many of a chunk's products were created, updated, or left as they were."""
+
+    created: int
+    updated: int
+    unchanged: int
+
+
 def upsert_chunk(backends: Backends, message: ChunkMessage) -> None:
-    """Writes one chunk's products, rejected rows and counts; the last one completes the import. Raises Transient."""
+    """Writes one chunk's products, rejected rows and counts; the last chunk completes the import. Raises Transient."""
     with about(import_id=message.import_id, chunk=message.chunk, attempt=message.attempt):
         with backends.database.transaction() as transaction:
-            found = transaction.one("chunk_to_do", import_id=message.import_id, number=message.chunk)
-        if found is None or found["done"] or found["status"] != "processing":
+            chunk = transaction.one("chunk_to_do", _ChunkToDo, import_id=message.import_id, number=message.chunk)
+        if chunk is None or chunk.done or chunk.status != "processing":
             tell("chunk had nothing to do", level=DEBUG)
             return
-        _upsert(backends, message, found)
+        try:
+            _upsert(backends, chunk)
+        except FileGone:
+            with backends.database.transaction() as transaction:
+                imports.fail_without_file(transaction, message.import_id)
 
 
-def _upsert(backends: Backends, message: ChunkMessage, found: DictRow) -> None:
+def _upsert(backends: Backends, chunk: _ChunkToDo) -> None:
     clock = Stopwatch()
-    try:
-        chunk = _read(backends, found, clock)
-        fault_point("chunk.after_fetch")
-        with clock.stage("ChunkCopyMilliseconds"), backends.database.transaction() as transaction:
-            accepted = _copy(transaction, chunk.products)
-            if found["header"]["active"] is not None and transaction.one("any_blank_active"):
-                transaction.run("inherit_active")
-        fault_point("chunk.after_copy")
-        with clock.stage("ChunkWriteMilliseconds"):
-            counts = _write(backends, found, accepted, chunk.rejected)
-        fault_point("chunk.after_commit")
-        if counts is not None:
-            measured = {f"Rows{name.capitalize()}": count for name, count in counts.items()}
-            size = found["end_byte"] - found["start_byte"]
-            tell("chunk written", measured={**measured, "ChunkBytes": size, **clock.milliseconds})
-    except FileGone:
-        with backends.database.transaction() as transaction:
-            imports.fail(
-                transaction,
-                message.import_id,
-                "file_gone",
-                "The uploaded file was removed before it was read to its end.",
-                retryable=False,
-            )
+    header = Header.from_json(chunk.header)
+    content = _read(backends, chunk, header, clock)
+    fault_point("chunk.after_fetch")
+    with clock.stage("ChunkCopyMilliseconds"), backends.database.transaction() as transaction:
+        accepted = _copy(transaction, content.products)
+        if header.active is not None and transaction.exists("any_blank_active"):
+            transaction.run("inherit_active")
+    fault_point("chunk.after_copy")
+    with clock.stage("ChunkWriteMilliseconds"):
+        counts = _write(backends, chunk, accepted, content.rejected)
+    fault_point("chunk.after_commit")
+    if counts is not None:
+        measured = {f"Rows{name.capitalize()}": count for name, count in asdict(counts).items()}
+        size_bytes = chunk.end_byte - chunk.start_byte
+        tell("chunk written", measured={**measured, "ChunkBytes": size_bytes, **clock.milliseconds})
 
 
-def _read(backends: Backends, found: DictRow, clock: Stopwatch) -> _Chunk:
-    start, end = found["start_byte"], found["end_byte"]
-    if found["oversized"]:
+def _read(backends: Backends, chunk: _ChunkToDo, header: Header, clock: Stopwatch) -> _Content:
+    start, end = chunk.start_byte, chunk.end_byte
+    if chunk.oversized:
         end = min(end, start + OVERSIZED_ROW_BYTES_STORED)
-        head = backends.files.read(found["data_key"], found["data_version"], start, end)
-        return _Chunk(b"", [oversized_row(head, found["first_line"])])
+        head = backends.files.read(chunk.data_key, chunk.data_version, start, end)
+        return _Content(b"", [oversized_row(head, chunk.first_line)])
     with clock.stage("ChunkReadMilliseconds"):
-        data = backends.files.read(found["data_key"], found["data_version"], start, end)
+        data = backends.files.read(chunk.data_key, chunk.data_version, start, end)
     rejected: list[RejectedRow] = []
-    header = Header.from_json(found["header"])
     with clock.stage("ChunkParseMilliseconds"):
-        rows = read_rows(data, header, found["first_line"], rejected.append, regular=found["regular"])
-        return _Chunk(copy_text.encode(rows, holds_delimiter=copy_text.DELIMITER.encode() in data), rejected)
+        rows = read_rows(data, header, chunk.first_line, rejected.append, regular=chunk.regular)
+        return _Content(copy_text.encode(rows, holds_delimiter=copy_text.DELIMITER.encode() in data), rejected)
 
 
 def _copy(transaction: Transaction, lines: bytes) -> int:
-    """Puts a chunk's products into the temporary table, which outlives the transaction. Returns how many."""
+    """Copies a chunk's products into the temporary table, which outlives the transaction. Returns their number."""
     transaction.run("create_incoming")
-    if transaction.one("any_incoming"):
+    if transaction.exists("any_incoming"):
         transaction.run("empty_incoming")
     with transaction.cursor.copy(query("copy_incoming")) as copy:
         copy.write(lines)
@@ -108,63 +133,60 @@ def _copy(transaction: Transaction, lines: bytes) -> int:
     return transaction.cursor.rowcount
 
 
-def _write(backends: Backends, found: DictRow, accepted: int, rejected: list[RejectedRow]) -> _Counts | None:
-    """The quick way first; the other one when somebody else was adding one of these SKUs at the same time.
+def _write(backends: Backends, chunk: _ChunkToDo, accepted: int, rejected: list[RejectedRow]) -> RowCounts | None:
+    """Tries MERGE; falls back to INSERT … ON CONFLICT when another writer adds one of these SKUs at the same time.
 
-    Either continues in the session that has the temporary table: in another one nothing would be there to write.
+    Both continue in the session that has the temporary table.
 
-    Returns None when there was nothing to write, because somebody else had done it or the import had ended.
+    MERGE is not tried while the planner believes that the catalogue is small, for example after everything was deleted:
+    it would then read a whole index for every row.
 
-    Not the quick way where the planner takes the catalogue for small, as after everything was deleted: it would then
-    read an index from end to end for every row.
+    Returns None when nothing was written, because the chunk was already done or the import had ended.
     """
-    counts = None  # Stays so when the transaction is rolled back.
+    counts = None  # It stays None when the transaction is rolled back.
     try:
         with backends.database.transaction(continues=True) as transaction:
-            seems = transaction.one("seems_small", rows=MERGE_ROWS_MIN)
-            if seems is not None and seems["small"]:
-                counts = _write_by(transaction, "upsert_incoming", found, accepted, rejected)
+            if transaction.value("seems_small", bool, rows=MERGE_ROWS_MIN):
+                counts = _write_by(transaction, "upsert_incoming", chunk, accepted, rejected)
             else:
                 transaction.run("lock_in_order")
-                counts = _write_by(transaction, "merge_incoming", found, accepted, rejected)
+                counts = _write_by(transaction, "merge_incoming", chunk, accepted, rejected)
     except UniqueViolation:
         with backends.database.transaction(continues=True) as transaction:
-            counts = _write_by(transaction, "upsert_incoming", found, accepted, rejected)
+            counts = _write_by(transaction, "upsert_incoming", chunk, accepted, rejected)
     return counts
 
 
 def _write_by(
-    transaction: Transaction, statement: str, found: DictRow, accepted: int, rejected: list[RejectedRow]
-) -> _Counts:
+    transaction: Transaction, statement: str, chunk: _ChunkToDo, accepted: int, rejected: list[RejectedRow]
+) -> RowCounts:
     floor = acceptance.enter(transaction)
-    locked = transaction.one("lock_chunk", import_id=found["import_id"], number=found["number"])
-    if locked is None or locked["done"]:
+    locked = transaction.one("lock_chunk", LockedChunk, import_id=chunk.import_id, number=chunk.number)
+    if locked is None or locked.done:
         raise RollBack
     fault_point("chunk.after_lock")
-    outcome = transaction.one(statement, operation=found["operation"], floor=floor)
-    assert outcome is not None
+    written = transaction.row(statement, _Written, operation=chunk.operation, floor=floor)
     fault_point("chunk.after_upsert")
-    _keep_rejected(transaction, found["import_id"], rejected)
+    _keep_rejected(transaction, chunk.import_id, rejected)
     fault_point("chunk.after_rejected")
-    written = {name: outcome[name] for name in ("created", "updated", "unchanged")}
-    counts = {**written, "superseded": accepted - sum(written.values()), "rejected": len(rejected)}
-    transaction.run("finish_chunk", import_id=found["import_id"], number=found["number"], **counts)
-    # Here, because a transaction of its own would wait for the disk once more.
+    superseded = accepted - written.created - written.updated - written.unchanged
+    counts = RowCounts(written.created, written.updated, written.unchanged, superseded, len(rejected))
+    transaction.run("finish_chunk", import_id=chunk.import_id, number=chunk.number, **asdict(counts))
+    # Here, because a separate transaction would wait for the disk again.
     transaction.run("empty_incoming")
-    if not imports.complete_if_done(transaction, found["import_id"]):
-        raise RollBack  # It was cancelled or failed: it contributes exactly what was committed before.
+    if not imports.complete_if_done(transaction, chunk.import_id):
+        raise RollBack  # The import was cancelled or failed: it keeps exactly what was committed before.
     fault_point("chunk.before_commit")
     return counts
 
 
 def _keep_rejected(transaction: Transaction, import_id: uuid.UUID, rejected: list[RejectedRow]) -> None:
-    """Stores rejected rows while the import's allowance lasts; their count is exact whatever is stored."""
+    """Stores rejected rows up to the import's allowance; their count is exact however many are stored."""
     if not rejected:
         return
-    stored = transaction.one("stored_rejections", import_id=import_id)
-    assert stored is not None
-    rows_left = max(REJECTED_ROWS_STORED_MAX - stored["rows"], 0)
-    bytes_left = REJECTED_BYTES_STORED_MAX - stored["bytes"]
+    stored = rejected_rows.totals(transaction, import_id)
+    rows_left = max(REJECTED_ROWS_STORED_MAX - stored.rows, 0)
+    bytes_left = REJECTED_BYTES_STORED_MAX - stored.bytes
     sizes = accumulate(len(row.raw) for row in rejected)
     kept = [row for row, size in zip(rejected[:rows_left], sizes, strict=False) if size <= bytes_left]
     transaction.many("add_rejected_row", [{"import_id": import_id, **row._asdict()} for row in kept])

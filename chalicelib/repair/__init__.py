@@ -1,4 +1,4 @@
-"""What brings back lost work: the sweep looks at the state every minute; dead letters end what failed at every try.
+"""Recovers lost work: the sweep checks the state every minute; dead letters end what failed at every try.
 
 May import every other room.
 """

@@ -1,9 +1,11 @@
-"""What comes out of the dead-letter queues: work that failed at every try ends with a reason.
+"""Consumers of the dead-letter queues: work that failed at every try ends with a reason.
 
-The locked state decides, not the message: a chunk that was done meanwhile, or an attempt that is over, changes nothing.
-Of a bulk delete or an export there may be several messages: as long as one of them advances it, the death of another
-changes nothing either. Should that one be lost, the sweep sends a new one; when that fails at every try too, nothing
-has advanced in all that time, and its dead letter is the end. Alarms watch what failed: these queues are emptied.
+The locked state decides, not the message: a dead letter for a chunk that has been done since, or for an earlier
+attempt, changes nothing. A bulk delete or an export may have several messages. As long as one of them advances it, the
+dead letter of another changes nothing either. If the advancing message is lost, the sweep sends a new one. If that one
+fails at every try too, nothing has advanced in all that time, and its dead letter ends the work.
+
+Alarms watch the failures, not these queues, which are always emptied.
 """
 
 from __future__ import annotations
@@ -16,22 +18,23 @@ from chalicelib.catalogue import bulk_deletes
 from chalicelib.exporting import exports
 from chalicelib.fault_points import fault_point
 from chalicelib.importing import imports
+from chalicelib.importing.records import LockedChunk
 from chalicelib.limits import ADVANCING_SECONDS
 from chalicelib.messages import ChunkMessage
 
 
 def fail_chunk(backends: Backends, message: ChunkMessage) -> None:
-    """Ends the import of a chunk that could not be done. Raises Transient."""
+    """Ends the import of a chunk that could not be written. Raises Transient."""
     with backends.database.transaction() as transaction:
-        chunk = transaction.one("lock_chunk", import_id=message.import_id, number=message.chunk)
-        if chunk is None or chunk["done"]:
+        chunk = transaction.one("lock_chunk", LockedChunk, import_id=message.import_id, number=message.chunk)
+        if chunk is None or chunk.done:
             return
         imports.fail(
             transaction,
             message.import_id,
             "chunk_failed",
-            f"Part {message.chunk + 1} of the file could not be written after several tries, because of a fault on our"
-            " side. Everything else that was written stays; retry the import to write the rest.",
+            f"Part {message.chunk + 1} of the file could not be written after several tries, because of an error on our"
+            " side. Everything else that was written stays. Retry the import to write the rest.",
             retryable=True,
             attempt=message.attempt,
         )
@@ -47,36 +50,41 @@ def fail_upload(backends: Backends, bucket: str, stored: StoredFile) -> None:
 
 
 def fail_continuation(backends: Backends, import_id: uuid.UUID) -> None:
-    """Ends an import whose splitting could not go on. Raises Transient."""
+    """Ends an import whose splitting could not be continued. Raises Transient."""
     _fail_splitting(backends, import_id)
 
 
 def fail_bulk_delete(backends: Backends, bulk_delete_id: uuid.UUID) -> None:
-    """Ends a bulk delete that nobody advances. What it deleted is invisible all the same. Raises Transient."""
+    """Ends a bulk delete that no message advances. The products it deleted stay invisible. Raises Transient."""
     with backends.database.transaction() as transaction:
-        if transaction.one("lock_idle_bulk_delete", id=bulk_delete_id, seconds=ADVANCING_SECONDS) is not None:
-            message = "The products are deleted, but not all of their space is freed: a fault on our side."
+        if transaction.exists("lock_idle_bulk_delete", id=bulk_delete_id, seconds=ADVANCING_SECONDS):
+            message = (
+                "The products are deleted, but not all of their space is freed, because of an error on our side."
+                " The next bulk delete frees it."
+            )
             bulk_deletes.fail(transaction, bulk_delete_id, "delete_failed", message)
 
 
 def fail_export(backends: Backends, export_id: uuid.UUID) -> None:
-    """Ends an export that nobody advances. Raises Transient."""
+    """Ends an export that no message advances. Raises Transient."""
     with backends.database.transaction() as transaction:
-        if transaction.one("lock_idle_export", id=export_id, seconds=ADVANCING_SECONDS) is not None:
-            message = "The products could not be exported after several tries: a fault on our side. Start a new export."
+        if transaction.exists("lock_idle_export", id=export_id, seconds=ADVANCING_SECONDS):
+            message = (
+                "The products could not be exported after several tries, because of an error on our side."
+                " Start a new export."
+            )
             exports.fail(transaction, export_id, "export_failed", message)
 
 
 def _fail_splitting(backends: Backends, import_id: uuid.UUID) -> None:
     with backends.database.transaction() as transaction:
-        found = imports.lock(transaction, import_id)
-        if found["split_done"]:
+        if imports.lock(transaction, import_id).split_done:
             return
         imports.fail(
             transaction,
             import_id,
             "split_failed",
-            "The file could not be read to its end after several tries, because of a fault on our side."
-            " What was written stays; retry the import to go on.",
+            "The file could not be read completely after several tries, because of an error on our side."
+            " What was written stays. Retry the import to continue.",
             retryable=True,
         )

@@ -3,11 +3,11 @@
 lock table barrier in row exclusive mode
 
 -- name: close_barrier
--- Waits for the writers that hold the barrier, and makes later ones wait: PostgreSQL's lock queue is fair.
+-- Waits for the writers that hold the barrier, and makes later writers wait, because PostgreSQL's lock queue is fair.
 lock table barrier in exclusive mode
 
 -- name: read_floor
--- A statement of its own after lock_barrier: what was written below the floor counts as deleted.
+-- A separate statement after lock_barrier, so that it sees the latest floor. What lies below the floor counts as deleted.
 select floor from barrier
 
 -- name: raise_floor
@@ -15,5 +15,5 @@ select floor from barrier
 update barrier set floor = version_of(%(operation)s, 0)
 
 -- name: next_operation
--- Taken after the rows to be written are locked, so that on one row the numbers follow the order of execution.
+-- Taken after the rows to be written are locked, so that the writes to one row have ascending numbers.
 select next_operation() as operation

@@ -1,20 +1,19 @@
 -- name: register_import
--- A promised upload: pending until its object is seen in S3.
-with made as (select uuidv7() as id)
+-- Register an upload: pending until its object is seen in S3.
+with generated as (select uuidv7() as id)
 insert into import (id, filename, encoding, bucket, object_key, size_bytes, upload_expires_at)
 select id, %(filename)s, %(encoding)s, %(bucket)s, %(prefix)s || id || '.csv', %(size_bytes)s,
        now() + make_interval(secs => %(expires_seconds)s)
-from made
+from generated
 returning id
 
 -- name: renew_upload
--- A new link is about to be made: the object is waited for as long as that one lives.
+-- Before a new link is created: the import waits for its object until that link expires.
 update import set upload_expires_at = now() + make_interval(secs => %(expires_seconds)s)
 where id = %(id)s and status = 'pending'
-returning object_key, size_bytes
 
 -- name: accept_registered_import
--- The registered upload has arrived: it takes its place in the acceptance order.
+-- The registered upload has arrived: the import enters the acceptance order.
 update import
 set status = 'processing', operation = nextval('operation'), object_version = %(object_version)s,
     size_bytes = %(size_bytes)s, started_at = now(), attempt_started_at = now(), advanced_at = now()
@@ -22,7 +21,7 @@ where bucket = %(bucket)s and object_key = %(object_key)s and object_version is 
 returning id
 
 -- name: accept_dropped_import
--- A file that nobody registered: put into the bucket by any S3 client.
+-- A file that was not registered: any S3 client put it into the bucket. Returns nothing if its import exists.
 insert into import (status, operation, filename, bucket, object_key, object_version, size_bytes,
                     started_at, attempt_started_at, advanced_at)
 values ('processing', nextval('operation'), %(filename)s, %(bucket)s, %(object_key)s, %(object_version)s,
@@ -31,6 +30,7 @@ on conflict on constraint import_object do nothing
 returning id
 
 -- name: find_import_by_object
+-- The import of one version of an object.
 select id from import
 where bucket = %(bucket)s and object_key = %(object_key)s and object_version = %(object_version)s
 
@@ -40,60 +40,68 @@ select id from import
 where bucket = %(bucket)s and object_key = %(object_key)s and object_version is null and status <> 'pending'
 
 -- name: find_import
--- One import with the sums of its chunks: progress is never a counter that writers fight over.
+-- One import with the sums of its chunks. Progress is summed on reading, so writers do not contend for a counter.
 select i.*, s.* from import i cross join lateral import_sums(i.id) s
 where i.id = %(id)s
 
--- name: imports_before
--- The history, newest first: ids are UUIDv7, so their order is the order of creation.
+-- name: import_to_split
+-- What the splitter needs of a running import whose header has been read.
+select id, attempt, data_key, data_version, data_bytes, header, split_offset, split_line, split_done
+from import where id = %(id)s and header is not null and status = 'processing'
+
+-- name: imports_below
+-- Imports below an id, or all, newest first: ids are UUIDv7, so their order is the order of creation.
 select i.*, s.* from import i cross join lateral import_sums(i.id) s
-where %(before)s::uuid is null or i.id < %(before)s
+where %(id)s::uuid is null or i.id < %(id)s
 order by i.id desc limit %(limit)s
 
--- name: imports_after
--- The page before, so oldest first.
+-- name: imports_above
+-- Imports above an id: the nearest first, so oldest first.
 select i.*, s.* from import i cross join lateral import_sums(i.id) s
-where i.id > %(after)s
+where i.id > %(id)s
 order by i.id limit %(limit)s
 
 -- name: count_imports
+-- The total of the list of imports.
 select count(*) as total from import
 
 -- name: lock_import
--- The last lock but the outbox in the one lock order: barrier, chunk, products by key, import, outbox.
--- NO KEY: a chunk with rejected rows already holds FOR KEY SHARE on this row through its foreign key. FOR UPDATE
--- conflicts with the same lock of another chunk, and the two would deadlock.
+-- Only the outbox comes after it in the one lock order: barrier, chunk, products by key, import, outbox.
+-- NO KEY: a chunk with rejected rows already holds FOR KEY SHARE on this row through its foreign key. FOR UPDATE would
+-- conflict with the same lock of another chunk, and the two chunks would deadlock.
 select * from import where id = %(id)s for no key update
 
--- name: import_progress
--- A new statement after lock_import, so that it sees every chunk committed by those who held the lock before.
-select count(*) filter (where not done) as open_chunks from chunk where import_id = %(id)s
+-- name: count_open_chunks
+-- A separate statement after lock_import, so that it sees every chunk committed by earlier holders of the lock.
+select count(*) from chunk where import_id = %(import_id)s and not done
 
 -- name: complete_import
+-- Every chunk is done.
 update import set status = 'completed', finished_at = now(), advanced_at = now() where id = %(id)s
 
 -- name: end_import
+-- End an import early, with the reason.
 update import
 set status = %(status)s::import_status, error_code = %(error_code)s, error_message = %(error_message)s,
     retryable = %(retryable)s, finished_at = now()
 where id = %(id)s
 
 -- name: reopen_import
+-- Start the next attempt of a failed import. The search index has to take in its products again.
 update import
 set status = 'processing', attempt = attempt + 1, error_code = null, error_message = null, retryable = false,
     finished_at = null, attempt_started_at = now(), advanced_at = now(), indexed = false
 where id = %(id)s
-returning attempt
 
 -- name: begin_splitting
--- Notes what was learnt from the file's head. Only the first splitter's word counts.
+-- Record what the head of the file says. Only the first splitter changes the row.
 update import
 set data_key = %(data_key)s, data_version = %(data_version)s, data_bytes = %(data_bytes)s, header = %(header)s,
     warnings = %(warnings)s, split_offset = %(split_offset)s, split_line = %(split_line)s, advanced_at = now()
 where id = %(id)s and header is null and status = 'processing'
 
 -- name: advance_splitting
--- The fence: of two splitters at the same offset one gets the row, the other stops.
+-- The fence: of two splitters at the same offset, one updates the row, and the other stops.
 update import
 set split_offset = %(to_offset)s, split_line = %(to_line)s, chunk_count = chunk_count + %(chunks)s,
     split_done = %(done)s, advanced_at = now()

@@ -1,17 +1,19 @@
 -- name: pending_imports
--- Registered uploads without an object yet; `overdue` when none will come any more.
+-- Registered uploads whose object has not been seen yet. `overdue` means that it can no longer arrive.
 select id, object_key, upload_expires_at + make_interval(secs => %(grace_seconds)s) < now() as overdue
 from import where status = 'pending'
 order by created_at limit %(limit)s
 
 -- name: read_sweep_cursor
+-- Where the next sweep continues its listing of the bucket.
 select key_marker, version_marker from sweep_cursor
 
 -- name: move_sweep_cursor
+-- Both markers are null at the end of the listing: the next sweep starts from the beginning.
 update sweep_cursor set key_marker = %(key_marker)s, version_marker = %(version_marker)s
 
 -- name: known_objects
--- Which of these objects belong to an import, or to a registration that ended before they came.
+-- Which of these objects belong to an import, or to a registration that ended before they arrived.
 select o.object_key, o.object_version
 from unnest(%(keys)s::text[], %(versions)s::text[]) as o (object_key, object_version)
 where exists (
@@ -31,4 +33,5 @@ where i.status = 'processing'
 order by i.created_at limit %(limit)s
 
 -- name: note_wake_up
+-- The import was woken: it is not stalled again before the same wait has passed.
 update import set advanced_at = now() where id = %(id)s

@@ -1,19 +1,61 @@
-"""What the API shows of imports: the models that answers are built of, and that the OpenAPI document describes."""
+"""The models of /imports: what requests must contain, what answers contain, and what the OpenAPI document describes."""
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from datetime import UTC, datetime
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from psycopg.rows import DictRow
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from chalicelib.backends.file_store import PresignedUpload
-from chalicelib.importing import imports
-from chalicelib.importing.progress import Progress
+from chalicelib.csvfile.transcode import ENCODINGS
+from chalicelib.importing import records
+from chalicelib.importing.progress import Progress, ThroughputStep
+from chalicelib.importing.rejected_rows import StoredRejection
+from chalicelib.limits import FILE_BYTES_MAX, FILENAME_CHARACTERS_MAX
+from functions.api.request_parsing import whole_number
 
 Time = Annotated[datetime, AfterValidator(lambda value: value.astimezone(UTC))]
 Count = Annotated[int, Field(ge=0)]
+
+
+def _known_encoding(name: str) -> str:
+    if name.lower() not in ENCODINGS:
+        raise ValueError(f"must be one of {', '.join(ENCODINGS)}")
+    return name
+
+
+class NewImport(BaseModel):
+    """An upload to register."""
+
+    model_config = ConfigDict(
+        strict=True,
+        extra="forbid",
+        json_schema_extra={"examples": [{"filename": "products.csv", "size_bytes": 75_000_000}]},
+    )
+
+    filename: Annotated[
+        str,
+        Field(
+            min_length=1,
+            max_length=FILENAME_CHARACTERS_MAX,
+            pattern=r"^[^\x00-\x1f\x7f]+$",
+            description="The name that users see",
+        ),
+    ]
+    size_bytes: Annotated[
+        int,
+        Field(ge=1, le=FILE_BYTES_MAX, description="The exact size; the signed link accepts no other"),
+        BeforeValidator(whole_number),
+    ]
+    encoding: Annotated[
+        Annotated[str, AfterValidator(_known_encoding), Field(json_schema_extra={"enum": [*ENCODINGS]})] | None,
+        Field(
+            description="Needed only if the file is neither UTF-8, nor UTF-16 with a byte order mark. "
+            "Names are case-insensitive"
+        ),
+    ] = None
 
 
 class RowCounts(BaseModel):
@@ -23,18 +65,20 @@ class RowCounts(BaseModel):
     created: Count
     updated: Count
     unchanged: Count
-    superseded: Annotated[int, Field(ge=0, description="Lost to another row of the file, or to something newer")]
+    superseded: Annotated[
+        int, Field(ge=0, description="A later row with the same SKU, or a newer change of the product, was used")
+    ]
     rejected: Count
 
 
 class ByteCounts(BaseModel):
-    """How much of the file has been read."""
+    """How much of the file has been processed."""
 
     total: Count
     done: Count
 
 
-class EndReason(BaseModel):
+class ImportEndReason(BaseModel):
     """Why an import ended early."""
 
     code: Annotated[str, Field(description="Stable, for programs")]
@@ -42,8 +86,8 @@ class EndReason(BaseModel):
     retryable: Annotated[bool, Field(description="Whether `retry` can help")]
 
 
-class ImportAnswer(BaseModel):
-    """One import: progress while it runs, the receipt when it has ended."""
+class Import(BaseModel):
+    """One import: its progress while it runs, its receipt after it has ended."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -67,7 +111,7 @@ class ImportAnswer(BaseModel):
                     "eta_seconds": 3,
                     "attempt": 1,
                     "error": None,
-                    "warnings": ["The column “colour” is not known and was ignored."],
+                    "warnings": ["Unknown columns were ignored: “colour”."],
                     "created_at": "2026-01-31T12:00:00Z",
                     "started_at": "2026-01-31T12:00:02Z",
                     "finished_at": None,
@@ -79,98 +123,104 @@ class ImportAnswer(BaseModel):
     id: Annotated[str, Field(description="Opaque")]
     status: Literal["pending", "processing", "completed", "failed", "cancelled"]
     filename: str
-    percent: Annotated[float, Field(ge=0, le=100, description="Never goes back; 100 exactly when completed")]
+    percent: Annotated[float, Field(ge=0, le=100, description="Never decreases; 100 exactly when completed")]
     rows: RowCounts
     bytes: ByteCounts
-    bytes_per_second: Annotated[int | None, Field(description="Null before anything is done")]
+    bytes_per_second: Annotated[int | None, Field(description="Null until some of the file is done")]
     rows_per_second: int | None
-    eta_seconds: Annotated[int | None, Field(description="Null unless it runs")]
+    eta_seconds: Annotated[int | None, Field(description="Null unless the import is processing")]
     attempt: Annotated[int, Field(ge=1)]
-    error: EndReason | None
+    error: ImportEndReason | None
     warnings: list[str]
     created_at: Time
-    started_at: Annotated[Time | None, Field(description="When its file was seen")]
+    started_at: Annotated[Time | None, Field(description="When the file was seen in S3")]
     finished_at: Time | None
 
     @property
     def runs(self) -> bool:
-        """Whether asking again will show something new."""
+        """Whether the import can still change without a request."""
         return self.status in {"pending", "processing"}
+
+    @classmethod
+    def of(cls, import_: records.Import) -> Import:
+        """Builds the model of an import."""
+        return cls.model_validate(_content(import_))
 
 
 class UploadLink(BaseModel):
-    """How to send the file: exactly these headers, exactly the promised number of bytes, once."""
+    """How to send the file: once, with exactly these headers and exactly the registered number of bytes."""
 
     method: Literal["PUT"]
-    url: Annotated[str, Field(description="Presigned: whoever has it may upload")]
+    url: Annotated[str, Field(description="Presigned: anyone who has it may upload")]
     headers: dict[str, str]
     expires_at: Time
 
 
-class NewImportAnswer(ImportAnswer):
+class RegisteredImport(Import):
     """A registered import."""
 
     model_config = ConfigDict(json_schema_extra={})
 
     upload: Annotated[
-        UploadLink | None, Field(description="Null in a repeated answer when the file is no longer waited for")
+        UploadLink | None, Field(description="Null in a repeated answer if the import no longer waits for its file")
     ]
 
+    @classmethod
+    def of_upload(cls, import_: records.Import, upload: PresignedUpload | None) -> RegisteredImport:
+        """Builds the model of an import that has just been registered, or is registered again."""
+        return cls.model_validate({**_content(import_), "upload": vars(upload) if upload else None})
 
-class ThroughputAnswer(BaseModel):
-    """How fast an import went, for a picture: the rows done in each of some equal stretches of time, from its start."""
 
-    step_seconds: Annotated[float, Field(ge=0, description="How long each stretch is; 0 before anything is done")]
+class Throughput(BaseModel):
+    """The speed of an import over time, for a chart: the rows done in each of several equal time steps."""
+
+    step_seconds: Annotated[float, Field(ge=0, description="The length of each step; 0 before anything is done")]
     rows: list[Count]
 
+    @classmethod
+    def of(cls, steps: list[ThroughputStep]) -> Throughput:
+        """Builds the model of the steps, which all have the same length."""
+        return cls(step_seconds=steps[0].seconds if steps else 0.0, rows=[step.rows for step in steps])
 
-class RejectedRowAnswer(BaseModel):
-    """A row that was not imported, and why."""
+
+class RejectedRow(BaseModel):
+    """A row that was not imported, and the reason."""
 
     line: Annotated[int, Field(ge=1, description="The physical line; the header is 1")]
-    column: Annotated[str | None, Field(description="Null where the whole row is the matter")]
+    column: Annotated[str | None, Field(description="Null when the whole row was rejected")]
     code: str
     message: str
-    raw: Annotated[str, Field(description="The row as it stands in the file")]
+    raw: Annotated[str, Field(description="The row as it is in the file")]
+
+    @classmethod
+    def of(cls, row: StoredRejection) -> RejectedRow:
+        """Builds the model of a rejected row. Bytes that are not UTF-8 are replaced here, but not in the CSV."""
+        return cls(
+            line=row.line,
+            column=row.column_name,
+            code=row.code,
+            message=row.message,
+            raw=row.raw.decode("utf-8", "replace"),
+        )
 
 
-def import_answer(found: DictRow) -> ImportAnswer:
-    """What is shown of an import with its sums (`find_import`)."""
-    return ImportAnswer.model_validate(_content(found))
-
-
-def new_import_answer(found: DictRow, upload: PresignedUpload | None) -> NewImportAnswer:
-    """What is shown of an import when it is registered."""
-    return NewImportAnswer.model_validate({**_content(found), "upload": vars(upload) if upload else None})
-
-
-def rejected_row_answer(row: DictRow) -> RejectedRowAnswer:
-    """What is shown of a rejected row. Bytes that are not UTF-8 are replaced; the CSV has them as they were."""
-    return RejectedRowAnswer(
-        line=row["line"],
-        column=row["column_name"],
-        code=row["code"],
-        message=row["message"],
-        raw=bytes(row["raw"]).decode("utf-8", "replace"),
-    )
-
-
-def _content(found: DictRow) -> dict[str, object]:
-    progress = Progress.of(found, datetime.now(UTC))
+def _content(import_: records.Import) -> dict[str, Any]:
+    progress = Progress.of(import_, datetime.now(UTC))
+    reason = import_.end_reason
     return {
-        "id": str(found["id"]),
-        "status": found["status"],
-        "filename": found["filename"],
+        "id": str(import_.id),
+        "status": import_.status,
+        "filename": import_.filename,
         "percent": progress.percent,
-        "rows": imports.rows(found),
+        "rows": import_.rows.to_json(),
         "bytes": {"total": progress.total_bytes, "done": progress.done_bytes},
         "bytes_per_second": progress.bytes_per_second,
         "rows_per_second": progress.rows_per_second,
         "eta_seconds": progress.eta_seconds,
-        "attempt": found["attempt"],
-        "error": imports.error(found),
-        "warnings": found["warnings"],
-        "created_at": found["created_at"],
-        "started_at": found["started_at"],
-        "finished_at": found["finished_at"],
+        "attempt": import_.attempt,
+        "error": asdict(reason) if reason else None,
+        "warnings": import_.warnings,
+        "created_at": import_.created_at,
+        "started_at": import_.started_at,
+        "finished_at": import_.finished_at,
     }

@@ -119,7 +119,7 @@ def _wrapped(clock: Clock) -> Iterator[None]:
         patch(SqsQueues, "send", "send messages")
         patch(copy_text, "encode", "decode, parse, validate, encode")
         patch(upserting, "_copy", "COPY")
-        for method in ("run", "one", "all", "many"):
+        for method in ("run", "one", "row", "value", "exists", "all", "many"):
             patch(Transaction, method, _query_stage)
         patches.enter_context(mock.patch.object(S3FileStore, "blocks", _timed_blocks(clock, S3FileStore.blocks)))
         patches.enter_context(mock.patch.object(splitting, "Splitter", _timed_splitter(clock)))

@@ -139,7 +139,7 @@ def test_rejected_rows_are_shown_and_come_as_a_file_that_can_be_mended(page: Pag
         page.get_by_role("status").filter(has_text=re.compile(r"is imported: \d+ rows?, 1 rejected\."))
     ).to_be_visible()
     row = page.get_by_role("table", name="Rejected rows by line").get_by_role("row").nth(1)
-    for expected in ("4", "sku", "The SKU is empty. Every product needs one.", ",No SKU,"):
+    for expected in ("4", "sku", "The SKU is empty. Every product needs a SKU.", ",No SKU,"):
         expect(row).to_contain_text(expected)
 
     with page.expect_download() as downloading:

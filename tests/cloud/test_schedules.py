@@ -18,7 +18,7 @@ DUE_SECONDS_MAX = 90.0
 
 def test_the_sweep_runs_and_finds_an_upload_whose_message_was_lost(cloud: Deployed, lost_work: LostWork) -> None:
     def finds() -> list[Line]:
-        lines = told(cloud.lines("sweep"), "an upload was found that no event told of")
+        lines = told(cloud.lines("sweep"), "upload without an event accepted")
         return [line for line in lines if line["import_id"] == lost_work.upload]
 
     wait_until(lambda: bool(finds()), DUE_SECONDS_MAX, "the sweep has run")

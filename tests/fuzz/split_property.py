@@ -1,4 +1,4 @@
-"""The property that is fuzzed: a file gives the same rows as csv.reader sees, however it is cut, fed and resumed.
+"""The fuzzed property: a file gives the rows that csv.reader sees, however it is cut, fed and resumed.
 
 A plain function of bytes, for any engine: coverage-guided in `fuzz_boundaries.py`, seeded in `tests/unit/test_fuzz.py`.
 """
@@ -28,9 +28,9 @@ SIZE_UNLIMITED = 65_536
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """A file, its `content` being what follows the header, and how it is cut.
+    """A file, and how it is cut. `content` is what follows the header.
 
-    Blocks come in two sizes in turn; `resume_at` chooses the chunk behind which a new splitter goes on.
+    Blocks alternate between two sizes; `resume_at` chooses the chunk after which a new splitter continues.
     """
 
     header: Header
@@ -43,7 +43,7 @@ class Case:
 
     @classmethod
     def decode(cls, data: bytes) -> Case:
-        """Each of the first bytes is a choice; the rest is the content of the file behind its header."""
+        """Decodes a case: each of the first bytes is a choice; the rest is the file after its header."""
         columns, cap, chunk, blocks, resume_at = data[:CHOICE_BYTES].ljust(CHOICE_BYTES, b"\0")
         header = HEADERS[columns % len(HEADERS)]
         content = data[CHOICE_BYTES:]
@@ -63,7 +63,7 @@ def _size(choice: int) -> int:
 
 
 def check(data: bytes) -> None:
-    """Raises AssertionError where splitter or row rules disagree with csv.reader, and whatever they raise."""
+    """Raises AssertionError if the splitter or the row rules disagree with csv.reader; passes their errors on."""
     case = Case.decode(data)
     chunks = split(case, case.header.end, case.header.lines + 1)
     check_tiles(case, chunks)
@@ -83,7 +83,7 @@ def check(data: bytes) -> None:
 
 
 def check_tiles(case: Case, chunks: list[Chunk]) -> None:
-    """Every byte of the content is in one chunk, in order, and so is every physical line."""
+    """Checks that every byte and every physical line of the content is in exactly one chunk, in order."""
     at, line = case.header.end, case.header.lines + 1
     for chunk in chunks:
         assert (chunk.start, chunk.first_line) == (at, line)
@@ -95,7 +95,7 @@ def check_tiles(case: Case, chunks: list[Chunk]) -> None:
 
 
 def split(case: Case, start: int, line: int) -> list[Chunk]:
-    """All chunks from a record boundary on, fed block by block."""
+    """Returns all chunks from a record boundary on, fed block by block."""
     splitter = Splitter(case.header.delimiter, start, line, case.chunk_bytes, record_bytes_max=case.record_bytes_max)
     chunks: list[Chunk] = []
     for block in blocks(case, start):
@@ -104,7 +104,7 @@ def split(case: Case, start: int, line: int) -> list[Chunk]:
 
 
 def blocks(case: Case, at: int) -> Iterator[bytes]:
-    """The file from `at` on, in blocks of two sizes in turn."""
+    """Yields the file from `at` on, in blocks that alternate between two sizes."""
     for size in cycle(case.block_sizes):
         if at >= len(case.file):
             return
@@ -113,7 +113,7 @@ def blocks(case: Case, at: int) -> Iterator[bytes]:
 
 
 def read(case: Case, chunks: list[Chunk]) -> tuple[list[Row], list[RejectedRow]]:
-    """The rows of all chunks, as the workers read them: each chunk on its own."""
+    """Returns the rows of all chunks, read as workers read them: each chunk separately."""
     accepted: list[Row] = []
     rejected: list[RejectedRow] = []
     for chunk in chunks:

@@ -1,4 +1,4 @@
-"""Texts that break programs: each is stored, found and given back as any other."""
+"""Texts that break programs. Each must be stored, found and returned like any other text."""
 
 from __future__ import annotations
 
@@ -11,4 +11,4 @@ NAUGHTY = [
     "a\r\nb: c", "$$; select pg_sleep(9); $$", "+", "a+b c", "a&sku=b", "#", "%41", "%00", "\\u0000", "\\ud800", "{}",
 ]  # fmt: skip
 WILD = ["%", "_", "\\", "\\%", "' or '1'='1", ".*", "%s", "İ"]
-"""Those that mean more than themselves to a database or a formatter."""
+"""Texts with a special meaning for a database or a formatter."""

@@ -1,6 +1,6 @@
-"""A CSV file of any size that is never stored, and the splitter run on it in a process of its own.
+"""A CSV file of any size that is never stored, and a program that splits it in its own process.
 
-`python -m tests.integration.huge_file 300` splits 300 MB and prints a report as JSON. It needs a fresh process because
+`python -m tests.integration.huge_file 300` splits 300 MB and prints a report as JSON. It needs a new process because
 peak memory can only be measured for a whole process. PostgreSQL is real; its address comes from the environment.
 """
 
@@ -31,11 +31,11 @@ VERSION = "1"
 INVOCATIONS_ABOUT = 8
 HEADER = b"sku,name,description\r\n"
 PATTERN_RECORDS = 30_011
-"""With these the pattern's length in bytes shares no factor with a block's or a chunk's."""
+"""With this number, the length of the pattern in bytes shares no factor with the size of a block or a chunk."""
 
 
 def pattern_record(number: int) -> bytes:
-    """A record as shops have them: one in five spans lines, some are long, line ends differ."""
+    """Returns a realistic record: one in five spans several lines, some are long, line ends differ."""
     text = f"Description of product {number}, no more than a sentence or two of plain text"
     if number % 5 == 0:
         text = f'The "{number}"\nspans lines,\r\n\r\nand has commas, "quotes" and {"more " * (number % 40)}'
@@ -56,7 +56,7 @@ class HugeFile:
         records = [pattern_record(number) for number in range(PATTERN_RECORDS)]
         self._pattern = b"".join(records)
         self._starts = list(accumulate(map(len, records), initial=0))
-        # A CR stands before a LF only, so every line ends with LF.
+        # CR occurs only before LF, so every line ends with LF.
         self._lines = list(accumulate((record.count(b"\n") for record in records), initial=0))
         repeats = -(-megabytes * MB // len(self._pattern))
         self.size_bytes = len(HEADER) + repeats * len(self._pattern)
@@ -66,7 +66,7 @@ class HugeFile:
         self._repeated = self._pattern * (2 + SCAN_BLOCK_BYTES // len(self._pattern))
 
     def read(self, start: int, end: int) -> bytes:
-        """Bytes start..end (half-open), no more than a block of them."""
+        """Returns the bytes start..end (half-open), at most a block."""
         end = min(end, self.size_bytes)
         if start < len(HEADER):
             return HEADER[start:end] + self.read(len(HEADER), end)
@@ -74,7 +74,7 @@ class HugeFile:
         return self._repeated[at : at + end - start]
 
     def place(self, offset: int) -> tuple[int, int]:
-        """How many records are before the record boundary `offset`, and its line. Raises ValueError for no boundary."""
+        """Returns how many records are before a record boundary, and its line. Raises ValueError for other offsets."""
         repeats, within = divmod(offset - len(HEADER), len(self._pattern))
         index = bisect_left(self._starts, within)
         if self._starts[index] != within:
@@ -84,21 +84,21 @@ class HugeFile:
 
 @dataclass
 class GeneratedFiles:
-    """The file store as the splitter uses it, with one file in it."""
+    """The part of a file store that the splitter uses, with one file."""
 
     file: HugeFile
     served_bytes: int = 0
 
     def find(self, key: str, version: str | None = None) -> StoredFile:
-        """The one file."""
+        """Returns the one file."""
         return StoredFile(key, VERSION, self.file.size_bytes, datetime.now(UTC))
 
     def read(self, key: str, version: str, start: int, end: int) -> bytes:
-        """A range of it."""
+        """Returns a range of the file."""
         return self.file.read(start, end)
 
     def blocks(self, key: str, version: str, start: int, block_bytes: int) -> Iterator[bytes]:
-        """All of it from `start` on."""
+        """Yields the file from `start` on."""
         for at in range(start, self.file.size_bytes, block_bytes):
             block = self.file.read(at, at + block_bytes)
             self.served_bytes += len(block)
@@ -112,13 +112,13 @@ class CollectingQueues:
     sent: dict[str, list[Any]] = field(default_factory=lambda: {"uploads": [], "chunks": []})
 
     def send(self, queue: str, messages: Sequence[Message]) -> None:
-        """Takes the messages."""
+        """Keeps the messages."""
         self.sent[queue].extend(messages)
 
 
 @dataclass(frozen=True)
 class Report:
-    """What became of the file. `invocation_seconds` has an item for each invocation of the splitter."""
+    """The result. `invocation_seconds` has an item for each invocation of the splitter."""
 
     invocation_seconds: list[float]
     served_bytes: int
@@ -127,16 +127,16 @@ class Report:
 
 
 def split(megabytes: int) -> Report:
-    """Splits the file as a chain of invocations, each of which runs out of time and hands over to the next."""
+    """Splits the file in a chain of invocations, each of which runs out of time and hands over to the next."""
     files, queues = GeneratedFiles(HugeFile(megabytes)), CollectingQueues()
-    # The clients that a function has are made all the same: they count in its memory.
+    # Create the clients that a function has, because they count towards its memory.
     real = backends()
     fake = replace(real, files=cast(FileStore, files), queues=cast(Queues, queues))
     stored = files.find(KEY)
     blocks_each = -(-stored.size_bytes // SCAN_BLOCK_BYTES // INVOCATIONS_ABOUT)
     began = [time.monotonic()]
     splitting.split_upload(fake, BUCKET, stored, runs_out_after(blocks_each))
-    for message in queues.sent["uploads"]:  # It grows while the invocations hand over.
+    for message in queues.sent["uploads"]:  # The list grows while the invocations hand over.
         began.append(time.monotonic())
         splitting.continue_splitting(fake, message.continue_import, runs_out_after(blocks_each))
     ended = [*began[1:], time.monotonic()]
@@ -149,16 +149,16 @@ def split(megabytes: int) -> Report:
 
 
 def runs_out_after(blocks: int) -> Callable[[], float]:
-    """The seconds left of an invocation that has time for so many blocks."""
+    """Returns the clock of an invocation that has time for this many blocks."""
     left = iter([INVOCATION_RESERVE_SECONDS + 1.0] * blocks)
     return lambda: next(left, 0.0)
 
 
 def peak_bytes() -> int:
-    """The most memory this process ever had resident."""
+    """Returns the peak resident memory of this process."""
     status = Path("/proc/self/status")
     if status.exists():
-        # Not ru_maxrss: on Linux it begins with what the process that started this one had.
+        # Not ru_maxrss: on Linux it starts with the peak of the parent process.
         return next(int(line.split()[1]) * 1024 for line in status.read_text().splitlines() if line.startswith("VmHWM"))
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 

@@ -1,4 +1,4 @@
-"""A kill in the same process: an exception that nothing catches."""
+"""Simulates a kill in the same process, by an exception that nothing catches."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from chalicelib.fault_points import switched_on
 
 
 class Killed(BaseException):
-    """Nothing after it runs."""
+    """The simulated kill: no code after it runs."""
 
 
 @contextmanager
 def killed_at(point: str) -> Iterator[None]:
-    """What is done inside is killed when it reaches the fault point, and has to reach it."""
+    """Kills the block when it reaches the fault point. Raises AssertionError when the block does not reach it."""
 
     def die(reached: str) -> None:
         if reached == point:

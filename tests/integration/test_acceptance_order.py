@@ -1,9 +1,9 @@
-"""The promise: whatever happens when, the catalogue is what the operations give one at a time in acceptance order.
+"""The promise: the catalogue is always what the operations give one at a time in acceptance order.
 
-Hypothesis makes up histories: imports with and without some columns, edits, renames, deletes, bulk deletes, cancels,
-failures and retries; chunks in any order, repeated, killed, and two things really at the same time. After every step
-the table must equal a sequential model of what has been committed so far. In half of the histories people do all that
-people do through the HTTP API, with conditions and without; in the others through the domain.
+Hypothesis invents histories: imports with and without some columns, edits, renames, deletes, bulk deletes, cancels,
+failures and retries; chunks in any order, repeated, killed; and two things really at the same time. After every step
+the table must equal a sequential model of what has been committed so far. In half of the histories, people use the HTTP
+API for everything they do, with conditions and without. In the other half they use the domain.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ from chalicelib.repair import dead_letters, sweeping
 from infra.local.testing import Services
 from tests.integration.fakes import BUCKET, MemoryFileStore, RecordingQueues, memory_backends
 from tests.integration.killing import Killed
-from tests.integration.writers import CHANGED, TAKEN, Condition, DomainHand, Hand, HttpHand, Refused
+from tests.integration.writers import CHANGED, TAKEN, Condition, DomainWriter, HttpWriter, Refused, Writer
 from tests.support import search_copy
 from tests.support.owner import Owner
 from tests.support.sequential_model import (
@@ -68,7 +68,7 @@ PHASES = tuple(Phase) if os.environ.get("SHRINK", "1") == "1" else (Phase.genera
 STEPS_MAX = 40
 BULK_DELETES_MAX = 2
 PICKS = 12
-"""A history seldom has more products, imports or chunks to choose from."""
+"""A history rarely has more products, imports or chunks to choose from."""
 SECONDS_PER_HISTORY_MAX = 1.5
 """A fifth of a second is usual."""
 JOIN_SECONDS_MAX = 60
@@ -85,7 +85,7 @@ COMMITTED = """
     select i.id, i.operation, array(select first_line from chunk where import_id = i.id and done order by 1) as lines
     from import i
 """
-"""Of every import, what counts: the first lines of its done chunks. Each row is one line, behind the header."""
+"""The part of every import that counts: the first lines of its done chunks. Each row is one line after the header."""
 
 skus = st.sampled_from(["a", "A", "b", "B", "é", "E\u0301", "c"])
 names = st.sampled_from(["one", "two", "three"])
@@ -99,7 +99,7 @@ chunk_points = st.sampled_from(["chunk.after_copy", "chunk.after_upsert", "chunk
 
 @dataclass
 class RunningImport:
-    """An import the history has started, and what its file really says."""
+    """An import that the history has started, and the content of its file."""
 
     id: uuid.UUID
     rows: list[FileRow]
@@ -107,16 +107,16 @@ class RunningImport:
 
 
 class Histories(RuleBasedStateMachine):
-    """One history. `services` is set by the test."""
+    """One history. The test sets the class attributes."""
 
     databases: list[Database]
-    """Of two workers, whose connections last from history to history, as those of functions do from event to event."""
+    """Of two workers. Their connections last from history to history, like those of functions from event to event."""
     owner: Owner
     app: Chalice
     token: str
     outcomes: dict[str, int]
     served: Backends
-    """What the API works on: the backends of the history that runs."""
+    """The backends that the API uses: those of the running history."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -124,7 +124,7 @@ class Histories(RuleBasedStateMachine):
         self.queues = RecordingQueues()
         self.workers = [memory_backends(each, self.files, self.queues) for each in self.databases]
         self.backends = type(self).served = self.workers[0]
-        self.hand: Hand = DomainHand(self.backends, self.files)
+        self.writer: Writer = DomainWriter(self.backends, self.files)
         self.imports: list[RunningImport] = []
         self.bulk_deletes: list[uuid.UUID] = []
         self.history: list[tuple[int, Operation]] = []
@@ -142,7 +142,7 @@ class Histories(RuleBasedStateMachine):
     ) -> None:
         vars(upserting)["MERGE_ROWS_MIN"] = -1 if merges else MERGE_ROWS_MIN
         if by_http:
-            self.hand = HttpHand(self.app, self.token, self.files)
+            self.writer = HttpWriter(self.app, self.token, self.files)
         self.sql(EMPTY)
         self.start_import(first, described, switched)
         self.start_import(second, not described, switched)
@@ -156,7 +156,7 @@ class Histories(RuleBasedStateMachine):
             FileRow(row.sku, row.name, row.description if described else None, row.active if switched else None)
             for row in content
         ]
-        stored = self.hand.upload(f"uploads/{uuid.uuid4()}.csv", _csv(kept, described, switched))
+        stored = self.writer.upload(f"uploads/{uuid.uuid4()}.csv", _csv(kept, described, switched))
         splitting.split_upload(self.backends, BUCKET, stored, lambda: 60.0)
         found = self.sql("select id from import where object_key = %s", stored.key)
         sent = [message["chunk"] for message in self.queues.take("chunks")]
@@ -186,7 +186,7 @@ class Histories(RuleBasedStateMachine):
     @rule(data=st.data())
     def cancel(self, data: st.DataObject) -> None:
         with suppress(Refused):
-            self.hand.cancel(self._draw_import(data).id)
+            self.writer.cancel(self._draw_import(data).id)
             self._count("cancelled")
 
     @precondition(lambda self: self.imports)
@@ -199,10 +199,10 @@ class Histories(RuleBasedStateMachine):
         dead_letters.fail_chunk(self.backends, message)
         if data.draw(st.booleans()):
             with suppress(Refused):
-                self.hand.retry(chosen.id)
+                self.writer.retry(chosen.id)
                 self._count("retried")
 
-    # --- by hand --------------------------------------------------------------------------------------------------
+    # --- edits ----------------------------------------------------------------------------------------------------
 
     @rule(sku=skus, name=names, description=descriptions, active=actives)
     def create(self, sku: str, name: str, description: str, active: bool) -> None:
@@ -319,7 +319,7 @@ class Histories(RuleBasedStateMachine):
 
     @rule()
     def look_at_lists(self) -> None:
-        """Filters work on a copy that lags behind; nobody may see that it does."""
+        """Filters use a search copy that lags behind. No list may show that."""
         visible = self.sql(VISIBLE)
         with self.backends.database.transaction() as transaction:
             everything = listing.find(transaction, Filters(), BY_SKU)
@@ -332,7 +332,7 @@ class Histories(RuleBasedStateMachine):
             self._count("list from the copy" if wanted else "empty list from the copy")
 
     def _imported(self) -> list[tuple[int, Operation]]:
-        """What of the imports is committed."""
+        """Returns the committed part of each import."""
         rows = {each.id: each.rows for each in self.imports}
         committed = self.sql(COMMITTED)
         assert {row["id"] for row in committed} == set(rows)
@@ -349,11 +349,11 @@ class Histories(RuleBasedStateMachine):
 
     def _create(self, content: Content) -> None:
         with suppress(Refused):
-            self.hand.create(content)
+            self.writer.create(content)
             self._note(Put((content.sku, content.name, content.description, content.active)))
 
     def _edit(self, found: dict[str, Any], changes: Changes, condition: Condition) -> None:
-        seen = self.hand.edit(found["id"], changes, condition)
+        seen = self.writer.edit(found["id"], changes, condition)
         if key_of(seen[0]) == key_of(found["sku"]):
             fields = (changes.sku, changes.name, changes.description, changes.active)
             self._note(Patched(key_of(found["sku"]), *fields))
@@ -361,12 +361,12 @@ class Histories(RuleBasedStateMachine):
             self._note(Renamed(key_of(found["sku"]), seen))
 
     def _delete(self, found: dict[str, Any], condition: Condition) -> None:
-        self.hand.delete(found["id"], condition)
+        self.writer.delete(found["id"], condition)
         self._note(Deleted(key_of(found["sku"])))
 
     @contextmanager
     def _judged(self, condition: Condition) -> Iterator[None]:
-        """A write that nothing else meets: of conditions, exactly the outdated one is refused."""
+        """Runs a write without concurrent ones: exactly the outdated condition is refused."""
         code = None
         try:
             yield
@@ -376,7 +376,7 @@ class Histories(RuleBasedStateMachine):
         self._count(f"condition {condition.value}")
 
     def _delete_everything(self) -> None:
-        self.bulk_deletes.append(self.hand.delete_everything())
+        self.bulk_deletes.append(self.writer.delete_everything())
         self._note(Cleared())
 
     def _note(self, operation: Operation) -> None:
@@ -384,14 +384,14 @@ class Histories(RuleBasedStateMachine):
         self._count(type(operation).__name__)
 
     def _last_operation(self) -> int:
-        """The number just taken: only one operation at a time takes one here."""
+        """Returns the number that was just taken: only one operation at a time takes one here."""
         return int(self.sql("select last_value from operation")[0]["last_value"])
 
     def _attempt(self, running: RunningImport) -> int:
         return int(self.sql("select attempt from import where id = %s", running.id)[0]["attempt"])
 
     def _draw_import(self, data: st.DataObject) -> RunningImport:
-        """One that runs, if there is one: little happens to the others."""
+        """Draws a running import if there is one: little can happen to the others."""
         running = {row["id"] for row in self.sql("select id from import where status = 'processing'")}
         return _pick(data, [each for each in self.imports if each.id in running] or self.imports)
 
@@ -401,7 +401,7 @@ class Histories(RuleBasedStateMachine):
         return _pick(data, visible or nothing)
 
     def _count(self, what: str) -> None:
-        counted = f"{what} by HTTP" if isinstance(self.hand, HttpHand) else what
+        counted = f"{what} by HTTP" if isinstance(self.writer, HttpWriter) else what
         self.outcomes[counted] = self.outcomes.get(counted, 0) + 1
 
     def sql(self, statement: str, *parameters: object) -> list[dict[str, Any]]:
@@ -420,8 +420,8 @@ def _csv(content: list[FileRow], described: bool, switched: bool) -> bytes:
 
 
 def _pick(data: st.DataObject, candidates: Sequence[T]) -> T:
-    """One of them. What is drawn does not depend on how many there are: after two things at once, that may be another
-    number when Hypothesis repeats a history, and it would refuse to go on."""
+    """Picks one candidate. The draw does not depend on how many there are: after two concurrent steps, their number may
+    differ when Hypothesis repeats a history, and Hypothesis would then stop."""
     return candidates[data.draw(st.integers(0, PICKS - 1)) % len(candidates)]
 
 
@@ -439,7 +439,7 @@ def _at_once(*steps: Callable[[], None]) -> None:
     def run(step: Callable[[], None]) -> None:
         try:
             step()
-        except BaseException as error:  # noqa: BLE001  # shown to the test below
+        except BaseException as error:  # noqa: BLE001  # reported by the assertion below
             failures.append(error)
 
     threads = [threading.Thread(target=run, args=[step]) for step in steps]
@@ -447,14 +447,14 @@ def _at_once(*steps: Callable[[], None]) -> None:
         thread.start()
     for thread in threads:
         thread.join(JOIN_SECONDS_MAX)
-    assert not any(thread.is_alive() for thread in threads), "somebody waits for a lock"
+    assert not any(thread.is_alive() for thread in threads), "a thread is still waiting for a lock"
     assert failures == []
 
 
 @contextmanager
 def connected(services: Services) -> Iterator[None]:
-    """The histories have their connections. What is tested is the order of things: no commit waits for the disk, and no
-    process is started to look through seven products in parallel."""
+    """Gives the histories their connections. Only the order of events is tested, so no commit waits for the disk, and
+    PostgreSQL starts no parallel workers to scan seven products."""
     options = "-c synchronous_commit=off -c max_parallel_workers_per_gather=0"
     conninfo = make_conninfo(services.importer_conninfo, options=options)
     Histories.databases, Histories.owner = [Database(conninfo) for _ in range(2)], Owner(services.owner_conninfo)
@@ -465,15 +465,17 @@ def connected(services: Services) -> Iterator[None]:
 
 
 @pytest.mark.timeout(60 + HISTORIES * SECONDS_PER_HISTORY_MAX)
-def test_every_history_ends_as_its_operations_in_acceptance_order(
+def test_every_history_ends_like_its_operations_in_acceptance_order(
     services: Services, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("chalicelib.importing.splitting.CHUNK_BYTES", 1)
     monkeypatch.setattr("chalicelib.catalogue.bulk_deletes.BULK_DELETE_STEP_ROWS", 2)
     monkeypatch.setattr("chalicelib.catalogue.search_index.INDEX_STEP_ROWS", 2)
-    monkeypatch.setattr("chalicelib.importing.upserting.MERGE_ROWS_MIN", MERGE_ROWS_MIN)  # It is put back at the end.
+    monkeypatch.setattr(
+        "chalicelib.importing.upserting.MERGE_ROWS_MIN", MERGE_ROWS_MIN
+    )  # monkeypatch restores it at the end.
     monkeypatch.setattr("chalicelib.repair.sweeping.TOMBSTONE_SECONDS_MIN", 0)
-    from app import app  # wants the environment
+    from app import app  # reads the environment
 
     Histories.outcomes = {}
     Histories.app, Histories.token = app, tokens.install(services.owner_conninfo, "histories", ["write"])

@@ -101,7 +101,7 @@ def test_an_invalid_body_is_answered_with_a_pointer_to_the_error(
 
     assert [each["pointer"] for each in content["errors"]] == [pointer]
     assert content["code"] == "invalid"
-    assert pipeline.dropped_imports() == []
+    assert pipeline.import_ids() == []
 
 
 def test_a_whole_number_may_be_written_as_json_schema_allows(pipeline: Pipeline) -> None:
@@ -187,7 +187,7 @@ def test_an_upload_that_arrives_after_it_was_cancelled_is_not_imported(pipeline:
     assert pipeline.split_next()
 
     assert pipeline.show(import_id)["status"] == "cancelled"
-    assert pipeline.dropped_imports() == [import_id]
+    assert pipeline.import_ids() == [import_id]
     assert pipeline.products() == {}
 
 
@@ -219,6 +219,6 @@ def test_the_throughput_says_how_many_rows_were_done_when(pipeline: Pipeline, mo
         )
     assert pipeline.call("GET", path).json == {"step_seconds": 3, "rows": [2, 0, 3]}
 
-    monkeypatch.setattr("functions.api.imports.THROUGHPUT_STEPS_MAX", 2)
+    monkeypatch.setattr("chalicelib.importing.progress.THROUGHPUT_STEPS_MAX", 2)
     assert pipeline.call("GET", path).json == {"step_seconds": 4.5, "rows": [2, 3]}
     assert problem(pipeline.call("GET", f"/imports/{SOME_ID}/throughput"), 404)["code"] == "not_found"

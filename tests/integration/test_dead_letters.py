@@ -1,4 +1,4 @@
-"""Dead letters of bulk deletes and exports: the end of what nobody advances, and of nothing else."""
+"""Dead letters of bulk deletes and exports: they end work that no message advances, and no other work."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ WAITING_FOR_LOCKS = "select 1 from pg_stat_activity where wait_event_type = 'Loc
 
 @dataclass(frozen=True)
 class Kind:
-    """What carries work in several messages: its table, route, queue, functions, and how it fails."""
+    """A kind of work with several messages: its table, route, queue, functions, and how it fails."""
 
     table: str
     route: str
@@ -35,7 +35,7 @@ class Kind:
     dead_letters: str
     code: str
     commit: str
-    """The point in a step at which its row is locked."""
+    """A fault point of a step at which its row is locked."""
 
 
 KINDS = [
@@ -53,7 +53,7 @@ KINDS = [
 
 @pytest.fixture(params=KINDS, ids=lambda kind: kind.table)
 def kind(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Kind:
-    """Each kind, in steps so short that the work takes several."""
+    """Each kind, with steps so short that the work needs several."""
     monkeypatch.setattr("chalicelib.catalogue.bulk_deletes.BULK_DELETE_STEP_ROWS", 2)
     monkeypatch.setattr("chalicelib.exporting.writing.EXPORT_PAGE_ROWS", 2)
     monkeypatch.setattr("chalicelib.exporting.writing.EXPORT_STEP_PAGES_MAX", 1)
@@ -62,7 +62,7 @@ def kind(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Kin
 
 
 def accepted(pipeline: Pipeline, kind: Kind) -> tuple[Callable[[], Answer], Message]:
-    """Some work, with a look at it, and its message."""
+    """Starts some work. Returns a function that shows it, and its message."""
     pipeline.run(b"sku,name\n" + b"".join(b"S%d,x\n" % number for number in range(PRODUCTS)))
     answer = pipeline.call("POST", kind.route, kind.body)
     assert answer.status == 202, answer.body
@@ -93,7 +93,7 @@ def error_code(answer: Answer) -> Any:
     return answer.json["error"] and answer.json["error"]["code"]
 
 
-def test_what_nobody_advances_is_ended_with_a_reason(pipeline: Pipeline, kind: Kind) -> None:
+def test_work_that_no_message_advances_ends_with_a_reason(pipeline: Pipeline, kind: Kind) -> None:
     look, message = accepted(pipeline, kind)
     let_time_pass(pipeline, kind, ADVANCING_SECONDS + 1)
 
@@ -104,10 +104,10 @@ def test_what_nobody_advances_is_ended_with_a_reason(pipeline: Pipeline, kind: K
     assert "Retry-After" not in look().headers
 
 
-def test_what_another_message_advances_goes_on(pipeline: Pipeline, kind: Kind) -> None:
+def test_work_that_another_message_advances_continues(pipeline: Pipeline, kind: Kind) -> None:
     look, message = accepted(pipeline, kind)
     let_time_pass(pipeline, kind, ADVANCING_SECONDS + 1)
-    pipeline.deliver(kind.function, message, seconds=0)  # One step, and a message for the next.
+    pipeline.deliver(kind.function, message, seconds=0)  # One step, and the message for the next one.
 
     pipeline.deliver(kind.dead_letters, message)
     assert look().json["status"] == "processing"
@@ -117,7 +117,7 @@ def test_what_another_message_advances_goes_on(pipeline: Pipeline, kind: Kind) -
 
 
 def test_a_step_that_is_about_to_commit_counts(pipeline: Pipeline, kind: Kind) -> None:
-    """The dead letter waits for the row, and judges it as the step leaves it."""
+    """The dead letter waits for the row, and decides by the state in which the step leaves it."""
     look, message = accepted(pipeline, kind)
     pipeline.deliver(kind.function, message, seconds=0)
     let_time_pass(pipeline, kind, ADVANCING_SECONDS + 1)
@@ -138,7 +138,7 @@ def test_a_step_that_is_about_to_commit_counts(pipeline: Pipeline, kind: Kind) -
 
 
 def _judge_on_its_own(kind: Kind, message: Message) -> None:
-    """As the dead-letter function does, in a process, and so on a connection, of its own."""
+    """Does what the dead-letter function does in its own process: uses its own connection."""
     from chalicelib.backends import connect
     from chalicelib.messages import BulkDeleteMessage, ExportMessage
     from chalicelib.repair import dead_letters
@@ -154,8 +154,8 @@ def _judge_on_its_own(kind: Kind, message: Message) -> None:
         backends.database.close()
 
 
-def test_what_was_left_to_the_sweep_and_fails_again_is_ended(pipeline: Pipeline, kind: Kind) -> None:
-    """A wake-up is no advance: else each would put the end off until the next."""
+def test_work_that_fails_again_after_the_sweep_woke_it_ends(pipeline: Pipeline, kind: Kind) -> None:
+    """A wake-up does not count as an advance: otherwise each wake-up would postpone the end until the next one."""
     look, message = accepted(pipeline, kind)
     pipeline.deliver(kind.dead_letters, message)
     assert look().json["status"] == "pending", "it has just been accepted"
@@ -167,7 +167,7 @@ def test_what_was_left_to_the_sweep_and_fails_again_is_ended(pipeline: Pipeline,
     assert (look().json["status"], error_code(look())) == ("failed", kind.code)
 
 
-def test_the_sweep_wakes_what_has_stalled_and_waits_before_it_does_so_again(pipeline: Pipeline, kind: Kind) -> None:
+def test_the_sweep_wakes_stalled_work_and_waits_before_doing_so_again(pipeline: Pipeline, kind: Kind) -> None:
     look, _ = accepted(pipeline, kind)
 
     def woken() -> bool:
@@ -184,7 +184,7 @@ def test_the_sweep_wakes_what_has_stalled_and_waits_before_it_does_so_again(pipe
     assert look().json["status"] == "completed"
 
 
-def test_what_is_completed_stays_so(pipeline: Pipeline, kind: Kind) -> None:
+def test_completed_work_stays_completed(pipeline: Pipeline, kind: Kind) -> None:
     look, message = accepted(pipeline, kind)
     pipeline.deliver(kind.function, message)
     let_time_pass(pipeline, kind, ADVANCING_SECONDS + 1)

@@ -1,4 +1,4 @@
-"""At-least-once: messages that are lost, late, doubled, re-ordered, or always fail. One result, one event."""
+"""At-least-once delivery: messages are lost, late, repeated, reordered, or always fail. One result, one event."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def events(pipeline: Pipeline) -> list[dict[str, Any]]:
 
 
 def assert_complete(pipeline: Pipeline, import_id: str) -> None:
-    """The table is what the file says, the receipt adds up, and one event tells of it."""
+    """Checks that the products are those of the file, that the receipt adds up, and that there is one event."""
     found = pipeline.show(import_id)
     assert (found["status"], found["percent"], found["rows"]) == ("completed", 100, RECEIPT)
     last = {f"s{number % 37}": f"name {number}" for number in range(100)}
@@ -67,7 +67,7 @@ def test_a_row_that_changes_nothing_still_beats_the_rows_before_it(
     assert pipeline.show(import_id)["rows"]["superseded"] == 1
 
 
-def test_events_that_come_three_times_and_late_change_nothing(pipeline: Pipeline) -> None:
+def test_repeated_and_late_events_change_nothing(pipeline: Pipeline) -> None:
     import_id = pipeline.upload(CONTENT)
     event = pipeline.receive("uploads", wait_seconds=5)
     assert event is not None
@@ -81,9 +81,7 @@ def test_events_that_come_three_times_and_late_change_nothing(pipeline: Pipeline
     assert_complete(pipeline, import_id)
 
 
-def test_the_splitter_continues_itself_where_its_time_ran_out(
-    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_splitting_continues_where_its_time_ran_out(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("chalicelib.importing.splitting.SCAN_BLOCK_BYTES", limits.MIB)
     padding = b"," + b"x" * 60_000 + b"\n"
     import_id = pipeline.upload(b"sku,name,description\n" + CONTENT.partition(b"\n")[2].replace(b"\n", padding))
@@ -115,7 +113,7 @@ def test_a_splitter_killed_between_commit_and_send_leaves_nothing_unsent(
     assert_complete(pipeline, import_id)
 
 
-def test_an_object_that_is_replaced_meanwhile_does_not_mix_into_the_import(pipeline: Pipeline) -> None:
+def test_an_object_that_is_replaced_during_its_import_is_not_mixed_in(pipeline: Pipeline) -> None:
     pipeline.drop(CONTENT)
     first_event = pipeline.receive("uploads", wait_seconds=5)
     pipeline.drop(b"sku,name\nother,other\n")
@@ -125,14 +123,14 @@ def test_an_object_that_is_replaced_meanwhile_does_not_mix_into_the_import(pipel
     pipeline.deliver("split_upload", first_event)
     pipeline.upsert_all()
 
-    assert_complete(pipeline, pipeline.dropped_imports()[0])
+    assert_complete(pipeline, pipeline.import_ids()[0])
     pipeline.deliver("split_upload", second_event)
     pipeline.upsert_all()
     assert pipeline.products()["other"][1] == "other"
-    assert len(pipeline.dropped_imports()) == 2
+    assert len(pipeline.import_ids()) == 2
 
 
-def test_an_object_that_is_removed_meanwhile_ends_its_import_with_a_reason(pipeline: Pipeline) -> None:
+def test_an_import_whose_object_is_removed_fails_with_a_reason(pipeline: Pipeline) -> None:
     import_id = pipeline.upload(CONTENT)
     pipeline.split_next()
     first, *rest = pipeline.chunks()
@@ -167,17 +165,17 @@ def test_a_chunk_that_always_fails_ends_its_import_and_retry_completes_it(
     failed = pipeline.show(import_id)
     assert (failed["status"], failed["error"]["code"], failed["error"]["retryable"]) == ("failed", "chunk_failed", True)
     pipeline.deliver("upsert_chunk", rest[0])
-    assert pipeline.show(import_id)["rows"] == failed["rows"], "a failed import takes nothing more"
+    assert pipeline.show(import_id)["rows"] == failed["rows"], "a failed import accepts no more chunks"
 
     reopened = pipeline.call("POST", f"/imports/{import_id}/retry")
     assert (reopened.status, reopened.json["status"], reopened.json["attempt"]) == (202, "processing", 2)
-    pipeline.deliver("fail_chunk", poison)  # Late, of the attempt before: it says nothing of this one.
+    pipeline.deliver("fail_chunk", poison)  # Late, from the previous attempt: it does not affect this one.
     pipeline.finish(import_id)
     pipeline.sql("delete from event where type = 'import.failed'")
     assert_complete(pipeline, import_id)
 
 
-def test_a_retry_after_a_newer_import_touched_the_skus_takes_its_old_place(pipeline: Pipeline) -> None:
+def test_a_retry_keeps_its_place_before_a_newer_import_of_the_same_skus(pipeline: Pipeline) -> None:
     import_id = pipeline.upload(CONTENT)
     pipeline.split_next()
     first, poison, *_ = pipeline.chunks()
@@ -195,7 +193,7 @@ def test_a_retry_after_a_newer_import_touched_the_skus_takes_its_old_place(pipel
     assert ended["rows"]["total"] == sum(ended["rows"].values()) - ended["rows"]["total"] == 100
 
 
-def test_a_dead_letter_of_a_chunk_that_was_done_after_all_changes_nothing(pipeline: Pipeline) -> None:
+def test_a_dead_letter_of_a_finished_chunk_changes_nothing(pipeline: Pipeline) -> None:
     import_id = pipeline.upload(CONTENT)
     pipeline.split_next()
     first, *rest = pipeline.chunks()
@@ -243,12 +241,12 @@ def test_a_retry_is_refused_when_the_file_is_gone(pipeline: Pipeline) -> None:
     assert (answer.status, answer.json["code"]) == (409, "file_gone")
 
 
-def test_a_folder_made_in_a_console_is_no_import(pipeline: Pipeline) -> None:
+def test_a_folder_created_in_a_console_is_not_an_import(pipeline: Pipeline) -> None:
     pipeline.drop(b"", "uploads/spring/")
     assert pipeline.split_next()
     sweeping.sweep(pipeline.backends, event_seconds=0)
 
-    assert pipeline.dropped_imports() == []
+    assert pipeline.import_ids() == []
 
 
 def test_the_sweep_finds_uploads_whose_event_was_lost(pipeline: Pipeline) -> None:
@@ -260,7 +258,7 @@ def test_the_sweep_finds_uploads_whose_event_was_lost(pipeline: Pipeline) -> Non
     sweeping.sweep(pipeline.backends, event_seconds=0)
     pipeline.finish(registered)
 
-    (_, dropped) = pipeline.dropped_imports()
+    (_, dropped) = pipeline.import_ids()
     pipeline.finish(dropped)
     assert len(pipeline.products()) == 38
 
@@ -273,7 +271,7 @@ def test_the_sweep_goes_through_the_whole_listing(pipeline: Pipeline, monkeypatc
     for _ in range(3):
         sweeping.sweep(pipeline.backends, event_seconds=0)
 
-    assert len(pipeline.dropped_imports()) == 5
+    assert len(pipeline.import_ids()) == 5
 
 
 def test_the_sweep_leaves_new_objects_to_their_event(pipeline: Pipeline) -> None:
@@ -297,7 +295,7 @@ def test_the_sweep_sends_lost_chunks_again(pipeline: Pipeline) -> None:
     assert_complete(pipeline, import_id)
 
 
-def test_the_sweep_ends_uploads_that_were_never_made(pipeline: Pipeline) -> None:
+def test_the_sweep_ends_uploads_that_never_arrived(pipeline: Pipeline) -> None:
     registered = pipeline.register(100)
     sweeping.sweep(pipeline.backends)
     assert pipeline.show(registered["id"])["status"] == "pending"
@@ -319,7 +317,7 @@ def test_the_sweep_ends_imports_whose_file_was_lost(pipeline: Pipeline, monkeypa
     assert pipeline.show(import_id)["error"]["code"] == "file_gone"
 
 
-def test_the_sweep_ends_what_has_not_advanced_for_a_day(pipeline: Pipeline) -> None:
+def test_the_sweep_ends_imports_without_progress_for_a_day(pipeline: Pipeline) -> None:
     import_id = pipeline.upload(CONTENT)
     pipeline.split_next()
     pipeline.sql(

@@ -1,8 +1,8 @@
-"""Killed at every named point, once, twice, or the second time it gets there: the system recovers alone.
+"""The system is killed at every fault point: the first time, twice in a row, or the second time. It recovers alone.
 
-The file store and the queues are in memory, PostgreSQL is real. A kill is an exception that nothing catches, with the
-connection cut. Its message was not finished, so it comes again, as SQS does it; when all is quiet and something is
-still unfinished, the sweep comes by. Nothing else helps.
+The file store and the queues are in memory, PostgreSQL is real. A kill is an exception that nothing catches, and the
+connection is cut. The message was not finished, so it is delivered again, as SQS does it. When no message is left and
+some work is still unfinished, the sweep runs. Nothing else helps.
 """
 
 from __future__ import annotations
@@ -51,19 +51,19 @@ ONCE_ONLY = {
     "split.after_head", "split.after_rewrite", "split.before_begin_commit", "split.after_begin_commit",
     "delivery.before_wake", "indexing.before_end_commit",
 }  # fmt: skip
-"""Points that one import reaches once, unless it was killed there."""
+"""Points that one import reaches only once, unless it was killed there."""
 
 LONG = "x" * 60_000
 ROWS = [f"S-{number % 50},name {number},{LONG}" for number in range(CHUNK_ROWS)]
 CONTENT = "\n".join(["sku,name,description", *ROWS, ",nobody,", "S-0,last,"]).encode("utf-16")
-TOLD_PRODUCTS = 7
+CREATED_PRODUCTS = 7
 REFUSED_MESSAGES = 3
 INDEXED_PRODUCTS = 60
 RECEIPT = {"created": 50, "superseded": CHUNK_ROWS + 1 - 50, "rejected": 1}
 
 
 class World:
-    """A system whose workers die at one point, and whose queues do not forget."""
+    """A system whose workers are killed at one point, and whose queues lose nothing."""
 
     def __init__(self, services: Services, point: str, on_hits: set[int]) -> None:
         self.files, self.queues = MemoryFileStore(), RecordingQueues()
@@ -79,7 +79,7 @@ class World:
                 raise Killed
 
     def survive(self, work: Callable[[Backends], None]) -> bool:
-        """Does some work in a worker that may die of it. Returns whether it finished."""
+        """Does some work in a worker that may be killed. Returns whether it finished."""
         try:
             work(self.backends)
         except Killed:
@@ -92,7 +92,7 @@ class World:
         return True
 
     def pump(self, finished: Callable[[], bool]) -> None:
-        """Delivers messages until all is done; what died comes again; the sweep repairs the rest."""
+        """Delivers messages until all work is done. Killed work is delivered again; the sweep repairs the rest."""
         for _ in range(ROUNDS_MAX):
             while self.waiting:
                 queue, message = self.waiting.pop(0)
@@ -104,7 +104,7 @@ class World:
         raise AssertionError("it did not recover")
 
     def until_done(self, work: Callable[[Backends], None]) -> None:
-        """A person repeats what failed."""
+        """Repeats work until it finishes, as a person does."""
         while not self.survive(work):
             pass
 
@@ -133,7 +133,7 @@ def chunk_message(message: Mapping[str, Any]) -> ChunkMessage:
 
 
 def _cut(database: Database) -> None:
-    """The socket goes away without a word, as when a process is killed."""
+    """Closes the socket without a message to the server, as when a process is killed."""
     connection = database.connection()
     connection.pgconn.finish()
     database.close()
@@ -161,7 +161,7 @@ def small_steps(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("chalicelib.exporting.writing.EXPORT_STEP_PAGES_MAX", 2)
     monkeypatch.setattr("chalicelib.catalogue.search_index.INDEX_STEP_ROWS", 20)
     monkeypatch.setattr("chalicelib.webhooks.relay.RELAY_BATCH_EVENTS", 3)
-    # Whoever was killed has lost his claim, and what is tried again is tried at once.
+    # A killed worker loses its claim at once, and retries do not wait.
     monkeypatch.setattr("chalicelib.webhooks.attempts.DELIVERY_LEASE_SECONDS", 0)
     monkeypatch.setattr("chalicelib.webhooks.retry_schedule.DELAYS_SECONDS", (0,) * retry_schedule.ATTEMPTS_MAX)
 
@@ -185,13 +185,13 @@ def check_import(sql: SQL) -> None:
 
 
 def scenario_import(world: World, sql: SQL) -> None:
-    """A file in UTF-16 with a bad row; every invocation has time for one step only."""
+    """A file in UTF-16 with a bad row; every invocation has time for only one step."""
     world.waiting.append(("uploads", {"object": world.files.put("uploads/a.csv", CONTENT)}))
     world.pump(lambda: ended(sql))
 
 
 def scenario_lost(world: World, sql: SQL) -> None:
-    """No event comes, and the first chunk messages are lost too: the sweep alone keeps it going."""
+    """No event comes, and the first chunk messages are lost as well: only the sweep keeps the import going."""
     world.files.put("uploads/a.csv", CONTENT)
     while not sql("select 1 from chunk"):
         world.survive(lambda backends: sweeping.sweep(backends, stalled_seconds=0, event_seconds=0))
@@ -202,7 +202,7 @@ def scenario_lost(world: World, sql: SQL) -> None:
 
 
 def scenario_poison(world: World, sql: SQL) -> None:
-    """One chunk comes out of the dead-letter queue; a person retries the import."""
+    """One chunk ends up in the dead-letter queue; a person retries the import."""
     stored: StoredFile = world.files.put("uploads/a.csv", CONTENT)
     splitting.split_upload(world.backends, BUCKET, stored, lambda: 60.0)
     first, *rest = world.queues.take("chunks")
@@ -224,7 +224,7 @@ def scenario_poison(world: World, sql: SQL) -> None:
 
 
 def scenario_bulk_delete(world: World, sql: SQL) -> None:
-    """The first message is lost; everything goes, step by step; a product written meanwhile stays."""
+    """The first message is lost; all products are deleted in steps; a product written in the meantime stays."""
     splitting.split_upload(world.backends, BUCKET, world.files.put("uploads/a.csv", CONTENT), lambda: 60.0)
     for message in world.queues.take("chunks"):
         upserting.upsert_chunk(world.backends, chunk_message(message))
@@ -249,7 +249,7 @@ def check_bulk_delete(sql: SQL) -> None:
 
 
 def scenario_export(world: World, sql: SQL) -> None:
-    """The first message is lost; every invocation has time for one step, which may or may not make a part."""
+    """The first message is lost; every invocation has time for one step, which may or may not write a part."""
     sql(
         "insert into product (sku, name, description, active, version, name_version, description_version,"
         " active_version, content_version) select 'S-' || n, repeat(n::text, case when n < 50 then 1 else 20 end), '',"
@@ -275,7 +275,7 @@ def check_export(sql: SQL) -> None:
 
 
 def scenario_webhook(world: World, sql: SQL) -> None:
-    """Nobody wakes the relay but the sweep; some messages are refused once; a person sends a test meanwhile."""
+    """Only the sweep wakes the relay; some messages are refused once; a person sends a test in the meantime."""
     accepted: set[str] = set()
     refused: set[str] = set()
 
@@ -288,7 +288,7 @@ def scenario_webhook(world: World, sql: SQL) -> None:
 
     with hook_server(reply) as server:
         made, _ = webhooks.create(world.backends.database, sending(), NewWebhook(server.url(), ["product.created"]))
-        for number in range(TOLD_PRODUCTS):
+        for number in range(CREATED_PRODUCTS):
             products.create(world.backends, Content(f"S-{number}", "Hammer"))
         world.until_done(lambda backends: _send_test(backends, made["id"]))
         world.pump(lambda: sql("select 1 from delivery where status = 'pending'") == [] and _all_relayed(sql))
@@ -305,17 +305,17 @@ def _all_relayed(sql: SQL) -> bool:
 
 
 def check_webhook(sql: SQL) -> None:
-    told = sql("select status::text, count(*) from delivery where not test group by status")
-    assert told == [("delivered", TOLD_PRODUCTS)]
+    statuses = sql("select status::text, count(*) from delivery where not test group by status")
+    assert statuses == [("delivered", CREATED_PRODUCTS)]
     assert sql("select 1 from delivery where test and attempts <> 1") == []
     logged = "select count(*) from delivery_attempt where delivery_id = d.id"
     assert sql(f"select 1 from delivery d where attempts <> ({logged})") == []
     positions = sql("select position from event where position is not null order by position")
-    assert [row[0] - positions[0][0] for row in positions] == list(range(TOLD_PRODUCTS)), "without gaps"
+    assert [row[0] - positions[0][0] for row in positions] == list(range(CREATED_PRODUCTS)), "without gaps"
 
 
 def scenario_indexing(world: World, sql: SQL) -> None:
-    """Nothing but the schedule: it comes again and again, and goes on where the one before it was killed."""
+    """Only the schedule: each run continues where the previous one was killed."""
     sql(
         "insert into product (sku, name, description, active, version, name_version, description_version,"
         " active_version, content_version) select 'S-' || n, 'Lamp ' || n, '', true, v, v, v, v, v"
@@ -351,7 +351,7 @@ DONE_BY_THEN = {
     "split.after_begin_commit", "retry.after_commit", "sweep.after_accept", "bulk_delete.before_send",
     "export.before_send",
 }  # fmt: skip
-"""Points behind a commit: who comes again finds the work done, and does not get there a second time."""
+"""Points after a commit: a second attempt finds the work done and does not reach the point again."""
 
 CASES = [
     pytest.param(point, on_hits, id=f"{point} {when}")
@@ -362,7 +362,7 @@ CASES = [
 
 
 @pytest.mark.parametrize(("point", "on_hits"), CASES)
-def test_killed_at_a_point_the_system_recovers_alone(
+def test_the_system_recovers_when_it_is_killed_at_a_point(
     services: Services, sql: SQL, point: str, on_hits: set[int]
 ) -> None:
     world = World(services, point, on_hits)

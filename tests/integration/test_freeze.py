@@ -1,4 +1,4 @@
-"""A worker that is killed or frozen for real, with SIGKILL and SIGSTOP, in the middle of a chunk."""
+"""A worker process is really killed or frozen, with SIGKILL and SIGSTOP, in the middle of a chunk."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def test_a_worker_killed_by_the_system_leaves_nothing_half_done(pipeline: Pipeli
 
 
 @pytest.mark.parametrize("point", ["chunk.inside_copy", "chunk.after_upsert"])
-def test_a_frozen_worker_holds_others_up_for_seconds_only(pipeline: Pipeline, point: str) -> None:
+def test_a_frozen_worker_delays_others_only_for_seconds(pipeline: Pipeline, point: str) -> None:
     import_id, (first, second) = started(pipeline)
 
     with worker_process(first, point, signal.SIGSTOP) as frozen:
@@ -73,7 +73,7 @@ def test_a_frozen_worker_holds_others_up_for_seconds_only(pipeline: Pipeline, po
 
 
 @pytest.mark.parametrize("point", ["chunk.inside_copy", "chunk.after_upsert"])
-def test_a_frozen_worker_holds_a_bulk_delete_up_for_seconds_only(pipeline: Pipeline, point: str) -> None:
+def test_a_frozen_worker_delays_a_bulk_delete_only_for_seconds(pipeline: Pipeline, point: str) -> None:
     import_id, (first, _) = started(pipeline)
 
     with worker_process(first, point, signal.SIGSTOP) as frozen:

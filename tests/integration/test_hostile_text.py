@@ -1,4 +1,4 @@
-"""Text that breaks programs, in every field and every filter: kept exactly, found literally, nothing worse."""
+"""Text that breaks programs, in every field and every filter: it is kept unchanged and found literally."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 FIELDS = ("sku", "name", "description")
 FILTERS = (*FIELDS, "q")
 OTHER = "qqqq"
-"""A product that nothing hostile is in."""
+"""A product without hostile text."""
 
 
 def create(pipeline: Pipeline, text: str) -> Answer:
@@ -35,7 +35,7 @@ def texts_of(product: dict[str, Any]) -> list[str]:
 
 
 @pytest.mark.parametrize("naughty", NAUGHTY)
-def test_it_comes_back_as_it_was_sent_and_is_found_literally(pipeline: Pipeline, naughty: str) -> None:
+def test_text_comes_back_unchanged_and_is_found_literally(pipeline: Pipeline, naughty: str) -> None:
     made = create(pipeline, naughty)
     create(pipeline, OTHER)
     path = f"/products/{made.json['id']}"
@@ -55,7 +55,7 @@ def test_it_comes_back_as_it_was_sent_and_is_found_literally(pipeline: Pipeline,
         assert listed["total"] == 1
 
 
-def test_pages_in_the_order_of_hostile_skus_have_each_of_them_once(pipeline: Pipeline) -> None:
+def test_pages_of_hostile_skus_contain_each_of_them_once(pipeline: Pipeline) -> None:
     for naughty in NAUGHTY:
         create(pipeline, naughty)
 
@@ -82,7 +82,7 @@ def test_a_hostile_filter_is_repeated_exactly_in_links(pipeline: Pipeline) -> No
         assert second["total"] == first["total"]
 
 
-def test_a_file_of_it_is_imported_and_exported_exactly(pipeline: Pipeline) -> None:
+def test_a_file_of_hostile_text_is_imported_and_exported_unchanged(pipeline: Pipeline) -> None:
     written = io.StringIO()
     rows = csv.writer(written, lineterminator="\n", quoting=csv.QUOTE_ALL)
     rows.writerows([[*FIELDS], *([naughty] * 3 for naughty in NAUGHTY)])
@@ -95,7 +95,7 @@ def test_a_file_of_it_is_imported_and_exported_exactly(pipeline: Pipeline) -> No
     assert sorted(row["sku"] for row in pipeline.sql("select sku from product")) == sorted(NAUGHTY)
 
 
-def test_filters_of_exports_take_it_literally(pipeline: Pipeline) -> None:
+def test_filters_of_exports_are_literal(pipeline: Pipeline) -> None:
     add(pipeline, *(Content(naughty, naughty, naughty) for naughty in NAUGHTY), Content(OTHER, OTHER, OTHER))
     for naughty in WILD:
         for parameter in FILTERS:
@@ -103,16 +103,16 @@ def test_filters_of_exports_take_it_literally(pipeline: Pipeline) -> None:
             found = set(skus(export(pipeline, **filters)))
 
             exact = {each for each in NAUGHTY if naughty in each}
-            in_any_case = {each for each in NAUGHTY if lower(naughty) in lower(each)}
-            assert exact <= found <= in_any_case, (parameter, naughty)
+            ignoring_case = {each for each in NAUGHTY if lower(naughty) in lower(each)}
+            assert exact <= found <= ignoring_case, (parameter, naughty)
 
 
 def lower(text: str) -> str:
-    """Letter by letter, as PostgreSQL's builtin collation does it; Python makes two letters of İ."""
+    """Lower-cases letter by letter, as PostgreSQL's builtin collation does; Python turns İ into two letters."""
     return "".join(letter.lower()[0] for letter in text)
 
 
-def test_a_hostile_file_name_is_shown_as_it_is(pipeline: Pipeline) -> None:
+def test_a_hostile_file_name_is_shown_unchanged(pipeline: Pipeline) -> None:
     for naughty in NAUGHTY:
         answer = pipeline.call("POST", "/imports", {"filename": naughty, "size_bytes": 5})
         if any(character < " " or character == "\x7f" for character in naughty):
@@ -122,7 +122,7 @@ def test_a_hostile_file_name_is_shown_as_it_is(pipeline: Pipeline) -> None:
         assert pipeline.call("GET", f"/imports/{answer.json['id']}").json["filename"] == naughty
 
 
-def test_a_source_with_a_hostile_name_is_shown_as_it_is(pipeline: Pipeline) -> None:
+def test_a_source_with_a_hostile_name_is_shown_unchanged(pipeline: Pipeline) -> None:
     pipeline.run(b"sku,name\nA,one\n,two\n", filename='<b>"\u202e\\evil%s.csv')
 
     (found,) = pipeline.call("GET", "/products").json["items"]

@@ -1,4 +1,4 @@
-"""A file of any size is split in resumable steps at bounded memory. `make huge` does it with 5,000 MB."""
+"""A file of any size is split in resumable steps with bounded memory. `make huge` runs this with 5,000 MB."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ logger = logging.getLogger(__name__)
 
 @pytest.mark.timeout(1800)
 def test_a_huge_file_is_split_in_steps_at_bounded_memory(pipeline: Pipeline) -> None:
-    from tests.integration.huge_file import HugeFile, Report  # imports the functions, which want the environment
+    from tests.integration.huge_file import HugeFile, Report  # imports the functions, which read the environment
 
     file = HugeFile(MEGABYTES)
     command = [sys.executable, "-m", "tests.integration.huge_file", str(MEGABYTES)]
@@ -51,7 +51,7 @@ def test_a_huge_file_is_split_in_steps_at_bounded_memory(pipeline: Pipeline) -> 
     assert_rows_are_read(chunks, file, Header.from_json(found["header"]))
     assert report.chunks_sent == [chunk["number"] for chunk in chunks]
     assert len(report.invocation_seconds) > 3
-    # Whatever an invocation reads again, it is no more than it keeps in sight.
+    # An invocation reads again at most what the splitter keeps in memory.
     again_max = SCAN_BLOCK_BYTES + CHUNK_BYTES + RECORD_BYTES_MAX
     assert report.served_bytes < file.size_bytes + len(report.invocation_seconds) * again_max
     assert report.peak_bytes <= FUNCTION_BYTES_MAX
@@ -63,7 +63,7 @@ def assert_split_to_the_end(found: dict[str, Any], file: HugeFile, chunk_count: 
 
 
 def assert_chunks_are_the_file(chunks: list[dict[str, Any]], file: HugeFile) -> None:
-    """Chunks tile the file, and each begins with a record and its line: so all of them together hold every record."""
+    """Checks that chunks cover the file without gaps, and that each begins with a record and its line."""
     assert [chunk["number"] for chunk in chunks] == list(range(len(chunks)))
     assert all(one["end_byte"] == next_one["start_byte"] for one, next_one in pairwise(chunks))
     places = [file.place(chunk["start_byte"]) for chunk in chunks]
@@ -76,7 +76,7 @@ def assert_chunks_are_the_file(chunks: list[dict[str, Any]], file: HugeFile) -> 
 
 
 def assert_rows_are_read(chunks: list[dict[str, Any]], file: HugeFile, header: Header) -> None:
-    """A sample of chunks gives exactly the records that it should."""
+    """Checks that a sample of chunks gives exactly the expected records."""
     for chunk in (chunks[0], chunks[len(chunks) // 2], chunks[-1]):
         start, end = chunk["start_byte"], chunk["end_byte"]
         rejected: list[RejectedRow] = []

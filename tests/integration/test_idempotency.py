@@ -40,7 +40,7 @@ def test_a_repeated_request_makes_one_import_and_is_answered_with_a_fresh_link(p
     link, again = first.json.pop("upload"), second.json.pop("upload")
     assert {**second.json, "upload": None} == {**first.json, "upload": None}
     assert link["url"].partition("?")[0] == again["url"].partition("?")[0]
-    assert pipeline.dropped_imports() == [first.json["id"]]
+    assert pipeline.import_ids() == [first.json["id"]]
 
 
 def test_no_presigned_link_is_ever_stored(pipeline: Pipeline) -> None:
@@ -106,7 +106,7 @@ def test_a_request_that_runs_is_not_carried_out_beside_itself(
     assert [(each.status, each.json["code"]) for each in seen] == [(409, "idempotency_key_in_use")]
     assert first.status == 201
     assert post(pipeline, "k").json["id"] == first.json["id"]
-    assert len(pipeline.dropped_imports()) == 1
+    assert len(pipeline.import_ids()) == 1
 
 
 def test_of_two_at_once_one_may_run(pipeline: Pipeline) -> None:

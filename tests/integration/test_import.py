@@ -1,4 +1,4 @@
-"""A file becomes products: the whole path, compared with Python's own csv module reading the same file."""
+"""The whole path from a file to products, compared with Python's csv module reading the same file."""
 
 from __future__ import annotations
 
@@ -44,14 +44,14 @@ def test_a_file_dropped_with_an_s3_client_is_imported_too(pipeline: Pipeline) ->
     pipeline.drop(content.encode(), "uploads/Frühjahr + Sommer 2026.csv")
     pipeline.split_next()
 
-    (import_id,) = pipeline.dropped_imports()
+    (import_id,) = pipeline.import_ids()
     ended = pipeline.finish(import_id)
 
     assert (ended["status"], ended["filename"]) == ("completed", "Frühjahr + Sommer 2026.csv")
     assert pipeline.products() == reference(content)
 
 
-def test_the_same_file_again_changes_nothing_and_says_so(pipeline: Pipeline) -> None:
+def test_importing_the_same_file_again_changes_nothing(pipeline: Pipeline) -> None:
     content = assignment_like(200).encode()
     pipeline.run(content)
     before = pipeline.sql(
@@ -67,7 +67,7 @@ def test_the_same_file_again_changes_nothing_and_says_so(pipeline: Pipeline) -> 
     )
 
 
-def test_columns_that_are_absent_and_cells_that_are_empty_keep_what_is_stored(pipeline: Pipeline) -> None:
+def test_missing_columns_and_empty_active_cells_keep_stored_values(pipeline: Pipeline) -> None:
     pipeline.run(b"sku,name,description,active\nA,one,text,no\nB,two,text,yes\n")
 
     pipeline.run(b"sku,name\nA,uno\n")
@@ -80,7 +80,7 @@ def test_columns_that_are_absent_and_cells_that_are_empty_keep_what_is_stored(pi
     }
 
 
-def test_an_empty_active_cell_keeps_what_an_earlier_row_of_the_same_file_said(pipeline: Pipeline) -> None:
+def test_an_empty_active_cell_keeps_the_value_of_an_earlier_row_of_the_file(pipeline: Pipeline) -> None:
     ended = pipeline.run(b"sku,name,active\nA,one,no\na,two,\nB,x,\nb,y,off\n")
 
     assert pipeline.products() == {"a": ("a", "two", "", False), "b": ("b", "y", "", False)}
@@ -116,7 +116,7 @@ def test_bad_rows_are_explained_and_the_good_ones_are_imported(pipeline: Pipelin
         (b"sku,na\0me\nA,b\n", "header_nul", "NUL"),
     ],
 )
-def test_a_file_that_cannot_be_imported_fails_with_a_reason_and_touches_nothing(
+def test_a_file_that_cannot_be_imported_fails_with_a_reason_and_changes_nothing(
     pipeline: Pipeline, content: bytes, code: str, words: str
 ) -> None:
     pipeline.run(b"sku,name\nkept,kept\n")
@@ -138,7 +138,7 @@ def test_an_empty_file_dropped_into_the_bucket_fails_with_a_reason(pipeline: Pip
     pipeline.drop(b"")
     pipeline.split_next()
 
-    assert pipeline.finish(pipeline.dropped_imports()[0])["error"]["code"] == "file_empty"
+    assert pipeline.finish(pipeline.import_ids()[0])["error"]["code"] == "file_empty"
 
 
 def test_a_header_alone_completes_with_no_rows(pipeline: Pipeline) -> None:
@@ -147,7 +147,7 @@ def test_a_header_alone_completes_with_no_rows(pipeline: Pipeline) -> None:
         assert (ended["status"], ended["percent"], ended["rows"]["total"]) == ("completed", 100, 0)
 
 
-def test_nul_and_invalid_utf8_in_the_data_cost_only_their_own_rows(pipeline: Pipeline) -> None:
+def test_nul_and_invalid_utf8_reject_only_their_own_rows(pipeline: Pipeline) -> None:
     ended = pipeline.run(b"sku,name\nA,o\0ne\nB,t\xc3\x28wo\nC,three\n")
 
     assert list(pipeline.products()) == ["c"]
@@ -176,7 +176,7 @@ def test_other_encodings_give_the_same_products(pipeline: Pipeline, packed: obje
     assert pipeline.products() == {"ä-1": ("ä-1", "Größe XL", "", True), "b": ("B", "€ 5", "x", True)}
 
 
-def test_the_rejected_rows_can_be_mended_and_uploaded_again(pipeline: Pipeline) -> None:
+def test_the_rejected_rows_can_be_fixed_and_uploaded_again(pipeline: Pipeline) -> None:
     import requests
 
     first = pipeline.run(b'sku;name;active\r\nA;one;maybe\r\nB;"two; or\n2";yes\r\n;=three;no\r\nC;"four\r\nD;five;on')
@@ -190,19 +190,21 @@ def test_the_rejected_rows_can_be_mended_and_uploaded_again(pipeline: Pipeline) 
     assert [line.rpartition(b'";')[2] for line in lines[1:3]] == [b"A;one;maybe", b";=three;no"]
     assert lines[3].endswith(b'C;"four')  # It would swallow what follows, so it comes last.
 
-    mended = rejected.content.replace(b"maybe", b"yes").replace(b";;=three", b";E;=three").replace(b'"four', b"four;no")
-    second = pipeline.run(mended)
+    fixed = rejected.content.replace(b"maybe", b"yes").replace(b";;=three", b";E;=three").replace(b'"four', b"four;no")
+    second = pipeline.run(fixed)
 
     assert second["rows"]["created"] == 3
     assert second["warnings"] == []
-    mended_table = pipeline.products()
+    fixed_table = pipeline.products()
     pipeline.reset()
     pipeline.run(b'sku;name;active\r\nA;one;yes\r\nB;"two; or\n2";yes\r\nE;=three;no\r\nC;four;no\r\nD;five;on')
-    assert mended_table == pipeline.products(), "the same as the clean file's"
-    assert len(mended_table) == 5
+    assert fixed_table == pipeline.products(), "the same as the clean file's"
+    assert len(fixed_table) == 5
 
 
-def test_the_csv_of_rejected_rows_is_whole_over_many_pages(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_csv_of_rejected_rows_is_complete_over_many_pages(
+    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
     import requests
 
     from chalicelib.importing import rejected_rows
@@ -231,31 +233,31 @@ def test_warnings_name_the_columns_that_were_ignored(pipeline: Pipeline) -> None
     ("known_rows", "statement"),
     [(-1, "merge_incoming"), (0, "upsert_incoming"), (500, "upsert_incoming"), (50_000, "merge_incoming")],
 )
-def test_a_catalogue_that_is_taken_for_small_is_written_without_a_join(
+def test_a_catalogue_that_seems_small_is_written_without_a_join(
     pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch, known_rows: int, statement: str
 ) -> None:
-    """As after everything was deleted. A join would read an index from end to end for every row of a chunk."""
+    """For example after everything was deleted. A join would read a whole index for every row of a chunk."""
     pipeline.run(b"sku,name\nA,x\n")
     pipeline.sql("alter table product set (autovacuum_enabled = off)")
     pipeline.sql("update pg_class set reltuples = %s, relpages = 1 where oid = 'product'::regclass", known_rows)
     used = []
 
-    def watched(self: Transaction, name: str, /, **parameters: Any) -> Any:
+    def watched(self: Transaction, name: str, kind: type[Any], /, **parameters: Any) -> Any:
         used.append(name)
-        return original(self, name, **parameters)
+        return original(self, name, kind, **parameters)
 
-    original = Transaction.one
-    monkeypatch.setattr(Transaction, "one", watched)
+    original = Transaction.row
+    monkeypatch.setattr(Transaction, "row", watched)
     try:
         assert pipeline.run(b"sku,name\nA,y\nB,z\n")["status"] == "completed"
     finally:
         pipeline.sql("alter table product reset (autovacuum_enabled)")
 
-    assert [name for name in used if name.endswith("_incoming") and name != "any_incoming"] == [statement]
+    assert [name for name in used if name.endswith("_incoming")] == [statement]
 
 
-def test_where_rows_are_known_each_row_of_a_chunk_is_looked_up(pipeline: Pipeline) -> None:
-    """The plan behind the limit: with so many rows by the statistics, the index is asked for one key at a time."""
+def test_in_a_large_catalogue_each_row_of_a_chunk_is_looked_up_by_index(pipeline: Pipeline) -> None:
+    """The reason for the limit: if the statistics report this many rows, the plan looks up one key at a time."""
     pipeline.run(b"sku,name\nA,x\n")
     pipeline.sql(
         "update pg_class set reltuples = %s, relpages = 1 where oid = 'product'::regclass", limits.MERGE_ROWS_MIN + 1

@@ -1,4 +1,4 @@
-"""One result in any order: chunks re-ordered and redelivered, workers and splitters at once, imports side by side."""
+"""One result in any order: reordered and redelivered chunks, concurrent workers, splitters and imports."""
 
 from __future__ import annotations
 
@@ -53,27 +53,27 @@ PRODUCT_COLUMNS = """
 
 
 def to_do(message: Message) -> ChunkMessage:
-    """What a message of the chunks queue says."""
+    """Returns the content of a message of the chunks queue."""
     return ChunkMessage.model_validate_json(message["Body"])
 
 
 def catalogue(pipeline: Pipeline) -> dict[str, tuple[str, str, bool]]:
-    """What people see: SKU → name, description, active."""
+    """Returns what people see: SKU → name, description, active."""
     visible = "select sku, name, description, active from product, barrier where not deleted and version >= floor"
     return {row["sku"]: (row["name"], row["description"], row["active"]) for row in pipeline.sql(visible)}
 
 
 def completion_events(pipeline: Pipeline) -> list[str]:
-    """Ids of the imports that were told to be complete, once for every time."""
-    told = pipeline.sql("select payload->>'id' as id from event where type = 'import.completed' order by 1")
-    return [row["id"] for row in told]
+    """Returns the import's id of each completion event."""
+    events = pipeline.sql("select payload->>'id' as id from event where type = 'import.completed' order by 1")
+    return [row["id"] for row in events]
 
 
 # --- every order of a small import --------------------------------------------------------------------------------
 
 
 def fixed_lines(rows: list[tuple[str, str, str]]) -> bytes:
-    """Rows of sku, name, active, each padded to the same number of bytes, so that chunks hold the same number."""
+    """Returns rows of sku, name, active, padded to the same length, so that each chunk has the same number of rows."""
     lines = []
     for sku, name, active in rows:
         text = f"{sku},{name},,{active}\n"
@@ -82,7 +82,7 @@ def fixed_lines(rows: list[tuple[str, str, str]]) -> bytes:
 
 
 def hostile_rows() -> list[tuple[str, str, str]]:
-    """Eleven SKUs over six chunks, in changing letters, with gaps in `active`, and a few rows that are refused."""
+    """Returns eleven SKUs over six chunks, in upper and lower case, with gaps in `active` and a few bad rows."""
     chance = random.Random(20)
     rows = []
     for number in range(CHUNKS * ROWS_PER_CHUNK):
@@ -94,7 +94,7 @@ def hostile_rows() -> list[tuple[str, str, str]]:
 
 
 def stock_before(backends: Backends) -> dict[str, int]:
-    """What the import finds when it is accepted: products, a tombstone, and a row below a bulk delete's floor."""
+    """Creates what the import finds when it is accepted: products, a tombstone, and a row below the floor."""
     products.create(backends, Content("S0", "below the floor", "old", active=False))
     bulk_deletes.accept(backends)
     made = {}
@@ -105,7 +105,7 @@ def stock_before(backends: Backends) -> dict[str, int]:
 
 
 def edit_after(backends: Backends, made: dict[str, int]) -> None:
-    """What people do between the import's acceptance and its first chunk: all of it survives the import."""
+    """Does what people do between the acceptance of the import and its first chunk. All of it survives the import."""
     products.edit(backends, made["S2"], Changes(name="edited"))
     products.edit(backends, made["S3"], Changes(active=False))
     products.edit(backends, made["S4"], Changes(sku="s4", name="edited", description="edited"))
@@ -114,7 +114,7 @@ def edit_after(backends: Backends, made: dict[str, int]) -> None:
 
 
 class RememberedFiles(S3FileStore):
-    """Reads every range once. What S3 answers is the same in every order; asking would be half of the time."""
+    """Reads every range once: S3's answers are the same in every order, and requests would take half of the time."""
 
     def __init__(self, bucket: str) -> None:
         super().__init__(bucket)
@@ -129,14 +129,14 @@ class RememberedFiles(S3FileStore):
 
 @contextmanager
 def hurried_backends(pipeline: Pipeline) -> Iterator[Backends]:
-    """Backends that wait for neither S3 nor the disk: thousands of chunks in seconds, with the same results."""
+    """Yields backends that wait for neither S3 nor the disk: thousands of chunks in seconds, with the same results."""
     database = Database(make_conninfo(pipeline.services.importer_conninfo, options="-c synchronous_commit=off"))
     yield replace(pipeline.backends, database=database, files=RememberedFiles(pipeline.services.bucket))
     database.close()
 
 
 class Again:
-    """Puts everything back to the moment before the first chunk, much faster than a new upload."""
+    """Resets everything to the moment before the first chunk, much faster than a new upload."""
 
     def __init__(self, pipeline: Pipeline, import_id: str) -> None:
         self._import_id = import_id
@@ -165,7 +165,7 @@ class Again:
             self._connection.execute("delete from event where type like 'import.%'")
 
     def result(self) -> dict[str, Any]:
-        """Everything an order must not change."""
+        """Returns everything that the order must not change."""
         status = self._connection.execute("select status from import").fetchall()
         sums = self._connection.execute("select * from import_sums(%s)", [self._import_id]).fetchone()
         assert sums is not None
@@ -184,7 +184,7 @@ class Again:
 
 
 def with_redeliveries(order: tuple[ChunkMessage, ...], chance: random.Random) -> list[ChunkMessage]:
-    """Every message a second time, somewhere after its first."""
+    """Returns the messages with a second delivery of each, somewhere after its first."""
     deliveries = list(order)
     for message in order:
         first = deliveries.index(message)
@@ -192,7 +192,7 @@ def with_redeliveries(order: tuple[ChunkMessage, ...], chance: random.Random) ->
     return deliveries
 
 
-def test_all_orders_of_six_chunks_each_delivered_twice_give_one_table_one_receipt_one_event(
+def test_all_orders_of_six_chunks_delivered_twice_each_give_the_same_result(
     pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("chalicelib.importing.splitting.CHUNK_BYTES", ROWS_PER_CHUNK * LINE_BYTES)
@@ -222,7 +222,7 @@ def test_all_orders_of_six_chunks_each_delivered_twice_give_one_table_one_receip
 
 
 def in_order_of_acceptance(rows: list[tuple[str, str, str]]) -> dict[str, tuple[str, str, bool]]:
-    """The catalogue as if the stock, the file row by row, and then the edits had been written one at a time."""
+    """Returns the catalogue that results from the stock, the file row by row, and the edits, one at a time."""
     written: dict[str, dict[str, Any]] = {f"s{number}": {"active": number % 2 == 0} for number in range(1, 6)}
     for sku, name, active in rows:
         if not name or active == "perhaps":
@@ -290,7 +290,7 @@ def test_one_message_delivered_to_four_workers_at_once_is_done_once(
 
     with workers(WORKERS) as backends:
         for message in messages:
-            # All have read that the chunk is to be done, and parsed it, before the first of them writes.
+            # All workers have found the chunk unfinished, and parsed it, before the first of them writes.
             with fault_points.switched_on(meeting_at(["chunk.after_copy"], WORKERS)):
                 together(*(partial(upsert_chunk, each, message) for each in backends))
 
@@ -314,7 +314,7 @@ def test_the_last_chunks_done_at_once_complete_the_import_once(
     messages = [to_do(message) for message in pipeline.chunks()]
     assert len(messages) == WORKERS
 
-    # Each has written its own products and counts before the first of them looks whether the others are done.
+    # Each has written its own products before the first of them checks whether the others are done.
     with workers(WORKERS) as backends, fault_points.switched_on(meeting_at(["chunk.after_rejected"], WORKERS)):
         together(*(partial(upsert_chunk, each, message) for each, message in zip(backends, messages, strict=True)))
 
@@ -324,7 +324,7 @@ def test_the_last_chunks_done_at_once_complete_the_import_once(
     assert completion_events(pipeline) == [import_id]
 
 
-def test_events_that_come_twice_at_once_and_twice_later_make_each_import_once(
+def test_events_delivered_twice_at_once_and_again_later_import_each_file_once(
     pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("chalicelib.importing.splitting.CHUNK_BYTES", 200)
@@ -344,7 +344,7 @@ def test_events_that_come_twice_at_once_and_twice_later_make_each_import_once(
         together(*(partial(split_all, each, events[::-1]) for each in backends))
 
     assert pipeline.chunks() == [], "late events send nothing"
-    assert sorted(pipeline.dropped_imports()) == sorted(import_ids)
+    assert sorted(pipeline.import_ids()) == sorted(import_ids)
     for import_id in import_ids:
         ended = pipeline.show(import_id)
         receipt = {"created": 29, "updated": 0, "unchanged": 0, "superseded": 31, "rejected": 0}
@@ -353,19 +353,19 @@ def test_events_that_come_twice_at_once_and_twice_later_make_each_import_once(
 
 
 def split(backends: Backends, event: Message) -> None:
-    """Handles an S3 event as split_upload does, on backends of one's own."""
+    """Handles an S3 event as split_upload does, on the given backends."""
     for bucket, stored in UploadMessage.model_validate_json(event["Body"]).objects():
         splitting.split_upload(backends, bucket, stored, lambda: 60.0)
 
 
 def split_all(backends: Backends, events: list[Message]) -> None:
-    """Handles one event after the other."""
+    """Handles one event after another."""
     for event in events:
         split(backends, event)
 
 
 def assert_tiled(pipeline: Pipeline) -> None:
-    """The chunks of every import cover its data without a gap and without an overlap."""
+    """Checks that the chunks of every import cover its data without gaps or overlaps."""
     for found in pipeline.sql("select id, header->'end' as start, data_bytes, chunk_count from import"):
         chunks = pipeline.sql(
             "select number, start_byte, end_byte from chunk where import_id = %s order by number", found["id"]
@@ -390,7 +390,7 @@ def test_a_retry_waits_for_a_chunk_that_is_being_written_instead_of_deadlocking_
         retried: list[Future[object]] = []
 
         def fail_and_retry(name: str) -> None:
-            # The worker holds its chunk, and has yet to lock the import.
+            # The worker has locked its chunk, but not yet the import.
             if name == "chunk.after_rejected" and not retried:
                 dead_letters.fail_chunk(pipeline.backends, poison)
                 retried.append(pool.submit(imports.retry, caller, poison.import_id))
@@ -409,7 +409,7 @@ def test_a_retry_waits_for_a_chunk_that_is_being_written_instead_of_deadlocking_
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_two_imports_at_once_end_field_by_field_as_the_later_accepted_one_wrote(
+def test_of_two_imports_at_once_the_later_accepted_one_wins_field_by_field(
     pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch, seed: int
 ) -> None:
     monkeypatch.setattr("chalicelib.importing.splitting.CHUNK_BYTES", 32 * limits.KIB)
@@ -438,12 +438,12 @@ def test_two_imports_at_once_end_field_by_field_as_the_later_accepted_one_wrote(
 
 
 def random_skus(chance: random.Random) -> list[str]:
-    """6,000 of 3,000 SKUs, so that nearly every chunk shares some with nearly every other."""
+    """Returns 6,000 of 3,000 SKUs, so that almost all chunks have SKUs in common."""
     return [f"SKU-{chance.randrange(3000)}" for _ in range(6000)]
 
 
 def accepted(pipeline: Pipeline, header: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
-    """An import that has its place in the acceptance order and its chunk messages sent."""
+    """Returns an import that has its place in the acceptance order, with its chunk messages sent."""
     out = io.StringIO()
     csv.writer(out).writerows([header, *rows])
     import_id = pipeline.upload(out.getvalue().encode())
@@ -459,7 +459,7 @@ def upsert_each(backends: Backends, messages: list[ChunkMessage]) -> None:
 def one_after_the_other(
     described: list[tuple[str, str, str]], switched: list[tuple[str, str, str]]
 ) -> dict[str, tuple[str, str, bool]]:
-    """First the whole file with descriptions, then the whole file with switches; an empty cell keeps what there is."""
+    """Applies the file with descriptions, then the file with switches; an empty cell keeps the stored value."""
     written: dict[str, tuple[str, str, bool]] = {}
     for sku, name, description in described:
         written[sku] = (name, description, True)
@@ -475,7 +475,7 @@ def deadlocks_so_far(pipeline: Pipeline) -> int:
 
 
 def wait_until_counted(pipeline: Pipeline) -> None:
-    """A session's statistics are certain to be counted when it has exited; this process's own session stays."""
+    """Waits until other sessions have exited: only then are their statistics certain to be counted."""
     mine = pipeline.backends.database.connection().info.backend_pid
     others = "select pid from pg_stat_activity where usename = 'importer' and pid <> %s"
     wait_until(lambda: not pipeline.sql(others, mine), EXITED_SECONDS_MAX, "exit of the workers' sessions")

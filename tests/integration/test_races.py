@@ -1,4 +1,4 @@
-"""Two things at the same moment, held at named points so that they meet where it hurts. No luck is needed."""
+"""Two things at the same moment, held at fault points so that they meet where it matters, without any luck."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ WAIT_SECONDS_MAX = 20
 
 
 class Held:
-    """A thread that stops at a point until it is let go."""
+    """A thread that stops at a fault point until it is released."""
 
     def __init__(self, work: Callable[[], Any]) -> None:
         self._failures: list[BaseException] = []
@@ -50,25 +50,25 @@ class Held:
 
 @contextmanager
 def held_at(point: str, work: Callable[[], Any]) -> Iterator[Callable[[], None]]:
-    """Runs `work` in a thread up to the first time it reaches `point`; the block goes on meanwhile.
+    """Runs `work` in a thread until it first reaches `point`, and holds it there during the block.
 
-    The block is given a function that lets the thread go on; at its end the thread is let go and awaited.
+    The block gets a function that releases the thread. At the end of the block the thread is released and joined.
     """
-    reached, go_on = threading.Event(), threading.Event()
+    reached, released = threading.Event(), threading.Event()
     thread = Held(work)
 
     def hold(name: str) -> None:
         if name == point and not reached.is_set():
             reached.set()
-            assert go_on.wait(WAIT_SECONDS_MAX)
+            assert released.wait(WAIT_SECONDS_MAX)
 
     with switched_on(hold):
         thread.start()
         assert reached.wait(WAIT_SECONDS_MAX), f"{point} was not reached"
         try:
-            yield go_on.set
+            yield released.set
         finally:
-            go_on.set()
+            released.set()
             thread.finish()
 
 
@@ -79,7 +79,7 @@ def in_thread(work: Callable[[], Any]) -> Held:
 
 
 def wait_for_lock(pipeline: Pipeline) -> None:
-    """Returns once a session waits for a lock that another one holds."""
+    """Returns when a session is waiting for a lock that another one holds."""
     deadline = threading.Event()
     timer = threading.Timer(WAIT_SECONDS_MAX, deadline.set)
     timer.start()
@@ -87,22 +87,22 @@ def wait_for_lock(pipeline: Pipeline) -> None:
         while not pipeline.sql(
             "select 1 from pg_stat_activity where wait_event_type = 'Lock' and usename = 'importer'"
         ):
-            assert not deadline.is_set(), "nobody waits for a lock"
+            assert not deadline.is_set(), "no session is waiting for a lock"
     finally:
         timer.cancel()
 
 
 @pytest.fixture
 def worker(pipeline: Pipeline) -> Iterator[Callable[[], Backends]]:
-    """Makes the backends of another worker."""
-    made: list[Backends] = []
+    """A function that creates the backends of another worker."""
+    created: list[Backends] = []
 
-    def make() -> Backends:
-        made.append(connect(settings()))
-        return made[-1]
+    def create() -> Backends:
+        created.append(connect(settings()))
+        return created[-1]
 
-    yield make
-    for each in made:
+    yield create
+    for each in created:
         each.database.close()
 
 
@@ -129,10 +129,10 @@ def test_of_two_last_chunks_at_once_one_completes_the_import(
 ) -> None:
     import_id, (first, second) = started(pipeline, b"sku,name\nA,1\nB,2\n", monkeypatch)
 
-    with held_at("chunk.before_commit", lambda: upserting.upsert_chunk(pipeline.backends, first)) as go_on:
+    with held_at("chunk.before_commit", lambda: upserting.upsert_chunk(pipeline.backends, first)) as release:
         racer = in_thread(lambda: upserting.upsert_chunk(other, second))
         wait_for_lock(pipeline)
-        go_on()
+        release()
         racer.finish()
 
     assert pipeline.show(import_id)["status"] == "completed"
@@ -144,10 +144,10 @@ def test_a_sku_that_two_chunks_add_at_the_same_time_is_written_by_both_in_the_or
 ) -> None:
     import_id, (first, second) = started(pipeline, b"sku,name\nA,1\na,2\n", monkeypatch)
 
-    with held_at("chunk.before_commit", lambda: upserting.upsert_chunk(pipeline.backends, second)) as go_on:
+    with held_at("chunk.before_commit", lambda: upserting.upsert_chunk(pipeline.backends, second)) as release:
         racer = in_thread(lambda: upserting.upsert_chunk(other, first))
         wait_for_lock(pipeline)
-        go_on()
+        release()
         racer.finish()
 
     assert pipeline.products() == {"a": ("a", "2", "", True)}
@@ -155,7 +155,7 @@ def test_a_sku_that_two_chunks_add_at_the_same_time_is_written_by_both_in_the_or
     assert (ended["status"], ended["rows"]["created"], ended["rows"]["superseded"]) == ("completed", 1, 1)
 
 
-def test_a_chunk_that_loses_two_races_for_new_skus_is_written_all_the_same(pipeline: Pipeline) -> None:
+def test_a_chunk_that_loses_two_races_for_new_skus_is_still_written(pipeline: Pipeline) -> None:
     import_id = pipeline.upload(b"sku,name\nA,1\nB,2\n")
     pipeline.split_next()
     (message,) = pipeline.chunks()
@@ -213,15 +213,15 @@ def test_a_last_chunk_and_the_end_of_splitting_at_once_complete_the_import(
     with held_at(
         "split.before_done_commit",
         lambda: splitting.split_upload(pipeline.backends, stored_bucket(pipeline), stored, lambda: 60.0),
-    ) as go_on:
+    ) as release:
         messages = [upserting_message(message) for message in pipeline.chunks()]
         racers = [in_thread(partial(upserting.upsert_chunk, worker(), message)) for message in messages]
         wait_for_lock(pipeline)
-        go_on()
+        release()
         for racer in racers:
             racer.finish()
 
-    (import_id,) = pipeline.dropped_imports()
+    (import_id,) = pipeline.import_ids()
     pipeline.upsert_all()
     assert pipeline.show(import_id)["status"] == "completed"
     assert len(pipeline.sql("select 1 from event")) == 1
@@ -257,7 +257,7 @@ def test_a_chunk_that_commits_after_a_cancel_is_rolled_back(
     pipeline.split_next()
     (message,) = pipeline.chunks()
     upserting.upsert_chunk(other, upserting_message(message))
-    assert pipeline.products() == {"c": ("C", "3", "", True)}, "nothing of the chunk before is left on the connection"
+    assert pipeline.products() == {"c": ("C", "3", "", True)}, "nothing of the previous chunk is left in the session"
 
 
 def test_an_import_accepted_just_before_a_bulk_delete_is_ended_by_it(pipeline: Pipeline, other: Backends) -> None:
@@ -266,20 +266,20 @@ def test_an_import_accepted_just_before_a_bulk_delete_is_ended_by_it(pipeline: P
     with held_at(
         "accept.before_commit",
         lambda: splitting.split_upload(other, stored_bucket(pipeline), stored, lambda: 60.0),
-    ) as go_on:
+    ) as release:
         racer = in_thread(lambda: bulk_deletes.accept(pipeline.backends))
         wait_for_lock(pipeline)
-        go_on()
+        release()
         racer.finish()
 
-    (import_id,) = pipeline.dropped_imports()
+    (import_id,) = pipeline.import_ids()
     assert pipeline.show(import_id)["status"] == "cancelled"
     pipeline.upsert_all()
     assert pipeline.products() == {}
 
 
 @pytest.mark.parametrize("point", ["split.after_begin_commit", "split.before_record"])
-def test_two_splitters_of_one_import_make_each_chunk_once(
+def test_two_splitters_of_one_import_create_each_chunk_once(
     pipeline: Pipeline, other: Backends, monkeypatch: pytest.MonkeyPatch, point: str
 ) -> None:
     monkeypatch.setattr("chalicelib.importing.splitting.SCAN_BLOCK_BYTES", 1 << 20)
@@ -290,7 +290,7 @@ def test_two_splitters_of_one_import_make_each_chunk_once(
     with held_at(point, lambda: splitting.split_upload(other, bucket, stored, lambda: 60.0)):
         splitting.split_upload(pipeline.backends, bucket, stored, lambda: 0.0)
 
-    (import_id,) = pipeline.dropped_imports()
+    (import_id,) = pipeline.import_ids()
     assert pipeline.finish(import_id)["rows"]["created"] == 90
     chunks = pipeline.sql("select start_byte, end_byte, number from chunk order by number")
     starts = [chunk["start_byte"] for chunk in chunks]
@@ -315,7 +315,7 @@ def stored_bucket(pipeline: Pipeline) -> str:
 
 
 def _uploaded(pipeline: Pipeline, content: bytes) -> str:
-    """Drops a file, and takes its event off the queue. Returns its key."""
+    """Puts a file into the bucket and takes its event off the queue. Returns its key."""
     pipeline.drop(content)
     assert pipeline.receive("uploads", wait_seconds=5)
     return "uploads/dropped.csv"

@@ -1,4 +1,4 @@
-"""A database that was restored to an earlier moment, while files and messages are of now."""
+"""The database is restored to an earlier moment, but files and messages are not."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ DEAD_LETTERS = {
 
 @pytest.fixture
 def backup(pipeline: Pipeline, tmp_path: Path) -> Callable[[], Callable[[], None]]:
-    """Takes a backup with PostgreSQL's own programs; what it returns brings the database back to that moment."""
+    """A function that takes a backup with PostgreSQL's own programs and returns a function that restores it."""
     file = tmp_path / "backup"
 
     def run(program: str, *arguments: str) -> None:
@@ -57,13 +57,13 @@ def backup(pipeline: Pipeline, tmp_path: Path) -> Callable[[], Callable[[], None
 
 
 def left_over(pipeline: Pipeline) -> Iterator[tuple[str, Message]]:
-    """Every message of every queue, with its queue."""
+    """Yields every message of every queue, with its queue."""
     for queue in CONSUMERS:
         while message := pipeline.receive(queue, wait_seconds=0):
             yield queue, message
 
 
-def test_files_that_came_after_the_backup_are_imported_again_in_their_order(
+def test_files_uploaded_after_the_backup_are_imported_again_in_order(
     pipeline: Pipeline, backup: Callable[[], Callable[[], None]]
 ) -> None:
     files = [assignment_like(300, seed=seed) for seed in range(5)]
@@ -71,7 +71,7 @@ def test_files_that_came_after_the_backup_are_imported_again_in_their_order(
     restore = backup()
 
     pipeline.run(files[1].encode())
-    # One that is split, and whose chunks are on their way; one whose event is; two under one name.
+    # One whose chunks are in the queue, one whose event is, and two with the same name.
     pipeline.upload(files[2].encode())
     assert pipeline.split_next()
     pipeline.upload(files[3].encode())
@@ -80,10 +80,10 @@ def test_files_that_came_after_the_backup_are_imported_again_in_their_order(
     restore()
     assert pipeline.products() == reference(files[0])
 
-    # As docs/operations.md has it: what waits in queues is of a time that the database does not know.
+    # See docs/operations.md: the queued messages are newer than the database.
     assert {queue for queue, _ in left_over(pipeline)} >= {"uploads", "chunks"}
     sweeping.sweep(pipeline.backends, event_seconds=0)
-    for import_id in pipeline.dropped_imports():
+    for import_id in pipeline.import_ids():
         assert pipeline.finish(import_id)["status"] == "completed"
     expected = reference(files[0])
     for content in (*files[1:4], assignment_like(300, seed=9), files[4]):
@@ -91,7 +91,7 @@ def test_files_that_came_after_the_backup_are_imported_again_in_their_order(
     assert pipeline.products() == expected
 
 
-def test_messages_about_what_the_backup_does_not_know_are_done_with(
+def test_messages_about_things_the_backup_does_not_have_are_dropped(
     pipeline: Pipeline, backup: Callable[[], Callable[[], None]]
 ) -> None:
     restore = backup()

@@ -1,4 +1,4 @@
-"""A worker in a process of its own that does one chunk and sends itself a signal at a named point."""
+"""A worker in its own process that writes one chunk and sends itself a signal at a named point."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ STOP_SECONDS_MAX = 20
 
 @contextmanager
 def worker_process(message: ChunkMessage, point: str, number: signal.Signals) -> Iterator[subprocess.Popen[bytes]]:
-    """Starts the worker and waits until the signal has hit it: it is dead (SIGKILL) or frozen (SIGSTOP)."""
+    """Starts the worker and waits for the effect of the signal: it is dead (SIGKILL) or frozen (SIGSTOP)."""
     arguments = [str(message.import_id), str(message.chunk), str(message.attempt), point, str(int(number))]
     process = subprocess.Popen([sys.executable, "-m", "tests.integration.worker_process", *arguments])
     try:
@@ -33,13 +33,13 @@ def worker_process(message: ChunkMessage, point: str, number: signal.Signals) ->
 
 
 def thaw(process: subprocess.Popen[bytes]) -> int:
-    """Lets a frozen worker go on, and waits for its end. Returns its exit status."""
+    """Lets a frozen worker continue, and waits for its end. Returns its exit status."""
     process.send_signal(signal.SIGCONT)
     return process.wait(STOP_SECONDS_MAX)
 
 
 def main(import_id: str, chunk: str, attempt: str, point: str, number: str) -> None:
-    """The worker itself."""
+    """Runs the worker."""
     import uuid
 
     from chalicelib.backends import connect

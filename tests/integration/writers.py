@@ -1,6 +1,6 @@
-"""Two ways for people to change the catalogue: through the domain, and through the HTTP API as a browser does.
+"""Two ways in which people change the catalogue: through the domain, and through the HTTP API as a browser does.
 
-A history is driven by one of them. Both tell the same: what came of it, or that it was refused.
+Each history uses one of them. Both return the same: the result, or that the change was refused.
 """
 
 from __future__ import annotations
@@ -36,25 +36,25 @@ REFUSALS = {
 
 
 class Condition(Enum):
-    """What a write asks of the content it replaces."""
+    """The condition of a write on the content that it replaces."""
 
     NONE = "none"
     CURRENT = "current"
-    """It is what has been read just now."""
+    """The content is what was just read."""
     OUTDATED = "outdated"
-    """It is something that it never was."""
+    """The content is something that it never was."""
 
 
 class Refused(Exception):
-    """A condition was judged at the moment: what is refused is no operation. `code` tells which."""
+    """A change was refused at this moment, so it is not an operation. `code` is the reason."""
 
     def __init__(self, code: str) -> None:
         super().__init__(code)
         self.code = code
 
 
-class Hand(Protocol):
-    """What people do. Everything raises Refused where it cannot be done at the moment."""
+class Writer(Protocol):
+    """What people do. Every method raises Refused when the change is impossible at this moment."""
 
     def upload(self, key: str, content: bytes) -> StoredFile: ...
 
@@ -71,8 +71,8 @@ class Hand(Protocol):
     def delete_everything(self) -> uuid.UUID: ...
 
 
-class DomainHand:
-    """Calls the domain. Files are dropped into the bucket."""
+class DomainWriter:
+    """Calls the domain. Files are put into the bucket directly."""
 
     def __init__(self, backends: Backends, files: MemoryFileStore) -> None:
         self._backends, self._files = backends, files
@@ -113,8 +113,8 @@ class DomainHand:
         return frozenset({version if condition is Condition.CURRENT else version + 1})
 
 
-class HttpHand:
-    """Calls the API. A file is registered and put where the link says; a whole product is PUT, some fields PATCHed."""
+class HttpWriter:
+    """Calls the API. Registers a file and puts it at its link; PUTs a whole product, PATCHes some fields."""
 
     def __init__(self, app: Chalice, token: str, files: MemoryFileStore) -> None:
         self._gateway, self._files = LocalGateway(app, Config()), files

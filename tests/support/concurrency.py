@@ -1,4 +1,4 @@
-"""Several workers at once, each with a connection of its own, as if they were processes."""
+"""Several workers at the same time, each with its own connection, as if they were processes."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ MEET_SECONDS_MAX = 30
 
 @contextmanager
 def workers(count: int) -> Iterator[list[Backends]]:
-    """The backends of so many processes. Clients are made one after the other: boto3 needs that."""
-    made = [connect(settings()) for _ in range(count)]
+    """Yields the backends of `count` workers. Clients are created one after the other, as boto3 requires."""
+    created = [connect(settings()) for _ in range(count)]
     try:
-        yield made
+        yield created
     finally:
-        for each in made:
+        for each in created:
             each.database.close()
 
 
 def together(*works: Callable[[], object]) -> None:
-    """Starts all at the same moment, each in a thread, and waits for all. Raises what the first of them raised."""
+    """Starts all at the same moment, each in a thread, and waits for all. Raises the error of the first that failed."""
     start = threading.Barrier(len(works))
 
     def run(work: Callable[[], object]) -> None:
@@ -38,7 +38,7 @@ def together(*works: Callable[[], object]) -> None:
 
 
 def meeting_at(points: Sequence[str], count: int) -> Callable[[str], None]:
-    """For `faults.switched_on`: whoever reaches one of the points waits until `count` threads are there."""
+    """For `fault_points.switched_on`: a thread that reaches one of the points waits until `count` threads are there."""
     barriers = {point: threading.Barrier(count) for point in points}
 
     def meet(name: str) -> None:

@@ -1,7 +1,7 @@
-"""What csv.reader sees in a file, in the plainest words: the reference for the splitter and the row rules.
+"""What csv.reader sees in a file, written as simply as possible: the reference for the splitter and the row rules.
 
-It shares no code with them. It is slow on purpose: csv.reader starts afresh at every record, and reads to the end of
-the file for every forgotten quote.
+It shares no code with them. It is slow on purpose: csv.reader restarts at every record, and reads to the end of the
+file for every forgotten quote.
 """
 
 from __future__ import annotations
@@ -23,20 +23,20 @@ YES = ("true", "yes", "y", "1", "t", "on", "active")
 NO = ("false", "no", "n", "0", "f", "off", "inactive")
 
 Bounds = tuple[int, int, bool]
-"""A chunk's start and end, and whether it is a line longer than a record may be."""
+"""The start and end of a chunk, and whether it is a line longer than a record may be."""
 
 Product = tuple[int, str, str, str | None, bool | None]
 """Line, SKU, name, description, active."""
 
 Rejection = tuple[int, str, bytes]
-"""Line, code, and the row's bytes without the line end."""
+"""Line, code, and the bytes of the row without the line end."""
 
 
 @dataclass(frozen=True, slots=True)
 class Record:
     """A record: its first physical line, its bytes with the line end, its cells.
 
-    There are no cells where a quote is forgotten or the line is `oversized`.
+    There are no cells if a quote is forgotten or the line is `oversized`.
     """
 
     line: int
@@ -46,12 +46,12 @@ class Record:
 
 
 def physical_lines(data: bytes) -> list[str]:
-    """What a file opened with newline="" yields. Bytes that are not UTF-8 stand in it as surrogates."""
+    """Returns what a file opened with newline="" yields. Bytes that are not UTF-8 become surrogates."""
     return list(io.StringIO(data.decode("utf-8", "surrogateescape"), newline=""))
 
 
 def records(data: bytes, cap: int, delimiter: str = ",", first_line: int = 1) -> Iterator[Record]:
-    """All records of whole lines of a file, where one of more than `cap` bytes is taken for a forgotten quote."""
+    """Yields all records of whole lines of a file. One of more than `cap` bytes is treated as a forgotten quote."""
     lines = physical_lines(data)
     at = 0
     while at < len(lines):
@@ -66,7 +66,7 @@ def records(data: bytes, cap: int, delimiter: str = ",", first_line: int = 1) ->
 
 
 def packed(found: Iterable[Record], chunk_bytes: int, start: int = 0) -> list[Bounds]:
-    """The chunks that these records make when they are packed greedily, from byte `start` of the file on."""
+    """Returns the chunks that result when these records are packed greedily, from byte `start` of the file on."""
     chunks = []
     end = start
     for record in found:
@@ -82,7 +82,7 @@ def packed(found: Iterable[Record], chunk_bytes: int, start: int = 0) -> list[Bo
 
 
 def judged(found: Iterable[Record], header: Header) -> tuple[list[Product], list[Rejection]]:
-    """The row rules again: which of these records are products, and why the others are not."""
+    """Applies the row rules independently: which records are products, and why the others are not."""
     products: list[Product] = []
     rejections: list[Rejection] = []
     for record in found:
@@ -96,7 +96,7 @@ def judged(found: Iterable[Record], header: Header) -> tuple[list[Product], list
 
 
 def _next_record(lines: list[str], at: int, delimiter: str) -> tuple[list[str], int]:
-    """The cells of the record that starts at line `at`, and its lines; one too many when its quote is not closed."""
+    """Returns the cells of the record at line `at`, and its number of lines; one more when its quote is not closed."""
     rest = (lines[index] if index < len(lines) else '"\n' for index in range(at, len(lines) + 1))
     reader = csv.reader(rest, delimiter=delimiter)
     cells = next(reader)
@@ -118,7 +118,7 @@ def _truth(active: str) -> bool | None:
 
 
 def _fault(record: Record, header: Header) -> str | None:
-    """Why the record is no product; None when it is one, or blank."""
+    """Returns why the record is not a product; None when it is one, or blank."""
     if record.cells is None:
         return "row_too_long" if record.oversized else "quote_unclosed"
     used = (header.sku, header.name, header.description, header.active)

@@ -1,7 +1,7 @@
-"""The whole import path in one process, on real PostgreSQL, S3 and SQS, with a test that turns the crank.
+"""The whole import path in one process, on real PostgreSQL, S3 and SQS, driven by the test.
 
-Messages are received and handed to the functions here, in the shape Lambda gives them, so a test decides which message
-comes when, twice, or not at all. The local stack's own poller has tests of its own.
+Messages are received here and passed to the functions in the format of Lambda. So a test decides when each message is
+delivered, and whether it is delivered twice or not at all. The poller of the local stack has its own tests.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ from tests.support.owner import Owner
 DEADLINE_SECONDS = 30
 INVOCATION_SECONDS = 60
 S3_SECONDS = 1
-"""For S3 to tell of an object, where there may be none."""
+"""How long to wait for the event of an object if there may be none."""
 RUNNING = {"pending", "processing"}
 Message = dict[str, Any]
 
 
 class Context:
-    """What the functions use of a Lambda context."""
+    """The part of a Lambda context that the functions use."""
 
     aws_request_id = "test"
     function_name = "test"
@@ -62,7 +62,7 @@ class Answer:
 
 @dataclass
 class Pipeline:
-    """A system that `reset` empties. `sql` and `products` look at it from outside, with plain SQL."""
+    """A system that `reset` empties. `sql` and `products` read its database from outside, with plain SQL."""
 
     services: Services
     token: str
@@ -75,13 +75,13 @@ class Pipeline:
 
     @property
     def backends(self) -> Backends:
-        """The backends that the functions use."""
+        """Returns the backends that the functions use."""
         return backends()
 
     # --- HTTP -------------------------------------------------------------------------------------------------
 
     def call(self, method: str, path: str, body: Any = None, **headers: str) -> Answer:
-        """Calls the API as its gateway would, as an administrator unless `Authorization` says otherwise."""
+        """Calls the API as the gateway does, as an administrator unless `Authorization` is given."""
         sent = {"Authorization": f"Bearer {self.token}", **headers}
         raw = body if isinstance(body, bytes) else b"" if body is None else json.dumps(body).encode()
         if body is not None:
@@ -91,7 +91,7 @@ class Pipeline:
         return Answer(answer["statusCode"], answer["headers"], answer["body"].encode())
 
     def show(self, import_id: str) -> dict[str, Any]:
-        """One import, as the API shows it. Every look checks that progress keeps its promise."""
+        """Returns one import from the API. Every call checks that progress keeps its promise."""
         answer = self.call("GET", f"/imports/{import_id}")
         assert answer.status == 200, answer.body
         found = cast(dict[str, Any], answer.json)
@@ -122,15 +122,15 @@ class Pipeline:
         return put["VersionId"]
 
     def run(self, content: bytes, **more: Any) -> dict[str, Any]:
-        """Uploads a file and turns the crank until its import has ended."""
+        """Uploads a file and delivers messages until its import has ended."""
         return self.finish(self.upload(content, **more))
 
     # --- queues -----------------------------------------------------------------------------------------------
 
     def receive(self, queue: str, wait_seconds: int = 0) -> Message | None:
-        """Takes one message off a queue and deletes it: from here on it is the test that may deliver it.
+        """Takes one message off a queue and deletes it: from now on, only the test can deliver it.
 
-        What a function has sent is there when it returns; what S3 tells `uploads` comes a moment later.
+        Messages of a function are in the queue when it returns; S3's events for `uploads` arrive a moment later.
         """
         url = self.services.queue_urls[f"product-importer-local-{queue}"]
         answer = self.sqs.receive_message(
@@ -157,30 +157,30 @@ class Pipeline:
         return getattr(triggers, function)({"Records": [record]}, Context(seconds))
 
     def split_next(self, seconds: float = INVOCATION_SECONDS) -> bool:
-        """Delivers the next message of the uploads queue; False when there is none."""
+        """Delivers the next message of the uploads queue. Returns whether there was one."""
         message = self.receive("uploads", wait_seconds=S3_SECONDS)
         if message is not None:
             self.deliver("split_upload", message, seconds)
         return message is not None
 
     def chunks(self) -> list[Message]:
-        """Takes every chunk message that waits."""
+        """Takes all waiting chunk messages."""
         taken = []
         while message := self.receive("chunks"):
             taken.append(message)
         return taken
 
     def upsert_all(self) -> None:
-        """Delivers every chunk message that waits."""
+        """Delivers all waiting chunk messages."""
         for message in self.chunks():
             self.deliver("upsert_chunk", message)
 
     def finish(self, import_id: str) -> dict[str, Any]:
-        """Turns the crank until the import has ended."""
+        """Delivers messages until the import has ended."""
         return self.until(import_id, lambda found: found["status"] not in RUNNING)
 
     def until(self, import_id: str, reached: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
-        """Turns the crank until the import is as wanted."""
+        """Delivers messages until the import is as wanted."""
         deadline = time.monotonic() + DEADLINE_SECONDS
         while time.monotonic() < deadline:
             found = self.show(import_id)
@@ -188,10 +188,10 @@ class Pipeline:
                 return found
             self.split_next()
             self.upsert_all()
-        raise AssertionError(f"import {import_id} did not get there: {self.show(import_id)}")
+        raise AssertionError(f"import {import_id} did not reach the wanted state: {self.show(import_id)}")
 
-    def tell(self) -> None:
-        """Delivers every message that waits for the relay and for webhooks, until none does."""
+    def deliver_events(self) -> None:
+        """Delivers all messages for the relay and for webhooks, until none is waiting."""
         quiet = False
         while not quiet:
             quiet = True
@@ -200,19 +200,22 @@ class Pipeline:
                     self.deliver(function, message)
                     quiet = False
 
+    tell = deliver_events
+    """The former name, for tests that still use it."""
+
     # --- the database, from outside ----------------------------------------------------------------------------
 
     def sql(self, statement: str, *parameters: Any) -> list[dict[str, Any]]:
-        """Runs a statement as the owner, past all of the project's own code."""
+        """Runs a statement as the owner, bypassing the code of the project."""
         return self._owner.sql(statement, *parameters)
 
     def products(self) -> dict[str, tuple[str, str, str, bool]]:
-        """The catalogue: key → (sku, name, description, active), without tombstones."""
+        """Returns the catalogue: key → (sku, name, description, active), without tombstones."""
         rows = self.sql("select sku_key, sku, name, description, active from product where not deleted")
         return {row["sku_key"]: (row["sku"], row["name"], row["description"], row["active"]) for row in rows}
 
-    def dropped_imports(self) -> list[str]:
-        """Ids of all imports, oldest first."""
+    def import_ids(self) -> list[str]:
+        """Returns the ids of all imports, oldest first."""
         return [str(row["id"]) for row in self.sql("select id from import order by id")]
 
     def reset(self) -> None:
@@ -230,5 +233,5 @@ class Pipeline:
 
 
 def new_pipeline(services: Services) -> Pipeline:
-    """A pipeline on running services, with a fresh administrator's token."""
+    """Returns a pipeline on running services, with a new administrator's token."""
     return Pipeline(services, tokens.install(services.owner_conninfo, "tests", ["admin"]))

@@ -1,4 +1,4 @@
-"""Files like those of the original assignment, and what they mean by Python's own csv module."""
+"""Files like those of the original assignment, and their meaning according to Python's csv module."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tests.support.sequential_model import Catalogue, key_of
 
 
 def reference(content: str) -> Catalogue:
-    """The catalogue a file makes, row by row, last one wins."""
+    """Returns the catalogue that results from a file, row by row; the last row of a SKU wins."""
     catalogue: Catalogue = {}
     for row in csv.DictReader(io.StringIO(content, newline="")):
         catalogue[key_of(row["sku"])] = (row["sku"].strip(), row["name"].strip(), row["description"], True)
@@ -18,7 +18,7 @@ def reference(content: str) -> Catalogue:
 
 
 def assignment_like(rows: int, seed: int = 1, words_max: int = 5) -> str:
-    """CRLF between records, bare LF inside quotes, no newline at the end, SKUs that repeat in other letters."""
+    """Returns a file with CRLF between records, LF inside quotes, no newline at the end, and repeated SKUs."""
     chance = random.Random(seed)
     words = ["lamp", "Stuhl", "größe", "naïve", "ÅNGSTRÖM", "tea, green", 'the "best"', "漆器", "🪑"]
     out = io.StringIO()

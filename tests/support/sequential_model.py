@@ -1,6 +1,6 @@
-"""What the catalogue must be: the operations one at a time, in acceptance order, on a dictionary.
+"""What the catalogue must be: the operations applied to a dictionary one at a time, in acceptance order.
 
-Written without a look at the real thing's versions, tombstones and floors. This is the meaning of the promise.
+It uses none of the versions, tombstones and floors of the real implementation. This is the meaning of the promise.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ Catalogue = dict[str, Product]
 
 
 def key_of(sku: str) -> str:
-    """An independent reading of «the same SKU», good for the letters that tests use."""
+    """An independent definition of “the same SKU”, sufficient for the letters that tests use."""
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", sku.strip()).lower())
 
 
 @dataclass(frozen=True)
 class FileRow:
-    """A row as a file has it: None for a column that the file lacks, and for an empty active cell."""
+    """A row of a file: None for a column that the file lacks, and for an empty active cell."""
 
     sku: str
     name: str
@@ -48,7 +48,7 @@ class Imported:
 
 @dataclass(frozen=True)
 class Put:
-    """A product as a whole: created, or moved here by a rename."""
+    """A whole product: created, or moved here by a rename."""
 
     product: Product
 
@@ -58,7 +58,7 @@ class Put:
 
 @dataclass(frozen=True)
 class Renamed:
-    """A product, as it was seen, leaves one SKU for another."""
+    """A product, as it was returned, moves from one SKU to another."""
 
     old_key: str
     product: Product
@@ -70,7 +70,7 @@ class Renamed:
 
 @dataclass(frozen=True)
 class Patched:
-    """Some fields of the product at a SKU; None leaves one alone."""
+    """Some fields of the product at a SKU; None leaves a field unchanged."""
 
     key: str
     sku: str | None
@@ -91,7 +91,7 @@ class Patched:
 
 @dataclass(frozen=True)
 class Deleted:
-    """The product at a SKU goes."""
+    """The product at a SKU is deleted."""
 
     key: str
 
@@ -101,7 +101,7 @@ class Deleted:
 
 @dataclass(frozen=True)
 class Cleared:
-    """Everything goes."""
+    """Everything is deleted."""
 
     def apply(self, catalogue: Catalogue) -> None:
         catalogue.clear()
@@ -111,7 +111,7 @@ Operation = Imported | Put | Renamed | Patched | Deleted | Cleared
 
 
 def replay(history: Iterable[tuple[int, Operation]]) -> Catalogue:
-    """The catalogue after all operations, in the order of their numbers."""
+    """Returns the catalogue after all operations, in the order of their numbers."""
     catalogue: Catalogue = {}
     for _, operation in sorted(history, key=lambda each: each[0]):
         operation.apply(catalogue)

@@ -1,4 +1,4 @@
-"""A running stack in a storm: what can be done to its processes and its messages, and a look at its database."""
+"""A running stack under attack: kills its processes, sends extra messages, and reads its database."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _ENDED = re.compile(r"(?:REPORT RequestId: |\[ERROR\] )(\S+)")
 
 
 def aws_environment(stack: RunningStack) -> dict[str, str]:
-    """What a process needs in its environment to use the stack's S3 and SQS."""
+    """Returns the environment variables with which a process uses the stack's S3 and SQS."""
     return {
         "AWS_ENDPOINT_URL": stack.file.s3_endpoint_url,
         "AWS_ACCESS_KEY_ID": stack.file.aws_access_key_id,
@@ -37,7 +37,7 @@ def aws_environment(stack: RunningStack) -> dict[str, str]:
 
 
 class StormyStack:
-    """The stack under the storm, and what was done to it. `chance` chooses whom a blow hits."""
+    """The stack, and counts of what was done to it. `chance` chooses which process is killed."""
 
     def __init__(self, stack: RunningStack, chance: random.Random | None = None) -> None:
         self.stack, self.chance = stack, chance or random.Random()
@@ -54,7 +54,7 @@ class StormyStack:
         self._logs: dict[str, _Log] = {}
 
     def sql(self, statement: str, *parameters: object) -> list[dict[str, Any]]:
-        """Asks the database, for as long as it is away."""
+        """Queries the database; retries while it is down."""
         deadline = time.monotonic() + BUSY_SECONDS_MAX
         while True:
             try:
@@ -70,31 +70,31 @@ class StormyStack:
                 time.sleep(LOOK_SECONDS)
 
     def send(self, queue: str, message: dict[str, Any]) -> None:
-        """Sends a message that nobody else has sent, or a second time."""
+        """Sends a message that the stack has not sent, or sends one again."""
         url = self._sqs.get_queue_url(QueueName=f"product-importer-local-{queue}")["QueueUrl"]
         self._sqs.send_message(QueueUrl=url, MessageBody=json.dumps(message))
         self.sent += 1
 
     def queue_urls(self) -> list[str]:
-        """Of every queue there is."""
+        """Returns the URLs of all queues."""
         urls: list[str] = self._sqs.list_queues()["QueueUrls"]
         return urls
 
     def restart_postgres(self) -> None:
-        """The postmaster's immediate shutdown: no goodbye, recovery at the next start."""
+        """Shuts PostgreSQL down immediately: it breaks all connections, and recovers at the next start."""
         pid = int((self.stack.directory / "postgres" / "postmaster.pid").read_text().splitlines()[0])
         os.kill(pid, signal.SIGQUIT)
         self.restarted += 1
 
     def kill_busy(self, function: str, seconds: float) -> bool:
-        """Kills a process of this function in the middle of an invocation. Returns whether there was one in this time.
+        """Kills a process of this function in the middle of an invocation. Returns whether one was found in this time.
 
-        It is stopped first and looked at again, so that none is killed that has just finished.
+        The process is suspended first and checked again, so that none is killed that has just finished.
         """
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
             pids = self.busy(function)
-            # It may end between the look and the blow; then another one is looked for.
+            # The process may end between the check and the kill; then the loop looks for another one.
             with suppress(psutil.NoSuchProcess):
                 if pids:
                     worker = psutil.Process(self.chance.choice(pids))
@@ -108,13 +108,13 @@ class StormyStack:
         return False
 
     def busy(self, function: str) -> list[int]:
-        """Processes of a function that have begun an invocation and not ended it."""
+        """Returns the processes of a function that have started an invocation and not ended it."""
         if function not in self._logs:
             self._logs[function] = _Log(self.stack.directory / "logs" / f"{function}.log")
         return self._logs[function].busy()
 
     def deadlocks(self) -> int:
-        """How many there were. The server's own count is lost when it is not shut down in peace, its log is not."""
+        """Returns the number of deadlocks, from the log: PostgreSQL loses its own count in a crash."""
         log = (self.stack.directory / "logs" / "postgres.log").read_text("utf-8", "replace")
         return log.count("deadlock detected")
 
@@ -125,7 +125,7 @@ class StormyStack:
 
 
 class _Log:
-    """The log of a function, read on from where it was read to."""
+    """The log of a function. Each read continues where the last one ended."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -145,7 +145,7 @@ class _Log:
             return []
         with self._path.open("rb") as log:
             if self._offset > log.seek(0, os.SEEK_END):
-                self._offset = 0  # It was full, and begun anew.
+                self._offset = 0  # The log was full and was started again.
             log.seek(self._offset)
             whole, newline, _ = log.read().rpartition(b"\n")
         self._offset += len(whole) + len(newline)

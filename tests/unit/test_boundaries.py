@@ -1,4 +1,4 @@
-"""The splitter cuts where csv.reader sees record boundaries, whatever the file and however it arrives."""
+"""The splitter cuts where csv.reader sees record boundaries, for any file and any size of blocks."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def split(
     start: int = 0,
     line: int = 1,
 ) -> list[Chunk]:
-    """All chunks of `data[start:]`, fed in blocks."""
+    """Returns all chunks of `data[start:]`, fed in blocks."""
     splitter = Splitter(delimiter, start, line, chunk, record_bytes_max=cap)
     chunks: list[Chunk] = []
     for at in range(start, len(data), block):
@@ -62,7 +62,7 @@ def split(
 
 
 def expected_chunks(data: bytes, cap: int, chunk: int, delimiter: str = ",") -> list[tuple[int, int, bool]]:
-    """The records that csv.reader sees, packed greedily."""
+    """Returns the records that csv.reader sees, packed greedily."""
     return packed(records(data, cap, delimiter), chunk)
 
 
@@ -80,13 +80,13 @@ def test_chunks_are_the_records_csv_reader_sees_packed_greedily(data: bytes, cap
 
 @settings(max_examples=1500, deadline=None)
 @given(data=forgotten_quotes, cap=st.integers(6, 40), chunk=st.sampled_from((20, 64, 1000)))
-def test_where_quotes_are_forgotten_every_line_is_tried_anew(data: bytes, cap: int, chunk: int) -> None:
+def test_after_a_forgotten_quote_every_line_is_tried_again(data: bytes, cap: int, chunk: int) -> None:
     assert bounds(split(data, cap=cap, chunk=chunk, block=1000)) == expected_chunks(data, cap, chunk)
 
 
 @settings(max_examples=300, deadline=None)
 @given(data=hostile_files, cap=record_caps, chunk=chunk_sizes, delimiter=st.sampled_from(";\t|"))
-def test_every_delimiter_is_understood(data: bytes, cap: int, chunk: int, delimiter: str) -> None:
+def test_every_delimiter_is_supported(data: bytes, cap: int, chunk: int, delimiter: str) -> None:
     data = data.replace(b",", delimiter.encode())
     assert bounds(split(data, cap=cap, chunk=chunk, delimiter=delimiter)) == expected_chunks(
         data, cap, chunk, delimiter
@@ -109,27 +109,27 @@ def test_chunks_tile_the_file_and_number_its_physical_lines(data: bytes, cap: in
 
 @settings(max_examples=200, deadline=None)
 @given(data=hostile_files, cap=record_caps, chunk=chunk_sizes, block=block_sizes)
-def test_a_new_splitter_goes_on_from_the_end_of_any_chunk(data: bytes, cap: int, chunk: int, block: int) -> None:
+def test_a_new_splitter_continues_from_the_end_of_any_chunk(data: bytes, cap: int, chunk: int, block: int) -> None:
     chunks = split(data, cap=cap, chunk=chunk, block=block)
     for index, last in enumerate(chunks):
         resumed = split(data, cap=cap, chunk=chunk, block=block, start=last.end, line=last.next_line)
         assert resumed == chunks[index + 1 :]
 
 
-def test_a_crlf_is_never_parted() -> None:
+def test_a_crlf_is_never_split() -> None:
     data = b"a\r\nb\r\nc\rd\ne"
     for block in range(1, len(data) + 1):
         chunks = split(data, chunk=1, block=block)
         assert [data[chunk.start : chunk.end] for chunk in chunks] == [b"a\r\n", b"b\r\n", b"c\r", b"d\n", b"e"]
 
 
-def test_a_quoted_line_break_is_no_boundary() -> None:
+def test_a_quoted_line_break_is_not_a_boundary() -> None:
     data = b'1,"a\nb\r\nc"\n2,x\n'
     assert bounds(split(data, chunk=1)) == [(0, 11, False), (11, 15, False)]
 
 
 @pytest.mark.parametrize("row", [b'1,6" nail\n', b'1,"x"y\n', b'1,a "b\n', b'1, "a\n', b'1,"a"b"c\n', b'1,"\'"\n'])
-def test_a_quote_that_opens_no_field_is_text(row: bytes) -> None:
+def test_a_quote_that_does_not_open_a_field_is_text(row: bytes) -> None:
     assert bounds(split(row * 2, chunk=1)) == [(0, len(row), False), (len(row), 2 * len(row), False)]
 
 
@@ -140,13 +140,13 @@ def test_a_record_may_be_exactly_as_long_as_the_cap_line_end_included() -> None:
     assert bounds(split(record[:-1], cap=len(record) - 1, chunk=1)) == [(0, 8, False)]
 
 
-def test_below_a_forgotten_quote_every_line_starts_afresh() -> None:
+def test_after_a_forgotten_quote_every_line_starts_a_record() -> None:
     data = b'1,"a\n' + b"2,b\n" * 30 + b'3,"c\nd"\n'
     starts = [chunk.start for chunk in split(data, cap=16, chunk=1)]
     assert starts == [0, *range(5, 5 + 30 * 4, 4), 125]
 
 
-def test_a_quote_still_open_at_the_end_of_the_file_spoils_only_its_own_line() -> None:
+def test_a_quote_still_open_at_the_end_of_the_file_affects_only_its_own_line() -> None:
     data = b'1,a\n2,"b\n3,c\n4,d'
     assert [chunk.start for chunk in split(data, chunk=1)] == [0, 4, 9, 13]
 
@@ -167,7 +167,7 @@ def test_too_many_lines_are_refused() -> None:
 @pytest.mark.parametrize(
     "pattern", [b"x", b'"', b'"' + b"x" * 4095, b"x\n", b'"a"\n', b'a"a,"\n'], ids=lambda pattern: repr(pattern[:6])
 )
-def test_no_file_is_ever_held_in_memory(pattern: bytes) -> None:
+def test_no_file_is_held_in_memory(pattern: bytes) -> None:
     cap, chunk, block = 8 * KIB, 8 * KIB, 32 * KIB
     content = (pattern * block)[:block]
     splitter = Splitter(",", 0, 1, chunk, record_bytes_max=cap)
@@ -194,7 +194,7 @@ EVIL_FILES = {
 
 @pytest.mark.parametrize("pattern", EVIL_FILES.values(), ids=EVIL_FILES)
 def test_hostile_files_cost_linear_time(pattern: bytes) -> None:
-    """Quadratic work would take minutes here: each of 87,000 lines would read 64 KiB on."""
+    """Quadratic work would take minutes here: each of 87,000 lines would read another 64 KiB."""
     cap = chunk = 64 * KIB
     data = (pattern * (512 * KIB // len(pattern) + 1))[: 512 * KIB]
     began = time.process_time()

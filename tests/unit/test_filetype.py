@@ -1,4 +1,4 @@
-"""Files that are no CSV are refused by what they are; every CSV is let through."""
+"""Files that are not CSV are refused by their type; every CSV file is accepted."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ FILES = {
 
 
 @pytest.mark.parametrize(("kind", "content"), FILES.items(), ids=FILES)
-def test_a_file_of_another_kind_is_refused_with_a_remedy(kind: str, content: bytes) -> None:
+def test_other_kinds_of_file_are_refused_with_a_remedy(kind: str, content: bytes) -> None:
     with pytest.raises(UnreadableFile, match=r"^This is .+, not a CSV file\. .+\.$") as refusal:
         refuse_non_csv(content[:FILE_HEAD_BYTES])
     assert refusal.value.code == f"file_is_{kind}"
@@ -83,7 +83,7 @@ def test_images_of_every_kind(content: bytes) -> None:
     assert refusal.value.code == "file_is_image"
 
 
-def test_an_excel_workbook_is_told_how_to_become_a_csv_file() -> None:
+def test_the_message_for_an_excel_workbook_says_how_to_save_it_as_csv() -> None:
     with pytest.raises(UnreadableFile, match="File → Save as → CSV UTF-8"):
         refuse_non_csv(FILES["xlsx"])
 
@@ -111,9 +111,9 @@ def test_an_empty_file_is_refused() -> None:
         b"a < b,sku,name\n",
         b"sku,name\n<html>,x\n",
         "sku,name\n".encode("utf-16"),
-        gzip.compress(b"sku,name\n", mtime=0),  # The name of a test is the same in every run.
+        gzip.compress(b"sku,name\n", mtime=0),  # Constant bytes, so that the name of the test is the same in every run.
         b"\0",
     ],
 )
-def test_what_may_be_a_csv_file_is_let_through(content: bytes) -> None:
+def test_files_that_may_be_csv_are_accepted(content: bytes) -> None:
     refuse_non_csv(content)

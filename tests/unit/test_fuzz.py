@@ -1,4 +1,4 @@
-"""The fuzzed property in its short form: hostile files, and seeded random ones. The long form is `make fuzz`."""
+"""The short run of the fuzzed property: hostile files, and random files with a seed. `make fuzz` is the long run."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ TOKENS = (
 
 
 def random_input(source: random.Random) -> bytes:
-    """A file of few kinds of token: what goes wrong needs them together, more than it needs many of them."""
+    """Returns a file of few kinds of token: faults need several kinds close together more often than many kinds."""
     tokens = source.choices(TOKENS, k=source.randint(1, 8))
     return source.randbytes(CHOICE_BYTES) + b"".join(source.choices(tokens, k=source.randint(0, TOKENS_MAX)))
 

@@ -25,7 +25,7 @@ def refusal(head: str | bytes, *, is_whole: bool = True) -> UnreadableFile:
     return caught.value
 
 
-def test_the_plain_case() -> None:
+def test_a_simple_header() -> None:
     assert read("name,sku,description\r\nn,s,d\r\n") == Header(
         delimiter=",",
         names=("name", "sku", "description"),
@@ -60,7 +60,7 @@ def test_where_two_delimiters_yield_the_columns_the_one_with_more_columns_wins()
     "names",
     ["SKU,NAME", " Sku , Name ", '"sku","name"', "product sku,product_name", "Item-SKU,Title", "PRODUCT CODE,name"],
 )
-def test_names_in_any_case_trimmed_quoted_or_by_alias(names: str) -> None:
+def test_names_may_be_in_upper_case_padded_quoted_or_an_alias(names: str) -> None:
     header = read(names + "\n")
     assert (header.sku, header.name) == (0, 1)
     assert header.warnings == ()
@@ -86,7 +86,7 @@ def test_the_exact_name_beats_an_alias_which_is_then_ignored() -> None:
         ("sku,name,enabled,is active", ("“enabled”",)),
     ],
 )
-def test_a_doubled_column_is_refused_by_its_names(names: str, found: tuple[str, ...]) -> None:
+def test_a_duplicate_column_is_refused_with_its_names(names: str, found: tuple[str, ...]) -> None:
     error = refusal(names + "\n")
     assert error.code == "column_doubled"
     assert all(name in error.message for name in found)
@@ -108,11 +108,11 @@ def test_unknown_columns_are_named_but_not_all_of_many() -> None:
     assert "and 5 more" in warning
 
 
-def test_our_own_columns_and_nameless_ones_are_ignored_silently() -> None:
+def test_our_own_columns_and_unnamed_columns_are_ignored_silently() -> None:
     assert read(f"{REJECTED_LINE},{REJECTED_BECAUSE},sku,name,,\n").warnings == ()
 
 
-def test_a_byte_order_mark_counts_into_the_offset_only() -> None:
+def test_a_byte_order_mark_only_counts_towards_the_offset() -> None:
     header = read("\ufeffsku,name\ns,n\n")
     assert (header.sku, header.end, header.lines, header.raw) == (0, 12, 1, "sku,name")
 
@@ -123,7 +123,7 @@ def test_leading_blank_lines_are_skipped_and_counted() -> None:
 
 
 @pytest.mark.parametrize("line_end", ["\n", "\r\n", "\r", ""])
-def test_a_header_only_is_a_file_without_rows(line_end: str) -> None:
+def test_a_file_with_only_a_header_has_no_rows(line_end: str) -> None:
     header = read("sku,name" + line_end)
     assert (header.end, header.lines) == (8 + len(line_end), 1)
 
@@ -141,7 +141,7 @@ def test_only_the_header_itself_must_be_text() -> None:
 
 
 @pytest.mark.parametrize("blank", [b"", b"\xef\xbb\xbf", b"\n\r\n \t\n", b",,,\n"])
-def test_a_file_of_nothing_has_no_header(blank: bytes) -> None:
+def test_a_blank_file_has_no_header(blank: bytes) -> None:
     assert refusal(blank).code == "header_missing"
 
 
@@ -152,12 +152,12 @@ def test_a_header_that_is_cut_off_is_too_long() -> None:
     assert read_header(b"sku,name\rx\n", is_whole=False).end == 9
 
 
-def test_a_quote_in_the_header_that_never_closes_is_named() -> None:
+def test_a_quote_in_the_header_that_is_never_closed_is_reported() -> None:
     assert refusal('"sku,name\ns,n\n').code == "header_unclosed"
     assert refusal('sku,name,"extra\ns,n,x\n').code == "header_unclosed"
 
 
-def test_as_many_columns_as_allowed_and_no_more() -> None:
+def test_the_number_of_columns_is_limited() -> None:
     assert read("sku,name" + ",x" * (COLUMNS_MAX - 2)).width == COLUMNS_MAX
     assert refusal("sku,name" + ",x" * (COLUMNS_MAX - 1)).code == "too_many_columns"
 
@@ -166,7 +166,7 @@ def test_a_very_long_name_is_read() -> None:
     assert len(read('sku,name,"' + "x" * 200_000 + '"\n').names[2]) == 200_000
 
 
-def test_it_survives_json() -> None:
+def test_a_header_survives_json() -> None:
     for text in ("sku,name,extra\n", "\ufeffactive;description;sku;name;é\r\n"):
         header = read(text)
         assert Header.from_json(json.loads(json.dumps(header.to_json()))) == header

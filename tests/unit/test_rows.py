@@ -1,4 +1,4 @@
-"""Row rules, and that a file gives the same rows however it was cut."""
+"""The row rules. A file gives the same rows however it is cut."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ record_caps = st.sampled_from((8, 16, 64, 1000))
 
 @dataclass
 class Rows:
-    """What became of a file's rows."""
+    """The outcomes of the rows of a file."""
 
     accepted: list[Row] = field(default_factory=list)
     rejected: list[RejectedRow] = field(default_factory=list)
@@ -66,7 +66,7 @@ def accepted(data: bytes, header: Header = HEADER) -> list[Row]:
 
 
 def rejected(data: bytes, header: Header = HEADER) -> RejectedRow:
-    """The only row of `data`, which is rejected."""
+    """Returns the only row of `data`, which is rejected."""
     rows = read(data, header)
     assert rows.accepted == []
     (row,) = rows.rejected
@@ -74,7 +74,7 @@ def rejected(data: bytes, header: Header = HEADER) -> RejectedRow:
 
 
 def read_in_chunks(data: bytes, header: Header, *, chunk: int, block: int, cap: int) -> Rows:
-    """What the pipeline does: the splitter cuts, each chunk is read on its own."""
+    """Does what the pipeline does: the splitter cuts the file, then each chunk is read separately."""
     splitter = Splitter(header.delimiter, 0, 2, chunk, record_bytes_max=cap)
     chunks: list[Chunk] = []
     for at in range(0, len(data), block):
@@ -125,7 +125,7 @@ def test_a_well_formed_file_reads_as_csv_reads_it() -> None:
     assert [row[1:] for row in in_chunks.accepted] == expected
 
 
-def test_other_delimiters_are_understood() -> None:
+def test_other_delimiters_are_supported() -> None:
     header = read_header(b"sku;name;description\n", is_whole=True)
     assert accepted(b's;"n;m";1,5\n', header) == [Row(2, "s", "n;m", "1,5", None)]
 
@@ -150,16 +150,16 @@ def test_an_empty_description_is_a_value_and_an_empty_active_is_none() -> None:
 
 
 @pytest.mark.parametrize("value", ["true", "TRUE", " True ", "yes", "Y", "1", "t", "on", "Active"])
-def test_active_in_many_words(value: str) -> None:
+def test_every_spelling_of_active(value: str) -> None:
     assert accepted(f"s,n,d,{value}\n".encode())[0].active is True
 
 
 @pytest.mark.parametrize("value", ["false", "FALSE", "no", "N", "0", " 0", "f", "off", "InActive"])
-def test_inactive_in_many_words(value: str) -> None:
+def test_every_spelling_of_inactive(value: str) -> None:
     assert accepted(f"s,n,d,{value}\n".encode())[0].active is False
 
 
-def test_an_unknown_active_value_is_quoted_shortened() -> None:
+def test_an_invalid_active_value_is_quoted_in_short() -> None:
     row = rejected(b"s,n,d," + b"maybe" * 100 + b"\n")
     assert (row.column, row.code) == ("active", "active_invalid")
     assert "“maybemaybe" in row.message
@@ -169,7 +169,7 @@ def test_an_unknown_active_value_is_quoted_shortened() -> None:
 @pytest.mark.parametrize(
     "blank", [b"\n", b"\r\n", b"\r", b" \n", b",,,\n", b" , ,\t,\n", b",,,,,,,\n", b",\n", b'""\n']
 )
-def test_blank_rows_are_no_rows(blank: bytes) -> None:
+def test_blank_rows_do_not_count(blank: bytes) -> None:
     assert accepted(blank + b"s,n,d,1\n" + blank)[0].sku == "s"
 
 
@@ -212,19 +212,19 @@ def test_values_may_be_exactly_as_long_as_the_limits() -> None:
     assert accepted(data) == [Row(2, sku, name, description, None)]
 
 
-def test_numbers_of_fields_are_named() -> None:
+def test_messages_give_the_number_of_fields() -> None:
     message = rejected(b"s,n,d,1,x\n").message
     assert "5 fields" in message
     assert "4" in message
 
 
-def test_bytes_that_are_not_utf8_cost_only_their_own_rows() -> None:
+def test_bytes_that_are_not_utf8_reject_only_their_own_rows() -> None:
     rows = read(b"a,\xc3\xa9,,\nb,\xff,,\nc,c,,\n")
     assert [row.sku for row in rows.accepted] == ["a", "c"]
     assert [(row.line, row.raw) for row in rows.rejected] == [(3, b"b,\xff,,")]
 
 
-def test_an_ignored_column_may_hold_nul_but_must_be_text() -> None:
+def test_an_ignored_column_may_contain_nul_but_must_be_text() -> None:
     header = read_header(b"sku,extra,name\n", is_whole=True)
     assert accepted(b"s,\0,n\n", header)[0].sku == "s"
     row = rejected(b"s,\xff,n\n", header)

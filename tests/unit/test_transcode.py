@@ -1,4 +1,4 @@
-"""What is rewritten to UTF-8, that nothing is replaced silently, and that no gzip file can hurt."""
+"""Files are rewritten to UTF-8 where needed, nothing is replaced silently, and no gzip file does harm."""
 
 from __future__ import annotations
 
@@ -49,18 +49,18 @@ def test_utf8_is_used_as_it_is(head: bytes, declared: str | None) -> None:
 
 @pytest.mark.parametrize("charset", ["utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be"])
 @pytest.mark.parametrize("declared", [None, "utf-8", "utf-16", "windows-1252"])
-def test_a_byte_order_mark_is_believed_before_what_was_declared(charset: str, declared: str | None) -> None:
+def test_a_byte_order_mark_overrides_the_declared_encoding(charset: str, declared: str | None) -> None:
     text = "\ufeffsku,name\r\n1,é😀\r\n"
     assert detect(text.encode(charset), declared) == Encoding(gzip=False, charset=charset)
     assert via_detection(text.encode(charset), declared) == text.encode()
 
 
-def test_a_utf8_mark_is_believed_before_what_was_declared() -> None:
+def test_a_utf8_mark_overrides_the_declared_encoding() -> None:
     assert detect(codecs.BOM_UTF8 + b"sku,name\n", "windows-1252") is None
 
 
 @pytest.mark.parametrize("charset", ["utf-16-le", "utf-16-be"])
-def test_declared_utf16_without_a_mark_is_told_by_its_zero_bytes(charset: str) -> None:
+def test_without_a_mark_zero_bytes_decide_the_byte_order_of_utf16(charset: str) -> None:
     assert via_detection("sku,name\n".encode(charset), "utf-16") == b"sku,name\n"
 
 
@@ -85,7 +85,7 @@ def test_every_encoding_on_the_list_is_known_to_python(declared: str, charset: s
         ("gb18030", "商品名😀"),
     ],
 )
-def test_letters_of_other_encodings_arrive(declared: str, text: str) -> None:
+def test_letters_of_other_encodings_are_kept(declared: str, text: str) -> None:
     assert via_detection(text.encode(ENCODINGS[declared]), declared) == text.encode()
 
 
@@ -120,7 +120,7 @@ def test_gzip_is_unpacked() -> None:
     assert via_detection(gzip.compress(text.encode())) == text.encode()
 
 
-def test_gzip_may_hold_any_encoding() -> None:
+def test_gzip_may_contain_any_encoding() -> None:
     text = "sku,name\n1,é€\n"
     assert via_detection(gzip.compress(("\ufeff" + text).encode("utf-16-le"))) == ("\ufeff" + text).encode()
     assert via_detection(gzip.compress(text.encode("cp1252")), "windows-1252") == text.encode()
@@ -158,14 +158,17 @@ def test_a_damaged_gzip_file_is_refused() -> None:
     [
         (b"PK\x03\x04" + bytes(26) + b"xl/workbook.xml", "file_is_xlsx"),
         (b"", "file_empty"),
-        (gzip.compress(b"x", mtime=0), "file_is_gzip"),  # The name of a test is the same in every run.
+        (
+            gzip.compress(b"x", mtime=0),
+            "file_is_gzip",
+        ),  # Constant bytes, so that the name of the test is the same in every run.
     ],
 )
-def test_what_a_gzip_file_holds_must_be_csv(content: bytes, code: str) -> None:
+def test_the_content_of_a_gzip_file_must_be_csv(content: bytes, code: str) -> None:
     assert refusal(gzip.compress(content)).code == code
 
 
-def test_the_result_is_limited_not_the_upload() -> None:
+def test_the_size_of_the_result_is_limited() -> None:
     assert refusal(gzip.compress(bytes(3000)), limit=2999).code == "file_too_large"
     assert len(rewritten(gzip.compress(bytes(3000)), GZIP, limit=3000)) == 3000
     assert refusal(b"\xe9" * 100, Encoding(gzip=False, charset="cp1252"), limit=199).code == "file_too_large"
@@ -191,7 +194,7 @@ def test_thousands_of_empty_members_cost_linear_time() -> None:
     assert time.process_time() - began < 5
 
 
-def test_blocks_are_read_as_they_are_needed() -> None:
+def test_blocks_are_read_only_when_needed() -> None:
     read = 0
 
     def source() -> Iterable[bytes]:

@@ -1,4 +1,4 @@
-"""Rows in COPY's text format, read back by rules written independently, from PostgreSQL's documentation."""
+"""Rows in COPY's text format, decoded by independent rules, written from PostgreSQL's documentation."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ rows = st.builds(
 
 
 def fields(line: str) -> list[str | None]:
-    """The fields of one line: parted by a bare delimiter; \\N is null; a backslash takes the next character with it."""
+    """Returns the fields of a line: a bare delimiter separates them; \\N is null; a backslash escapes a character."""
     raw: list[list[str]] = [[]]
     characters = iter(line)
     for character in characters:

@@ -1,0 +1,148 @@
+"""Rows of the database that concern imports, as types."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any, Literal
+
+from chalicelib.csvfile.header import Header
+
+Status = Literal["pending", "processing", "completed", "failed", "cancelled"]
+
+
+@dataclass(frozen=True)
+class RowCounts:
+    """How many rows of a file, or of a chunk of it, had which outcome."""
+
+    created: int
+    updated: int
+    unchanged: int
+    superseded: int
+    rejected: int
+
+    @property
+    def total(self) -> int:
+        """All rows: each has exactly one outcome."""
+        return self.created + self.updated + self.unchanged + self.superseded + self.rejected
+
+    def to_json(self) -> dict[str, int]:
+        """The receipt, with its total."""
+        return {"total": self.total, **asdict(self)}
+
+
+@dataclass(frozen=True)
+class EndReason:
+    """Why an import ended early."""
+
+    code: str
+    """Stable, for programs."""
+    message: str
+    retryable: bool
+    """Whether a retry can help."""
+
+
+@dataclass(frozen=True)
+class ImportState:
+    """What decides which steps an import may still take."""
+
+    id: uuid.UUID
+    status: Status
+    attempt: int
+    """Counts from 1; each retry adds one."""
+    split_done: bool
+    """Whether every chunk of the file is known."""
+    retryable: bool
+    error_code: str | None
+    error_message: str | None
+
+    @property
+    def is_running(self) -> bool:
+        """Whether it has not ended yet."""
+        return self.status in {"pending", "processing"}
+
+    @property
+    def end_reason(self) -> EndReason | None:
+        """Why it ended early; None while it runs and when it is completed."""
+        if self.error_code is None or self.error_message is None:
+            return None
+        return EndReason(self.error_code, self.error_message, self.retryable)
+
+
+@dataclass(frozen=True)
+class ImportFile:
+    """Where the file of an import is stored."""
+
+    object_key: str
+    """What was uploaded."""
+    object_version: str | None
+    """None until the upload has been seen in S3."""
+    data_key: str | None
+    """What is split: the upload, or the copy of it in UTF-8. None until the head of the file has been read."""
+    data_version: str | None
+
+    @property
+    def data_location(self) -> tuple[str, str | None]:
+        """Key and version of what is split, as far as that is known."""
+        return self.data_key or self.object_key, self.data_version or self.object_version
+
+
+@dataclass(frozen=True)
+class Import(ImportState, ImportFile):
+    """One import, with the sums of its chunks."""
+
+    filename: str
+    """As the user knows it."""
+    encoding: str | None
+    """What was declared at upload."""
+    size_bytes: int
+    """Of the upload."""
+    data_bytes: int | None
+    """Of what is split."""
+    header: Mapping[str, Any] | None
+    """The header as JSON; see `csv_header`."""
+    warnings: list[str]
+    created_at: datetime
+    started_at: datetime | None
+    """When the upload was seen in S3."""
+    finished_at: datetime | None
+    done_bytes: int
+    """Bytes of the chunks that are done."""
+    recent_bytes: int
+    """Bytes of the chunks that were done in the last RATE_WINDOW_SECONDS."""
+    created: int
+    updated: int
+    unchanged: int
+    superseded: int
+    rejected: int
+
+    @property
+    def csv_header(self) -> Header | None:
+        """The header of the file; None until it has been read."""
+        return Header.from_json(self.header) if self.header else None
+
+    @property
+    def rows(self) -> RowCounts:
+        """The outcomes of all rows that are done."""
+        return RowCounts(self.created, self.updated, self.unchanged, self.superseded, self.rejected)
+
+    def event_data(self) -> dict[str, Any]:
+        """The data of this import's events."""
+        reason = self.end_reason
+        return {
+            "id": str(self.id),
+            "filename": self.filename,
+            "status": self.status,
+            "attempt": self.attempt,
+            "rows": self.rows.to_json(),
+            "error": asdict(reason) if reason else None,
+        }
+
+
+@dataclass(frozen=True)
+class LockedChunk:
+    """A chunk whose row is locked."""
+
+    done: bool
