@@ -28,7 +28,7 @@ from infra.local.testing import backing_services, running_stack
 from tests.benchmark import deletes, files, psql, rivals, search, stages
 from tests.benchmark import webhooks as hooks
 from tests.benchmark.imports import Measured, Stack
-from tests.support import search_copy
+from tests.support import indexing
 
 WORKERS = "2"
 MANY_WEBHOOKS = 20
@@ -164,7 +164,7 @@ def large_searches(bench: Bench, stack: Stack) -> None:
 def _search(bench: Bench, stack: Stack, rows: int, *, behind: bool) -> None:
     header = ["list", "SQL, ms, median", "SQL, ms, p95", "HTTP, ms, median", "HTTP, ms, p95", "total"]
     stack.clear()
-    stack.database.execute(search_copy.FORGET.encode())
+    stack.database.execute(indexing.FORGET.encode())
     with stack.copying_paused():
         imported = stack.run(bench.file("plain", rows)).seconds
         stack.database.execute("vacuum analyze product")
@@ -188,7 +188,7 @@ def copying(bench: Bench, stack: Stack) -> None:
         seconds = []
         for begun in (False, True):
             stack.clear()
-            stack.database.execute(search_copy.FORGET.encode())
+            stack.database.execute(indexing.FORGET.encode())
             with stack.copying_paused():
                 stack.run(bench.file("plain"))
                 stack.database.execute("checkpoint")
