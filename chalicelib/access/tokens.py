@@ -79,7 +79,7 @@ def create(transaction: Transaction, name: str, scopes: Sequence[str]) -> str:
 
 
 def revoke(transaction: Transaction, name: str) -> None:
-    """Revokes the token with that name, effective when no authorizer has it cached any more. Raises NotFound."""
+    """Revokes the token with that name, effective once no authorizer has it cached. Raises NotFound."""
     if not _is_a_name(name) or not transaction.run("revoke_tokens", name=name):
         raise NotFound(f"there is no token named {name} to revoke")
     transaction.tell("token revoked", holder=name)
