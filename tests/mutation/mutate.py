@@ -2,8 +2,9 @@
 
     python tests/mutation/mutate.py [NAME …]
 
-Each mutation names the tests that should notice; they run with `-x`, so a noticed one is quick. Exit status 1 when a
-mechanism can be removed without a test saying so, or when a mutation no longer applies to the code.
+Each mutation names the tests that should notice; they run with `-x`, so a noticed one is quick. A control run without
+any mutation comes first. Exit status 1 when the control run is red, when a mechanism can be removed without a test
+failing, or when a mutation no longer applies to the code; 2 for an unknown name.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,6 +35,8 @@ COPIED = (
 )
 LINKED = (".venv", ".venv-localstack", ".venv-ministack")
 RUN_SECONDS_MAX = 600
+CONTROL_SECONDS_MAX = 1800
+FAILURE_LINES = 15
 SQL = "chalicelib/sql/products.sql"
 CHANGES = """-- name: changes
 (p.deleted or p.version < %(floor)s or excluded.sku collate "C" <> p.sku or excluded.name collate "C" <> p.name
@@ -422,9 +427,27 @@ MUTATIONS = (
 )  # fmt: skip
 
 
+class DoesNotApply(Exception):
+    """The source no longer has the text that a mutation replaces."""
+
+
+def mutated(mutation: Mutation, text: str) -> str:
+    """The text of the mutation's file without the mechanism. Raises DoesNotApply."""
+    for old, new in ((mutation.old, mutation.new), mutation.also):
+        if old not in text:
+            raise DoesNotApply(f"{mutation.name}: {mutation.file} no longer contains {old!r}")
+        text = text.replace(old, new)
+    return text
+
+
 def main(names: list[str]) -> int:
     """Runs the chosen mutations, or all. Returns the exit status."""
     chosen = [each for each in MUTATIONS if not names or each.name in names]
+    if unknown := set(names) - {each.name for each in chosen}:
+        print(f"no such mutation: {', '.join(sorted(unknown))}")  # noqa: T201
+        return 2
+    if not _control(chosen):
+        return 1
     survivors = [each.name for each in chosen if not _noticed(each)]
     print(f"{len(chosen) - len(survivors)} of {len(chosen)} mutations noticed")  # noqa: T201
     for name in survivors:
@@ -432,34 +455,56 @@ def main(names: list[str]) -> int:
     return 1 if survivors else 0
 
 
+def _control(chosen: Sequence[Mutation]) -> bool:
+    """Runs the same tests without a mutation: a test that is red anyway would notice everything."""
+    started = time.monotonic()
+    files = sorted({test.partition("::")[0] for each in chosen for test in each.tests if test.startswith("tests/")})
+    with _copied_project() as copy:
+        ran = _pytest(copy, files, CONTROL_SECONDS_MAX)
+    verdict = "green" if ran.returncode == 0 else "RED: these tests fail without any mutation"
+    print(f"control run, {len(files)} files, {time.monotonic() - started:.0f} s: {verdict}", flush=True)  # noqa: T201
+    if ran.returncode != 0:
+        print("\n".join(ran.stdout.splitlines()[-FAILURE_LINES:]))  # noqa: T201
+    return ran.returncode == 0
+
+
 def _noticed(mutation: Mutation) -> bool:
     started = time.monotonic()
-    with tempfile.TemporaryDirectory() as directory:
-        copy = Path(directory)
-        copy.chmod(0o755)  # PostgreSQL's own user must get to its programs, when root runs this.
-        _copy_project(copy)
+    with _copied_project() as copy:
         target = copy / mutation.file
-        text = target.read_text("utf-8")
-        if mutation.old not in text:
-            print(f"does not apply: {mutation.name}", flush=True)  # noqa: T201
+        try:
+            target.write_text(mutated(mutation, target.read_text("utf-8")), "utf-8")
+        except DoesNotApply as error:
+            print(f"does not apply: {error}", flush=True)  # noqa: T201
             return False
-        text = text.replace(mutation.old, mutation.new)
-        target.write_text(text.replace(*mutation.also) if mutation.also[0] else text, "utf-8")
-        ran = subprocess.run(
-            [copy / ".venv/bin/python", "-m", "pytest", "-x", "-q", "--timeout", "120", *mutation.tests],
-            cwd=copy,
-            env={**os.environ, "HISTORIES": "500", "SHRINK": "0"},
-            capture_output=True,
-            text=True,
-            timeout=RUN_SECONDS_MAX,
-            check=False,
-        )
-    # An error outside a test is no notice: it would be there without the mutation too.
+        ran = _pytest(copy, mutation.tests, RUN_SECONDS_MAX)
+    # An error outside a test does not count: it would be there without the mutation too.
     red = next((line for line in ran.stdout.splitlines() if line.startswith("FAILED")), "")
     broken = next((line for line in ran.stdout.splitlines() if line.startswith("ERROR")), "")
     verdict = "red  " if red else "BROKEN" if broken else "GREEN"
     print(f"{verdict} {time.monotonic() - started:5.1f} s  {mutation.name}: {(red or broken)[:150]}", flush=True)  # noqa: T201
     return verdict == "red  "
+
+
+def _pytest(copy: Path, tests: Sequence[str], seconds: int) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [copy / ".venv/bin/python", "-m", "pytest", "-x", "-q", "--timeout", "120", *tests],
+        cwd=copy,
+        env={**os.environ, "HISTORIES": "500", "SHRINK": "0"},
+        capture_output=True,
+        text=True,
+        timeout=seconds,
+        check=False,
+    )
+
+
+@contextmanager
+def _copied_project() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory() as directory:
+        copy = Path(directory)
+        copy.chmod(0o755)  # PostgreSQL runs as another user, who must get to its programs, when root runs this.
+        _copy_project(copy)
+        yield copy
 
 
 def _copy_project(copy: Path) -> None:
