@@ -231,7 +231,7 @@ class Transaction:
         return self._cursor_for(kind).execute(query(name), parameters)
 
     def _cursor_for(self, kind: type | None) -> psycopg.Cursor[Any]:
-        """A cursor of its own for each result: a shared one would apply the new shape to the previous result."""
+        """A separate cursor for each result: a shared one would apply the new row factory to the previous result."""
         shape: Any = dict_row if kind is None else tuple_row if kind is tuple else record_factory(kind)
         cursor: psycopg.Cursor[Any] = self.cursor.connection.cursor(row_factory=shape)
         return cursor

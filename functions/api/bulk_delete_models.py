@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from chalicelib.catalogue import bulk_deletes, jobs
-from functions.api.job_models import EndReason
+from functions.api.end_reason import EndReason
 
 
 class NewBulkDelete(BaseModel):

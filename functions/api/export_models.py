@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from chalicelib.catalogue import jobs
 from chalicelib.exporting import exports
 from chalicelib.limits import FILTER_CHARACTERS_MAX
-from functions.api.job_models import EndReason
+from functions.api.end_reason import EndReason
 
 # NUL is the only character that PostgreSQL cannot store.
 Contained = Annotated[str, Field(max_length=FILTER_CHARACTERS_MAX, pattern=r"^[^\x00]*$")]

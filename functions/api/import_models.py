@@ -34,7 +34,7 @@ class ByteCounts(BaseModel):
     done: Count
 
 
-class EndReason(BaseModel):
+class ImportEndReason(BaseModel):
     """Why an import ended early."""
 
     code: Annotated[str, Field(description="Stable, for programs")]
@@ -86,7 +86,7 @@ class ImportAnswer(BaseModel):
     rows_per_second: int | None
     eta_seconds: Annotated[int | None, Field(description="Null unless it runs")]
     attempt: Annotated[int, Field(ge=1)]
-    error: EndReason | None
+    error: ImportEndReason | None
     warnings: list[str]
     created_at: Time
     started_at: Annotated[Time | None, Field(description="When its file was seen")]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Container, Mapping
-
 from typing import Any
 
 from chalice.app import Response

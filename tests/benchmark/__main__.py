@@ -181,7 +181,7 @@ def _search(bench: Bench, stack: Stack, rows: int, *, behind: bool) -> None:
     bench.show("Indexing for search", ["rows", "import, s", "indexing, s", "product, MB", "search index, MB"], lines)
 
 
-def copying(bench: Bench, stack: Stack) -> None:
+def import_while_indexing(bench: Bench, stack: Stack) -> None:
     """The cost of starting an import during indexing: the same import alone, and during indexing."""
     lines = []
     for _ in range(bench.runs):
@@ -294,7 +294,7 @@ SCENARIOS: dict[str, Callable[[Bench, Stack], None]] = {
     "two": two,
     "scan": scan,
     "searches": searches,
-    "copying": copying,
+    "copying": import_while_indexing,
     "large_searches": large_searches,
     "deletes": bulk_deletes,
     "webhooks": webhooks,

@@ -1,4 +1,4 @@
-"""What the models of bulk deletes and exports have in common."""
+"""Why something ended early, as JSON."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from chalicelib.catalogue.jobs import Job
 
 
 class EndReason(BaseModel):
-    """Why a bulk delete or an export failed."""
+    """Why something ended early."""
 
     code: Annotated[str, Field(description="Stable, for programs")]
     message: str
 
     @classmethod
     def of(cls, job: Job) -> EndReason | None:
-        """Returns the reason; None unless the job failed."""
+        """Returns the reason of a failed job; None for any other job."""
         if job.error_code is None or job.error_message is None:
             return None
         return cls(code=job.error_code, message=job.error_message)
