@@ -1,4 +1,4 @@
-"""The authorizer: whose token is it, and what may it do? API Gateway caches its answer."""
+"""The authorizer: checks whose token it is, and what it may do. API Gateway caches its answer."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from functions.composition import backends
 from functions.invocations import logged_on_failure
 
 AUTHORIZER_TTL_SECONDS = 60
-"""Revoking a token takes this long at the most."""
+"""How long API Gateway caches an answer: a revoked token may still be accepted for this long."""
 SCHEME = "bearer"
 
 
@@ -21,7 +21,7 @@ class Unauthorized(Exception):
 
 
 def authorize(request: AuthRequest) -> AuthResponse:
-    """Allows every route to a known token; the route itself looks at the scopes. Raises Unauthorized."""
+    """Allows every route for a known token; the routes themselves check its scopes. Raises Unauthorized."""
     scheme, _, token = request.token.partition(" ")
     if scheme.lower() != SCHEME or not token.strip():
         raise Unauthorized

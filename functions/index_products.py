@@ -1,4 +1,4 @@
-"""Scheduled every minute: keeps the copy of the catalogue that lists are filtered by."""
+"""Scheduled every minute: updates the search index, which filtered lists use."""
 
 from __future__ import annotations
 
@@ -10,5 +10,5 @@ from functions.consumers import seconds_left_of
 
 
 def handle(event: CloudWatchEvent) -> None:
-    """Copies what is new, for as long as the invocation lasts."""
+    """Indexes what is new, for as long as the invocation lasts."""
     search_index.index_products(backends().database, seconds_left_of(event))

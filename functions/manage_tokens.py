@@ -1,12 +1,12 @@
-"""Invoked by an administrator, from the terminal (infra/tokens.py): makes, lists and revokes API tokens.
+"""Invoked by an administrator from the terminal (infra/tokens.py): creates, lists and revokes API tokens.
 
-Nobody outside the network gets at the database of a deployment; who may invoke this function can do without.
+The database of a deployment cannot be reached from outside its network; this function works without such access.
 
-    {"command": "create", "name": "the shop", "scope": "write"}   →  {"token": "imp_…"}, once and never again
+    {"command": "create", "name": "the shop", "scope": "write"}   →  {"token": "imp_…"}, shown only once
     {"command": "list"}                                           →  {"tokens": [{"name": …, "scopes": …, …}, …]}
     {"command": "revoke", "name": "the shop"}                     →  {"revoked": "the shop"}
 
-What cannot be done is answered with {"refused": "the reason"}.
+A command that cannot be carried out is answered with {"refused": "the reason"}.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from chalicelib.errors import Rejected
 from chalicelib.settings import settings
 
 Answer = dict[str, Any]
-"""Ready for JSON: times are written as ISO 8601 has it."""
+"""Ready for JSON; times are ISO 8601."""
 
 
 class _Command(BaseModel):
@@ -32,35 +32,35 @@ class _Command(BaseModel):
 
 
 class Create(_Command):
-    """Makes a token."""
+    """Creates a token."""
 
     command: Literal["create"]
     name: str
     scope: tokens.Scope = "read"
 
     def carried_out(self, transaction: Transaction) -> Answer:
-        """The token itself. Raises Invalid, Conflict."""
+        """Returns the token itself. Raises Invalid, Conflict."""
         return {"token": tokens.create(transaction, self.name, [self.scope])}
 
 
 class List(_Command):
-    """Tells of every token, but never the token itself."""
+    """Lists the tokens, but never shows a token itself."""
 
     command: Literal["list"]
 
     def carried_out(self, transaction: Transaction) -> Answer:
-        """The newest first."""
+        """Returns them, newest first."""
         return {"tokens": to_jsonable_python(tokens.listed(transaction))}
 
 
 class Revoke(_Command):
-    """Makes a token useless."""
+    """Revokes a token."""
 
     command: Literal["revoke"]
     name: str
 
     def carried_out(self, transaction: Transaction) -> Answer:
-        """The name again. Raises NotFound."""
+        """Returns its name. Raises NotFound."""
         tokens.revoke(transaction, self.name)
         return {"revoked": self.name}
 
@@ -77,7 +77,7 @@ def manage_tokens(event: object) -> Answer:
 
 
 def answered(database: Database, event: object) -> Answer:
-    """Carries out a command on a database. What is answered is committed. Raises Transient."""
+    """Carries out a command on a database. An answer means that it is committed. Raises Transient."""
     try:
         command = _COMMANDS.validate_python(event)
         with database.transaction() as transaction:
@@ -90,7 +90,7 @@ def answered(database: Database, event: object) -> Answer:
 
 
 def _in_words(error: ValidationError) -> str:
-    # The first part of a place is the command that was asked for.
+    # The first part of a location is the command.
     return "; ".join(
         ": ".join([*(str(part) for part in fault["loc"][1:]), fault["msg"]])
         for fault in error.errors(include_input=False)

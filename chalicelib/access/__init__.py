@@ -1,4 +1,4 @@
-"""Who may call the API, and what happens when the same request arrives twice: tokens and idempotency keys.
+"""Access to the API: who may call it (tokens), and what happens when a request arrives twice (idempotency keys).
 
 May import backends and below.
 """

@@ -1,8 +1,8 @@
-"""Idempotency keys: the first request with a key claims it and leaves its answer there for those that repeat it.
+"""Idempotency keys: the first request with a key claims it and stores its answer there for requests that repeat it.
 
-The claim is a row of its own, committed before the work begins, so that of two requests at once one runs. A request
-that is killed on the way keeps its key claimed for a minute; whether it had its effect is then unknown, and the next
-one runs: here the promise is at least once, not exactly once.
+The claim is a row of its own, committed before the work begins, so that only one of two simultaneous requests runs. A
+request that is killed on the way keeps its key claimed for a minute. It is then unknown whether the request had its
+effect, and the next one runs: in this case the promise is at least once, not exactly once.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from psycopg.types.json import Jsonb
 
@@ -20,7 +21,7 @@ from chalicelib.limits import IDEMPOTENCY_CLAIM_SECONDS, IDEMPOTENCY_KEY_SECONDS
 
 @dataclass(frozen=True)
 class Outcome:
-    """The answer of a request that was carried out: its `body`, or the `reference` from which it can be built anew."""
+    """The answer to a request that was carried out: its `body`, or the `reference` to rebuild it from."""
 
     status: int
     headers: Mapping[str, str]
@@ -37,14 +38,31 @@ class Claim:
     claim: uuid.UUID
 
 
-def claim(database: Database, token_id: uuid.UUID, key: str, request_sha256: bytes) -> Claim | Outcome:
-    """The right to carry out the request, or how it ended the first time.
+@dataclass(frozen=True)
+class _Claimed:
+    claim: uuid.UUID
 
-    Raises Invalid when the key came with another request, Conflict while that request runs, Transient.
+
+@dataclass(frozen=True)
+class _StoredKey:
+    """A key that could not be claimed, and the answer to its request; `status` is None while the request runs."""
+
+    request_sha256: bytes
+    status: int | None
+    headers: dict[str, Any] | None
+    body: str | None
+    reference: str | None
+
+
+def claim(database: Database, token_id: uuid.UUID, key: str, request_sha256: bytes) -> Claim | Outcome:
+    """Returns the right to carry out the request, or the answer to it from the first time.
+
+    Raises Invalid when the key was sent with another request, Conflict while that request runs, Transient.
     """
     with database.transaction() as transaction:
         claimed = transaction.one(
             "claim_idempotency_key",
+            _Claimed,
             token_id=token_id,
             key=key,
             request_sha256=request_sha256,
@@ -52,23 +70,23 @@ def claim(database: Database, token_id: uuid.UUID, key: str, request_sha256: byt
             claim_seconds=IDEMPOTENCY_CLAIM_SECONDS,
         )
         if claimed is not None:
-            return Claim(token_id, key, claimed["claim"])
-        found = transaction.one("find_idempotency_key", token_id=token_id, key=key)
-    if found is not None and bytes(found["request_sha256"]) != request_sha256:
+            return Claim(token_id, key, claimed.claim)
+        stored = transaction.one("find_idempotency_key", _StoredKey, token_id=token_id, key=key)
+    if stored is not None and stored.request_sha256 != request_sha256:
         raise Invalid(
-            "this Idempotency-Key was sent with another request before; take a new key for a new request",
+            "this Idempotency-Key was already used for a different request; use a new key for a new request",
             code="idempotency_key_reused",
         )
-    if found is None or found["status"] is None:  # It runs, or was released between our two statements.
+    if stored is None or stored.status is None:  # It runs, or was released between our two statements.
         raise Conflict(
-            "a request with this Idempotency-Key is being carried out; repeat it in a moment",
+            "a request with this Idempotency-Key is still running; repeat it in a moment",
             code="idempotency_key_in_use",
         )
-    return Outcome(found["status"], found["headers"], found["body"], found["reference"])
+    return Outcome(stored.status, stored.headers or {}, stored.body, stored.reference)
 
 
 def finish(database: Database, claimed: Claim, outcome: Outcome) -> None:
-    """Keeps the answer for those that repeat the request. Raises Transient."""
+    """Stores the answer for requests that repeat this one. Raises Transient."""
     with database.transaction() as transaction:
         transaction.run(
             "finish_idempotency_key",
@@ -89,6 +107,6 @@ def release(database: Database, claimed: Claim) -> None:
 
 
 def prune(database: Database) -> None:
-    """Forgets some of the keys that are out of date; the next sweep goes on. Raises Transient."""
+    """Removes some of the expired keys; the next sweep continues. Raises Transient."""
     with database.transaction() as transaction:
         transaction.run("prune_idempotency_keys", key_seconds=IDEMPOTENCY_KEY_SECONDS, limit=SWEEP_IDEMPOTENCY_KEYS_MAX)

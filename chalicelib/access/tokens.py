@@ -1,4 +1,4 @@
-"""API tokens: random, named, scoped, revocable, kept only as SHA-256."""
+"""API tokens: random, named, scoped, revocable, and stored only as SHA-256 hashes."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ import secrets
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Literal, get_args
 
 import psycopg
-from psycopg.rows import DictRow
 
 from chalicelib.backends.database import Transaction
 from chalicelib.errors import Conflict, FieldError, Invalid, NotFound
@@ -34,46 +34,64 @@ class Identity:
     scopes: frozenset[str]
 
 
+@dataclass(frozen=True)
+class Token:
+    """What a list shows of a token. It does not help anyone to get in."""
+
+    name: str
+    scopes: list[str]
+    created_at: datetime
+    last_used_at: datetime | None
+    revoked_at: datetime | None
+
+
+@dataclass(frozen=True)
+class _Holder:
+    id: uuid.UUID
+    name: str
+    scopes: list[str]
+
+
 def identify(transaction: Transaction, token: str) -> Identity | None:
-    """Who holds this token; None when it is unknown or revoked. Notes when it was last used."""
-    found = transaction.one("use_token", sha256=_sha256(token))
-    if found is None:
+    """Returns who holds this token; None if it is unknown or revoked. Records when it was last used."""
+    holder = transaction.one("use_token", _Holder, sha256=_sha256(token))
+    if holder is None:
         return None
-    return Identity(found["id"], found["name"], granted(found["scopes"]))
+    return Identity(holder.id, holder.name, granted(holder.scopes))
 
 
 def granted(scopes: Sequence[str]) -> frozenset[str]:
-    """All scopes that the given ones include."""
+    """Returns all scopes that the given ones include."""
     highest = max((SCOPES.index(scope) for scope in scopes), default=-1)
     return frozenset(SCOPES[: highest + 1])
 
 
 def create(transaction: Transaction, name: str, scopes: Sequence[str]) -> str:
-    """A new token, in clear; nobody can ever read it again. Raises Invalid, Conflict when the name is in use."""
+    """Creates a token and returns it; it cannot be read again. Raises Invalid, and Conflict when the name is taken."""
     _check_name(name)
     transaction.run("lock_tokens")
-    if transaction.one("find_active_token", name=name):
-        raise Conflict(f"there is a token named {name} already; revoke it first, or choose another name")
+    if transaction.exists("find_active_token", name=name):
+        raise Conflict(f"there is already a token named {name}; revoke it first, or choose another name")
     token = _new()
     transaction.run("add_token", name=name, scopes=list(scopes), sha256=_sha256(token))
-    transaction.tell("a token was made", holder=name, scopes=list(scopes))
+    transaction.tell("token created", holder=name, scopes=list(scopes))
     return token
 
 
 def revoke(transaction: Transaction, name: str) -> None:
-    """The token of that name is refused from now on, as soon as no authorizer remembers it. Raises NotFound."""
+    """Revokes the token with that name, effective once no authorizer has it cached. Raises NotFound."""
     if not _is_a_name(name) or not transaction.run("revoke_tokens", name=name):
-        raise NotFound(f"there is no token named {name} that could be revoked")
-    transaction.tell("a token was revoked", holder=name)
+        raise NotFound(f"there is no token named {name} to revoke")
+    transaction.tell("token revoked", holder=name)
 
 
-def listed(transaction: Transaction) -> list[DictRow]:
-    """The newest tokens, revoked ones too: name, scopes and times, nothing that lets anybody in."""
-    return transaction.all("list_tokens", limit=TOKENS_LISTED_MAX)
+def listed(transaction: Transaction) -> list[Token]:
+    """Returns the newest tokens, revoked ones included."""
+    return transaction.all("list_tokens", Token, limit=TOKENS_LISTED_MAX)
 
 
 def install(conninfo: str, name: str, scopes: Sequence[str], token: str | None = None) -> str:
-    """Makes `token`, or a new one, the only token of that name; returns it in clear. Raises ValueError if too short."""
+    """Makes `token`, or a new one, the only token with that name, and returns it. Raises ValueError when too short."""
     token = token or _new()
     if len(token) < TOKEN_CHARACTERS_MIN:
         raise ValueError(f"a token needs at least {TOKEN_CHARACTERS_MIN} characters")
@@ -88,14 +106,14 @@ def _new() -> str:
 
 
 def _is_a_name(name: str) -> bool:
-    """Names stand in lists and logs, so there is nothing in them that is not seen."""
+    """Whether it can be a name. Names appear in lists and logs, so they have no invisible characters."""
     return 0 < len(name) <= TOKEN_NAME_CHARACTERS_MAX and name.isprintable() and name == name.strip()
 
 
 def _check_name(name: str) -> None:
     if not _is_a_name(name):
-        message = f"1 to {TOKEN_NAME_CHARACTERS_MAX} visible characters, no space at either end"
-        raise Invalid(f"the name of a token has {message}", errors=(FieldError("/name", message),))
+        message = f"must have 1 to {TOKEN_NAME_CHARACTERS_MAX} visible characters and no space at either end"
+        raise Invalid(f"the name of a token {message}", errors=(FieldError("/name", message),))
 
 
 def _sha256(token: str) -> bytes:

@@ -1,4 +1,4 @@
-"""The products: lists and search, edits, bulk deletes, and the search copy that makes lists fast.
+"""Products: lists and search, edits, bulk deletes, and the search index that keeps filtered lists fast.
 
 May import importing (a bulk delete cancels running imports) and below, but not webhooks.
 """

@@ -1,58 +1,89 @@
-"""Delete everything: accepted in an instant, carried out in steps.
+"""Deletes all products: accepted immediately, carried out in steps.
 
-Accepting raises the floor: what was written before is gone for every reader and writer at once, and imports accepted
-before can write no more. The rows themselves go later, in the order of their keys, a step a transaction; a killed step
-is simply done again.
+Accepting a bulk delete raises the floor. From then on no reader and no writer sees what was written before, and imports
+that were accepted before can no longer write. The rows are removed afterwards in the order of their keys, one step a
+transaction; a step that is killed is repeated.
 """
 
 from __future__ import annotations
 
 import uuid
 from collections.abc import Callable
-
-from psycopg.rows import DictRow
+from dataclasses import dataclass
+from typing import Literal
 
 from chalicelib import acceptance, events
 from chalicelib.backends import Backends
 from chalicelib.backends.database import RollBack, Transaction
+from chalicelib.catalogue.jobs import Job
 from chalicelib.errors import NotFound
 from chalicelib.fault_points import fault_point
 from chalicelib.importing import imports
+from chalicelib.importing.progress import percent_of
 from chalicelib.limits import BULK_DELETE_STEP_ROWS, INVOCATION_RESERVE_SECONDS
 from chalicelib.messages import BulkDeleteMessage
 from chalicelib.telemetry import WARNING
 
-RUNNING = ("pending", "processing")
+
+@dataclass(frozen=True)
+class BulkDelete(Job):
+    """The state of a bulk delete."""
+
+    operation: int
+    total: int
+    """Products that existed when it was accepted."""
+    deleted: int
+    """How many of them have been removed from the table so far. Those that were written again in between stay."""
+    last_key: str
+    """Rows are removed in the order of their keys, up to this one so far."""
+
+    @property
+    def percent(self) -> float:
+        """How much is removed, with one decimal; 100 exactly when the bulk delete is completed."""
+        return percent_of(self.status, self.deleted, self.total)
 
 
-def accept(backends: Backends) -> DictRow:
-    """Deletes every product as far as anybody can see; the rows follow. Raises Transient."""
+@dataclass(frozen=True)
+class _OlderImport:
+    id: uuid.UUID
+    status: Literal["processing", "failed"]
+
+
+@dataclass(frozen=True)
+class _Removed:
+    """What one step has removed: `rows` includes tombstones, `products` does not; `last_key` is None for no rows."""
+
+    rows: int
+    products: int
+    last_key: str | None
+
+
+def accept(backends: Backends) -> BulkDelete:
+    """Hides all products immediately and queues the removal of their rows. Raises Transient."""
     with backends.database.transaction() as transaction:
         acceptance.close_barrier(transaction)
         operation = acceptance.next_operation(transaction)
-        counted = transaction.one("count_products")
-        assert counted is not None
+        total = transaction.value("count_products", int)
         acceptance.raise_floor(transaction, operation)
         _end_older_imports(transaction, operation)
-        accepted = transaction.one("add_bulk_delete", operation=operation, total=counted["total"])
-        assert accepted is not None
-        transaction.tell("bulk delete accepted", bulk_delete_id=accepted["id"], total=counted["total"])
+        accepted = transaction.row("add_bulk_delete", BulkDelete, operation=operation, total=total)
+        transaction.tell("bulk delete accepted", bulk_delete_id=accepted.id, total=total)
         fault_point("bulk_delete.before_accept_commit")
     fault_point("bulk_delete.before_send")
-    backends.queues.send("bulk-deletes", [BulkDeleteMessage(bulk_delete=accepted["id"])])
+    backends.queues.send("bulk-deletes", [BulkDeleteMessage(bulk_delete=accepted.id)])
     return accepted
 
 
-def get(transaction: Transaction, bulk_delete_id: uuid.UUID) -> DictRow:
-    """One bulk delete. Raises NotFound."""
-    found = transaction.one("find_bulk_delete", id=bulk_delete_id)
-    if found is None:
+def get(transaction: Transaction, bulk_delete_id: uuid.UUID) -> BulkDelete:
+    """Returns one bulk delete. Raises NotFound."""
+    bulk_delete = transaction.one("find_bulk_delete", BulkDelete, id=bulk_delete_id)
+    if bulk_delete is None:
         raise NotFound(f"there is no bulk delete {bulk_delete_id}")
-    return found
+    return bulk_delete
 
 
 def fail(transaction: Transaction, bulk_delete_id: uuid.UUID, code: str, message: str) -> None:
-    """Ends a bulk delete with a reason, unless it has ended."""
+    """Ends a bulk delete with a reason, unless it has already ended."""
     if transaction.run("fail_bulk_delete", id=bulk_delete_id, error_code=code, error_message=message):
         transaction.tell(
             "bulk delete failed",
@@ -65,8 +96,8 @@ def fail(transaction: Transaction, bulk_delete_id: uuid.UUID, code: str, message
 
 
 def carry_out(backends: Backends, bulk_delete_id: uuid.UUID, seconds_left: Callable[[], float]) -> None:
-    """Deletes rows step by step until none is left or time runs out; then a new message goes on. Raises Transient."""
-    while _step(backends, bulk_delete_id):
+    """Removes rows step by step until none are left, or hands over to a new message in time. Raises Transient."""
+    while _take_step(backends, bulk_delete_id):
         if seconds_left() < INVOCATION_RESERVE_SECONDS:
             fault_point("bulk_delete.before_hand_over")
             backends.queues.send("bulk-deletes", [BulkDeleteMessage(bulk_delete=bulk_delete_id)])
@@ -74,61 +105,60 @@ def carry_out(backends: Backends, bulk_delete_id: uuid.UUID, seconds_left: Calla
 
 
 def _end_older_imports(transaction: Transaction, operation: int) -> None:
-    """Running imports are cancelled; failed ones can no longer be retried: all they wrote is below the floor."""
-    for older in transaction.all("older_imports", operation=operation):
-        if older["status"] == "processing":
-            imports.cancel_for_bulk_delete(transaction, older["id"])
+    """Cancels running imports and makes failed ones impossible to retry: everything they wrote is below the floor."""
+    for older in transaction.all("older_imports", _OlderImport, operation=operation):
+        if older.status == "processing":
+            imports.cancel_for_bulk_delete(transaction, older.id)
         else:
-            transaction.run("never_retry", id=older["id"])
+            transaction.run("never_retry", id=older.id)
 
 
-def _step(backends: Backends, bulk_delete_id: uuid.UUID) -> bool:
-    """One transaction. Returns whether there is more to do."""
-    more = False  # Stays so when the step is rolled back, because another invocation does the same work.
+def _take_step(backends: Backends, bulk_delete_id: uuid.UUID) -> bool:
+    """Takes one step in one transaction. Returns whether there is more to do."""
+    more = False  # Stays False when the step is rolled back, because another invocation does the same work.
     with backends.database.transaction() as transaction:
-        more = _delete_some(transaction, bulk_delete_id)
+        more = _remove_some(transaction, bulk_delete_id)
     return more  # noqa: RET504
 
 
-def _delete_some(transaction: Transaction, bulk_delete_id: uuid.UUID) -> bool:
+def _remove_some(transaction: Transaction, bulk_delete_id: uuid.UUID) -> bool:
     acceptance.enter(transaction)
-    found = get(transaction, bulk_delete_id)
-    if found["status"] not in RUNNING:
+    before = get(transaction, bulk_delete_id)
+    if not before.is_running:
         return False
-    gone = transaction.one(
-        "delete_step", operation=found["operation"], last_key=found["last_key"], limit=BULK_DELETE_STEP_ROWS
+    removed = transaction.row(
+        "delete_step", _Removed, operation=before.operation, last_key=before.last_key, limit=BULK_DELETE_STEP_ROWS
     )
-    assert gone is not None
     fault_point("bulk_delete.after_step")
-    locked = transaction.one("lock_bulk_delete", id=bulk_delete_id)
-    if locked is None or locked["last_key"] != found["last_key"] or locked["status"] not in RUNNING:
+    locked = transaction.one("lock_bulk_delete", BulkDelete, id=bulk_delete_id)
+    if locked is None or locked.last_key != before.last_key or not locked.is_running:
         raise RollBack
-    last_key = gone["last_key"] or found["last_key"]
-    # A row that somebody rewrote while we waited for its lock is not among the gone: only a look tells the end.
-    is_last = gone["rows"] < BULK_DELETE_STEP_ROWS and not _any_left(transaction, found["operation"], last_key)
-    advanced = transaction.one(
-        "advance_bulk_delete",
-        id=bulk_delete_id,
-        status="completed" if is_last else "processing",
-        products=gone["products"],
-        last_key=last_key,
+    last_key = removed.last_key or before.last_key
+    # A short step does not prove the end: rows that another user rewrote while we waited for their locks do not count.
+    is_last = removed.rows < BULK_DELETE_STEP_ROWS and not transaction.exists(
+        "any_left_to_delete", operation=before.operation, last_key=last_key
     )
-    if is_last and advanced is not None:
-        _record_event(transaction, advanced)
-    transaction.tell(
-        "bulk delete completed" if is_last else "bulk delete went on",
-        bulk_delete_id=bulk_delete_id,
-        measured={"ProductsDeleted": gone["products"]},
-    )
+    _advance(transaction, bulk_delete_id, removed, last_key, is_last=is_last)
     fault_point("bulk_delete.before_step_commit")
     return not is_last
 
 
-def _any_left(transaction: Transaction, operation: int, last_key: str) -> bool:
-    left = transaction.one("any_left_to_delete", operation=operation, last_key=last_key)
-    return left is not None
-
-
-def _record_event(transaction: Transaction, found: DictRow) -> None:
-    told = {"id": str(found["id"]), "deleted": found["deleted"]}
-    events.record(transaction, "products.bulk_deleted", str(found["id"]), told)
+def _advance(
+    transaction: Transaction, bulk_delete_id: uuid.UUID, removed: _Removed, last_key: str, *, is_last: bool
+) -> None:
+    advanced = transaction.row(
+        "advance_bulk_delete",
+        BulkDelete,
+        id=bulk_delete_id,
+        status="completed" if is_last else "processing",
+        products=removed.products,
+        last_key=last_key,
+    )
+    if is_last:
+        data = {"id": str(advanced.id), "deleted": advanced.deleted}
+        events.record(transaction, "products.bulk_deleted", str(advanced.id), data)
+    transaction.tell(
+        "bulk delete completed" if is_last else "bulk delete advanced",
+        bulk_delete_id=bulk_delete_id,
+        measured={"ProductsDeleted": removed.products},
+    )

@@ -1,23 +1,21 @@
-"""The catalogue as people read it: one product, filtered and sorted pages of them, their number, and their source.
+"""Reads the catalogue: one product, filtered and sorted pages of products, and how many there are.
 
-A read model: it writes nothing and knows nothing of the order in which things were written. Statements are put together
-from the named fragments in catalogue.sql; values are bound, never written into them.
+This is the read model: it writes nothing and does not know the acceptance order. Statements are composed of the named
+fragments in listing.sql; values are always bound.
 
-A page is found in one of three ways. Without filters an index gives it, in order. With filters, a sample of the table
-tells whether products that pass are common: then going through the catalogue in order soon has a page of them. Rare
-ones are all looked up in the copy that `indexing` keeps, or, as long as that lags behind, in the whole catalogue.
+A page is found in one of three ways. Without filters, an index gives it in order. With filters, a sample of the table
+shows whether matching products are common. If they are, walking through the catalogue in order soon fills a page. If
+they are rare, all of them are looked up in the search index, or in the whole catalogue while the index is behind.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
-from psycopg.rows import DictRow
-
-from chalicelib.acceptance import line_of, operation_of
 from chalicelib.backends.database import Transaction
+from chalicelib.catalogue.products import Product
 from chalicelib.errors import NotFound
 from chalicelib.limits import (
     CATALOGUE_COUNT_ROWS_MAX,
@@ -30,9 +28,9 @@ from chalicelib.limits import (
 
 @dataclass(frozen=True)
 class Filters:
-    """What a product must have to be listed; None asks for nothing. Texts are contained, whatever their case.
+    """Which products to list; None does not filter. Texts match as substrings, case-insensitively, without wildcards.
 
-    `q` is contained in the SKU, the name or the description.
+    `q` matches in the SKU, the name or the description.
     """
 
     sku: str | None = None
@@ -42,7 +40,7 @@ class Filters:
     active: bool | None = None
 
     def given(self) -> dict[str, str | bool]:
-        """Those that ask for something."""
+        """Returns the filters that are set."""
         return {name: value for name, value in asdict(self).items() if value is not None}
 
 
@@ -60,15 +58,19 @@ _INDEXED = {
     "q": "indexed_text",
     "active": "indexed_active",
 }
-"""The same, asked of the copy."""
+"""The same conditions on the search index."""
 
 
 @dataclass(frozen=True)
 class Sort:
-    """An order of the catalogue. `key` is the column that places a product in it; no two products share a value."""
+    """An order of the catalogue. `key` is the column that it sorts by; no two products share a value of it."""
 
-    key: str
+    key: Literal["id", "sku_key"]
     descending: bool
+
+    def key_of(self, product: Product) -> int | str:
+        """Returns the value that places a product in this order."""
+        return product.id if self.key == "id" else product.sku_key
 
 
 SORTS: Mapping[str, Sort] = {
@@ -85,29 +87,47 @@ _SEEKS = {
     ("sku_key", True): ("above_sku", "upwards_by_sku"),
     ("sku_key", False): ("below_sku", "downwards_by_sku"),
 }
-"""(key column, upwards): the condition that goes on from a key, and the order to read in."""
+"""(key column, upwards): the condition that continues after a key, and the order to read in."""
 
 
 @dataclass(frozen=True)
-class Source:
-    """What gave a product its content: a line of an import, or somebody by hand when there is no import."""
+class _SearchState:
+    """What decides how a page is found; see the query `search_state`."""
 
-    line: int
-    import_id: str | None = None
-    filename: str | None = None
+    ready: bool
+    """Whether the search index, with the noted edits, covers every product."""
+    indexable: bool
+    """Whether the index can narrow down this search."""
+    shown: int | None
+    """How many products readers see; not None when it is ready."""
+    pages: int
+    """The size of the table."""
 
 
-def get(transaction: Transaction, product_id: int) -> DictRow:
-    """One product. Raises NotFound."""
-    found = transaction.composed(("shown_products", "with_id"), id=product_id)
-    if not found:
+@dataclass(frozen=True)
+class _Sample:
+    matches: int
+
+
+@dataclass(frozen=True)
+class _Match(Product):
+    """A product, and how many match in all. An empty page is one row without a product: its other columns are null."""
+
+    total: int
+    has_product: bool
+
+
+def get(transaction: Transaction, product_id: int) -> Product:
+    """Returns one product. Raises NotFound."""
+    products = transaction.composed(("shown_products", "with_id"), Product, id=product_id)
+    if not products:
         raise NotFound(f"there is no product {product_id}")
-    return found[0]
+    return products[0]
 
 
 @dataclass(frozen=True)
 class Place:
-    """The part of a sorted list that is wanted: `limit` products after the key `after`, or before the key `before`."""
+    """Which part of a sorted list to read: `limit` products after the key `after`, or before the key `before`."""
 
     sort: Sort
     limit: int
@@ -116,135 +136,119 @@ class Place:
 
     @property
     def backwards(self) -> bool:
-        """Whether it is read from its end."""
+        """Whether the part is read from its end."""
         return self.before is not None
 
     @property
     def key(self) -> int | str | None:
-        """Where reading begins, not included; None for an end of the list."""
+        """The key that reading starts from, exclusive; None at either end of the list."""
         return self.before if self.backwards else self.after
 
     def fragments(self) -> tuple[tuple[str, ...], str]:
-        """The condition that begins at the key, and the order to read in."""
-        go_on, order = _SEEKS[self.sort.key, self.sort.descending == self.backwards]
-        return ((go_on,) if self.key is not None else ()), order
+        """Returns the condition that starts at the key, and the order to read in."""
+        seek, order = _SEEKS[self.sort.key, self.sort.descending == self.backwards]
+        return ((seek,) if self.key is not None else ()), order
 
     def values(self) -> dict[str, Any]:
-        """The values of these fragments."""
+        """Returns the parameters of these fragments."""
         return {"key": self.key, "limit": self.limit}
 
 
 @dataclass(frozen=True)
-class Found:
-    """Products of one page, in the order of the list, and how many the whole list has.
+class Results:
+    """The products of one page, in the order of the list, and how many products the whole list has.
 
-    `index_is_current` is False while the copy lacks an import: what is found is the same, but rare words take longer.
+    `index_is_current` is False while the search index lacks an import: results are the same, but rare words are slow.
     """
 
-    products: list[DictRow]
+    products: list[Product]
     total: int
     total_is_estimate: bool = False
     index_is_current: bool = True
 
 
-def find(transaction: Transaction, filters: Filters, place: Place) -> Found:
-    """One page of the products that pass the filters."""
+def find(transaction: Transaction, filters: Filters, place: Place) -> Results:
+    """Returns one page of the products that pass the filters."""
     given = filters.given()
     state = _search_state(transaction, given)
-    found = _filtered(transaction, given, place, state) if given else _whole(transaction, place, state)
-    return replace(found, index_is_current=state["ready"])
+    results = _filtered(transaction, given, place, state) if given else _whole(transaction, place, state)
+    return replace(results, index_is_current=state.ready)
 
 
-def _whole(transaction: Transaction, place: Place, state: DictRow) -> Found:
-    return Found(_walk(transaction, {}, place), *_size(transaction, state))
+def _whole(transaction: Transaction, place: Place, state: _SearchState) -> Results:
+    return Results(_walk(transaction, {}, place), *_size(transaction, state))
 
 
-def _filtered(transaction: Transaction, given: Mapping[str, Any], place: Place, state: DictRow) -> Found:
-    by_index = state["ready"] and state["indexable"]
-    common = _estimate_if_common(transaction, given, state["pages"])
-    if common is not None:
+def _filtered(transaction: Transaction, given: Mapping[str, Any], place: Place, state: _SearchState) -> Results:
+    by_index = state.ready and state.indexable
+    estimate = _estimate_if_common(transaction, given, state.pages)
+    if estimate is not None:
         products = _walk(transaction, given, place, WALK_ROWS_MAX if by_index else None)
         if len(products) == place.limit or not by_index:
-            return Found(products, max(common, len(products)), total_is_estimate=True)
+            return Results(products, max(estimate, len(products)), total_is_estimate=True)
     return _find_all(transaction, given, place, by_index=by_index)
 
 
 def conditions(given: Iterable[str]) -> tuple[str, ...]:
-    """The fragments that ask of a product `p` what the given filters ask."""
+    """Returns the fragments that apply the given filters to a product `p`."""
     return tuple(_CONDITIONS[name] for name in given)
 
 
 def _walk(
     transaction: Transaction, given: Mapping[str, Any], place: Place, looked_at_max: int | None = None
-) -> list[DictRow]:
-    """Products in the order of the list, as many as are wanted; those among the next so many that people see."""
-    go_on, order = place.fragments()
-    names = ("shown_products", *go_on, *conditions(given), order, "limit_page")
+) -> list[Product]:
+    """Returns the next products in the order of the list, out of at most `looked_at_max` visible ones."""
+    seek, order = place.fragments()
+    names = ("shown_products", *seek, *conditions(given), order, "limit_page")
     if looked_at_max is not None:
-        names = ("walk", "shown_products", *go_on, order, "walk_filter", *conditions(given), order, "limit_page")
-    found = transaction.composed(names, looked_at_max=looked_at_max, **place.values(), **given)
-    return found[::-1] if place.backwards else found
+        names = ("walk", "shown_products", *seek, order, "walk_filter", *conditions(given), order, "limit_page")
+    products = transaction.composed(names, Product, looked_at_max=looked_at_max, **place.values(), **given)
+    return products[::-1] if place.backwards else products
 
 
-def _find_all(transaction: Transaction, given: Mapping[str, Any], place: Place, *, by_index: bool) -> Found:
-    """Finds every product that passes, counts them, and takes the page of them."""
-    go_on, order = place.fragments()
+def _find_all(transaction: Transaction, given: Mapping[str, Any], place: Place, *, by_index: bool) -> Results:
+    """Finds every product that passes the filters, counts them, and returns one page of them."""
+    seek, order = place.fragments()
     source: Sequence[str] = ("found_in_catalogue",)
     if by_index:
-        source = ("found_in_copy", *(_INDEXED[name] for name in given), "found_beside_copy")
+        source = ("found_in_index", *(_INDEXED[name] for name in given), "found_in_edits")
     transaction.run("with_indexes" if by_index else "in_parallel")
     names = (
         *source,
         *conditions(given),
         "matching_page",
-        *go_on,
+        *seek,
         order,
         "limit_page",
         "matching_page_end",
         order,
     )
-    rows = transaction.composed(names, **place.values(), **given)
-    products = [row for row in rows if row["id"] is not None]
-    return Found(products[::-1] if place.backwards else products, rows[0]["total"])
+    matches = transaction.composed(names, _Match, **place.values(), **given)
+    products: list[Product] = [match for match in matches if match.has_product]
+    return Results(products[::-1] if place.backwards else products, matches[0].total)
 
 
-def _search_state(transaction: Transaction, given: Mapping[str, Any]) -> DictRow:
+def _search_state(transaction: Transaction, given: Mapping[str, Any]) -> _SearchState:
     texts = [value for value in given.values() if isinstance(value, str)]
-    state = transaction.one("search_state", texts=texts, edits_max=SEARCH_EDITS_MAX)
-    assert state is not None
-    return state
+    return transaction.row("search_state", _SearchState, texts=texts, edits_max=SEARCH_EDITS_MAX)
 
 
 def _estimate_if_common(transaction: Transaction, given: Mapping[str, Any], pages: int) -> int | None:
-    """How many products pass, to two digits, from a sample that has enough of them; None when it has too few."""
+    """Estimates from a sample how many products pass, to two digits. None when the sample has too few of them."""
     if pages <= SAMPLE_PAGES:
         return None
-    (sampled,) = transaction.composed(("sample", *conditions(given)), percent=100 * SAMPLE_PAGES / pages, **given)
-    if sampled["matches"] < SAMPLE_MATCHES_MIN:
+    names = ("sample", *conditions(given))
+    (sample,) = transaction.composed(names, _Sample, percent=100 * SAMPLE_PAGES / pages, **given)
+    if sample.matches < SAMPLE_MATCHES_MIN:
         return None
-    return int(float(f"{sampled['matches'] * pages / SAMPLE_PAGES:.1e}"))
+    return int(float(f"{sample.matches * pages / SAMPLE_PAGES:.1e}"))
 
 
-def _size(transaction: Transaction, state: DictRow) -> tuple[int, bool]:
-    """How many products there are, and whether that is an estimate."""
-    if state["ready"]:
-        return state["shown"], False
-    counted = transaction.one("count_shown", limit=CATALOGUE_COUNT_ROWS_MAX + 1)
-    assert counted is not None
-    if counted["counted"] <= CATALOGUE_COUNT_ROWS_MAX:
-        return counted["counted"], False
-    estimate = transaction.one("estimate_products")
-    return max(CATALOGUE_COUNT_ROWS_MAX, estimate["estimated"] if estimate else 0), True
-
-
-def sources(transaction: Transaction, found: Iterable[DictRow]) -> dict[int, Source]:
-    """Where these products come from: content version → source. What an import wrote names its file and line."""
-    versions = {int(row["content_version"]) for row in found}
-    operations = sorted({operation_of(version) for version in versions})
-    imports = {row["operation"]: row for row in transaction.all("imports_of_operations", operations=operations)}
-    return {version: _source(version, imports.get(operation_of(version))) for version in versions}
-
-
-def _source(version: int, found: Mapping[str, Any] | None) -> Source:
-    line = line_of(version)
-    return Source(line) if found is None else Source(line, str(found["id"]), found["filename"])
+def _size(transaction: Transaction, state: _SearchState) -> tuple[int, bool]:
+    """Returns how many products there are, and whether that is an estimate."""
+    if state.ready and state.shown is not None:
+        return state.shown, False
+    counted = transaction.value("count_shown", int, limit=CATALOGUE_COUNT_ROWS_MAX + 1)
+    if counted <= CATALOGUE_COUNT_ROWS_MAX:
+        return counted, False
+    return max(CATALOGUE_COUNT_ROWS_MAX, transaction.value("estimate_products", int)), True

@@ -1,30 +1,74 @@
-"""Products written by hand: create, edit, rename, delete. The same versions and the same order of locks as imports.
+"""Products written through the API: create, edit, rename, delete. Same versions and same lock order as imports.
 
-An operation takes its number after it has locked the rows it writes, so on one product the numbers follow the order of
-execution; only imports and bulk deletes act long after they were accepted. Conditions (is it there, is the SKU free)
-are judged on what is visible at that moment.
+An edit takes its operation number after it has locked the rows that it writes, so on one product the numbers follow
+the order of execution; only imports and bulk deletes write long after they were accepted. Conditions (does the product
+exist, is the SKU free) are checked against what is visible at that moment.
 """
 
 from __future__ import annotations
 
+import json
+from bisect import bisect_right
 from collections.abc import Container
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
+from itertools import accumulate
 from typing import Any
-
-from psycopg.rows import DictRow
 
 from chalicelib import acceptance, events
 from chalicelib.backends import Backends
 from chalicelib.backends.database import RollBack, Transaction
 from chalicelib.catalogue import search_index
 from chalicelib.errors import Conflict, NotFound, PreconditionFailed, Transient
-from chalicelib.limits import WRITE_ATTEMPTS_MAX
+from chalicelib.limits import EVENT_DESCRIPTION_BYTES_MAX, WRITE_ATTEMPTS_MAX
+
+
+@dataclass(frozen=True)
+class Product:
+    """A product as readers see it."""
+
+    id: int
+    sku: str
+    sku_key: str
+    """What identifies the SKU: trimmed, normalized and in lower case. Only the database computes it."""
+    name: str
+    description: str
+    active: bool
+    content_version: int
+    """The version that last changed the content."""
+    created_at: datetime
+    updated_at: datetime
+
+    def event_data(self) -> dict[str, Any]:
+        """Returns the data of an event about this product, ready for JSON. A long description is cut."""
+        description = _beginning(self.description)
+        return {
+            "id": str(self.id),
+            "sku": self.sku,
+            "name": self.name,
+            "description": description,
+            "description_is_cut": description != self.description,
+            "active": self.active,
+            "created_at": events.written(self.created_at),
+            "updated_at": events.written(self.updated_at),
+        }
+
+
+@dataclass(frozen=True)
+class _Row(Product):
+    """A row of the table, which may be a tombstone or lie below the floor."""
+
+    version: int
+    deleted: bool
+
+    def is_visible(self, floor: int) -> bool:
+        """Whether readers see it as a product."""
+        return not self.deleted and self.version >= floor
 
 
 @dataclass(frozen=True)
 class Content:
-    """Everything about a product that people write. SKU and name are trimmed by the caller."""
+    """Everything that clients can write of a product. The caller has trimmed SKU and name."""
 
     sku: str
     name: str
@@ -34,7 +78,7 @@ class Content:
 
 @dataclass(frozen=True)
 class Changes:
-    """What an edit writes; None leaves a field alone. A new SKU with another key is a rename."""
+    """The fields that an edit writes; None leaves a field as it is. A SKU with another key is a rename."""
 
     sku: str | None = None
     name: str | None = None
@@ -42,22 +86,22 @@ class Changes:
     active: bool | None = None
 
 
-def create(backends: Backends, content: Content) -> DictRow:
-    """A new product. Raises Conflict naming the product that holds the SKU, Transient."""
+def create(backends: Backends, content: Content) -> Product:
+    """Creates a product. Raises Conflict, which names the product that has the SKU, and Transient."""
     for _ in range(WRITE_ATTEMPTS_MAX):
         with backends.database.transaction() as transaction:
             floor = acceptance.enter(transaction)
             key = _key(transaction, content.sku)
             _refuse_taken(_locked(transaction, key), key, floor)
-            made = _put(transaction, content, floor)
-            if made is not None:
-                search_index.note(transaction, key, made["version"], +1)
-                _tell(transaction, "product.created", made)
-                return made
-    raise Transient(f"the SKU {content.sku} is being written by others")
+            created = _put(transaction, content, floor)
+            if created is not None:
+                search_index.note(transaction, key, created.version, +1)
+                _record_event(transaction, "product.created", created)
+                return created
+    raise Transient(f"other writers keep changing the SKU {content.sku}")
 
 
-def edit(backends: Backends, product_id: int, changes: Changes, expected: Container[int] | None = None) -> DictRow:
+def edit(backends: Backends, product_id: int, changes: Changes, expected: Container[int] | None = None) -> Product:
     """Writes some fields of a product; with `expected`, only if its content version is one of these.
 
     Raises NotFound, PreconditionFailed, Conflict when the new SKU is taken, Transient.
@@ -65,21 +109,21 @@ def edit(backends: Backends, product_id: int, changes: Changes, expected: Contai
     for _ in range(WRITE_ATTEMPTS_MAX):
         with backends.database.transaction() as transaction:
             floor = acceptance.enter(transaction)
-            found = _find(transaction, product_id)
-            key = found["sku_key"] if changes.sku is None else _key(transaction, changes.sku)
-            rows = _locked(transaction, found["sku_key"], key)
-            current = rows.get(found["sku_key"])
-            if current is None or current["id"] != product_id or not _visible(current, floor):
+            before_lock = _find(transaction, product_id)
+            key = before_lock.sku_key if changes.sku is None else _key(transaction, changes.sku)
+            rows = _locked(transaction, before_lock.sku_key, key)
+            current = rows.get(before_lock.sku_key)
+            if current is None or current.id != product_id or not current.is_visible(floor):
                 continue  # It was renamed or deleted before we had the lock.
             _refuse_unexpected(current, expected)
-            if key == found["sku_key"]:
+            if key == before_lock.sku_key:
                 return _edit(transaction, product_id, changes)
             _refuse_taken(rows, key, floor)
-            moved = _rename(transaction, current, changes, floor)
-            if moved is None:
-                raise RollBack  # Somebody took the SKU between our look and our write.
-            return moved
-    raise Transient(f"product {product_id} is being written by others")
+            renamed = _rename(transaction, current, changes, floor)
+            if renamed is None:
+                raise RollBack  # Another writer took the SKU after we had found it free.
+            return renamed
+    raise Transient(f"other writers keep changing product {product_id}")
 
 
 def delete(backends: Backends, product_id: int, expected: Container[int] | None = None) -> None:
@@ -90,35 +134,42 @@ def delete(backends: Backends, product_id: int, expected: Container[int] | None 
     for _ in range(WRITE_ATTEMPTS_MAX):
         with backends.database.transaction() as transaction:
             floor = acceptance.enter(transaction)
-            found = _find(transaction, product_id)
-            current = _locked(transaction, found["sku_key"]).get(found["sku_key"])
-            if current is not None and current["id"] == product_id and _visible(current, floor):
+            before_lock = _find(transaction, product_id)
+            current = _locked(transaction, before_lock.sku_key).get(before_lock.sku_key)
+            if current is not None and current.id == product_id and current.is_visible(floor):
                 _refuse_unexpected(current, expected)
-                version = _version(transaction)
-                transaction.run("bury_product", id=product_id, version=version)
-                search_index.note(transaction, current["sku_key"], version, -1)
-                deleted = {"id": str(product_id), "sku": current["sku"]}
+                version = _bury(transaction, current)
+                deleted = {"id": str(product_id), "sku": current.sku}
                 events.record(transaction, "product.deleted", f"{product_id}:{version}", deleted)
                 return
-    raise Transient(f"product {product_id} is being written by others")
+    raise Transient(f"other writers keep changing product {product_id}")
 
 
-def _rename(transaction: Transaction, current: DictRow, changes: Changes, floor: int) -> DictRow | None:
-    """A tombstone at the old SKU, and the whole product, as it was seen, at the new one. None when that lost a race."""
+def _rename(transaction: Transaction, current: _Row, changes: Changes, floor: int) -> _Row | None:
+    """Leaves a tombstone at the old SKU and writes the whole product at the new one. None if another writer was faster.
+
+    The product keeps its id and its time of creation.
+    """
     content = Content(
-        sku=changes.sku or current["sku"],
-        name=current["name"] if changes.name is None else changes.name,
-        description=current["description"] if changes.description is None else changes.description,
-        active=current["active"] if changes.active is None else changes.active,
+        sku=changes.sku or current.sku,
+        name=current.name if changes.name is None else changes.name,
+        description=current.description if changes.description is None else changes.description,
+        active=current.active if changes.active is None else changes.active,
     )
-    version = _version(transaction)
-    transaction.run("bury_product", id=current["id"], version=version)
-    search_index.note(transaction, current["sku_key"], version, -1)
-    moved = _put(transaction, content, floor, version, product_id=current["id"], created_at=current["created_at"])
-    if moved is not None:
-        search_index.note(transaction, moved["sku_key"], version, +1)
-        _tell(transaction, "product.updated", moved)
-    return moved
+    version = _bury(transaction, current)
+    renamed = _put(transaction, content, floor, version, product_id=current.id, created_at=current.created_at)
+    if renamed is not None:
+        search_index.note(transaction, renamed.sku_key, version, +1)
+        _record_event(transaction, "product.updated", renamed)
+    return renamed
+
+
+def _bury(transaction: Transaction, current: _Row) -> int:
+    """Turns a locked row into a tombstone. Returns its version."""
+    version = _next_version(transaction)
+    transaction.run("bury_product", id=current.id, version=version)
+    search_index.note(transaction, current.sku_key, version, -1)
+    return version
 
 
 def _put(
@@ -129,76 +180,77 @@ def _put(
     *,
     product_id: int | None = None,
     created_at: datetime | None = None,
-) -> DictRow | None:
+) -> _Row | None:
     return transaction.one(
         "put_product",
+        _Row,
         id=product_id,
         created_at=created_at,
-        version=_version(transaction) if version is None else version,
+        version=_next_version(transaction) if version is None else version,
         floor=floor,
-        **_fields(content),
+        **asdict(content),
     )
 
 
-def _edit(transaction: Transaction, product_id: int, changes: Changes) -> DictRow:
-    version = _version(transaction)
-    edited = transaction.one("edit_product", id=product_id, version=version, **_fields(changes))
-    assert edited is not None
-    search_index.note(transaction, edited["sku_key"], version)
-    if edited["content_version"] == version:
-        _tell(transaction, "product.updated", edited)
+def _edit(transaction: Transaction, product_id: int, changes: Changes) -> Product:
+    version = _next_version(transaction)
+    edited = transaction.row("edit_product", Product, id=product_id, version=version, **asdict(changes))
+    search_index.note(transaction, edited.sku_key, version)
+    if edited.content_version == version:
+        _record_event(transaction, "product.updated", edited)
     return edited
 
 
-def _tell(transaction: Transaction, event_type: str, found: DictRow) -> None:
-    key = f"{found['id']}:{found['content_version']}"
-    events.record(transaction, event_type, key, events.product_data(found))
+def _record_event(transaction: Transaction, event_type: str, product: Product) -> None:
+    events.record(transaction, event_type, f"{product.id}:{product.content_version}", product.event_data())
 
 
-def _fields(written: Content | Changes) -> dict[str, Any]:
-    return {name: getattr(written, name) for name in ("sku", "name", "description", "active")}
-
-
-def _find(transaction: Transaction, product_id: int) -> DictRow:
-    found = transaction.one("find_product", id=product_id)
-    if found is None:
+def _find(transaction: Transaction, product_id: int) -> Product:
+    product = transaction.one("find_product", Product, id=product_id)
+    if product is None:
         raise NotFound(f"there is no product {product_id}")
-    return found
+    return product
 
 
-def _locked(transaction: Transaction, *keys: str) -> dict[str, DictRow]:
-    return {row["sku_key"]: row for row in transaction.all("lock_keys", keys=list(keys))}
+def _locked(transaction: Transaction, *keys: str) -> dict[str, _Row]:
+    return {row.sku_key: row for row in transaction.all("lock_keys", _Row, keys=list(keys))}
 
 
-def _refuse_taken(rows: dict[str, DictRow], key: str, floor: int) -> None:
+def _refuse_taken(rows: dict[str, _Row], key: str, floor: int) -> None:
     holder = rows.get(key)
-    if holder is not None and _visible(holder, floor):
+    if holder is not None and holder.is_visible(floor):
         raise Conflict(
-            f"the SKU {holder['sku']} belongs to product {holder['id']}",
+            f"the SKU {holder.sku} belongs to product {holder.id}",
             code="sku_taken",
-            members={"product_id": str(holder["id"])},
+            members={"product_id": str(holder.id)},
         )
 
 
-def _refuse_unexpected(locked: DictRow, expected: Container[int] | None) -> None:
-    """Judged on the locked row: before the lock, somebody else could still write between our look and our write."""
-    if expected is not None and locked["content_version"] not in expected:
+def _refuse_unexpected(locked: Product, expected: Container[int] | None) -> None:
+    """Checks the locked row: before the lock, another writer could still change it between our check and our write."""
+    if expected is not None and locked.content_version not in expected:
         raise PreconditionFailed(
-            f"product {locked['id']} has been changed since it was read; read it again and repeat the change"
+            f"product {locked.id} has been changed since it was read; read it again and repeat the change"
         )
-
-
-def _visible(row: DictRow, floor: int) -> bool:
-    return not row["deleted"] and row["version"] >= floor
 
 
 def _key(transaction: Transaction, sku: str) -> str:
-    """The SKU's key, computed where it is defined: in the database."""
-    found = transaction.one("key_of", sku=sku)
-    assert found is not None
-    return str(found["key"])
+    """Returns the SKU's key, computed where it is defined: in the database."""
+    return transaction.value("key_of", str, sku=sku)
 
 
-def _version(transaction: Transaction) -> int:
-    """The version of an edit: its operation, and no line."""
+def _next_version(transaction: Transaction) -> int:
+    """Returns a new version for an edit: the next operation, without a line."""
     return acceptance.version_of(acceptance.next_operation(transaction))
+
+
+def _beginning(description: str) -> str:
+    """Returns as much of it as fits into an event, measured in JSON: some characters take six bytes there."""
+    if _json_bytes(description) <= EVENT_DESCRIPTION_BYTES_MAX:
+        return description
+    sizes = accumulate(_json_bytes(character) for character in description[:EVENT_DESCRIPTION_BYTES_MAX])
+    return description[: bisect_right(list(sizes), EVENT_DESCRIPTION_BYTES_MAX)]
+
+
+def _json_bytes(text: str) -> int:
+    return len(json.dumps(text, ensure_ascii=False).encode())

@@ -1,6 +1,6 @@
-"""The catalogue as CSV text that reads back exactly: what the importer takes in, the export gives out.
+"""Products as CSV text. Importing the text again changes nothing.
 
-Nothing is added to values that a spreadsheet would take for formulas: importing the file again must change nothing.
+That is also why values that a spreadsheet would take for formulas are not escaped.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from io import StringIO
 
 COLUMNS = ("sku", "name", "description", "active")
 LINE_END = "\r\n"
-"""csv quotes fields that hold a character of the line end: so CR alone and LF alone are quoted too."""
+"""csv quotes fields that contain any character of the line end, so a single CR or LF is quoted, too."""
 _ACTIVE = {True: "true", False: "false"}
 
 Record = tuple[str, str, str, bool]
@@ -19,12 +19,12 @@ Record = tuple[str, str, str, bool]
 
 
 def header() -> bytes:
-    """The first record."""
+    """Returns the first record, the header."""
     return _encoded([COLUMNS])
 
 
 def records(products: Iterable[Record]) -> bytes:
-    """A record for each product, in UTF-8, each with its line end."""
+    """Returns a record for each product, in UTF-8, each with its line end."""
     return _encoded((sku, name, description, _ACTIVE[active]) for sku, name, description, active in products)
 
 

@@ -1,7 +1,9 @@
 -- name: count_products
+-- How many products a bulk delete removes.
 select count(*) as total from product p, barrier b where not p.deleted and p.version >= b.floor
 
 -- name: add_bulk_delete
+-- Accepts a bulk delete.
 insert into bulk_delete (operation, total) values (%(operation)s, %(total)s) returning *
 
 -- name: older_imports
@@ -11,16 +13,19 @@ where operation < %(operation)s and (status = 'processing' or (status = 'failed'
 order by id for update
 
 -- name: never_retry
+-- A failed import from before a bulk delete: a retry would write nothing.
 update import set retryable = false where id = %(id)s
 
 -- name: find_bulk_delete
+-- Reads a bulk delete.
 select * from bulk_delete where id = %(id)s
 
 -- name: lock_bulk_delete
+-- Locks a bulk delete after the rows of a step, to check that no other invocation has done the same step.
 select * from bulk_delete where id = %(id)s for update
 
 -- name: delete_step
--- The next rows below the floor, tombstones too, in the order of their keys.
+-- Removes the next rows below the floor, tombstones included, in the order of their keys.
 with doomed as (
   select id, sku_key, deleted from product
   where sku_key > %(last_key)s and version < version_of(%(operation)s, 0)
@@ -31,9 +36,11 @@ with doomed as (
 select count(*) as rows, count(*) filter (where not deleted) as products, max(sku_key) as last_key from gone
 
 -- name: any_left_to_delete
+-- Whether any row below the floor is left after this key.
 select 1 as left_over from product where sku_key > %(last_key)s and version < version_of(%(operation)s, 0) limit 1
 
 -- name: advance_bulk_delete
+-- Records a step, which may be the last one.
 update bulk_delete
 set status = %(status)s::bulk_delete_status, deleted = deleted + %(products)s, last_key = %(last_key)s,
     advanced_at = now(), finished_at = case when %(status)s = 'completed' then now() end
@@ -41,18 +48,20 @@ where id = %(id)s
 returning *
 
 -- name: fail_bulk_delete
+-- Ends a bulk delete with a reason, unless it has already ended.
 update bulk_delete
 set status = 'failed', error_code = %(error_code)s, error_message = %(error_message)s, finished_at = now()
 where id = %(id)s and status in ('pending', 'processing')
 
 -- name: lock_idle_bulk_delete
--- Locked, unless it has ended or somebody has just advanced it.
+-- Locks a bulk delete for its dead letter, unless it has ended or an invocation has advanced it recently.
 select id from bulk_delete
 where id = %(id)s and status in ('pending', 'processing') and advanced_at < now() - make_interval(secs => %(seconds)s)
 for update
 
 -- name: wake_stalled_bulk_deletes
--- The wake-up is noted, so that one that waits in a long queue does not get a message every minute.
+-- Returns the bulk deletes that need a new message. Records the wake-up, so that a bulk delete whose message waits in a
+-- long queue does not get another one every minute.
 update bulk_delete set woken_at = now()
 where id in (
   select id from bulk_delete

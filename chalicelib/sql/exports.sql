@@ -1,40 +1,44 @@
 -- name: count_unfinished_exports
+-- How many exports are pending or processing.
 select count(*) as total from export where status in ('pending', 'processing')
 
 -- name: add_export
--- The estimate counts tombstones too, because they are looked at. It is exact enough for a percentage, and costs nothing.
+-- Accepts an export. The estimate includes tombstones, because the export looks at them, too. It is accurate enough for a
+-- percentage, and costs nothing.
 insert into export (filters, estimated_rows)
 select %(filters)s, greatest(c.reltuples, pg_stat_get_live_tuples(c.oid), 0)
 from pg_class c where c.oid = 'product'::regclass
 returning *
 
 -- name: find_export
--- All that people may want to know; not the tail, which can be megabytes.
+-- Reads what clients see of an export, without the tail, which can be megabytes.
 select id, status, estimated_rows, looked_at, exported_rows, size_bytes, object_version, error_code, error_message,
        created_at, finished_at
 from export where id = %(id)s
 
 -- name: begin_export_step
--- Each step has a part number of its own, used or not: of two invocations that do the same step, none can replace the
--- part of the other.
+-- Begins a step. Each step gets a part number of its own, used or not: of two invocations that do the same step, neither
+-- can replace the other's part.
 update export set status = 'processing', parts_begun = parts_begun + 1
 where id = %(id)s and status in ('pending', 'processing')
 returning *
 
 -- name: open_export
--- Everything from the start, in a new upload.
+-- Starts from the beginning, in a new upload.
 update export set
   upload_id = %(upload_id)s, tail = %(tail)s, size_bytes = length(%(tail)s),
   last_key = '', looked_at = 0, exported_rows = 0, read_done = false, steps = steps + 1, advanced_at = now()
 where id = %(id)s and steps = %(steps)s and status = 'processing'
 
 -- name: forget_export_parts
+-- Removes the parts of an upload that no longer exists.
 delete from export_part where export_id = %(id)s
 
 -- name: export_page
--- The next rows of the catalogue in the order of their keys: those that are wanted, each with what the page has looked at
--- in all. It is what is looked at that is limited, in rows and in bytes: however little a filter lets through, a page takes
--- no longer. One row without a SKU when none is wanted. The filters of lists are added to this, then export_page_end.
+-- Reads the next rows of the catalogue in the order of their keys, and returns those that match, each with the number of
+-- rows that the page has looked at. The limits, in rows and in bytes, are on the rows looked at, so that a page takes no
+-- longer when few of them match. A page without a match is one row without a SKU. The caller appends the filters of lists,
+-- then export_page_end.
 with next_rows as (
   select sku_key, sku, name, description, active, deleted, version
   from product where sku_key > %(after)s
@@ -49,6 +53,7 @@ with next_rows as (
   select p.* from looked_at p where not p.deleted and p.version >= (select floor from barrier)
 
 -- name: export_page_end
+-- Second part of export_page.
 )
 select w.sku, w.name, w.description, w.active, seen.rows as looked_at, seen.last_key
 from (select count(*) as rows, max(sku_key) as last_key from looked_at) seen
@@ -56,7 +61,7 @@ left join wanted w on true
 order by w.sku_key
 
 -- name: advance_export
--- The fence: only from where the step began.
+-- Records a step. `steps` is the fence: it matches only if no other invocation has recorded a step in the meantime.
 update export set
   last_key = %(last_key)s, looked_at = looked_at + %(looked_at)s, exported_rows = exported_rows + %(rows)s,
   size_bytes = size_bytes + %(bytes)s, tail = %(tail)s, read_done = %(read_done)s,
@@ -64,34 +69,39 @@ update export set
 where id = %(id)s and steps = %(steps)s and status = 'processing'
 
 -- name: add_export_part
+-- Records an uploaded part, with what S3 needs to put the file together.
 insert into export_part (export_id, number, stored) values (%(id)s, %(number)s, %(stored)s)
 
 -- name: export_parts
+-- The parts of the file, in order.
 select stored from export_part where export_id = %(id)s order by number
 
 -- name: reopen_export
--- Its upload is gone: the next step opens another one.
+-- Forgets an upload that no longer exists: the next step opens another one.
 update export set upload_id = null, steps = steps + 1, advanced_at = now()
 where id = %(id)s and steps = %(steps)s and status = 'processing'
 
 -- name: complete_export
+-- Ends an export whose file is in S3.
 update export set
   status = 'completed', object_version = %(version)s, size_bytes = %(bytes)s, finished_at = now(), steps = steps + 1
 where id = %(id)s and steps = %(steps)s and status = 'processing'
 
 -- name: fail_export
+-- Ends an export with a reason, unless it has already ended.
 update export set
   status = 'failed', tail = '', error_code = %(error_code)s, error_message = %(error_message)s, finished_at = now()
 where id = %(id)s and status in ('pending', 'processing')
 
 -- name: lock_idle_export
--- Locked, unless it has ended or somebody has just advanced it.
+-- Locks an export for its dead letter, unless it has ended or an invocation has advanced it recently.
 select id from export
 where id = %(id)s and status in ('pending', 'processing') and advanced_at < now() - make_interval(secs => %(seconds)s)
 for update
 
 -- name: wake_stalled_exports
--- The wake-up is noted, so that one that waits in a long queue does not get a message every minute.
+-- Returns the exports that need a new message. Records the wake-up, so that an export whose message waits in a long queue
+-- does not get another one every minute.
 update export set woken_at = now()
 where id in (
   select id from export

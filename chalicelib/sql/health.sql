@@ -1,2 +1,3 @@
 -- name: ping
+-- Whether the database answers.
 select 1 as alive

@@ -1,31 +1,34 @@
 -- name: create_incoming
--- Where COPY puts a chunk's rows. It belongs to the connection, and is filled in a transaction that holds no other lock.
+-- Where COPY puts a chunk's rows. The table belongs to the connection, and is filled in a transaction without other locks.
 create temporary table if not exists incoming (
   line bigint not null,
   sku text not null,
   name text not null,
   description text,
   active boolean,
-  -- Where `active` stands, if not in the row's own line: see inherit_active.
+  -- The line that `active` comes from, if it is not the row's own: see inherit_active.
   active_line bigint,
   key text collate "C" not null generated always as (sku_key(sku)) stored
 ) on commit preserve rows
 
 -- name: any_incoming
--- Rows of a chunk whose transaction was rolled back.
+-- Whether the table still holds rows of a chunk whose transaction was rolled back.
 select 1 as found from incoming limit 1
 
 -- name: empty_incoming
+-- Removes the rows of a chunk.
 truncate incoming
 
 -- name: copy_incoming
+-- Loads the rows of a chunk.
 copy incoming (line, sku, name, description, active) from stdin with (delimiter E'\x01')
 
 -- name: any_blank_active
+-- Whether inherit_active has anything to do.
 select 1 as found from incoming where active is null limit 1
 
 -- name: inherit_active
--- Of several rows with one SKU only the last is written; where its `active` cell is empty, the nearest cell before it counts.
+-- Only the last of several rows with one SKU is written. If its `active` cell is empty, the nearest one before it counts.
 update incoming i set active = last.active, active_line = last.line
 from (
   select distinct on (key) key, active, line from incoming
@@ -34,9 +37,9 @@ from (
 where last.key = i.key and i.active is null
 
 -- name: incoming_products
--- Part of the next two: one chunk's rows, the last of each SKU, in the order in which every writer locks. A field that the
--- file does not write comes with the floor as its version and its default as its value: that loses to every write above
--- the floor and wins over what lies below it.
+-- Part of merge_incoming and upsert_incoming: a chunk's rows, the last one of each SKU, in the order in which every writer
+-- locks. A field that the file does not write has the floor as its version and its default as its value: it loses to every
+-- write above the floor, and wins over everything below it.
 select distinct on (key)
   key, sku, name, coalesce(description, '') as description, coalesce(active, true) as active,
   version_of(%(operation)s, line) as version, version_of(%(operation)s, line) as name_version,
@@ -46,14 +49,14 @@ from incoming
 order by key, line desc
 
 -- name: any_field_wins
--- Part of the next two.
+-- Part of merge_incoming and upsert_incoming: whether the row is newer than the product in any field.
 excluded.version > p.version
   or excluded.name_version > p.name_version
   or excluded.description_version > p.description_version
   or excluded.active_version > p.active_version
 
 -- name: content_changes
--- Part of the next: whether the write changes what people see, byte by byte.
+-- Part of winning_fields: whether the write changes what readers see, byte by byte.
 (p.deleted or p.version < %(floor)s
   or (excluded.version > p.version and excluded.sku collate "C" <> p.sku)
   or (excluded.name_version > p.name_version and excluded.name collate "C" <> p.name)
@@ -61,8 +64,8 @@ excluded.version > p.version
   or (excluded.active_version > p.active_version and excluded.active <> p.active))
 
 -- name: winning_fields
--- Part of the next two: each field keeps the value of the newest operation that wrote it, so chunks, edits and deletes
--- give one result in any order.
+-- Part of merge_incoming and upsert_incoming: each field keeps the value of the newest operation that wrote it, so chunks,
+-- edits and deletes have the same result in any order.
 id = case when p.deleted or p.version < %(floor)s then nextval('product_id_seq') else p.id end,
 sku = case when excluded.version > p.version then excluded.sku else p.sku end,
 name = case when excluded.name_version > p.name_version then excluded.name else p.name end,
@@ -79,7 +82,7 @@ created_at = case when p.deleted or p.version < %(floor)s then now() else p.crea
 updated_at = case when {content_changes} then now() else p.updated_at end
 
 -- name: outcome
--- Part of the next two: what became of a row, by what stood there before.
+-- Part of merge_incoming and upsert_incoming: the outcome of a row, which depends on what was there before.
 case
   when old.id is null then 'created'
   when %(operation)s in (old.version >> 32, old.name_version >> 32, old.description_version >> 32,
@@ -90,24 +93,24 @@ case
 end as outcome
 
 -- name: count_outcomes
--- Part of the next two.
+-- Part of merge_incoming and upsert_incoming: the counts for the receipt.
 select count(*) filter (where outcome = 'created') as created,
        count(*) filter (where outcome = 'updated') as updated,
        count(*) filter (where outcome = 'unchanged') as unchanged
 from written
 
 -- name: seems_small
--- Whether the catalogue has few rows by the statistics. A table that was never looked at (-1) is taken for larger than it is.
+-- Whether the catalogue has few rows, according to the statistics. A table without statistics (-1) does not count as small.
 select reltuples between 0 and %(rows)s as small from pg_class where oid = 'product'::regclass
 
 -- name: lock_in_order
--- For merge_incoming: of all joins only the nested loop keeps the order of the keys, which keeps writers from deadlocking.
+-- For merge_incoming: only a nested loop join keeps the order of the keys, which prevents deadlocks between writers.
 select set_config(name, 'off', true)
 from unnest(array['enable_hashjoin', 'enable_mergejoin', 'enable_seqscan']) as name
 
 -- name: merge_incoming
--- One chunk's rows into the catalogue, in a seventh less time than upsert_incoming takes. Fails with a unique violation
--- when another writer adds the same new SKU at the same time; then upsert_incoming must do it.
+-- Writes a chunk's rows into the catalogue, in a seventh less time than upsert_incoming. Fails with a unique violation when
+-- another writer adds the same new SKU at the same time; then upsert_incoming must do it.
 with written as (
   merge into product p using ({incoming_products}) excluded on p.sku_key = excluded.key
   when matched and ({any_field_wins}) then update set {winning_fields}
@@ -121,7 +124,7 @@ with written as (
 {count_outcomes}
 
 -- name: upsert_incoming
--- The same, whatever others do at the same time.
+-- Does the same as merge_incoming, whatever other writers do at the same time.
 with written as (
   insert into product as p (sku, name, description, active,
                             version, name_version, description_version, active_version, content_version)
@@ -134,19 +137,20 @@ with written as (
 {count_outcomes}
 
 -- name: find_product
--- What people see: no tombstones, nothing below the floor.
+-- Finds a product that readers see: no tombstones, nothing below the floor.
 select p.* from product p, barrier b where p.id = %(id)s and not p.deleted and p.version >= b.floor
 
 -- name: lock_keys
--- Every row a writer is about to touch, in the order of their keys, as imports lock them.
+-- Locks every row that a writer is about to change, in the order of their keys, which is the order of imports, too.
 select * from product where sku_key = any(%(keys)s) order by sku_key for update
 
 -- name: key_of
+-- The key of a SKU.
 select sku_key(%(sku)s) as key
 
 -- name: put_product
--- A whole product by hand: a new one, a revived tombstone, or a rename's new place. Touches nothing when the SKU is taken,
--- or when the row was written by a later operation; then it returns nothing.
+-- Writes a whole product through the API: a new one, a revived tombstone, or the target of a rename. Changes and returns
+-- nothing when the SKU is taken or the row was written by a later operation.
 insert into product as p (id, sku, name, description, active,
                           version, name_version, description_version, active_version, content_version, created_at)
 values (coalesce(%(id)s, next_product_id()), %(sku)s, %(name)s, %(description)s, %(active)s,
@@ -160,7 +164,7 @@ where (p.deleted or p.version < %(floor)s) and p.version < excluded.version
 returning *
 
 -- name: edit_product
--- The given fields of a locked product; a field that is null is left alone, with its version.
+-- Writes the given fields of a locked product. A field that is null keeps its value and its version.
 update product p set
   sku = coalesce(%(sku)s, sku),
   name = coalesce(%(name)s, name),
@@ -181,7 +185,8 @@ where p.id = %(id)s
 returning p.*
 
 -- name: bury_product
--- The tombstone of a locked product: the defaults, written to every field, and a new id for whoever comes back.
+-- Turns a locked product into a tombstone: every field gets its default, and a product that returns under the SKU gets a
+-- new id.
 update product set
   id = next_product_id(), name = '', description = '', active = true, deleted = true,
   version = %(version)s, name_version = %(version)s, description_version = %(version)s, active_version = %(version)s,
@@ -189,8 +194,8 @@ update product set
 where id = %(id)s
 
 -- name: purge_tombstones
--- Tombstones below every operation that may still write. Their age leaves out operations whose acceptance is not
--- committed yet: no transaction lives that long.
+-- Removes tombstones below every operation that may still write. Their minimum age rules out operations whose acceptance
+-- is not committed yet: no transaction lives that long.
 delete from product where id in (
   select id from product
   where deleted

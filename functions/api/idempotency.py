@@ -1,4 +1,4 @@
-"""Idempotency-Key at the edge: a creating request may be repeated without fear that it is carried out twice."""
+"""The Idempotency-Key header: a client can repeat a POST safely, because it is carried out once."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ KEY_PATTERN = rf"^[\x21-\x7e]{{1,{IDEMPOTENCY_KEY_CHARACTERS_MAX}}}$"
 
 
 def once(request: Request, endpoint: Endpoint, view: Callable[[], Response]) -> Response:
-    """The view's answer, or the first one's where the key was seen before. Raises what the view raises, and Rejected.
+    """Returns the view's answer, or the stored one if the key was used before.
 
-    Only success is kept: a request that was refused or failed has had no effect, and frees its key, so that the mended
-    request may use it.
+    Only successful answers are stored. A request that was refused or failed has had no effect and frees its key, so
+    that the corrected request can use it. Raises what the view raises, and Rejected.
     """
     key = request.headers.get(KEY_HEADER.lower())
     if not endpoint.idempotent or key is None:
@@ -37,12 +37,12 @@ def once(request: Request, endpoint: Endpoint, view: Callable[[], Response]) -> 
         message = f"must be 1 to {IDEMPOTENCY_KEY_CHARACTERS_MAX} visible ASCII characters"
         raise Invalid(f"the {KEY_HEADER} {message}", errors=(FieldError(KEY_HEADER, message),))
     token_id = uuid.UUID(request.context["authorizer"]["token_id"])
-    found = idempotency.claim(backends().database, token_id, key, _sha256(request))
-    if isinstance(found, Outcome):
-        return _again(endpoint, found)
-    with _released_on_failure(found):
+    claimed = idempotency.claim(backends().database, token_id, key, _sha256(request))
+    if isinstance(claimed, Outcome):
+        return _replayed(endpoint, claimed)
+    with _released_on_failure(claimed):
         answer = view()
-    _keep(endpoint, found, answer)
+    _store(endpoint, claimed, answer)
     return answer
 
 
@@ -58,11 +58,11 @@ def _released_on_failure(claimed: Claim) -> Iterator[None]:
         raise
 
 
-def _keep(endpoint: Endpoint, claimed: Claim, answer: Response) -> None:
-    """Keeps the answer; where it holds a secret, only the id of what was made.
+def _store(endpoint: Endpoint, claimed: Claim, answer: Response) -> None:
+    """Stores the answer; if it contains a secret, only the id of what was created.
 
-    A presigned link in a table would let whoever reads the database, or a backup of it, upload in the client's name;
-    and a link that is as old as the first answer may have expired just when the client repeats its request.
+    With a presigned link in a table, anyone who can read the database or a backup of it could upload in the client's
+    name. Besides, a link as old as the first answer may have expired when the client repeats its request.
     """
     headers = {name: str(value) for name, value in answer.headers.items()}
     if callable(endpoint.idempotent):
@@ -71,11 +71,11 @@ def _keep(endpoint: Endpoint, claimed: Claim, answer: Response) -> None:
         outcome = Outcome(answer.status_code, headers, body=str(answer.body))
     try:
         idempotency.finish(backends().database, claimed, outcome)
-    except Transient as error:  # What was asked for is done: better to answer than to keep the key.
-        tell("an idempotency key was not kept", level=WARNING, reason=str(error))
+    except Transient as error:  # The request was carried out: answering matters more than storing the answer.
+        tell("an answer was not stored under its idempotency key", level=WARNING, reason=str(error))
 
 
-def _again(endpoint: Endpoint, outcome: Outcome) -> Response:
+def _replayed(endpoint: Endpoint, outcome: Outcome) -> Response:
     headers: dict[str, str | list[str]] = {**outcome.headers, REPLAYED_HEADER: "true"}
     if outcome.reference is None:
         return Response(body=outcome.body, status_code=outcome.status, headers=headers)
@@ -85,6 +85,6 @@ def _again(endpoint: Endpoint, outcome: Outcome) -> Response:
 
 
 def _sha256(request: Request) -> bytes:
-    """What makes two requests the same: method, path and body."""
+    """Hashes what makes two requests the same: method, path and body."""
     target = f"{request.method} {request.path} {sorted((request.uri_params or {}).items())}\n"
     return hashlib.sha256(target.encode("utf-8", "surrogatepass") + raw_body(request)).digest()

@@ -1,4 +1,4 @@
-"""The query parameters that choose products, checked and ready for the catalogue."""
+"""The query parameters that filter and sort products, checked and ready for the catalogue."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ TEXTS = ("sku", "name", "description", "q")
 _ACTIVE = {"true": True, "false": False}
 
 
-# An empty parameter asks for nothing: that is how forms send what was left out.
+# An empty parameter does not filter: forms send empty fields like this.
 Active = Literal["", "true", "false"]
 SortName = Literal["", "-id", "id", "sku", "-sku"]
 assert {*get_args(SortName)} == {"", *SORTS}
@@ -26,19 +26,19 @@ Contained = Annotated[str, Field(max_length=FILTER_CHARACTERS_MAX, json_schema_e
 
 
 class ProductQuery(WindowQuery):
-    """Which products are wanted, in which order. Texts are contained, in any case; nothing in them is a wildcard."""
+    """Which products, in which order. Texts match as case-insensitive substrings; `%` and `_` are literal."""
 
     sku: Contained = None
     name: Contained = None
     description: Contained = None
-    q: Annotated[Contained, Field(description="In the SKU, the name or the description")] = None
+    q: Annotated[Contained, Field(description="Matches in the SKU, the name or the description")] = None
     active: Active | None = None
-    sort: Annotated[SortName | None, Field(description="The default is the newest first")] = None
+    sort: Annotated[SortName | None, Field(description="Newest first by default")] = None
 
 
 @dataclass(frozen=True)
 class Choice:
-    """What was asked for. `kept` are the parameters as they were given, for the links to other pages."""
+    """The filters and the sort of a request. `kept` are the parameters as given, for the links to other pages."""
 
     filters: Filters
     sort: str
@@ -46,7 +46,7 @@ class Choice:
 
 
 def read_choice(resource: Resource) -> Choice:
-    """The filters and the sort of a request, which the route's model has checked."""
+    """Reads the filters and the sort of a request, which the route's model has already checked."""
     kept = {name: value for name in (*TEXTS, "active", "sort") if (value := resource.query(name))}
     texts = {name: kept[name] for name in TEXTS if name in kept}
     active = _ACTIVE[kept["active"]] if "active" in kept else None

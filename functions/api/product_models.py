@@ -1,4 +1,4 @@
-"""A product as JSON: what people send, what they are answered, and the entity tag of its content."""
+"""A product as JSON: what clients send, what they are answered, and the entity tag of its content."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from psycopg.rows import DictRow
 from pydantic import BaseModel, ConfigDict, Field
 
-from chalicelib.catalogue.listing import Source
+from chalicelib.catalogue import products
+from chalicelib.catalogue.sources import Source
 from functions.api.etags import is_known, strong_tags
 from functions.api.field_types import Description, Name, Sku
 from functions.api.paging import Page
@@ -20,7 +20,7 @@ _TAG = re.compile(r'"([0-9a-f]{1,16})-([0-9a-f]{1,16})"')
 
 
 class WholeProduct(BaseModel):
-    """All of a product: to be made, or to take the place of what is stored."""
+    """A whole product: a new one, or the replacement of a stored one."""
 
     model_config = ConfigDict(
         strict=True,
@@ -37,7 +37,7 @@ class WholeProduct(BaseModel):
 
 
 class ProductChanges(BaseModel):
-    """Some of a product; what is not given is left alone. No field can be null, because none can be without a value.
+    """Changes to a product; fields that are left out keep their values. No field can be null.
 
     The defaults are never used: they only make the fields optional.
     """
@@ -52,7 +52,7 @@ class ProductChanges(BaseModel):
     active: bool = Field(default_factory=bool)
 
     def given(self) -> dict[str, Any]:
-        """The fields that the body has."""
+        """Returns the fields that the body has."""
         return self.model_dump(exclude_unset=True)
 
 
@@ -66,13 +66,13 @@ class ImportSource(BaseModel):
 
 
 class EditSource(BaseModel):
-    """The content was written by hand."""
+    """The content was written through the API or on the web page."""
 
     kind: Literal["edit"] = "edit"
 
 
 class Product(BaseModel):
-    """A product, as it is answered."""
+    """A product."""
 
     id: str
     sku: str
@@ -83,41 +83,40 @@ class Product(BaseModel):
     updated_at: datetime
     source: Annotated[ImportSource | EditSource, Field(discriminator="kind", description="What changed it last")]
 
+    @classmethod
+    def of(cls, product: products.Product, source: Source | None) -> Product:
+        """Returns the model of a product; without a source, its content was edited."""
+        return cls(
+            id=str(product.id),
+            sku=product.sku,
+            name=product.name,
+            description=product.description,
+            active=product.active,
+            created_at=product.created_at,
+            updated_at=product.updated_at,
+            source=EditSource()
+            if source is None
+            else ImportSource(import_id=str(source.import_id), filename=source.filename, line=source.line),
+        )
+
 
 class ProductPage(Page[Product]):
     """One page of products."""
 
     search_index: Annotated[
         Literal["current", "behind"],
-        Field(description="Behind after an import, for a minute or two: answers are the same, rare words take longer"),
+        Field(description="Behind for a minute or two after an import: results are the same, rare words take longer"),
     ]
 
 
-def shown(found: DictRow, sources: dict[int, Source]) -> Product:
-    """The answer for one stored product."""
-    source = sources[found["content_version"]]
-    return Product(
-        id=str(found["id"]),
-        sku=found["sku"],
-        name=found["name"],
-        description=found["description"],
-        active=found["active"],
-        created_at=found["created_at"],
-        updated_at=found["updated_at"],
-        source=EditSource()
-        if source.import_id is None or source.filename is None
-        else ImportSource(import_id=source.import_id, filename=source.filename, line=source.line),
-    )
-
-
-def etag(found: DictRow) -> str:
-    """The tag of a product's content. An import that finds nothing to change leaves it as it is."""
-    return _tag_of(found["id"], found["content_version"])
+def etag(product: products.Product) -> str:
+    """Returns the tag of a product's content. An import that changes nothing does not change the tag."""
+    return _tag_of(product.id, product.content_version)
 
 
 @dataclass(frozen=True)
-class _Unknown:
-    """The content versions that are accepted, and that a client does not say it has."""
+class _Unnamed:
+    """The accepted content versions, without those that the client says it already has."""
 
     product_id: int
     accepted: Container[int] | None
@@ -130,12 +129,12 @@ class _Unknown:
 
 
 def expected_versions(product_id: int, if_match: str | None, if_none_match: str | None) -> Container[int] | None:
-    """The content versions that the conditions of a write accept; None for any.
+    """Returns the content versions that the conditions of a write accept; None for any.
 
-    If-None-Match refuses what it names: with `*` every product that exists (RFC 9110, 13.1.2).
+    If-None-Match refuses what it names: with `*`, every product that exists (RFC 9110, 13.1.2).
     """
     accepted = _matching_versions(product_id, if_match)
-    return accepted if if_none_match is None else _Unknown(product_id, accepted, if_none_match)
+    return accepted if if_none_match is None else _Unnamed(product_id, accepted, if_none_match)
 
 
 def _tag_of(product_id: int, content_version: int) -> str:
@@ -143,7 +142,7 @@ def _tag_of(product_id: int, content_version: int) -> str:
 
 
 def _matching_versions(product_id: int, if_match: str | None) -> frozenset[int] | None:
-    """Tags of other products accept nothing."""
+    """Returns the content versions that If-Match names. Tags of other products match nothing."""
     tags = strong_tags(if_match)
     if tags is None:
         return None

@@ -3,25 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Container, Mapping
+from typing import Any
 
 from chalice.app import Response
-from psycopg.rows import DictRow
 
 from chalicelib.catalogue import listing, products
 from chalicelib.catalogue.listing import SORTS, Place
 from chalicelib.catalogue.products import Changes, Content
+from chalicelib.catalogue.sources import sources_of
 from chalicelib.errors import NotFound
 from functions.api.paging import Total, checked, page, read_window, text, whole_number
 from functions.api.product_filters import ProductQuery, read_choice
-from functions.api.product_models import (
-    Product,
-    ProductChanges,
-    ProductPage,
-    WholeProduct,
-    etag,
-    expected_versions,
-    shown,
-)
+from functions.api.product_models import Product, ProductChanges, ProductPage, WholeProduct, etag, expected_versions
 from functions.api.routes import PREFIX, Resource, resource_response
 from functions.composition import backends
 
@@ -30,7 +23,7 @@ resource = Resource(__name__)
 
 @resource.endpoint("GET", "/products", scope="read", query=ProductQuery, answer=ProductPage)
 def list_products() -> Response:
-    """The products that pass the filters, newest first unless `sort` says otherwise."""
+    """Lists the products that match the filters, newest first unless `sort` says otherwise."""
     choice = read_choice(resource)
     window = read_window(resource, choice.sort, choice.kept)
     sort = SORTS[choice.sort]
@@ -38,12 +31,13 @@ def list_products() -> Response:
     after, before = checked(window.after, parse), checked(window.before, parse)
     place = Place(sort, window.limit + 1, after=after, before=before)
     with backends().database.transaction() as transaction:
-        found = listing.find(transaction, choice.filters, place)
-        sources = listing.sources(transaction, found.products)
-    items = [shown(each, sources) for each in found.products]
-    total = Total(found.total, found.total_is_estimate)
-    own = {"search_index": "current" if found.index_is_current else "behind"}
-    return page("/products", window, found.products, sort.key, items, total, own)
+        results = listing.find(transaction, choice.filters, place)
+        sources = sources_of(transaction, results.products)
+    items = [Product.of(product, sources[product.content_version]) for product in results.products]
+    keys: list[Mapping[str, Any]] = [{sort.key: sort.key_of(product)} for product in results.products]
+    total = Total(results.total, results.total_is_estimate)
+    own = {"search_index": "current" if results.index_is_current else "behind"}
+    return page("/products", window, keys, sort.key, items, total, own)
 
 
 @resource.endpoint(
@@ -57,23 +51,23 @@ def list_products() -> Response:
     idempotent=True,
 )
 def create_product() -> Response:
-    """A new product. 409 names the product that holds the SKU."""
+    """Creates a product. A 409 answer names the product that has the SKU."""
     body = resource.body(WholeProduct)
-    made = products.create(backends(), Content(**body.model_dump()))
-    return _answer(made, status=201, headers={"Location": f"{PREFIX}/products/{made['id']}"})
+    created = products.create(backends(), Content(**body.model_dump()))
+    return _answer(created, status=201, headers={"Location": f"{PREFIX}/products/{created.id}"})
 
 
 @resource.endpoint("GET", "/products/{product_id}", scope="read", answer=Product)
 def read_product(product_id: str) -> Response:
-    """One product, and where its content comes from."""
+    """Returns one product and the source of its content."""
     with backends().database.transaction() as transaction:
-        found = listing.get(transaction, _id(product_id))
-    return _answer(found)
+        product = listing.get(transaction, _id(product_id))
+    return _answer(product)
 
 
 @resource.endpoint("PUT", "/products/{product_id}", scope="write", body=WholeProduct, answer=Product, errors=(409, 412))
 def replace_product(product_id: str) -> Response:
-    """Replaces all of a product: what the body leaves out gets its default."""
+    """Replaces a whole product: fields that are left out get their defaults."""
     return _edit(product_id, Changes(**resource.body(WholeProduct).model_dump()))
 
 
@@ -81,13 +75,13 @@ def replace_product(product_id: str) -> Response:
     "PATCH", "/products/{product_id}", scope="write", body=ProductChanges, answer=Product, errors=(409, 412)
 )
 def change_product(product_id: str) -> Response:
-    """Writes the given fields; the others keep what they have, also against an import that runs."""
+    """Changes the given fields; the others keep their values. A running import does not overwrite the change."""
     return _edit(product_id, Changes(**resource.body(ProductChanges).given()))
 
 
 @resource.endpoint("DELETE", "/products/{product_id}", scope="write", status=204, errors=(412,))
 def delete_product(product_id: str) -> Response:
-    """Deletes a product; an import that runs does not bring it back."""
+    """Deletes a product. A running import does not bring it back."""
     known = _id(product_id)
     products.delete(backends(), known, _expected(known))
     return Response(body="", status_code=204)
@@ -98,11 +92,12 @@ def _edit(product_id: str, changes: Changes) -> Response:
     return _answer(products.edit(backends(), known, changes, _expected(known)))
 
 
-def _answer(found: DictRow, *, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+def _answer(product: products.Product, *, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
     with backends().database.transaction() as transaction:
-        sources = listing.sources(transaction, [found])
-    headers = {"ETag": etag(found), **(headers or {})}
-    return resource_response(shown(found, sources), resource.request, status=status, headers=headers)
+        sources = sources_of(transaction, [product])
+    content = Product.of(product, sources[product.content_version])
+    headers = {"ETag": etag(product), **(headers or {})}
+    return resource_response(content, resource.request, status=status, headers=headers)
 
 
 def _expected(product_id: int) -> Container[int] | None:
@@ -111,7 +106,7 @@ def _expected(product_id: int) -> Container[int] | None:
 
 
 def _id(given: str) -> int:
-    """Ids are opaque to clients: what cannot be one of ours does not exist, nor does another spelling of one."""
+    """Parses an id. Ids are opaque to clients: another spelling of an existing id does not exist, either."""
     try:
         number = whole_number(given)
         if str(number) == given:

@@ -1,9 +1,9 @@
-"""`make bench`: imports measured against psql on the same server, in the same run; medians, and ratios pair by pair.
+"""`make bench`: measures imports against psql on the same server in the same run; shows medians and paired ratios.
 
     python -m tests.benchmark [--rows 500000] [--runs 3] [--only paired,…] [--large-rows 5000000]
 
-Prints tables in Markdown; what was measured is kept in DATA_DIR/benchmark/results.json. Never a verdict: machines are
-noisy, so absolute times mean little, and only ratios of one run are to be quoted.
+Prints tables in Markdown and saves the results in DATA_DIR/benchmark/results.json. It passes no verdict: machines are
+noisy, so absolute times mean little. Quote only ratios from one run.
 """
 
 from __future__ import annotations
@@ -28,18 +28,18 @@ from infra.local.testing import backing_services, running_stack
 from tests.benchmark import deletes, files, psql, rivals, search, stages
 from tests.benchmark import webhooks as hooks
 from tests.benchmark.imports import Measured, Stack
-from tests.support import search_copy
+from tests.support import indexing
 
 WORKERS = "2"
 MANY_WEBHOOKS = 20
 RATIO_HEADER = ["ratio", "median", "min", "max"]
 OPERATIONS = (1, 2)
-"""Numbers of psql's operations; its tables are emptied before each pair."""
+"""The operation numbers that psql uses; its tables are emptied before each pair."""
 
 
 @dataclass
 class Bench:
-    """What is measured, where, and what has come out so far."""
+    """What is measured, where, and the results so far."""
 
     directory: Path
     rows: int
@@ -48,18 +48,18 @@ class Bench:
     results: dict[str, Any] = field(default_factory=dict)
 
     def file(self, kind: str, rows: int | None = None) -> Path:
-        """A file of that kind."""
+        """Returns a file of this kind."""
         return files.make(self.directory, kind, rows or self.rows)
 
     def show(self, title: str, header: list[str], lines: list[list[Any]]) -> None:
-        """A table on the terminal, and in the results."""
+        """Prints a table and adds it to the results."""
         self.results[title] = [dict(zip(header, line, strict=True)) for line in lines]
         shown = [header, ["---"] * len(header), *([_text(cell) for cell in line] for line in lines)]
         sys.stdout.write(f"\n### {title}\n\n" + "\n".join(f"| {' | '.join(line)} |" for line in shown) + "\n")
         sys.stdout.flush()
 
     def save(self) -> None:
-        """Keeps what has come out so far."""
+        """Saves the results so far."""
         (self.directory / "results.json").write_text(json.dumps(self.results, indent=1))
 
 
@@ -91,7 +91,7 @@ def paired(bench: Bench, stack: Stack) -> None:
     _show_paired(bench, seconds)
     _show_costs(bench, "What the import costs", [("first", each) for each in measured[::2]])
     _show_costs(bench, "What the same file again costs", [("again", each) for each in measured[1::2]])
-    # The same file came again twice by psql and once by an import, in each run.
+    # In each run, the same file was loaded again twice by psql and once by an import.
     same = sum(measured[-1].rows[outcome] for outcome in ("updated", "unchanged"))
     updates, in_place = stack.hot_updates(3 * bench.runs * same)
     line = [f"{updates:,}", f"{in_place:,}", f"{in_place / updates:.2%}"]
@@ -99,7 +99,7 @@ def paired(bench: Bench, stack: Stack) -> None:
 
 
 def kinds(bench: Bench, stack: Stack) -> None:
-    """Other files than the plain one."""
+    """Files other than the plain one."""
     lines = []
     for kind, before in (("bare", None), ("quoted", None), ("wide", None), ("changed", "plain")):
         measured = []
@@ -116,7 +116,7 @@ def kinds(bench: Bench, stack: Stack) -> None:
 
 
 def two(bench: Bench, stack: Stack) -> None:
-    """Two imports at once, of files that share all but a hundredth of their SKUs' values."""
+    """Two imports at once. Their files have the same SKUs, and differ in one row of a hundred."""
     lines = []
     for _ in range(bench.runs):
         stack.clear()
@@ -128,7 +128,7 @@ def two(bench: Bench, stack: Stack) -> None:
 
 
 def large(bench: Bench, stack: Stack) -> None:
-    """Ten times the rows: does a row still cost the same?"""
+    """Ten times as many rows: does a row still cost the same?"""
     lines = []
     for rows in (bench.rows, bench.large_rows):
         stack.clear()
@@ -152,59 +152,59 @@ def scan(bench: Bench, _stack: Stack) -> None:
 
 
 def searches(bench: Bench, stack: Stack) -> None:
-    """Lists of products, over the plain catalogue: before it is copied for search, and after."""
+    """Lists of products, over the plain catalogue: before it is indexed, and after."""
     _search(bench, stack, bench.rows, behind=True)
 
 
 def large_searches(bench: Bench, stack: Stack) -> None:
-    """The same with ten times the products, once they are copied."""
+    """The same with ten times as many products, after they are indexed."""
     _search(bench, stack, bench.large_rows, behind=False)
 
 
 def _search(bench: Bench, stack: Stack, rows: int, *, behind: bool) -> None:
     header = ["list", "SQL, ms, median", "SQL, ms, p95", "HTTP, ms, median", "HTTP, ms, p95", "total"]
     stack.clear()
-    stack.database.execute(search_copy.FORGET.encode())
-    with stack.copying_paused():
+    stack.database.execute(indexing.FORGET.encode())
+    with stack.indexing_paused():
         imported = stack.run(bench.file("plain", rows)).seconds
         stack.database.execute("vacuum analyze product")
         if behind:
-            bench.show(f"Lists of {rows:,} products, copy behind", header, search.measure(stack.stack.file))
-    copied = stack.copy()
+            bench.show(f"Lists of {rows:,} products, index behind", header, search.measure(stack.stack.file))
+    indexed = stack.index()
     stack.database.execute("vacuum analyze product_search")
-    bench.show(f"Lists of {rows:,} products, copy up to date", header, search.measure(stack.stack.file))
+    bench.show(f"Lists of {rows:,} products, index up to date", header, search.measure(stack.stack.file))
     sizes = [
         stack.database.execute("select pg_total_relation_size(%s::text::regclass) / 1e6", [table]).fetchone()
         for table in ("product", "product_search")
     ]
-    lines = [[f"{rows:,}", imported, copied, *(float(size[0]) for size in sizes if size is not None)]]
-    bench.show("Copying for search", ["rows", "import, s", "copying, s", "product, MB", "copy with index, MB"], lines)
+    lines = [[f"{rows:,}", imported, indexed, *(float(size[0]) for size in sizes if size is not None)]]
+    bench.show("Indexing for search", ["rows", "import, s", "indexing, s", "product, MB", "search index, MB"], lines)
 
 
-def copying(bench: Bench, stack: Stack) -> None:
-    """What an import pays that begins while the catalogue is copied: the same import alone, and into the copying."""
+def import_while_indexing(bench: Bench, stack: Stack) -> None:
+    """The cost of starting an import during indexing: the same import alone, and during indexing."""
     lines = []
     for _ in range(bench.runs):
         seconds = []
-        for begun in (False, True):
+        for during in (False, True):
             stack.clear()
-            stack.database.execute(search_copy.FORGET.encode())
-            with stack.copying_paused():
+            stack.database.execute(indexing.FORGET.encode())
+            with stack.indexing_paused():
                 stack.run(bench.file("plain"))
                 stack.database.execute("checkpoint")
-                if not begun:
+                if not during:
                     seconds.append(stack.run(bench.file("changed")).seconds)
-            if begun:
-                copier = threading.Thread(target=stack.copy)
-                copier.start()
+            if during:
+                indexer = threading.Thread(target=stack.index)
+                indexer.start()
                 seconds.append(stack.run(bench.file("changed")).seconds)
-                copier.join()
+                indexer.join()
         lines.append([*seconds, seconds[1] / seconds[0]])
-    bench.show("An import that begins while the catalogue is copied", ["alone, s", "into copying, s", "ratio"], lines)
+    bench.show("An import that starts during indexing", ["alone, s", "during indexing, s", "ratio"], lines)
 
 
 def bulk_deletes(bench: Bench, stack: Stack) -> None:
-    """Delete everything, beside psql."""
+    """Deleting all products, compared with psql."""
     stack.clear()
     stack.run(bench.file("plain"))
     deletes.save(stack)
@@ -221,7 +221,7 @@ def bulk_deletes(bench: Bench, stack: Stack) -> None:
 
 
 def webhooks(bench: Bench, stack: Stack) -> None:
-    """How soon and how many, beside receivers that are slow or silent; and what an import pays for subscribers."""
+    """Latency and rate, also next to slow or silent receivers; and what subscribers cost an import."""
     hooks.deliveries_per_second(stack, MANY_WEBHOOKS)  # Everything is warm from here on.
     lines: list[list[Any]] = []
     header = ["what", "values", "median", "p95", "max", "medians of runs", "p95 of runs"]
@@ -229,15 +229,15 @@ def webhooks(bench: Bench, stack: Stack) -> None:
         ("idle: commit to first byte, ms", hooks.idle),
         ("POST …/test to its status code, ms", hooks.trials),
         ("flow to 18: commit to first byte, ms", partial(hooks.flow, bad=False)),
-        ("the same beside a silent and a slow one, ms", partial(hooks.flow, bad=True)),
+        ("the same with a silent and a slow one, ms", partial(hooks.flow, bad=True)),
     )
-    # One run of each after the other, so that whatever else the machine does hits all of them.
+    # One run of each in turn, so that other load on the machine affects all of them.
     rounds = [[measure(stack) for _, measure in measures] for _ in range(bench.runs)]
     for (name, _), runs in zip(measures, zip(*rounds, strict=True), strict=True):
         every = [value for run in runs for value in run]
         spread = (_range(statistics.median(run) for run in runs), _range(hooks.percentile_95(run) for run in runs))
         lines.append([name, len(every), statistics.median(every), hooks.percentile_95(every), max(every), *spread])
-    bench.show("Webhooks: how soon", header, lines)
+    bench.show("Webhooks: latency", header, lines)
     rates = {
         count: [hooks.deliveries_per_second(stack, count) for _ in range(bench.runs)] for count in (1, MANY_WEBHOOKS)
     }
@@ -256,16 +256,16 @@ def _subscribed_imports(bench: Bench, stack: Stack) -> None:
         alone = stack.run(file).seconds
         stack.clear()
         with hooks.subscribed_everywhere(stack, MANY_WEBHOOKS) as server:
-            told = stack.run(file).seconds
+            subscribed = stack.run(file).seconds
             assert server.wait_for(lambda got: len(got) >= MANY_WEBHOOKS, hooks.IDLE_WAIT_SECONDS_MAX)
-        lines.append([alone, told, told / alone])
+        lines.append([alone, subscribed, subscribed / alone])
     header = ["no webhook, s", f"{MANY_WEBHOOKS} webhooks, s", "ratio"]
-    bench.show(f"An import of {bench.rows:,} rows that others hear of", header, lines)
+    bench.show(f"An import of {bench.rows:,} rows with subscribers", header, lines)
 
 
 def _range(values: Iterable[float]) -> str:
-    found = sorted(values)
-    return f"{found[0]:,.0f}–{found[-1]:,.0f}"
+    ordered = sorted(values)
+    return f"{ordered[0]:,.0f}–{ordered[-1]:,.0f}"
 
 
 def others(bench: Bench, stack: Stack) -> None:
@@ -294,7 +294,7 @@ SCENARIOS: dict[str, Callable[[Bench, Stack], None]] = {
     "two": two,
     "scan": scan,
     "searches": searches,
-    "copying": copying,
+    "copying": import_while_indexing,
     "large_searches": large_searches,
     "deletes": bulk_deletes,
     "webhooks": webhooks,
@@ -302,19 +302,19 @@ SCENARIOS: dict[str, Callable[[Bench, Stack], None]] = {
     "others": others,
 }
 
-COPYING = {"searches", "copying", "large_searches"}
-"""Scenarios that say themselves when the catalogue may be copied for search."""
+INDEXING = {"searches", "copying", "large_searches"}
+"""Scenarios that decide themselves when the catalogue may be indexed."""
 
 
 def budget(bench: Bench) -> None:
-    """Where the time goes, stage by stage, one worker, no parallelism."""
+    """Where the time goes, stage by stage, with one worker and no parallelism."""
     from functions.composition import backends
 
     directory = bench.directory / "services"
     with backing_services(_empty(directory)) as services:
         os.environ.update(services.environment)
         migrations.migrate(services.owner_conninfo)
-        from tests.support.pipeline import new_pipeline  # imports app.py, which wants the environment
+        from tests.support.pipeline import new_pipeline  # imports app.py, which reads the environment
 
         pipeline = new_pipeline(services)
         runs = []
@@ -330,7 +330,7 @@ def budget(bench: Bench) -> None:
 
 
 def main(arguments: list[str]) -> int:
-    """Measures. Returns the exit status."""
+    """Runs the measurements. Returns the exit status."""
     options = _parse(arguments)
     directory = Path(os.environ.get("DATA_DIR") or ".local").resolve() / "benchmark"
     directory.mkdir(parents=True, exist_ok=True)
@@ -341,13 +341,13 @@ def main(arguments: list[str]) -> int:
         stack = Stack(running)
         for name in chosen:
             if name in SCENARIOS:
-                with nullcontext() if name in COPYING else stack.copying_paused():
+                with nullcontext() if name in INDEXING else stack.indexing_paused():
                     SCENARIOS[name](bench, stack)
                 bench.save()
     if "budget" in chosen:
         budget(bench)
         bench.save()
-    sys.stdout.write(f"\nKept in {directory / 'results.json'}\n")
+    sys.stdout.write(f"\nSaved in {directory / 'results.json'}\n")
     return 0
 
 
@@ -375,7 +375,7 @@ def _show_paired(bench: Bench, seconds: dict[str, list[float]]) -> None:
 
 
 def _ratios(seconds: dict[str, list[float]], pairs: Iterable[tuple[str, str]]) -> list[list[Any]]:
-    """Of each pair the median, the least and the greatest ratio of what was measured in the same run."""
+    """Returns the median, lowest and highest ratio of each pair, over values from the same run."""
     lines: list[list[Any]] = []
     for one, other in pairs:
         each = [a / b for a, b in zip(seconds[one], seconds[other], strict=True)]

@@ -1,6 +1,6 @@
-"""Delete everything: through the API on the running stack, and by psql with the same role on the same table, in turn.
+"""Deletes all products: through the API on the running stack, and by psql with the same role and table, in turn.
 
-Before each of them the table is filled anew from a saved copy, which is nobody's time.
+Before each measurement the table is filled from a saved table. The time for that does not count.
 """
 
 from __future__ import annotations
@@ -21,31 +21,31 @@ COLUMNS = (
     "id, sku, name, description, active, deleted, version, name_version, description_version, active_version,"
     " content_version, created_at, updated_at"
 )
-"""Of product, without what is generated."""
+"""The columns of product, without the generated one."""
 
 
 @dataclass
 class Deleted:
-    """What one way of deleting everything took, run by run."""
+    """What one way of deleting all products took, run by run."""
 
     seconds: list[float] = field(default_factory=list)
     log_megabytes: list[float] = field(default_factory=list)
 
 
 def save(stack: Stack) -> None:
-    """Keeps a copy of the catalogue, and lets the functions' role truncate: psql is to have the same role."""
+    """Saves the catalogue, and lets the functions' role truncate it: psql uses the same role."""
     stack.database.execute("create table saved_product as table product")
     stack.database.execute("grant truncate on product to importer")
 
 
 def forget(stack: Stack) -> None:
-    """Takes both back."""
+    """Undoes `save`."""
     stack.database.execute("drop table saved_product")
     stack.database.execute("revoke truncate on product from importer")
 
 
 def measure(stack: Stack, runs: int) -> dict[str, Deleted]:
-    """Each way in turn. One bulk delete gives two times: until nobody sees a product, and until no row is left."""
+    """Measures each way in turn. A bulk delete has two times: until no product is visible, and until no row is left."""
     psql = Psql(stack.stack.file.importer_conninfo)
     results = {name: Deleted() for name in ("API, list empty", "API, completed", "psql, DELETE", "psql, TRUNCATE")}
     for _ in range(runs):
@@ -73,12 +73,12 @@ def _fill(stack: Stack) -> None:
 
 
 def _through_the_api(stack: Stack) -> tuple[float, float]:
-    """Seconds from the request until the list is empty, and until the bulk delete is completed."""
+    """Returns seconds from the request until the list is empty, and until the bulk delete is completed."""
     began = time.perf_counter()
     accepted = _call(stack, "POST", "/bulk-deletes", {"confirm": "DELETE ALL"})
     assert _call(stack, "GET", "/products")["total"] == 0
     empty = time.perf_counter() - began
-    # Looked at in the database: a look through the API would cost the bulk delete time.
+    # Polls the database: polling the API would slow down the bulk delete.
     ended: Callable[[], bool] = lambda: _status(stack, accepted["id"]) not in {"pending", "processing"}  # noqa: E731
     wait_until(ended, END_SECONDS_MAX, "the end of the bulk delete")
     completed = time.perf_counter() - began

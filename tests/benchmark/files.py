@@ -1,4 +1,4 @@
-"""The files that are measured. The same arguments give the same bytes, on every machine."""
+"""The files for measurements. The same arguments give the same bytes on every machine."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Record = list[str]
 
 
 def make(directory: Path, kind: str, rows: int) -> Path:
-    """The file of that kind, made if it is not there yet. Raises KeyError for an unknown kind."""
+    """Returns the file of this kind, and creates it if needed. Raises KeyError for an unknown kind."""
     file = directory / f"{kind}-{rows}.csv"
     if not file.exists():
         partial = file.with_suffix(".partial")
@@ -26,27 +26,27 @@ def make(directory: Path, kind: str, rows: int) -> Path:
 
 
 def _plain(target: Path, _directory: Path, rows: int) -> None:
-    """Like real exports: three columns, three descriptions of five quoted, one of five over several lines."""
+    """Like real exports: three columns, three of five descriptions quoted, one of five over several lines."""
     demo_file.write(target, rows)
 
 
 def _changed(target: Path, directory: Path, rows: int) -> None:
-    """The plain file, in which one row of a hundred has another name."""
+    """The plain file with another name in one row of a hundred."""
     _rewrite(target, make(directory, "plain", rows), _renamed, quoting=csv.QUOTE_MINIMAL)
 
 
 def _quoted(target: Path, directory: Path, rows: int) -> None:
-    """Every field quoted, every description over three lines with a doubled quote in it."""
+    """Every field quoted, every description over three lines with doubled quotes."""
     _rewrite(target, make(directory, "plain", rows), _spread, quoting=csv.QUOTE_ALL)
 
 
 def _bare(target: Path, directory: Path, rows: int) -> None:
-    """Not one quote."""
+    """No quotes at all."""
     _rewrite(target, make(directory, "plain", rows), _stripped, quoting=csv.QUOTE_NONE)
 
 
 def _wide(target: Path, directory: Path, rows: int) -> None:
-    """50 columns, of which only SKU and name matter."""
+    """50 columns, of which only SKU and name are used."""
     _rewrite(target, make(directory, "plain", rows), _widened, quoting=csv.QUOTE_MINIMAL)
 
 
@@ -83,5 +83,5 @@ def _stripped(_number: int, record: Record) -> Record:
 
 def _widened(number: int, record: Record) -> Record:
     extra = [f"column {at}" if number == 0 else str(number * at) for at in range(COLUMNS_WIDE - 2)]
-    # The two that matter stand apart, so that nothing can be read from the beginning of a line alone.
+    # The two columns that are used are far apart, so that the beginning of a line is not enough.
     return [*extra[:10], record[1], *extra[10:30], record[0], *extra[30:]]

@@ -1,4 +1,4 @@
-"""One import through the running stack, timed from «the object is in S3» to «completed», with what it cost whom."""
+"""One import through the running stack, timed from “the object is in S3” to “completed”, with its costs by process."""
 
 from __future__ import annotations
 
@@ -32,18 +32,18 @@ _REPORT = re.compile(r"REPORT RequestId: \S+\tDuration: ([\d.]+) ms")
 
 @dataclass
 class Measured:
-    """`seconds` from the end of the upload to completed; the others count from there too."""
+    """`seconds` is from the end of the upload to completed; the other times start there, too."""
 
     seconds: float = 0.0
     rows: dict[str, int] = field(default_factory=dict)
     first_row_seconds: float = 0.0
     """Until the first product was visible."""
     longest_pause_seconds: float = 0.0
-    """The longest time in which progress stood still, once it had begun."""
+    """The longest time without progress after the first progress."""
     split_seconds: float = 0.0
     """Until the splitter had read the whole file."""
     ahead_chunks_max: int = 0
-    """How many chunks were cut and not yet written, at the most."""
+    """The largest number of chunks that were cut and not yet written."""
     chunks: int = 0
     cpu_seconds: dict[str, float] = field(default_factory=dict)
     memory_mib_peak: dict[str, int] = field(default_factory=dict)
@@ -61,20 +61,20 @@ class Stack:
         self.database = psycopg.connect(stack.file.owner_conninfo, autocommit=True)
 
     def clear(self) -> None:
-        """An empty catalogue, and nothing left to be written to disk on anybody's time."""
+        """Empties the catalogue and writes everything to disk, so that this does not slow down the next measurement."""
         self.database.execute("truncate product, product_search, product_search_edit")
         self.database.execute("checkpoint")
 
     @contextmanager
-    def copying_paused(self) -> Iterator[None]:
-        """Nothing is copied for search meanwhile: the processors belong to what is measured."""
+    def indexing_paused(self) -> Iterator[None]:
+        """Pauses indexing inside the block, so that it does not compete for the processors."""
         with psycopg.connect(self.stack.file.owner_conninfo) as connection:
             connection.execute("select from product_search_state for update")
             yield
             connection.rollback()
 
-    def copy(self) -> float:
-        """Copies the catalogue for search until it is copied or an import runs. Returns seconds."""
+    def index(self) -> float:
+        """Indexes the catalogue until it is indexed or an import runs. Returns seconds."""
         database = Database(self.stack.file.importer_conninfo)
         began = time.monotonic()
         search_index.index_products(database, lambda: 60.0)
@@ -82,7 +82,7 @@ class Stack:
         return time.monotonic() - began
 
     def run(self, file: Path) -> Measured:
-        """Imports a file. Raises AssertionError when it does not complete."""
+        """Imports a file. Raises AssertionError if it does not complete."""
         return self.watch([self.upload(file)])[0]
 
     def upload(self, file: Path) -> tuple[str, float]:
@@ -99,7 +99,7 @@ class Stack:
         return str(answer.json()["id"]), time.time()
 
     def watch(self, uploads: list[tuple[str, float]]) -> list[Measured]:
-        """Watches imports to their end. What processes cost is counted over all of them together."""
+        """Watches imports to their end. CPU time and memory are measured for all of them together."""
         results = [Measured() for _ in uploads]
         with self._accounted(results):
             threads = [
@@ -115,9 +115,9 @@ class Stack:
         return results
 
     def hot_updates(self, expected: int) -> tuple[int, int]:
-        """All updates of products so far, `expected` at the least, and how many of them were made in place.
+        """Returns all updates of products so far, at least `expected`, and how many of them were in place.
 
-        Sessions report what they did some time after they did it.
+        PostgreSQL's sessions report their statistics with a delay.
         """
         found = (0, 0)
 
@@ -134,7 +134,7 @@ class Stack:
         return found
 
     def _follow(self, import_id: str, stored_at: float, result: Measured) -> None:
-        """Looks at the import's rows in the database: a look through the API would cost the import time."""
+        """Polls the import's rows in the database: polling the API would slow down the import."""
         began = time.monotonic()
         last_done, last_advance = 0, began
         with psycopg.connect(self.stack.file.owner_conninfo, autocommit=True) as connection:
@@ -161,7 +161,7 @@ class Stack:
 
     @contextmanager
     def _accounted(self, results: list[Measured]) -> Iterator[None]:
-        """Fills in CPU seconds, memory and busy time of the processes, by what they are."""
+        """Fills in CPU seconds, memory and busy time by kind of process."""
         before, log_at, written = self._cpu(), self._log_size(), self.log_bytes()
         stop = threading.Event()
         peaks: dict[str, int] = {}
@@ -180,7 +180,7 @@ class Stack:
             result.busy_seconds = self._busy_seconds(log_at)
 
     def log_bytes(self) -> int:
-        """What PostgreSQL has written to its write-ahead log so far."""
+        """Returns the size of PostgreSQL's write-ahead log so far."""
         found = self.database.execute("select (pg_current_wal_lsn() - '0/0'::pg_lsn)::bigint").fetchone()
         assert found is not None
         return int(found[0])
@@ -208,7 +208,7 @@ class Stack:
         while not stop.wait(MEMORY_SECONDS):
             for kind, process in self._processes():
                 try:
-                    # Resident, with what is shared: each server process counts the buffers it has touched.
+                    # Resident memory includes shared memory: each server process counts the buffers it has touched.
                     resident = process.memory_info().rss
                 except psutil.NoSuchProcess:
                     continue

@@ -1,4 +1,4 @@
-"""Draws the results of a run as docs/performance.svg: where the time goes, and the import beside psql.
+"""Draws the results of a run as docs/performance.svg: where the time goes, and the import compared with psql.
 
 python -m tests.benchmark.plot [results.json] [target.svg]
 """
@@ -20,7 +20,7 @@ SKIPPED = {"all", "upsert: the rest", "split: the rest"}
 
 
 def main(arguments: list[str]) -> int:
-    """Draws. Returns the exit status."""
+    """Draws the chart. Returns the exit status."""
     source = Path(arguments[0] if arguments else ".local/benchmark/results.json")
     target = Path(arguments[1] if len(arguments) > 1 else "docs/performance.svg")
     results = json.loads(source.read_text("utf-8"))

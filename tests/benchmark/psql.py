@@ -1,9 +1,9 @@
-"""The same work by psql alone, on the same server: what an import is measured against.
+"""The same work by psql alone, on the same server. Imports are measured against this.
 
-«merge» and «upsert» are the statements that imports use, over the whole file at once, with all they promise: the one
-they try first, and the one that takes over when two chunks add the same new SKU. «plain» is what a careful person would
-write: copy into a temporary table, one upsert guarded by (operation, position), and nothing else: no version per field,
-no tombstones, no receipt, Unicode left to lower().
+“merge” and “upsert” are the statements that imports use, run over the whole file at once with the same guarantees:
+imports try the merge first, and use the upsert when two chunks add the same new SKU. “plain” is what a careful
+developer would write: COPY into a temporary table, then one upsert guarded by (operation, position). It has no version
+per field, no tombstones and no receipt, and leaves Unicode to lower().
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ where (plain_product.operation, plain_product.position) < (excluded.operation, e
 commit;
 """
 
-# The importer's own temporary table and statement; psql copies the file's columns, so the line is counted here.
+# The importer's own temporary table and statement. psql copies only the file's columns, so a sequence counts the lines.
 _OURS = """
 begin;
 {create_incoming};
@@ -71,7 +71,7 @@ commit;
 
 @dataclass(frozen=True)
 class Psql:
-    """psql with the role, and so with the settings, of the functions."""
+    """psql with the role of the functions, and therefore with its settings."""
 
     conninfo: str
 
@@ -88,7 +88,7 @@ class Psql:
         return self._ours("upsert_incoming", file, operation)
 
     def statement(self, statement: str) -> float:
-        """Runs one statement. Returns the seconds psql took, with its start."""
+        """Runs one statement. Returns the seconds psql took, including its start."""
         return self._run(f"{statement};\n", Path(os.devnull))
 
     def _ours(self, name: str, file: Path, operation: int) -> float:
@@ -102,7 +102,7 @@ class Psql:
     def _run(self, script: str, file: Path) -> float:
         parts = conninfo_to_dict(self.conninfo)
         names = {"PGHOST": "host", "PGPORT": "port", "PGUSER": "user", "PGPASSWORD": "password", "PGDATABASE": "dbname"}
-        # One statement over the whole file may take longer than a function's may; everything else stays as it is.
+        # One statement for the whole file may take longer than the functions allow; every other setting stays.
         environment = {"PATH": os.defpath, "PGOPTIONS": "-c statement_timeout=0"}
         environment |= {variable: str(parts[name]) for variable, name in names.items()}
         with tempfile.NamedTemporaryFile("w", suffix=".sql") as saved, file.open("rb") as stdin:

@@ -1,8 +1,8 @@
-"""Other ways to get the same file into PostgreSQL, as a user would choose among them, on the same server.
+"""Other tools that load the same file into PostgreSQL, on the same server.
 
-pgloader (from Debian or Homebrew) and dlt (in .venv-rivals, see requirements-rivals.txt) are started as a person
-starts them and timed as whole processes. Neither does the same work: pgloader only inserts, and stops at nothing;
-dlt merges by the SKU as it stands, without folding case, and tells nothing of single rows.
+pgloader (from Debian or Homebrew) and dlt (in .venv-rivals, see requirements-rivals.txt) run as a user would run them,
+and are timed as whole processes. Neither does the same work: pgloader only inserts, without checking anything; dlt
+merges by the SKU as it is, without folding case, and reports nothing about single rows.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ pipeline.run(products(sys.argv[1]), table_name="product", write_disposition="mer
 
 
 def pgloader(conninfo: str, file: Path, directory: Path) -> float | None:
-    """Seconds of `pgloader load.file` into an empty table without an index; None where it is not installed."""
+    """Returns seconds of `pgloader load.file` into an empty table without an index; None if it is not installed."""
     program = shutil.which("pgloader")
     if program is None:
         return None
@@ -53,7 +53,7 @@ def pgloader(conninfo: str, file: Path, directory: Path) -> float | None:
 
 
 def dlt(conninfo: str, file: Path, directory: Path) -> float | None:
-    """Seconds of a dlt pipeline with write_disposition="merge"; None where it is not installed."""
+    """Returns seconds of a dlt pipeline with write_disposition="merge"; None if it is not installed."""
     if not DLT_PYTHON.exists():
         return None
     state = directory / "rival-dlt"

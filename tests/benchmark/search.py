@@ -1,4 +1,4 @@
-"""How long people wait for a list of products: the SQL alone, as the API runs it, over a full catalogue."""
+"""How long a list of products takes over a full catalogue: the SQL of the API alone, and over HTTP."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 import requests
+from psycopg.rows import scalar_row
 
 from chalicelib.backends.database import Database
 from chalicelib.catalogue import listing
@@ -17,10 +18,10 @@ from chalicelib.catalogue.listing import SORTS, Filters, Place
 from chalicelib.limits import PAGE_ITEMS_DEFAULT
 from infra.local.stack_file import StackFile
 
-LOOKS = 20
+REPEATS = 20
 HTTP_SECONDS_MAX = 60
 DEEP = 0.9
-"""How far into the catalogue the deep page lies."""
+"""How far into the catalogue the deep page is."""
 
 CASES: dict[str, tuple[str, Filters, float]] = {
     "first page": ("-id", Filters(), 0.0),
@@ -40,7 +41,7 @@ CASES: dict[str, tuple[str, Filters, float]] = {
 
 
 def measure(stack: StackFile) -> list[list[Any]]:
-    """For each case, milliseconds of a page (median, 95th percentile) by SQL and by HTTP, and its total."""
+    """Returns for each case the milliseconds of a page (median, 95th percentile), by SQL and by HTTP, and the total."""
     database = Database(stack.importer_conninfo)
     try:
         return [[name, *_case(stack, database, *case)] for name, case in CASES.items()]
@@ -62,8 +63,8 @@ def _case(stack: StackFile, database: Database, sort_name: str, filters: Filters
     def by_sql() -> None:
         nonlocal total
         with database.transaction() as transaction:
-            found = listing.find(transaction, filters, place)
-        total = f"{'about ' if found.total_is_estimate else ''}{found.total:,}"
+            results = listing.find(transaction, filters, place)
+        total = f"{'about ' if results.total_is_estimate else ''}{results.total:,}"
 
     def by_http() -> None:
         headers = {"Authorization": f"Bearer {stack.token}"}
@@ -74,21 +75,18 @@ def _case(stack: StackFile, database: Database, sort_name: str, filters: Filters
         return [*_times(by_sql), *_times(by_http), total]
 
 
-def _times(look: Callable[[], None]) -> tuple[float, float]:
-    """Milliseconds of a look: the median and the 95th percentile."""
+def _times(request: Callable[[], None]) -> tuple[float, float]:
+    """Returns the milliseconds of a request: the median and the 95th percentile."""
     milliseconds = []
-    for _ in range(LOOKS):
+    for _ in range(REPEATS):
         started = time.perf_counter()
-        look()
+        request()
         milliseconds.append((time.perf_counter() - started) * 1000)
     return statistics.median(milliseconds), statistics.quantiles(milliseconds, n=20)[-1]
 
 
 def _key_at(database: Database, start: float) -> int:
     with database.transaction() as transaction:
-        transaction.cursor.execute(
-            "select min(id) + ((max(id) - min(id)) * %s)::bigint as id from product", [1 - start]
-        )
-        row = transaction.cursor.fetchone()
-    assert row is not None
-    return int(row["id"])
+        cursor = transaction.cursor.connection.cursor(row_factory=scalar_row)
+        (key,) = cursor.execute("select min(id) + ((max(id) - min(id)) * %s)::bigint from product", [1 - start])
+    return int(key)

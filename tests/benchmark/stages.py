@@ -1,7 +1,7 @@
-"""Where the time of an import goes: its functions run here, in this process, with a clock around every stage.
+"""Where the time of an import goes: its functions run in this process, with a clock around every stage.
 
-Nothing of it is in the functions themselves: what they call (the file store, the row rules, each named query) is
-wrapped for the time of the measurement.
+The functions themselves contain no measuring code: what they call (the file store, the row rules, each named query) is
+wrapped during the measurement.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ UPSERTS = {"merge_incoming", "upsert_incoming"}
 
 
 class Clock:
-    """Seconds by stage. Stages that run inside another are taken out of it."""
+    """Seconds by stage. The time of a stage does not include the stages inside it."""
 
     def __init__(self) -> None:
         self.seconds: dict[str, float] = {}
@@ -35,7 +35,7 @@ class Clock:
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
-        """Adds the time of a block to a stage."""
+        """Adds the time of the block to a stage."""
         started = time.perf_counter()
         self._inner.append(0.0)
         try:
@@ -46,7 +46,7 @@ class Clock:
             self._inner[-1] += spent
 
     def around(self, name: str | Callable[..., str], function: Callable[..., Any]) -> Callable[..., Any]:
-        """The function, with its time added to a stage; `name` may be made from the arguments."""
+        """Returns the function with its time added to a stage; `name` may depend on the arguments."""
 
         def timed(*args: Any, **kwargs: Any) -> Any:
             with self.stage(name if isinstance(name, str) else name(*args)):
@@ -56,7 +56,7 @@ class Clock:
 
 
 def measure(pipeline: Pipeline, file: Path) -> dict[str, float]:
-    """Imports a file, one chunk after the other, by a single worker. Returns seconds by stage, in the order of work."""
+    """Imports a file chunk by chunk with a single worker. Returns seconds by stage, in the order of work."""
     clock = Clock()
     import_id = pipeline.upload(file.read_bytes())
     event = pipeline.receive("uploads", wait_seconds=1)
@@ -73,7 +73,7 @@ def measure(pipeline: Pipeline, file: Path) -> dict[str, float]:
 
 
 def scan_megabytes_per_second(file: Path) -> float:
-    """How fast the splitter cuts a file that is in memory already."""
+    """Returns how fast the splitter cuts a file that is already in memory."""
     data = file.read_bytes()
     header = read_header(data[:HEADER_BYTES_MAX], is_whole=len(data) <= HEADER_BYTES_MAX)
     splitter = Splitter(header.delimiter, header.end, header.lines + 1, CHUNK_BYTES)
@@ -87,7 +87,7 @@ def scan_megabytes_per_second(file: Path) -> float:
 
 
 def parse_seconds(file: Path) -> dict[str, float]:
-    """What the rows of a file cost a worker, in this process: parsed and judged, and encoded for COPY as well."""
+    """Returns what the rows of a file cost a worker in this process: parsing and validating, and encoding for COPY."""
     data = file.read_bytes()
     header = read_header(data[:HEADER_BYTES_MAX], is_whole=len(data) <= HEADER_BYTES_MAX)
     splitter = Splitter(header.delimiter, header.end, header.lines + 1, CHUNK_BYTES)
@@ -163,7 +163,7 @@ def _timed_splitter(clock: Clock) -> type[Splitter]:
 
 
 def _timed_transaction(clock: Clock, transaction: Callable[..., Any]) -> Callable[..., Any]:
-    """Begin and commit are what is left of a transaction when its queries are taken out, and the caller's own time."""
+    """Times begin and commit: what is left of a transaction without its queries and the caller's own time."""
 
     @contextmanager
     def timed(database: Database) -> Iterator[Transaction]:

@@ -1,7 +1,7 @@
-"""Webhooks on the running stack, told to receivers in this process: how soon, how many, and what bad ones cost others.
+"""Webhooks on the running stack, with receivers in this process: latency, rate, and what bad receivers cost others.
 
-Events are recorded here, with the domain's own code: the moment between their commit and the message that wakes the
-relay is known exactly, where that of a request to the API is not.
+Events are recorded here with the domain's own code, because the exact moment of their commit is then known. It is not
+known for a request to the API.
 """
 
 from __future__ import annotations
@@ -43,8 +43,8 @@ QUIET_SECONDS_MAX = 60.0
 _PRODUCT = events.TYPES[0]
 
 
-class Teller:
-    """Records events, and knows when each was committed."""
+class Recorder:
+    """Records events and the time of each commit."""
 
     def __init__(self, stack: Stack) -> None:
         os.environ.update(aws_environment(stack.stack))
@@ -52,22 +52,22 @@ class Teller:
         self._database = Database(stack.stack.file.importer_conninfo, announce=self._committed)
         self._mark = ""
         self.committed_at: dict[str, float] = {}
-        """Unix seconds, by the mark that stands as the product's SKU in the message."""
+        """Unix seconds by the mark, which is the product's SKU in the message."""
 
-    def tell(self) -> None:
-        """One event, in a transaction of its own, after which the relay is woken."""
+    def record(self) -> None:
+        """Records one event in a transaction of its own, and wakes the relay."""
         self._mark = uuid.uuid4().hex
         with self._database.transaction() as transaction:
             events.record(transaction, _PRODUCT.name, self._mark, {**_PRODUCT.example, "sku": self._mark})
 
-    def tell_many(self, count: int) -> None:
-        """So many events in one transaction, after which the relay is woken once."""
+    def record_many(self, count: int) -> None:
+        """Records this many events in one transaction, and wakes the relay once."""
         with self._database.transaction() as transaction:
             for _ in range(count):
                 events.record(transaction, _PRODUCT.name, uuid.uuid4().hex, _PRODUCT.example)
 
     def milliseconds(self, server: HookServer) -> list[float]:
-        """From each commit to the moment at which the receiver had read the head of the request."""
+        """Returns the times from each commit to the moment when the receiver had read the head of the request."""
         return [(each.at - self.committed_at[json.loads(each.body)["data"]["sku"]]) * 1000 for each in server.received]
 
     def close(self) -> None:
@@ -80,28 +80,28 @@ class Teller:
 
 
 def idle(stack: Stack) -> list[float]:
-    """One event after the other, each when the one before has arrived. Milliseconds from commit to first byte."""
-    with hook_server() as server, _telling(stack) as teller, _subscribed(stack, [server.url()]):
+    """Sends events one by one, each after the previous one arrived. Returns milliseconds from commit to first byte."""
+    with hook_server() as server, _recording(stack) as recorder, _subscribed(stack, [server.url()]):
         for number in range(IDLE_EVENTS):
-            teller.tell()
+            recorder.record()
             assert server.wait_for(lambda got, n=number: len(got) > n, IDLE_WAIT_SECONDS_MAX)  # type: ignore[misc]
-        return teller.milliseconds(server)
+        return recorder.milliseconds(server)
 
 
 def deliveries_per_second(stack: Stack, webhooks: int) -> float:
-    """Many events at once to so many webhooks, from the commit until the last one has arrived."""
+    """Sends many events at once to this many webhooks; measured from the commit until the last one has arrived."""
     with ExitStack() as context:
-        server, teller = context.enter_context(hook_server()), context.enter_context(_telling(stack))
+        server, recorder = context.enter_context(hook_server()), context.enter_context(_recording(stack))
         context.enter_context(_subscribed(stack, [server.url(f"/{number}") for number in range(webhooks)]))
         began = time.monotonic()
-        teller.tell_many(MANY_EVENTS)
+        recorder.record_many(MANY_EVENTS)
         whole = MANY_EVENTS * webhooks
         assert server.wait_for(lambda got: len(got) >= whole, MANY_SECONDS_MAX)
         return whole / (time.monotonic() - began)
 
 
 def trials(stack: Stack) -> list[float]:
-    """Milliseconds from a request for a test until its delivery shows what was answered, looked at every 20 ms."""
+    """Returns milliseconds from a test request until its delivery shows the response, polled every 20 ms."""
     spent = []
     with hook_server() as server, _subscribed(stack, [server.url()]) as (webhook_id,):
         for _ in range(TRIALS):
@@ -117,13 +117,13 @@ def trials(stack: Stack) -> list[float]:
 
 
 def flow(stack: Stack, *, bad: bool) -> list[float]:
-    """A steady flow to quick webhooks. Milliseconds from commit to first byte, of all messages to all of these.
+    """Sends a steady flow to quick webhooks. Returns milliseconds from commit to first byte, for all their messages.
 
-    With `bad` two more want the same: one takes connections and never answers, one answers after 14 s.
+    With `bad`, two more webhooks get the same events: one never answers, one answers after 14 s.
     """
     released = threading.Event()
     slowly = Reply(wait=lambda: released.wait(SLOW_ANSWER_SECONDS))
-    with hook_server() as server, hook_server(slowly) as slow, _silent() as silent_url, _telling(stack) as teller:
+    with hook_server() as server, hook_server(slowly) as slow, _silent() as silent_url, _recording(stack) as recorder:
         urls = [server.url(f"/{number}") for number in range(QUICK_WEBHOOKS)] + (
             [slow.url(), silent_url] if bad else []
         )
@@ -133,20 +133,20 @@ def flow(stack: Stack, *, bad: bool) -> list[float]:
             began = time.monotonic()
             for number in range(count):
                 beat.wait(began + number / FLOW_EVENTS_PER_SECOND - time.monotonic())
-                teller.tell()
+                recorder.record()
             assert server.wait_for(lambda got: len(got) >= count * QUICK_WEBHOOKS, MANY_SECONDS_MAX)
         released.set()
-        return teller.milliseconds(server)
+        return recorder.milliseconds(server)
 
 
 def percentile_95(values: Sequence[float]) -> float:
-    """Of twenty, one is above it."""
+    """Returns the value that one in twenty exceeds."""
     return statistics.quantiles(values, n=20)[-1]
 
 
 @contextmanager
 def subscribed_everywhere(stack: Stack, webhooks: int) -> Iterator[HookServer]:
-    """So many webhooks that want everything, at one receiver."""
+    """Creates this many webhooks for all events, at one receiver."""
     with hook_server() as server, _subscribed(stack, [server.url(f"/{number}") for number in range(webhooks)]):
         yield server
 
@@ -154,28 +154,28 @@ def subscribed_everywhere(stack: Stack, webhooks: int) -> Iterator[HookServer]:
 @contextmanager
 def _subscribed(stack: Stack, urls: Sequence[str]) -> Iterator[list[str]]:
     os.environ.update(aws_environment(stack.stack))
-    made = [_call(stack, "POST", "/api/webhooks", {"url": url, "events": ["*"]}).json()["id"] for url in urls]
+    webhook_ids = [_call(stack, "POST", "/api/webhooks", {"url": url, "events": ["*"]}).json()["id"] for url in urls]
     try:
-        yield made
+        yield webhook_ids
     finally:
-        for webhook_id in made:
+        for webhook_id in webhook_ids:
             _call(stack, "DELETE", f"/api/webhooks/{webhook_id}")
         stack.database.execute("delete from event")
-        # Turns of webhooks that are gone: nobody after this is to wait behind them.
+        # Turns of deleted webhooks must not delay the next measurement.
         wait_until(lambda: _all_taken(), QUIET_SECONDS_MAX, "the queues to be empty")
 
 
 @contextmanager
-def _telling(stack: Stack) -> Iterator[Teller]:
+def _recording(stack: Stack) -> Iterator[Recorder]:
     with ExitStack() as cleanup:
-        teller = Teller(stack)
-        cleanup.callback(teller.close)
-        yield teller
+        recorder = Recorder(stack)
+        cleanup.callback(recorder.close)
+        yield recorder
 
 
 @contextmanager
 def _silent() -> Iterator[str]:
-    """A URL at which connections are taken, and nothing is said."""
+    """Yields a URL that accepts connections and never answers."""
     with socket.create_server(("127.0.0.1", 0), backlog=CONNECTIONS_MAX) as listener:
         yield f"http://127.0.0.1:{listener.getsockname()[1]}/"
 

@@ -1,6 +1,6 @@
-"""One export in a process of its own, because peak memory can be measured of a whole process only.
+"""Runs one export in a process of its own, because peak memory can only be measured for a whole process.
 
-`python -m tests.integration.export_process ID` runs it to the end and prints its peak resident bytes.
+`python -m tests.integration.export_process ID` runs it to the end and prints the peak resident bytes.
 """
 
 from __future__ import annotations

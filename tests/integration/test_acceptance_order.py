@@ -47,7 +47,7 @@ from infra.local.testing import Services
 from tests.integration.fakes import BUCKET, MemoryFileStore, RecordingQueues, memory_backends
 from tests.integration.killing import Killed
 from tests.integration.writers import CHANGED, TAKEN, Condition, DomainWriter, HttpWriter, Refused, Writer
-from tests.support import search_copy
+from tests.support import indexing
 from tests.support.owner import Owner
 from tests.support.sequential_model import (
     Cleared,
@@ -75,7 +75,7 @@ JOIN_SECONDS_MAX = 60
 BY_SKU = Place(SORTS["sku"], 100)
 EMPTY = f"""
     delete from product; delete from import; delete from event; delete from bulk_delete;
-    update barrier set floor = 0; {search_copy.FORGET}
+    update barrier set floor = 0; {indexing.FORGET}
 """
 VISIBLE = """
     select p.id, p.sku, p.name, p.description, p.active from product p, barrier b
@@ -326,7 +326,7 @@ class Histories(RuleBasedStateMachine):
             found = listing.find(transaction, Filters(name="THREE"), BY_SKU)
             state = transaction.one("search_state", texts=["three"], edits_max=100)
         wanted = {row["id"] for row in visible if row["name"] == "three"}
-        assert ({row["id"] for row in found.products}, found.total) == (wanted, len(wanted))
+        assert ({row.id for row in found.products}, found.total) == (wanted, len(wanted))
         assert everything.total == len(visible)
         if state is not None and state["ready"]:
             self._count("list from the copy" if wanted else "empty list from the copy")

@@ -1,4 +1,4 @@
-"""The HTTP API of bulk deletes: a wish nobody utters by accident, and its progress."""
+"""The HTTP API of bulk deletes: the confirmation, and the progress."""
 
 from __future__ import annotations
 
@@ -18,16 +18,14 @@ def import_products(pipeline: Pipeline, count: int) -> None:
     pipeline.run(b"sku,name\n" + b"".join(b"S%d,x\n" % number for number in range(count)))
 
 
-def look(pipeline: Pipeline, accepted: Answer) -> Answer:
+def read(pipeline: Pipeline, accepted: Answer) -> Answer:
     answer = pipeline.call("GET", f"/bulk-deletes/{accepted.json['id']}")
     assert answer.status == 200, answer.body
     assert set(answer.json) == FIELDS
     return answer
 
 
-def test_a_bulk_delete_is_accepted_and_can_be_watched_to_its_end(
-    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_bulk_delete_can_be_watched_to_its_end(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("chalicelib.catalogue.bulk_deletes.BULK_DELETE_STEP_ROWS", 2)
     import_products(pipeline, 5)
 
@@ -38,12 +36,12 @@ def test_a_bulk_delete_is_accepted_and_can_be_watched_to_its_end(
     assert accepted.headers["Retry-After"] == "1"
     assert set(accepted.json) == FIELDS
     assert (accepted.json["status"], accepted.json["total"], accepted.json["percent"]) == ("pending", 5, 0)
-    assert pipeline.call("GET", "/products").json["total"] == 0, "at once, as far as anybody can see"
-    seen = [look(pipeline, accepted).json]
+    assert pipeline.call("GET", "/products").json["total"] == 0, "products disappear immediately"
+    seen = [read(pipeline, accepted).json]
     assert seen[0] == accepted.json
     while message := pipeline.receive("bulk-deletes"):
         pipeline.deliver("bulk_delete_products", message, seconds=0)
-        answer = look(pipeline, accepted)
+        answer = read(pipeline, accepted)
         assert ("Retry-After" in answer.headers) == (answer.json["status"] == "processing")
         seen.append(answer.json)
     assert [(each["status"], each["deleted"], each["percent"]) for each in seen] == [
@@ -55,7 +53,7 @@ def test_a_bulk_delete_is_accepted_and_can_be_watched_to_its_end(
     assert pipeline.sql("select count(*) from product")[0]["count"] == 0
 
 
-def test_it_is_at_100_percent_when_products_came_back_before_their_rows_went(pipeline: Pipeline) -> None:
+def test_a_completed_one_shows_100_percent_although_products_came_back(pipeline: Pipeline) -> None:
     import_products(pipeline, 2)
     accepted = pipeline.call("POST", "/bulk-deletes", CONFIRMED)
     pipeline.call("POST", "/products", {"sku": "s0", "name": "again"})
@@ -63,17 +61,17 @@ def test_it_is_at_100_percent_when_products_came_back_before_their_rows_went(pip
     while message := pipeline.receive("bulk-deletes"):
         pipeline.deliver("bulk_delete_products", message)
 
-    ended = look(pipeline, accepted).json
+    ended = read(pipeline, accepted).json
     assert (ended["status"], ended["total"], ended["deleted"], ended["percent"]) == ("completed", 2, 1, 100)
     assert list(pipeline.products()) == ["s0"]
 
 
-def test_an_empty_catalogue_can_be_emptied(pipeline: Pipeline) -> None:
+def test_an_empty_catalogue_can_be_deleted(pipeline: Pipeline) -> None:
     accepted = pipeline.call("POST", "/bulk-deletes", CONFIRMED)
     while message := pipeline.receive("bulk-deletes"):
         pipeline.deliver("bulk_delete_products", message)
 
-    ended = look(pipeline, accepted).json
+    ended = read(pipeline, accepted).json
     assert (accepted.json["percent"], ended["percent"], ended["status"]) == (0, 100, "completed")
 
 
@@ -91,7 +89,7 @@ def test_an_empty_catalogue_can_be_emptied(pipeline: Pipeline) -> None:
         (b'"DELETE ALL"', "/"),
     ],
 )
-def test_without_the_exact_words_nothing_is_deleted(pipeline: Pipeline, body: Any, pointer: str) -> None:
+def test_without_the_exact_confirmation_nothing_is_deleted(pipeline: Pipeline, body: Any, pointer: str) -> None:
     import_products(pipeline, 1)
 
     answer = pipeline.call("POST", "/bulk-deletes", body)
@@ -102,7 +100,7 @@ def test_without_the_exact_words_nothing_is_deleted(pipeline: Pipeline, body: An
     assert pipeline.call("GET", "/products").json["total"] == 1
 
 
-def test_one_that_failed_says_why(pipeline: Pipeline) -> None:
+def test_a_failed_one_says_why(pipeline: Pipeline) -> None:
     import_products(pipeline, 1)
     accepted = pipeline.call("POST", "/bulk-deletes", CONFIRMED)
     message = pipeline.receive("bulk-deletes")
@@ -110,7 +108,7 @@ def test_one_that_failed_says_why(pipeline: Pipeline) -> None:
     pipeline.sql("update bulk_delete set advanced_at = now() - interval '1 day'")
     pipeline.deliver("fail_bulk_delete", message)
 
-    answer = look(pipeline, accepted)
+    answer = read(pipeline, accepted)
 
     assert (answer.json["status"], answer.json["percent"]) == ("failed", 0)
     assert answer.json["error"]["code"] == "delete_failed"
@@ -118,9 +116,9 @@ def test_one_that_failed_says_why(pipeline: Pipeline) -> None:
     assert "Retry-After" not in answer.headers
 
 
-def test_one_that_has_not_changed_is_answered_with_304(pipeline: Pipeline) -> None:
+def test_an_unchanged_one_is_answered_with_304(pipeline: Pipeline) -> None:
     accepted = pipeline.call("POST", "/bulk-deletes", CONFIRMED)
-    tag = look(pipeline, accepted).headers["ETag"]
+    tag = read(pipeline, accepted).headers["ETag"]
 
     answer = pipeline.call("GET", f"/bulk-deletes/{accepted.json['id']}", **{"If-None-Match": tag})
 

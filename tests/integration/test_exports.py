@@ -1,4 +1,4 @@
-"""Exports over HTTP: who may have which products, and a file that reads back exactly."""
+"""Exports over HTTP: which products they contain, and a file that reads back exactly."""
 
 from __future__ import annotations
 
@@ -40,19 +40,19 @@ def test_importing_an_export_again_changes_nothing(pipeline: Pipeline) -> None:
     look = "select id, sku, name, description, active, content_version, created_at, updated_at from product order by id"
     before = pipeline.sql(look)
 
-    found = export(pipeline)
-    content = downloaded(found)
+    ended = export(pipeline)
+    content = downloaded(ended)
     receipt = pipeline.run(content)
 
     written = {each.sku: [each.sku, each.name, each.description, str(each.active).lower()] for each in HOSTILE}
     assert {row[0]: row for row in rows_of(content)} == written
     assert content.startswith(b"sku,name,description,active\r\n")
     assert receipt["status"] == "completed"
-    assert receipt["rows"]["unchanged"] == receipt["rows"]["total"] == found["rows"] == len(HOSTILE)
+    assert receipt["rows"]["unchanged"] == receipt["rows"]["total"] == ended["rows"] == len(HOSTILE)
     assert pipeline.sql(look) == before
 
 
-def test_an_export_is_accepted_watched_and_downloaded(pipeline: Pipeline) -> None:
+def test_an_export_can_be_requested_watched_and_downloaded(pipeline: Pipeline) -> None:
     add(pipeline, Content("A", "a"))
     accepted = pipeline.call("POST", "/exports", {})
     export_id = accepted.json["id"]
@@ -70,7 +70,7 @@ def test_an_export_is_accepted_watched_and_downloaded(pipeline: Pipeline) -> Non
     assert completed["created_at"] < completed["finished_at"] < completed["download"]["expires_at"]
 
 
-def test_an_empty_catalogue_gives_a_header(pipeline: Pipeline) -> None:
+def test_the_export_of_an_empty_catalogue_has_only_a_header(pipeline: Pipeline) -> None:
     assert skus(export(pipeline)) == []
 
 
@@ -94,7 +94,7 @@ def test_an_empty_catalogue_gives_a_header(pipeline: Pipeline) -> None:
         ({"sku": "'; drop table export; --"}, []),
     ],
 )
-def test_filters_are_contained_in_any_case_and_literally(
+def test_filters_match_as_case_insensitive_literal_substrings(
     pipeline: Pipeline, filters: dict[str, Any], expected: list[str]
 ) -> None:
     add(
@@ -132,7 +132,7 @@ def test_an_unknown_export_is_not_found(pipeline: Pipeline, export_id: str) -> N
     assert problem(show(pipeline, export_id), 404)["code"] == "not_found"
 
 
-def test_only_so_many_exports_wait_at_a_time(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_number_of_unfinished_exports_is_limited(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("chalicelib.exporting.exports.EXPORTS_UNFINISHED_MAX", 1)
     first = pipeline.call("POST", "/exports", {}).json
 
@@ -141,22 +141,22 @@ def test_only_so_many_exports_wait_at_a_time(pipeline: Pipeline, monkeypatch: py
     assert pipeline.call("POST", "/exports", {}).status == 202
 
 
-def test_what_is_deleted_is_not_exported(pipeline: Pipeline) -> None:
+def test_deleted_products_are_not_exported(pipeline: Pipeline) -> None:
     add(pipeline, Content("A", "a"), Content("B", "b"))
     products.delete(pipeline.backends, pipeline.sql("select id from product where sku = 'A'")[0]["id"])
     assert skus(export(pipeline)) == ["B"]
 
-    bulk_deletes.accept(pipeline.backends)  # Its rows are still there: nobody carries it out.
+    bulk_deletes.accept(pipeline.backends)  # Its rows are still there: it is not carried out.
     add(pipeline, Content("C", "c"))
     assert skus(export(pipeline)) == ["C"]
 
 
-def test_without_its_file_an_export_has_no_link(pipeline: Pipeline) -> None:
-    found = export(pipeline)
+def test_an_export_without_its_file_has_no_link(pipeline: Pipeline) -> None:
+    ended = export(pipeline)
     version = pipeline.sql("select object_version from export")[0]["object_version"]
     pipeline.s3.delete_object(
-        Bucket=pipeline.services.bucket, Key=exports.EXPORTS_PREFIX + found["id"] + ".csv", VersionId=version
+        Bucket=pipeline.services.bucket, Key=exports.EXPORTS_PREFIX + ended["id"] + ".csv", VersionId=version
     )
 
-    again = show(pipeline, found["id"]).json
+    again = show(pipeline, ended["id"]).json
     assert (again["status"], again["download"]) == ("completed", None)

@@ -36,7 +36,7 @@ from functions.composition import sending
 from infra.local.testing import Services
 from tests.integration.fakes import BUCKET, MemoryFileStore, RecordingQueues, memory_backends
 from tests.integration.killing import Killed
-from tests.support import search_copy
+from tests.support import indexing
 from tests.support.hook_server import Received, Reply, hook_server
 
 ROUNDS_MAX = 60
@@ -147,7 +147,7 @@ def sql(services: Services) -> Callable[[str], list[tuple[Any, ...]]]:
             return cursor.fetchall() if cursor.description else []
 
     run("truncate product, import, chunk, rejected_row, event, bulk_delete, export, webhook cascade")
-    run(search_copy.FORGET)
+    run(indexing.FORGET)
     run("update barrier set floor = 0")
     return run
 

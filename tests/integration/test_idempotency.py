@@ -1,4 +1,4 @@
-"""Idempotency-Key: what is sent twice is carried out once."""
+"""Idempotency-Key: a request that is sent twice is carried out once."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def post(pipeline: Pipeline, key: str, body: object = NEW, **headers: str) -> An
     return pipeline.call("POST", "/imports", body, **{KEY: key}, **headers)
 
 
-def test_a_repeated_request_makes_one_import_and_is_answered_with_a_fresh_link(pipeline: Pipeline) -> None:
+def test_a_repeated_request_creates_one_import_and_is_answered_with_a_new_link(pipeline: Pipeline) -> None:
     first, second = post(pipeline, "k"), post(pipeline, "k")
 
     assert (first.status, second.status) == (201, 201)
@@ -44,15 +44,15 @@ def test_a_repeated_request_makes_one_import_and_is_answered_with_a_fresh_link(p
 
 
 def test_no_presigned_link_is_ever_stored(pipeline: Pipeline) -> None:
-    made = post(pipeline, "k")
+    registered = post(pipeline, "k")
 
     (stored,) = pipeline.sql("select * from idempotency_key")
 
-    assert (stored["body"], stored["reference"]) == (None, made.json["id"])
+    assert (stored["body"], stored["reference"]) == (None, registered.json["id"])
     assert "X-Amz" not in str(stored)
 
 
-def test_a_repeated_answer_has_no_link_once_the_file_is_there(pipeline: Pipeline) -> None:
+def test_a_repeated_answer_has_no_link_when_no_file_is_expected(pipeline: Pipeline) -> None:
     first = post(pipeline, "k")
     pipeline.call("POST", f"/imports/{first.json['id']}/cancel")
     second = post(pipeline, "k")
@@ -60,7 +60,7 @@ def test_a_repeated_answer_has_no_link_once_the_file_is_there(pipeline: Pipeline
     assert (second.status, second.json["status"], second.json["upload"]) == (201, "cancelled", None)
 
 
-def test_a_fresh_link_is_waited_for_as_long_as_it_lives(pipeline: Pipeline) -> None:
+def test_an_import_waits_as_long_as_its_newest_link_is_valid(pipeline: Pipeline) -> None:
     first = post(pipeline, "k").json
     pipeline.sql("update import set upload_expires_at = now() - interval '59 minutes'")
     post(pipeline, "k")
@@ -82,7 +82,7 @@ def test_a_key_belongs_to_one_request_of_one_token(pipeline: Pipeline) -> None:
 
 
 @pytest.mark.parametrize("key", ["", " ", "a b", "ä", "x" * 256, "a\tb", "\x7f"])
-def test_a_key_is_visible_ascii(pipeline: Pipeline, key: str) -> None:
+def test_a_key_must_be_visible_ascii(pipeline: Pipeline, key: str) -> None:
     refused = post(pipeline, key)
 
     assert refused.status == 422
@@ -90,17 +90,15 @@ def test_a_key_is_visible_ascii(pipeline: Pipeline, key: str) -> None:
     assert post(pipeline, "!" * 255).status == 201
 
 
-def test_a_request_that_runs_is_not_carried_out_beside_itself(
-    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_request_is_not_carried_out_again_while_it_runs(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
     register, seen = imports.register, []
 
-    def meanwhile(*arguments: Any) -> Any:
+    def register_and_repeat(*arguments: Any) -> Any:
         monkeypatch.setattr(imports, "register", register)
         seen.append(post(pipeline, "k"))
         return register(*arguments)
 
-    monkeypatch.setattr(imports, "register", meanwhile)
+    monkeypatch.setattr(imports, "register", register_and_repeat)
     first = post(pipeline, "k")
 
     assert [(each.status, each.json["code"]) for each in seen] == [(409, "idempotency_key_in_use")]
@@ -109,7 +107,7 @@ def test_a_request_that_runs_is_not_carried_out_beside_itself(
     assert len(pipeline.import_ids()) == 1
 
 
-def test_of_two_at_once_one_may_run(pipeline: Pipeline) -> None:
+def test_of_two_simultaneous_requests_one_runs(pipeline: Pipeline) -> None:
     (token,) = pipeline.sql("select id from api_token where name = 'tests' and revoked_at is null")
     with workers(2) as both:
         for attempt in range(30):
@@ -136,10 +134,10 @@ def test_a_request_that_failed_frees_its_key(
         patched.setattr(imports, "register", fail)
         assert post(pipeline, "k").status in {500, 503}
 
-    assert post(pipeline, "k", {"filename": "mended.csv", "size_bytes": 5}).status == 201
+    assert post(pipeline, "k", {"filename": "corrected.csv", "size_bytes": 5}).status == 201
 
 
-def test_a_killed_request_frees_its_key_after_a_minute_and_can_write_no_more(pipeline: Pipeline) -> None:
+def test_a_killed_request_frees_its_key_after_a_minute_and_can_no_longer_answer(pipeline: Pipeline) -> None:
     database = pipeline.backends.database
     (token,) = pipeline.sql("select id from api_token where name = 'tests' and revoked_at is null")
     killed = idempotency.claim(database, token["id"], "k", b"s" * 32)
@@ -151,14 +149,14 @@ def test_a_killed_request_frees_its_key_after_a_minute_and_can_write_no_more(pip
     pipeline.sql("update idempotency_key set claimed_at = claimed_at - make_interval(secs => %s)", seconds)
     second = idempotency.claim(database, token["id"], "k", b"s" * 32)
     assert isinstance(second, Claim)
-    idempotency.finish(database, killed, Outcome(201, {}, body="of the killed one"))
+    idempotency.finish(database, killed, Outcome(201, {}, body="from the killed request"))
     idempotency.release(database, killed)
-    idempotency.finish(database, second, Outcome(201, {}, body="of the second"))
+    idempotency.finish(database, second, Outcome(201, {}, body="from the second request"))
 
-    assert idempotency.claim(database, token["id"], "k", b"s" * 32) == Outcome(201, {}, body="of the second")
+    assert idempotency.claim(database, token["id"], "k", b"s" * 32) == Outcome(201, {}, body="from the second request")
 
 
-def test_keys_are_forgotten_after_a_day_and_swept(pipeline: Pipeline) -> None:
+def test_keys_expire_after_a_day_and_are_swept(pipeline: Pipeline) -> None:
     first = post(pipeline, "old").json["id"]
     post(pipeline, "young")
     seconds = limits.IDEMPOTENCY_KEY_SECONDS + 1
@@ -171,25 +169,25 @@ def test_keys_are_forgotten_after_a_day_and_swept(pipeline: Pipeline) -> None:
     assert [row["key"] for row in pipeline.sql("select key from idempotency_key")] == ["young"]
 
 
-def test_a_route_without_secrets_answers_word_for_word_again(pipeline: Pipeline) -> None:
+def test_a_route_without_secrets_repeats_its_answer_word_for_word(pipeline: Pipeline) -> None:
     (token,) = pipeline.sql("select id from api_token where name = 'tests' and revoked_at is null")
-    made: list[int] = []
+    runs: list[int] = []
 
     def create_thing() -> Response:
-        made.append(len(made))
-        body = f'{{"thing": {len(made)}}}'
+        runs.append(len(runs))
+        body = f'{{"thing": {len(runs)}}}'
         return Response(body=body, status_code=202, headers={"Location": "/api/things/1", "ETag": '"1"'})
 
     endpoint = Endpoint("POST", "/things", "write", create_thing, idempotent=True)
     first, second = (once(request_of(str(token["id"])), endpoint, create_thing) for _ in range(2))
 
-    assert made == [0]
+    assert runs == [0]
     assert (second.status_code, second.body) == (first.status_code, first.body)
     assert second.headers == {**first.headers, "Idempotent-Replayed": "true"}
 
 
 def request_of(token_id: str) -> Request:
-    """A POST with a key, as API Gateway hands it over."""
+    """A POST with a key, as API Gateway passes it on."""
     return Request(
         {
             "requestContext": {

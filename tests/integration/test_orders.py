@@ -99,7 +99,7 @@ def stock_before(backends: Backends) -> dict[str, int]:
     bulk_deletes.accept(backends)
     made = {}
     for number in range(1, 7):
-        made[f"S{number}"] = products.create(backends, Content(f"S{number}", "name 1", "", number % 2 == 0))["id"]
+        made[f"S{number}"] = products.create(backends, Content(f"S{number}", "name 1", "", number % 2 == 0)).id
     products.delete(backends, made.pop("S6"))
     return made
 

@@ -1,4 +1,4 @@
-"""Products written by hand, and deleted by the thousand: conditions, tombstones, renames, and running imports."""
+"""Edits and bulk deletes of products: conditions, tombstones, renames, and running imports."""
 
 from __future__ import annotations
 
@@ -27,21 +27,21 @@ def carry_out(pipeline: Pipeline) -> None:
         pipeline.deliver("bulk_delete_products", message)
 
 
-def test_an_edit_made_while_an_import_runs_survives_it_field_by_field(pipeline: Pipeline) -> None:
-    made = products.create(pipeline.backends, Content("A-1", "old", "old text"))
+def test_an_edit_during_an_import_survives_it_field_by_field(pipeline: Pipeline) -> None:
+    created = products.create(pipeline.backends, Content("A-1", "old", "old text"))
     _, chunks = running_import(pipeline, b"sku,name,description,active\na-1,from file,text from file,no\n")
-    products.edit(pipeline.backends, made["id"], Changes(name="by hand"))
+    products.edit(pipeline.backends, created.id, Changes(name="edited"))
 
     for message in chunks:
         pipeline.deliver("upsert_chunk", message)
 
-    assert pipeline.products() == {"a-1": ("a-1", "by hand", "text from file", False)}
+    assert pipeline.products() == {"a-1": ("a-1", "edited", "text from file", False)}
 
 
-def test_a_product_deleted_while_an_import_runs_stays_deleted(pipeline: Pipeline) -> None:
-    made = products.create(pipeline.backends, Content("A", "old"))
+def test_a_product_deleted_during_an_import_stays_deleted(pipeline: Pipeline) -> None:
+    created = products.create(pipeline.backends, Content("A", "old"))
     import_id, chunks = running_import(pipeline, b"sku,name\nA,from file\nB,new\n")
-    products.delete(pipeline.backends, made["id"])
+    products.delete(pipeline.backends, created.id)
 
     for message in chunks:
         pipeline.deliver("upsert_chunk", message)
@@ -52,71 +52,72 @@ def test_a_product_deleted_while_an_import_runs_stays_deleted(pipeline: Pipeline
     }  # fmt: skip
 
 
-def test_a_sku_that_comes_back_is_a_new_product_with_nothing_of_the_old_one(pipeline: Pipeline) -> None:
-    made = products.create(pipeline.backends, Content("A", "old", "old text", active=False))
-    products.delete(pipeline.backends, made["id"])
+def test_a_deleted_sku_that_comes_back_is_a_new_product_without_old_values(pipeline: Pipeline) -> None:
+    created = products.create(pipeline.backends, Content("A", "old", "old text", active=False))
+    products.delete(pipeline.backends, created.id)
 
     ended = pipeline.run(b"sku,name\na,new\n")
 
     assert ended["rows"]["created"] == 1
     assert pipeline.products() == {"a": ("a", "new", "", True)}
-    assert pipeline.sql("select id from product where not deleted")[0]["id"] != made["id"]
+    assert pipeline.sql("select id from product where not deleted")[0]["id"] != created.id
     with pytest.raises(NotFound):
-        products.edit(pipeline.backends, made["id"], Changes(name="x"))
+        products.edit(pipeline.backends, created.id, Changes(name="x"))
 
 
 def test_a_taken_sku_names_the_product_that_holds_it(pipeline: Pipeline) -> None:
     first = products.create(pipeline.backends, Content("Straße", "one"))
     other = products.create(pipeline.backends, Content("B", "two"))
 
-    with pytest.raises(Conflict, match=f"the SKU Straße belongs to product {first['id']}"):
+    with pytest.raises(Conflict, match=f"the SKU Straße belongs to product {first.id}"):
         products.create(pipeline.backends, Content("STRAßE", "three"))
-    with pytest.raises(Conflict, match=f"product {first['id']}"):
-        products.edit(pipeline.backends, other["id"], Changes(sku="straße"))
+    with pytest.raises(Conflict, match=f"product {first.id}"):
+        products.edit(pipeline.backends, other.id, Changes(sku="straße"))
     assert len(pipeline.products()) == 2
 
 
-def test_another_casing_of_its_own_sku_is_no_conflict(pipeline: Pipeline) -> None:
-    made = products.create(pipeline.backends, Content("abc", "one"))
+def test_changing_the_case_of_its_own_sku_is_no_conflict(pipeline: Pipeline) -> None:
+    created = products.create(pipeline.backends, Content("abc", "one"))
 
-    edited = products.edit(pipeline.backends, made["id"], Changes(sku="ABC"))
+    edited = products.edit(pipeline.backends, created.id, Changes(sku="ABC"))
 
-    assert (edited["id"], edited["sku"], edited["sku_key"]) == (made["id"], "ABC", "abc")
+    assert (edited.id, edited.sku, edited.sku_key) == (created.id, "ABC", "abc")
 
 
-def test_a_rename_moves_the_product_and_leaves_nothing_for_an_older_import_to_find(pipeline: Pipeline) -> None:
-    made = products.create(pipeline.backends, Content("A", "one", "text", active=False))
+def test_a_renamed_product_is_not_changed_by_an_older_import(pipeline: Pipeline) -> None:
+    created = products.create(pipeline.backends, Content("A", "one", "text", active=False))
     _, chunks = running_import(pipeline, b"sku,name\nA,from file\nB,from file\n")
 
-    moved = products.edit(pipeline.backends, made["id"], Changes(sku="B", name="two"))
+    renamed = products.edit(pipeline.backends, created.id, Changes(sku="B", name="two"))
     for message in chunks:
         pipeline.deliver("upsert_chunk", message)
 
-    assert (moved["id"], moved["created_at"]) == (made["id"], made["created_at"])
+    assert (renamed.id, renamed.created_at) == (created.id, created.created_at)
     assert pipeline.products() == {"b": ("B", "two", "text", False)}
 
 
 def test_a_rename_onto_a_deleted_sku_takes_its_place(pipeline: Pipeline) -> None:
     gone = products.create(pipeline.backends, Content("B", "gone"))
-    products.delete(pipeline.backends, gone["id"])
-    made = products.create(pipeline.backends, Content("A", "one"))
+    products.delete(pipeline.backends, gone.id)
+    created = products.create(pipeline.backends, Content("A", "one"))
 
-    products.edit(pipeline.backends, made["id"], Changes(sku="b"))
+    products.edit(pipeline.backends, created.id, Changes(sku="b"))
 
     assert pipeline.products() == {"b": ("b", "one", "", True)}
 
 
 def test_an_edit_that_changes_nothing_keeps_the_content_version(pipeline: Pipeline) -> None:
-    made = products.create(pipeline.backends, Content("A", "one"))
+    created = products.create(pipeline.backends, Content("A", "one"))
+    (before,) = pipeline.sql("select name_version from product")
 
-    edited = products.edit(pipeline.backends, made["id"], Changes(name="one"))
+    edited = products.edit(pipeline.backends, created.id, Changes(name="one"))
 
-    assert edited["content_version"] == made["content_version"]
-    assert edited["updated_at"] == made["updated_at"]
-    assert edited["name_version"] > made["name_version"]
+    assert edited.content_version == created.content_version
+    assert edited.updated_at == created.updated_at
+    assert pipeline.sql("select name_version from product")[0]["name_version"] > before["name_version"]
 
 
-def test_what_is_not_there_is_not_found(pipeline: Pipeline) -> None:
+def test_an_unknown_product_is_not_found(pipeline: Pipeline) -> None:
     with pytest.raises(NotFound):
         products.edit(pipeline.backends, 12345, Changes(name="x"))
     with pytest.raises(NotFound):
@@ -125,14 +126,14 @@ def test_what_is_not_there_is_not_found(pipeline: Pipeline) -> None:
 
 def test_a_bulk_delete_empties_the_catalogue_at_once_and_ends_older_imports(pipeline: Pipeline) -> None:
     pipeline.run(b"sku,name\nA,one\nB,two\n")
-    made = products.create(pipeline.backends, Content("C", "three"))
+    created = products.create(pipeline.backends, Content("C", "three"))
     import_id, chunks = running_import(pipeline, b"sku,name\nD,four\n")
 
     accepted = bulk_deletes.accept(pipeline.backends)
 
-    assert accepted["total"] == 3
+    assert accepted.total == 3
     with pytest.raises(NotFound):
-        products.edit(pipeline.backends, made["id"], Changes(name="x"))
+        products.edit(pipeline.backends, created.id, Changes(name="x"))
     ended = pipeline.show(import_id)
     assert (ended["status"], ended["error"]["code"]) == ("cancelled", "products_deleted")
     for message in chunks:
@@ -146,21 +147,21 @@ def test_a_bulk_delete_empties_the_catalogue_at_once_and_ends_older_imports(pipe
     ]
 
 
-def test_what_is_written_after_a_bulk_delete_stays_and_takes_nothing_over(pipeline: Pipeline) -> None:
+def test_what_is_written_after_a_bulk_delete_stays_and_keeps_no_old_values(pipeline: Pipeline) -> None:
     pipeline.run(b"sku,name,description,active\nA,one,text,no\nB,two,text,no\nC,three,,\n")
     bulk_deletes.accept(pipeline.backends)
 
-    made = products.create(pipeline.backends, Content("a", "by hand"))
+    created = products.create(pipeline.backends, Content("a", "edited"))
     ended = pipeline.run(b"sku,name\nb,from file\n")
     carry_out(pipeline)
 
     assert ended["rows"]["created"] == 1
-    assert pipeline.products() == {"a": ("a", "by hand", "", True), "b": ("b", "from file", "", True)}
-    assert made["id"] not in (1, 2, 3)
+    assert pipeline.products() == {"a": ("a", "edited", "", True), "b": ("b", "from file", "", True)}
+    assert created.id not in (1, 2, 3)
     assert pipeline.sql("select deleted from bulk_delete")[0]["deleted"] == 1
 
 
-def test_a_bulk_delete_goes_on_in_steps_and_in_new_invocations(
+def test_a_bulk_delete_continues_in_steps_and_in_new_invocations(
     pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("chalicelib.catalogue.bulk_deletes.BULK_DELETE_STEP_ROWS", 10)
@@ -197,12 +198,12 @@ def test_a_failed_import_from_before_a_bulk_delete_cannot_be_retried(pipeline: P
     assert (answer.status, answer.json["code"]) == (409, "not_retryable")
 
 
-def test_tombstones_go_when_no_import_can_need_them(pipeline: Pipeline) -> None:
+def test_tombstones_are_removed_when_no_import_can_need_them(pipeline: Pipeline) -> None:
     old = products.create(pipeline.backends, Content("A", "one"))
-    products.delete(pipeline.backends, old["id"])
+    products.delete(pipeline.backends, old.id)
     _, chunks = running_import(pipeline, b"sku,name\nB,late\n")
-    made = products.create(pipeline.backends, Content("B", "two"))
-    products.delete(pipeline.backends, made["id"])
+    created = products.create(pipeline.backends, Content("B", "two"))
+    products.delete(pipeline.backends, created.id)
 
     def tombstones() -> list[str]:
         return [row["sku_key"] for row in pipeline.sql("select sku_key from product where deleted order by 1")]

@@ -1,4 +1,4 @@
-"""The list of products: filters, orders, pages and totals, against a reading of the catalogue in plain Python."""
+"""The list of products: filters, orders, pages and totals, compared with a plain Python implementation."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ import pytest
 
 from chalicelib import limits
 from chalicelib.catalogue import bulk_deletes
-from tests.support import search_copy
+from chalicelib.sql import query
+from tests.support import indexing
+from tests.support.query_plan import explained
 from tests.support.sequential_model import key_of
 
 if TYPE_CHECKING:
@@ -26,7 +28,7 @@ ORDERS: dict[str, tuple[Callable[[Row], Any], bool]] = {
     "sku": (lambda row: key_of(row["sku"]).encode(), False),
     "-sku": (lambda row: key_of(row["sku"]).encode(), True),
 }
-"""What each sort means: the key, and whether it is descending."""
+"""The key of each sort, and whether it is descending."""
 FILTERS: list[dict[str, str]] = [
     {},
     {"sku": "1"},
@@ -44,8 +46,8 @@ PAGE_ITEMS = 23
 WORDS = ["grün 100%", "GRÜN a_b", "Éclair", "rot \\ schwarz", "Rot"]
 
 
-def catalogue(pipeline: Pipeline, *, copy_before_edits: bool = False) -> list[Row]:
-    """A few hundred products with tombstones and rows that a bulk delete has left, read past the project's own code."""
+def catalogue(pipeline: Pipeline, *, index_before_edits: bool = False) -> list[Row]:
+    """Creates a few hundred products, with tombstones and rows left by a bulk delete. Reads them with plain SQL."""
     old = "".join(f"old-{number},grün 100%\n" for number in range(20))
     pipeline.run(f"sku,name\n{old}".encode())
     bulk_deletes.accept(pipeline.backends)
@@ -57,8 +59,8 @@ def catalogue(pipeline: Pipeline, *, copy_before_edits: bool = False) -> list[Ro
     pipeline.run("\n".join(["sku,name,description,active", *lines]).encode())
     (floor,) = pipeline.sql("select floor from barrier")
     rows = pipeline.sql("select * from product where version >= %s order by id", floor["floor"])
-    if copy_before_edits:
-        search_copy.fill(pipeline.backends)
+    if index_before_edits:
+        indexing.fill(pipeline.backends)
     for row in rows[::17]:
         assert pipeline.call("DELETE", f"/products/{row['id']}").status == 204
     for row in rows[1::17]:
@@ -68,7 +70,7 @@ def catalogue(pipeline: Pipeline, *, copy_before_edits: bool = False) -> list[Ro
 
 
 def expected(rows: list[Row], filters: dict[str, str], sort: str) -> list[str]:
-    """The ids that a list must have, in its order."""
+    """The ids that the list must have, in its order."""
 
     def passes(row: Row) -> bool:
         texts = {name: row[name].lower() for name in ("sku", "name", "description")}
@@ -92,7 +94,7 @@ def get(pipeline: Pipeline, path: str) -> Any:
 
 
 def walk(pipeline: Pipeline, path: str | None, towards: str) -> list[Any]:
-    """The pages from a path on, as their links lead."""
+    """The pages from this path on, following their links."""
     pages = []
     while path is not None:
         pages.append(get(pipeline, path))
@@ -104,11 +106,11 @@ def ids(page: Any) -> list[str]:
     return [each["id"] for each in page["items"]]
 
 
-@pytest.mark.parametrize("source", ["catalogue", "copy", "copy and edits"])
+@pytest.mark.parametrize("source", ["catalogue", "index", "index and edits"])
 def test_paging_forward_and_back_gives_what_the_filters_and_the_sort_say(pipeline: Pipeline, source: str) -> None:
-    rows = catalogue(pipeline, copy_before_edits=source == "copy and edits")
-    if source == "copy":
-        search_copy.fill(pipeline.backends)
+    rows = catalogue(pipeline, index_before_edits=source == "index and edits")
+    if source == "index":
+        indexing.fill(pipeline.backends)
     for sort in ORDERS:
         for filters in FILTERS:
             query = urlencode({**filters, "limit": PAGE_ITEMS, **({"sort": sort} if sort else {})})
@@ -124,7 +126,7 @@ def test_paging_forward_and_back_gives_what_the_filters_and_the_sort_say(pipelin
             assert (there[0]["prev"], there[-1]["next"]) == (None, None)
 
 
-def test_a_listed_product_is_the_product(pipeline: Pipeline) -> None:
+def test_a_listed_product_is_the_same_as_when_read_alone(pipeline: Pipeline) -> None:
     catalogue(pipeline)
 
     for each in get(pipeline, f"/products?limit={limits.PAGE_ITEMS_MAX}")["items"][::10]:
@@ -169,14 +171,14 @@ def test_a_cursor_holds_the_longest_key(pipeline: Pipeline) -> None:
     assert ids(get(pipeline, pages[1]["prev"])) == ids(pages[0])
 
 
-def test_an_empty_parameter_asks_for_nothing(pipeline: Pipeline) -> None:
+def test_an_empty_parameter_does_not_filter(pipeline: Pipeline) -> None:
     pipeline.call("POST", "/products", {"sku": "A", "name": "x"})
 
     assert get(pipeline, "/products?sku=&name=&description=&active=&q=&sort=")["total"] == 1
 
 
-def test_case_is_what_the_database_says(pipeline: Pipeline) -> None:
-    """Python lower-cases İ to two letters; PostgreSQL's builtin collation knows another way, on both sides."""
+def test_the_database_decides_about_upper_and_lower_case(pipeline: Pipeline) -> None:
+    """Python lower-cases İ to two letters; PostgreSQL has its own rule, and applies it to both sides."""
     for sku in ("İ", "Σ", "ǅ", "ẞ"):
         pipeline.call("POST", "/products", {"sku": sku, "name": sku})
 
@@ -226,7 +228,7 @@ def cursor(**position: Any) -> str:
         ("cursor=" + base64.urlsafe_b64encode(b'"sort"').decode().rstrip("="), "cursor"),
     ],
 )
-def test_a_wrong_question_is_refused_with_the_parameter(pipeline: Pipeline, query: str, pointer: str) -> None:
+def test_a_wrong_parameter_is_refused_by_name(pipeline: Pipeline, query: str, pointer: str) -> None:
     answer = pipeline.call("GET", f"/products?{query}")
 
     assert answer.status == 422, answer.body
@@ -247,7 +249,7 @@ def test_a_cursor_of_another_list_is_refused(pipeline: Pipeline) -> None:
 def test_a_common_word_has_pages_in_order_and_an_estimated_total(
     pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A filter that many products of a sample pass: its pages come from going through the catalogue."""
+    """A filter that many products of the sample pass: pages come from walking through the catalogue."""
     monkeypatch.setattr("chalicelib.catalogue.listing.SAMPLE_PAGES", 2)
     monkeypatch.setattr("chalicelib.catalogue.listing.SAMPLE_MATCHES_MIN", 1)
     rows = catalogue(pipeline)
@@ -261,7 +263,7 @@ def test_a_common_word_has_pages_in_order_and_an_estimated_total(
     assert {page["total_is_estimate"] for page in there} == {True}
 
 
-def test_beyond_its_limit_the_size_of_the_catalogue_is_an_estimate_and_says_so(
+def test_beyond_the_limit_the_total_is_an_estimate_and_says_so(
     pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pipeline.run(b"sku,name\n" + b"".join(b"S%d,x\n" % number for number in range(40)))
@@ -274,30 +276,27 @@ def test_beyond_its_limit_the_size_of_the_catalogue_is_an_estimate_and_says_so(
     monkeypatch.setattr("chalicelib.catalogue.listing.CATALOGUE_COUNT_ROWS_MAX", 40)
     assert total() == (40, False)
     monkeypatch.setattr("chalicelib.catalogue.listing.CATALOGUE_COUNT_ROWS_MAX", 39)
-    assert total() == (40, True), "what the statistics say"
+    assert total() == (40, True), "from the statistics"
     pipeline.sql("update pg_class set reltuples = -1 where oid = 'product'::regclass")
     items, is_estimate = total()
     assert is_estimate
-    assert items >= 39, "nobody has looked at the table: what was counted, or what sessions said that they wrote"
-    search_copy.fill(pipeline.backends)
-    assert total() == (40, False), "it is counted when it is copied for search"
+    assert items >= 39, "without statistics: what was counted, or what sessions reported as written"
+    indexing.fill(pipeline.backends)
+    assert total() == (40, False), "indexing counts the products"
 
 
-def test_no_statement_for_a_list_reads_more_than_its_page_without_need(pipeline: Pipeline) -> None:
-    """The order of a page is an index's: a page of a large catalogue is not sorted."""
-    from chalicelib.sql import query
-
+def test_a_page_without_filters_is_read_in_the_order_of_an_index(pipeline: Pipeline) -> None:
+    """A page of a large catalogue is not sorted."""
     pipeline.run(b"sku,name\n" + b"".join(b"S%d,x\n" % number for number in range(3000)))
     pipeline.sql("analyze product")
-    for go_on, order, key in (
+    for seek, order, key in (
         ("above_id", "upwards_by_id", 5),
         ("below_id", "downwards_by_id", 500),
         ("above_sku", "upwards_by_sku", "s1"),
         ("below_sku", "downwards_by_sku", "s2"),
     ):
-        statement = "\n".join(map(query, ("shown_products", go_on, order, "limit_page")))
+        statement = "\n".join(map(query, ("shown_products", seek, order, "limit_page")))
         with pipeline.backends.database.transaction() as transaction:
-            plan = transaction.cursor.execute(f"explain {statement}".encode(), {"key": key, "limit": 51}).fetchall()
-        text = "\n".join(row["QUERY PLAN"] for row in plan)
-        assert "Index Scan" in text, text
-        assert "Sort" not in text, text
+            plan = explained(transaction, statement, {"key": key, "limit": 51})
+        assert "Index Scan" in plan, plan
+        assert "Sort" not in plan, plan

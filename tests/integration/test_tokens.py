@@ -1,4 +1,4 @@
-"""Tokens: made, listed and revoked from the terminal, and what they open over HTTP."""
+"""Tokens: created, listed and revoked from the terminal, and what they give access to over HTTP."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ if TYPE_CHECKING:
     from infra.local.testing import Services
     from tests.support.pipeline import Pipeline
 
-Said = pytest.CaptureFixture[str]
+Output = pytest.CaptureFixture[str]
 Invoke = Callable[[object], dict[str, Any]]
 
 
 @pytest.fixture(autouse=True)
 def deployment(services: Services, monkeypatch: pytest.MonkeyPatch, pipeline: Pipeline) -> None:
-    """The database as a deployment names it, with no token but the one of `pipeline`."""
+    """The database, configured as in a deployment, with no token but the one of `pipeline`."""
     monkeypatch.setenv("OWNER_DATABASE_URL", services.owner_conninfo)
     pipeline.sql("delete from api_token where name <> 'tests'")
 
@@ -41,23 +41,23 @@ def deployment(services: Services, monkeypatch: pytest.MonkeyPatch, pipeline: Pi
 @pytest.fixture
 def invoke(monkeypatch: pytest.MonkeyPatch) -> Invoke:
     """Invokes the function as Lambda does."""
-    import app  # It wants the environment.
+    import app  # It reads the environment.
 
     monkeypatch.setattr("functions.manage_tokens.settings", lambda: read(os.environ))
     context = LambdaContext("manage_tokens", 256, "test", "test", 30)
     return lambda event: app.manage_tokens(event, context)
 
 
-def created(capsys: Said, name: str, *more: str) -> str:
+def created(capsys: Output, name: str, *more: str) -> str:
     assert terminal.main(["create", name, *more]) == DONE
     return capsys.readouterr().out.removesuffix("\n")
 
 
-def refusal(capsys: Said, *arguments: str, status: int = REFUSED) -> str:
+def refusal(capsys: Output, *arguments: str, status: int = REFUSED) -> str:
     assert terminal.main(list(arguments)) == status
-    said = capsys.readouterr()
-    assert said.out == ""
-    return said.err
+    output = capsys.readouterr()
+    assert output.out == ""
+    return output.err
 
 
 def status_of(pipeline: Pipeline, method: str, path: str, token: str) -> int:
@@ -65,8 +65,8 @@ def status_of(pipeline: Pipeline, method: str, path: str, token: str) -> int:
 
 
 @pytest.mark.parametrize(("scope", "reads", "writes"), [("read", 200, 403), ("write", 200, 415), ("admin", 200, 415)])
-def test_a_token_opens_what_its_scope_says(
-    pipeline: Pipeline, capsys: Said, scope: str, reads: int, writes: int
+def test_the_scope_of_a_token_decides_what_it_may_do(
+    pipeline: Pipeline, capsys: Output, scope: str, reads: int, writes: int
 ) -> None:
     token = created(capsys, "shop", "--scope", scope)
 
@@ -74,13 +74,13 @@ def test_a_token_opens_what_its_scope_says(
     assert status_of(pipeline, "POST", "/imports", token) == writes
 
 
-def test_without_a_scope_a_token_reads(capsys: Said, pipeline: Pipeline) -> None:
+def test_the_default_scope_is_read(capsys: Output, pipeline: Pipeline) -> None:
     token = created(capsys, "shop")
 
     assert status_of(pipeline, "POST", "/imports", token) == 403
 
 
-def test_a_revoked_token_is_refused(pipeline: Pipeline, capsys: Said) -> None:
+def test_a_revoked_token_is_refused(pipeline: Pipeline, capsys: Output) -> None:
     token = created(capsys, "shop")
     assert status_of(pipeline, "GET", "/imports", token) == 200
 
@@ -91,37 +91,37 @@ def test_a_revoked_token_is_refused(pipeline: Pipeline, capsys: Said) -> None:
         pipeline.call("GET", "/imports", Authorization=f"Bearer {token}")
 
 
-def test_the_list_tells_everything_but_the_token(pipeline: Pipeline, capsys: Said) -> None:
+def test_the_list_shows_everything_but_the_token(pipeline: Pipeline, capsys: Output) -> None:
     used, unused = created(capsys, "in use", "--scope", "write"), created(capsys, "idle")
     status_of(pipeline, "GET", "/imports", used)
     terminal.main(["revoke", "idle"])
     capsys.readouterr()
 
     assert terminal.main(["list"]) == DONE
-    said = capsys.readouterr().out
+    output = capsys.readouterr().out
 
-    header, *lines = said.splitlines()
+    header, *lines = output.splitlines()
     assert header.split() == ["NAME", "SCOPES", "CREATED", "LAST", "USED", "REVOKED"]
     by_name = {line[: header.index("SCOPES")].strip(): line for line in lines}
     assert set(by_name) == {"in use", "idle", "tests"}
     assert "write" in by_name["in use"]
     assert (by_name["in use"].count("Z"), by_name["idle"].count("Z")) == (2, 2), "created and used, created and revoked"
     hashes = [bytes(row["sha256"]).hex() for row in pipeline.sql("select sha256 from api_token")]
-    assert not any(secret in said for secret in (used, unused, *hashes))
+    assert not any(secret in output for secret in (used, unused, *hashes))
 
 
-def test_a_name_in_use_is_refused_until_its_token_is_revoked(pipeline: Pipeline, capsys: Said) -> None:
+def test_a_name_in_use_is_refused_until_its_token_is_revoked(pipeline: Pipeline, capsys: Output) -> None:
     first = created(capsys, "shop")
 
-    assert "There is a token named shop already" in refusal(capsys, "create", "shop")
+    assert "There is already a token named shop" in refusal(capsys, "create", "shop")
     assert status_of(pipeline, "GET", "/imports", first) == 200
     terminal.main(["revoke", "shop"])
     capsys.readouterr()
     assert created(capsys, "shop") != first
 
 
-def test_what_is_not_there_cannot_be_revoked(capsys: Said) -> None:
-    assert "There is no token named nobody" in refusal(capsys, "revoke", "nobody")
+def test_an_unknown_token_cannot_be_revoked(capsys: Output) -> None:
+    assert "There is no token named unknown" in refusal(capsys, "revoke", "unknown")
     created(capsys, "once")
     terminal.main(["revoke", "once"])
     capsys.readouterr()
@@ -132,11 +132,11 @@ def test_what_is_not_there_cannot_be_revoked(capsys: Said) -> None:
     ("event", "reason"),
     [
         ({"command": "create", "name": "shop", "scope": "root"}, "scope: Input should be 'read', 'write' or 'admin'"),
-        ({"command": "create", "name": "in use"}, "there is a token named in use already"),
-        ({"command": "create", "name": " shop"}, "the name of a token has 1 to 100 visible characters"),
+        ({"command": "create", "name": "in use"}, "there is already a token named in use"),
+        ({"command": "create", "name": " shop"}, "the name of a token must have 1 to 100 visible characters"),
         ({"command": "create"}, "name: Field required"),
         ({"command": "create", "name": "shop", "scopes": ["read"]}, "scopes: Extra inputs are not permitted"),
-        ({"command": "revoke", "name": "nobody"}, "there is no token named nobody"),
+        ({"command": "revoke", "name": "unknown"}, "there is no token named unknown"),
         ({"command": "revoke", "name": "a\0b"}, "there is no token named a\0b"),
         ({"command": "revoke", "name": "a\ud800b"}, "there is no token named a\ud800b"),
         ({"command": "show"}, "does not match any of the expected tags: 'create', 'list', 'revoke'"),
@@ -144,8 +144,8 @@ def test_what_is_not_there_cannot_be_revoked(capsys: Said) -> None:
         (["list"], "valid dictionary"),
     ],
 )
-def test_the_function_says_in_words_what_it_refuses(
-    invoke: Invoke, capsys: Said, pipeline: Pipeline, event: object, reason: str
+def test_the_function_explains_what_it_refuses(
+    invoke: Invoke, capsys: Output, pipeline: Pipeline, event: object, reason: str
 ) -> None:
     created(capsys, "in use")
     answer = invoke(event)
@@ -156,7 +156,7 @@ def test_the_function_says_in_words_what_it_refuses(
     ]
 
 
-def test_the_function_makes_lists_and_revokes(invoke: Invoke, pipeline: Pipeline) -> None:
+def test_the_function_creates_lists_and_revokes(invoke: Invoke, pipeline: Pipeline) -> None:
     token = invoke({"command": "create", "name": "shop"})["token"]
     assert status_of(pipeline, "GET", "/imports", token) == 200
     listed = json.loads(json.dumps(invoke({"command": "list"})))["tokens"]
@@ -165,7 +165,7 @@ def test_the_function_makes_lists_and_revokes(invoke: Invoke, pipeline: Pipeline
     assert invoke({"command": "revoke", "name": "shop"}) == {"revoked": "shop"}
 
 
-def test_what_is_logged_tells_whose_token_was_made_and_never_the_token(
+def test_the_log_names_the_holder_of_a_new_token_and_never_has_the_token(
     invoke: Invoke, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
@@ -174,28 +174,28 @@ def test_what_is_logged_tells_whose_token_was_made_and_never_the_token(
     invoke({"command": "list"})
     invoke({"command": "revoke", "name": "shop"})
 
-    made, revoked = [record for record in caplog.records if record.name == "chalicelib"]
-    assert made.getMessage() == "a token was made"
-    assert made.details.facts["holder"] == revoked.details.facts["holder"] == "shop"  # type: ignore[attr-defined]
-    # Before the last net (functions/redaction.py), which would hide it.
+    created_record, revoked = [record for record in caplog.records if record.name == "chalicelib"]
+    assert created_record.getMessage() == "token created"
+    assert created_record.details.facts["holder"] == revoked.details.facts["holder"] == "shop"  # type: ignore[attr-defined]
+    # These are the records before redaction (functions/redaction.py), which would hide a token.
     assert token.removeprefix(tokens.PREFIX) not in repr([vars(record) for record in caplog.records])
 
 
 @pytest.mark.parametrize("name", ["", " shop", "two\nlines", "x" * (limits.TOKEN_NAME_CHARACTERS_MAX + 1), "a\0b"])
-def test_a_name_that_cannot_be_shown_is_refused(services: Services, name: str) -> None:
+def test_an_invisible_or_too_long_name_is_refused(services: Services, name: str) -> None:
     database = Database(services.owner_conninfo)
     with pytest.raises(Invalid), database.transaction() as transaction:
         tokens.create(transaction, name, ["read"])
     database.close()
 
 
-def test_an_unknown_scope_is_wrong_usage(capsys: Said) -> None:
+def test_an_unknown_scope_is_wrong_usage(capsys: Output) -> None:
     with pytest.raises(SystemExit) as ended:
         terminal.main(["create", "shop", "--scope", "root"])
     assert ended.value.code == USAGE
 
 
-def test_of_two_that_take_a_name_at_once_one_gets_it(services: Services, pipeline: Pipeline) -> None:
+def test_of_two_tokens_created_with_one_name_at_once_one_is_refused(services: Services, pipeline: Pipeline) -> None:
     started = threading.Barrier(2)
     refused: list[Conflict] = []
 
@@ -222,7 +222,7 @@ def test_of_two_that_take_a_name_at_once_one_gets_it(services: Services, pipelin
 
 
 def test_the_running_stack_is_found_by_its_data_directory(
-    services: Services, pipeline: Pipeline, capsys: Said, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    services: Services, pipeline: Pipeline, capsys: Output, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("OWNER_DATABASE_URL")
     monkeypatch.setenv("DATA_DIR", str(tmp_path))
@@ -242,12 +242,12 @@ def test_the_running_stack_is_found_by_its_data_directory(
         ("postgres//owner:secret@host/importer", "OWNER_DATABASE_URL is not the URL of a database"),
     ],
 )
-def test_a_database_that_cannot_be_used_is_told(
-    capsys: Said, monkeypatch: pytest.MonkeyPatch, url: str, message: str
+def test_an_unusable_database_is_reported_without_its_password(
+    capsys: Output, monkeypatch: pytest.MonkeyPatch, url: str, message: str
 ) -> None:
     monkeypatch.setenv("OWNER_DATABASE_URL", url)
 
-    said = refusal(capsys, "list", status=USAGE)
+    output = refusal(capsys, "list", status=USAGE)
 
-    assert message in said
-    assert "secret" not in said
+    assert message in output
+    assert "secret" not in output

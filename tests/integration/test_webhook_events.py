@@ -33,7 +33,7 @@ def test_each_change_is_told_to_those_who_want_it(pipeline: Pipeline) -> None:
         pipeline.call("DELETE", path)
         pipeline.run(b"sku,name\nA,x\nB,\n")
         accepted = bulk_deletes.accept(pipeline.backends)
-        bulk_deletes.carry_out(pipeline.backends, accepted["id"], lambda: 60.0)
+        bulk_deletes.carry_out(pipeline.backends, accepted.id, lambda: 60.0)
 
         pipeline.tell()
 
@@ -63,7 +63,7 @@ def test_the_catalogue_of_events_shows_what_is_sent(pipeline: Pipeline) -> None:
         pipeline.run(b"sku,name\nA,x\n")
         pipeline.run(b"name\nx\n")
         accepted = bulk_deletes.accept(pipeline.backends)
-        bulk_deletes.carry_out(pipeline.backends, accepted["id"], lambda: 60.0)
+        bulk_deletes.carry_out(pipeline.backends, accepted.id, lambda: 60.0)
         pipeline.tell()
         sent = {json.loads(each.body)["type"]: json.loads(each.body) for each in server.received}
 

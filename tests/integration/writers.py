@@ -90,26 +90,24 @@ class DomainWriter:
 
     def create(self, content: Content) -> Product:
         with _refusing():
-            return _product(products.create(self._backends, content))
+            return _written(products.create(self._backends, content))
 
     def edit(self, product_id: int, changes: Changes, condition: Condition) -> Product:
         with _refusing():
-            return _product(products.edit(self._backends, product_id, changes, self._expected(product_id, condition)))
+            return _written(products.edit(self._backends, product_id, changes, self._expected(product_id, condition)))
 
     def delete(self, product_id: int, condition: Condition) -> None:
         with _refusing():
             products.delete(self._backends, product_id, self._expected(product_id, condition))
 
     def delete_everything(self) -> uuid.UUID:
-        accepted = bulk_deletes.accept(self._backends)
-        found: uuid.UUID = accepted["id"]
-        return found
+        return bulk_deletes.accept(self._backends).id
 
     def _expected(self, product_id: int, condition: Condition) -> frozenset[int] | None:
         if condition is Condition.NONE:
             return None
         with self._backends.database.transaction() as transaction:
-            version = int(listing.get(transaction, product_id)["content_version"])
+            version = listing.get(transaction, product_id).content_version
         return frozenset({version if condition is Condition.CURRENT else version + 1})
 
 
@@ -164,6 +162,10 @@ class HttpWriter:
             raise Refused(answered["code"])
         assert status == wanted, answered
         return answered
+
+
+def _written(product: products.Product) -> Product:
+    return product.sku, product.name, product.description, product.active
 
 
 def _product(found: dict[str, Any]) -> Product:

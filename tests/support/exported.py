@@ -1,4 +1,4 @@
-"""What tests of exports share: ask for one, carry it out, read its file."""
+"""What tests of exports share: request one, carry it out, read its file."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ HEADER = ["sku", "name", "description", "active"]
 
 
 def export(pipeline: Pipeline, seconds: float = 60, **filters: object) -> dict[str, Any]:
-    """An export from its request to its end. With little time, each invocation makes one step."""
+    """Requests an export and carries it out. With little time, each invocation takes one step."""
     answer = pipeline.call("POST", "/exports", filters)
     assert answer.status == 202, answer.body
     return carry_out(pipeline, answer.json["id"], seconds)
 
 
 def carry_out(pipeline: Pipeline, export_id: str, seconds: float = 60) -> dict[str, Any]:
-    """Delivers messages as long as there are some. Progress never goes back, and is 100 at the end only."""
+    """Delivers messages until none are left. Checks that progress never goes back, and is 100 only at the end."""
     percent = 0.0
     while message := pipeline.receive("exports"):
         pipeline.deliver("export_products", message, seconds)
@@ -33,20 +33,20 @@ def carry_out(pipeline: Pipeline, export_id: str, seconds: float = 60) -> dict[s
         assert seen["percent"] >= percent
         assert (seen["percent"] == 100) == (seen["status"] == "completed")
         percent = seen["percent"]
-    found: dict[str, Any] = show(pipeline, export_id).json
-    return found
+    ended: dict[str, Any] = show(pipeline, export_id).json
+    return ended
 
 
 def show(pipeline: Pipeline, export_id: str) -> Answer:
     return pipeline.call("GET", f"/exports/{export_id}")
 
 
-def downloaded(found: dict[str, Any]) -> bytes:
-    answer = requests.get(found["download"]["url"], timeout=30)
+def downloaded(export: dict[str, Any]) -> bytes:
+    answer = requests.get(export["download"]["url"], timeout=30)
     assert answer.status_code == 200, answer.text
-    assert answer.headers["Content-Disposition"] == f'attachment; filename="products-{found["id"]}.csv"'
+    assert answer.headers["Content-Disposition"] == f'attachment; filename="products-{export["id"]}.csv"'
     assert answer.headers["Content-Type"] == "text/csv; charset=utf-8"
-    assert len(answer.content) == found["size_bytes"]
+    assert len(answer.content) == export["size_bytes"]
     return answer.content
 
 
@@ -56,9 +56,9 @@ def rows_of(content: bytes) -> list[list[str]]:
     return rows
 
 
-def skus(found: dict[str, Any]) -> list[str]:
-    rows = rows_of(downloaded(found))
-    assert found["rows"] == len(rows)
+def skus(export: dict[str, Any]) -> list[str]:
+    rows = rows_of(downloaded(export))
+    assert export["rows"] == len(rows)
     return [row[0] for row in rows]
 
 
@@ -68,7 +68,7 @@ def add(pipeline: Pipeline, *contents: Content) -> None:
 
 
 def add_long_products(pipeline: Pipeline, count: int) -> None:
-    """Products whose descriptions are as long as they may be, with an operation of their own."""
+    """Adds products with descriptions of maximum length, all by one operation."""
     pipeline.sql(
         "insert into product (sku, name, description, active, version, name_version, description_version,"
         " active_version, content_version)"

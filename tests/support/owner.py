@@ -1,4 +1,4 @@
-"""A look at the database as its owner. Connections are kept: to make one costs as much as many statements."""
+"""Access to the database as its owner. Connections are reused, because opening one costs as much as many statements."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from psycopg.rows import dict_row
 
 
 class Owner:
-    """Each statement is a transaction of its own. Threads may use it at the same time, each on its own connection."""
+    """Runs each statement in a transaction of its own. Threads may share it: each gets its own connection."""
 
     def __init__(self, conninfo: str) -> None:
         self._conninfo = conninfo
         self._idle: list[psycopg.Connection[dict[str, Any]]] = []
 
     def sql(self, statement: str, *parameters: Any) -> list[dict[str, Any]]:
-        """Runs a statement, or several without parameters. Returns the rows, if there are any."""
+        """Runs a statement, or several without parameters. Returns the rows, if any."""
         connection = self._take()
         try:
             cursor = connection.execute(statement.encode(), parameters)
@@ -25,7 +25,7 @@ class Owner:
             self._idle.append(connection)
 
     def close(self) -> None:
-        """Closes what is kept."""
+        """Closes the idle connections."""
         while self._idle:
             self._idle.pop().close()
 
@@ -33,5 +33,5 @@ class Owner:
         try:
             return self._idle.pop()
         except IndexError:
-            # Plans are made anew: a test may change what they were made for.
+            # No prepared plans: a test may change what they were made for.
             return psycopg.connect(self._conninfo, autocommit=True, row_factory=dict_row, prepare_threshold=None)

@@ -1,4 +1,4 @@
-"""The copy of the catalogue that lists are filtered by, as tests need it: gone, or full."""
+"""The search index as tests need it: empty or full."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ FORGET = (
     "update product_search_state"
     " set after_key = null, imports = '{}', copied_floor = 0, shown_count = null, floor = 0"
 )
-"""As in a new database: the copy is empty, and not used."""
+"""SQL that makes it empty and unused, as in a new database."""
 
 
 def fill(backends: Backends) -> None:
-    """Copies all there is to copy."""
+    """Indexes everything."""
     search_index.index_products(backends.database, lambda: 60.0)

@@ -1,27 +1,29 @@
 -- name: note_edit
--- In the transaction of the edit.
+-- Notes an edit, in its own transaction, so that lists find it before it is indexed.
 insert into product_search_edit (sku_key, version, shown_change) values (%(key)s, %(version)s, %(shown_change)s)
 
 -- name: lock_search_state
--- One at a time: nothing comes back when somebody else is at it.
-select after_key, shown_count from product_search_state for update skip locked
+-- Locks the state of indexing. Returns no row while another invocation has it.
+select after_key from product_search_state for update skip locked
 
 -- name: is_import_running
+-- Whether indexing must wait.
 select exists (select from import where status = 'processing') as running
 
 -- name: searchable_products
--- Part of the next two: products as the copy holds them.
+-- Part of index_edits and index_range: products in the form that the index stores.
 select p.sku_key, p.content_version, lower(p.sku collate pg_c_utf8) as sku, lower(p.name collate pg_c_utf8) as name,
        lower(p.description collate pg_c_utf8) as description, p.active
 
 -- name: replace_searchable
--- Part of the next two.
+-- Part of index_edits and index_range: replaces what the index has under the key.
 on conflict (sku_key) do update set
   content_version = excluded.content_version, sku = excluded.sku, name = excluded.name,
   description = excluded.description, active = excluded.active
 
 -- name: index_edits
--- The oldest edits into the copy. What they did to the number of products counts unless a bulk delete came after them.
+-- Indexes the oldest noted edits. Their effect on the number of products counts unless a bulk delete came after them.
+-- `shown_count * 0` starts from zero after a bulk delete, but leaves null (never counted) as null.
 with edits as (
   delete from product_search_edit
   where id in (select id from product_search_edit order by id limit %(limit)s)
@@ -47,7 +49,7 @@ with edits as (
 select count(*) as edits from edits
 
 -- name: begin_indexing
--- Begins to copy if there is anything new: imports that have ended and are not in the copy, a bulk delete, or no copy yet.
+-- Starts a pass over the catalogue if there is a reason: ended imports that are not indexed, a bulk delete, or no index yet.
 update product_search_state s set after_key = '', imports = ended.imports, copied_floor = b.floor
 from barrier b, (
   select coalesce(array_agg(id || ':' || attempt), '{}') as imports
@@ -56,8 +58,8 @@ from barrier b, (
 where s.shown_count is null or s.copied_floor <> b.floor or ended.imports <> '{}'
 
 -- name: index_range
--- The next products in the order of their keys, limited in rows and in bytes: those that differ are written, what has no
--- product any more is removed. Returns the last key, or null at the end of both tables.
+-- Indexes the next products in the order of their keys, limited in rows and in bytes: writes those that differ, and removes
+-- entries without a product. Returns the last key, or null at the end of both tables.
 with next_products as (
   select sku_key, content_version, sku, name, description, active,
          not deleted and version >= (select floor from barrier) as shown,
@@ -87,13 +89,16 @@ with next_products as (
 select key as last_key from last
 
 -- name: advance_indexing
+-- Records how far the pass has come.
 update product_search_state set after_key = %(after)s
 
 -- name: sort_in_product_search
+-- Moves new entries from the pending list of the trigram index into the index.
 select sort_in_product_search()
 
 -- name: end_indexing
--- One statement, and so one look at everything: the number of products, and the edits that are not in it.
+-- Ends a pass: marks the imports that it covers as indexed, and counts the products. One statement and therefore one
+-- snapshot: the count and the edits that are still noted agree.
 with ended as (
   update import i set indexed = true from product_search_state s
   where i.operation is not null and not i.indexed and i.status not in ('pending', 'processing')

@@ -1,0 +1,69 @@
+"""An export as JSON: what clients send, and what they are answered."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from chalicelib.catalogue import jobs
+from chalicelib.exporting import exports
+from chalicelib.limits import FILTER_CHARACTERS_MAX
+from functions.api.end_reason import EndReason
+
+# NUL is the only character that PostgreSQL cannot store.
+Contained = Annotated[str, Field(max_length=FILTER_CHARACTERS_MAX, pattern=r"^[^\x00]*$")]
+
+
+class NewExport(BaseModel):
+    """Which products to export: those that match all given filters.
+
+    Texts match as case-insensitive substrings; `%` and `_` are literal.
+    """
+
+    model_config = ConfigDict(
+        strict=True, extra="forbid", json_schema_extra={"examples": [{"name": "drill", "active": True}]}
+    )
+
+    sku: Contained | None = None
+    name: Contained | None = None
+    description: Contained | None = None
+    active: bool | None = None
+    q: Annotated[Contained | None, Field(description="Matches in the SKU, the name or the description")] = None
+
+
+class Download(BaseModel):
+    """A link that anyone who has it can open until it expires. Reading the export again returns a new one."""
+
+    url: str
+    expires_at: datetime
+
+
+class Export(BaseModel):
+    """An export and its progress."""
+
+    id: str
+    status: jobs.Status
+    rows: Annotated[int, Field(description="Products written so far")]
+    size_bytes: Annotated[int, Field(description="Bytes written so far")]
+    percent: Annotated[float, Field(description="Of the catalogue's estimated size; 100 exactly when completed")]
+    error: EndReason | None
+    download: Annotated[Download | None, Field(description="Present when completed, as long as the file is stored")]
+    created_at: datetime
+    finished_at: datetime | None
+
+    @classmethod
+    def of(cls, export: exports.Export, download: exports.Download | None) -> Export:
+        """Returns the model of an export, with a link to its file if there is one."""
+        return cls(
+            id=str(export.id),
+            status=export.status,
+            rows=export.exported_rows,
+            size_bytes=export.size_bytes,
+            percent=export.percent,
+            error=EndReason.of(export),
+            download=Download(url=download.url, expires_at=download.expires_at) if download else None,
+            created_at=export.created_at,
+            finished_at=export.finished_at,
+        )
