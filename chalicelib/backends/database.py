@@ -193,10 +193,12 @@ class Transaction:
 
     def value(self, name: str, kind: type[Value], /, **parameters: Any) -> Value:
         """The value of a query that always has exactly one row with one column. Raises UnexpectedRows."""
-        (value,) = self._only(name, self._execute(name, tuple, parameters).fetchmany(2))
-        if not isinstance(value, kind):
-            raise UnexpectedRows(f"{name} gave a {type(value).__name__}, not a {kind.__name__}")
-        return value
+        row = self._only(name, self._execute(name, tuple, parameters).fetchmany(2))
+        if len(row) != 1:
+            raise UnexpectedRows(f"{name} gave {len(row)} columns, not exactly one")
+        if not isinstance(row[0], kind):
+            raise UnexpectedRows(f"{name} gave a value of type {type(row[0]).__name__}, not {kind.__name__}")
+        return row[0]
 
     def exists(self, name: str, /, **parameters: Any) -> bool:
         """Whether a query has any row."""
@@ -231,8 +233,9 @@ class Transaction:
         return self._cursor_for(kind).execute(query(name), parameters)
 
     def _cursor_for(self, kind: type | None) -> psycopg.Cursor[Any]:
-        cursor: psycopg.Cursor[Any] = self.cursor
-        cursor.row_factory = dict_row if kind is None else tuple_row if kind is tuple else record_factory(kind)
+        """A cursor of its own for each result: a shared one would apply the new shape to the previous result."""
+        shape: Any = dict_row if kind is None else tuple_row if kind is tuple else record_factory(kind)
+        cursor: psycopg.Cursor[Any] = self.cursor.connection.cursor(row_factory=shape)
         return cursor
 
     @staticmethod
