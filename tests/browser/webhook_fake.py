@@ -1,7 +1,7 @@
-"""The webhooks' part of the API, played inside a test: what the page is given when nothing may be left to chance.
+"""The webhook part of the API, faked inside a test, so that the page always gets the same data.
 
-It answers what the page asks for, keeps what it is given, and delivers to nobody: each webhook answers as its address
-says.
+It answers the page's requests and keeps what the page sends, but delivers nothing: the result of a test depends on the
+webhook's URL.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from playwright.sync_api import Page, Route
 Document = dict[str, Any]
 Reply = tuple[int, Any, dict[str, str]]
 EVENT_TYPES = {
-    "product.created": "A product was made.",
+    "product.created": "A product was created.",
     "product.updated": "A product was changed.",
     "product.deleted": "A product was deleted.",
     "products.bulk_deleted": "All products were deleted.",
@@ -36,7 +36,7 @@ def _now() -> datetime:
 
 @dataclass
 class Call:
-    """What matters of a request."""
+    """The parts of a request that the fake uses."""
 
     body: Document
     query: dict[str, str]
@@ -45,7 +45,7 @@ class Call:
 
 @dataclass
 class FakeWebhooks:
-    """A small shop's webhooks and deliveries."""
+    """The webhooks and deliveries of a small shop."""
 
     webhooks: dict[str, Document] = field(default_factory=dict)
     deliveries: dict[str, Document] = field(default_factory=dict)
@@ -53,11 +53,11 @@ class FakeWebhooks:
     asked: list[str] = field(default_factory=list)
 
     def install(self, page: Page) -> None:
-        """From now on the page talks to this."""
+        """Makes the page send its requests to this fake."""
         page.route(re.compile(r"/api/(webhooks|deliveries|event-types)\b"), self._answer)
 
     def add(self, url: str, **more: Any) -> Document:
-        """A webhook that is there already."""
+        """Adds an existing webhook."""
         made: Document = {
             "id": str(uuid.uuid4()),
             "url": url,
@@ -78,16 +78,16 @@ class FakeWebhooks:
         return made
 
     def named(self, url: str) -> Document:
-        """The webhook with this address."""
+        """The webhook with this URL."""
         return next(each for each in self.webhooks.values() if each["url"] == url)
 
     def change(self, webhook: Document, **changes: Any) -> None:
-        """Somebody else edits a webhook."""
+        """Edits a webhook as another user would."""
         webhook.update(changes)
         self.versions[webhook["id"]] += 1
 
     def deliver(self, webhook: Document, event_type: str, *answers: tuple[int | None, int], **more: Any) -> Document:
-        """A delivery with an attempt for each answer: its status code and how many milliseconds it took."""
+        """Adds a delivery with an attempt for each answer, which is a status code and a duration in milliseconds."""
         began = more.pop("began", _now())
         error = "The connection was refused."
         attempts = [
@@ -164,7 +164,7 @@ class FakeWebhooks:
         for pattern, carry_out in routes.items():
             if found := re.fullmatch(pattern, asked):
                 return carry_out(call, *found.groups())
-        raise AssertionError(f"the page asked for {asked}")
+        raise AssertionError(f"the page requested {asked}")
 
     def _types(self, _: Call) -> Reply:
         items = [{"type": name, "description": text, "example": {}} for name, text in EVENT_TYPES.items()]
@@ -212,7 +212,7 @@ class FakeWebhooks:
         body = call.body
         errors = []
         if not body["url"].startswith("https://"):
-            errors.append({"pointer": "/url", "message": "must be an https address"})
+            errors.append({"pointer": "/url", "message": "must be an https URL"})
         if not body["events"]:
             errors.append({"pointer": "/events", "message": "List should have at least 1 item after validation, not 0"})
         if errors:
@@ -220,14 +220,14 @@ class FakeWebhooks:
         return 201, {**self.add(**body), "secret": "whsec_shown-once"}, {}
 
     def _change(self, call: Call, webhook_id: str) -> Reply:
-        # What a delivery changes forbids no edit: only the version counts.
+        # A delivery does not prevent an edit: only the version is compared.
         if call.if_match and call.if_match.strip('"').partition("-")[0] != str(self.versions[webhook_id]):
-            return 412, _problem(412, "Precondition failed", "The webhook was changed since you read it"), {}
+            return 412, _problem(412, "Precondition failed", "The webhook has been changed since you read it"), {}
         changes = {**call.body}
         if "headers" in changes:
             stored = self.webhooks[webhook_id]["headers"]
             for name in [name for name, value in changes["headers"].items() if value is None and name not in stored]:
-                message = f"the header {name} has no value yet, so there is none to keep"
+                message = f"the header {name} has no stored value to keep; give it a value"
                 return 422, _problem(422, "Invalid", message, [{"pointer": "/headers", "message": message}]), {}
             changes["headers"] = {
                 name: stored[name] if value is None else value for name, value in changes["headers"].items()
@@ -241,7 +241,7 @@ def _without_values(webhook: Document) -> Document:
 
 
 def _page(items: list[Document], call: Call) -> Reply:
-    """The part of a list that a request asks for. Cursors are opaque to the page: here they count."""
+    """The requested page of a list. Cursors are opaque to the client; here they are offsets."""
     start, limit = int(call.query.get("cursor", 0)), int(call.query["limit"])
 
     def link(cursor: int) -> str:
