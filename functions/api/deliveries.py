@@ -54,7 +54,7 @@ def read_delivery(delivery_id: str) -> Response:
     with backends().database.transaction() as transaction:
         delivery = deliveries.get(transaction, uuid_of(delivery_id, "delivery"))
         attempts = deliveries.attempts(transaction, delivery.id)
-    return resource_response(DeliveryWithAttempts.of(delivery, attempts), resource.request)
+    return resource_response(DeliveryWithAttempts.with_attempts(delivery, attempts), resource.request)
 
 
 @resource.endpoint(

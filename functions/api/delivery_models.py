@@ -11,7 +11,9 @@ from pydantic import BaseModel, Field
 from chalicelib.webhooks import deliveries
 
 
-class _DeliveryFields(BaseModel):
+class Delivery(BaseModel):
+    """One event for one webhook."""
+
     id: str
     webhook_id: str
     event_id: Annotated[str, Field(description="What receivers get as webhook-id: the same at every attempt")]
@@ -28,14 +30,10 @@ class _DeliveryFields(BaseModel):
     milliseconds: Annotated[int | None, Field(description="Of the last attempt")]
     error: Annotated[str | None, Field(description="Of the last attempt, as text")]
 
-
-class Delivery(_DeliveryFields):
-    """One event for one webhook."""
-
-    @classmethod
-    def of(cls, delivery: deliveries.Delivery) -> Delivery:
+    @staticmethod
+    def of(delivery: deliveries.Delivery) -> Delivery:
         """The delivery without its attempts."""
-        return cls(**_fields(delivery))
+        return Delivery(**_fields(delivery))
 
 
 class Attempt(BaseModel):
@@ -64,14 +62,16 @@ class Attempt(BaseModel):
         )
 
 
-class DeliveryWithAttempts(_DeliveryFields):
+class DeliveryWithAttempts(Delivery):
     """A delivery with everything that was sent and received."""
 
     request_body: str
     attempts: Annotated[list[Attempt], Field(description="Newest first")]
 
     @classmethod
-    def of(cls, delivery: deliveries.Delivery, attempts: Iterable[deliveries.Attempt]) -> DeliveryWithAttempts:
+    def with_attempts(
+        cls, delivery: deliveries.Delivery, attempts: Iterable[deliveries.Attempt]
+    ) -> DeliveryWithAttempts:
         """The delivery, its request and its attempts."""
         return cls(
             **_fields(delivery),

@@ -140,7 +140,9 @@ class LastDelivery(BaseModel):
         )
 
 
-class _WebhookFields(BaseModel):
+class Webhook(BaseModel):
+    """A webhook."""
+
     id: str
     url: str
     description: str
@@ -159,23 +161,19 @@ class _WebhookFields(BaseModel):
     created_at: datetime
     updated_at: datetime
 
-
-class Webhook(_WebhookFields):
-    """A webhook."""
-
-    @classmethod
-    def of(cls, webhook: webhooks.Webhook) -> Webhook:
+    @staticmethod
+    def of(webhook: webhooks.Webhook) -> Webhook:
         """The webhook without its secret."""
-        return cls(**_fields(webhook))
+        return Webhook(**_fields(webhook))
 
 
-class WebhookWithSecret(_WebhookFields):
+class WebhookWithSecret(Webhook):
     """A webhook with its secret, which is not shown again."""
 
     secret: Annotated[str, Field(description="The key with which receivers verify signatures")]
 
     @classmethod
-    def of(cls, webhook: webhooks.Webhook, secret: str) -> WebhookWithSecret:
+    def with_secret(cls, webhook: webhooks.Webhook, secret: str) -> WebhookWithSecret:
         """The webhook and its secret, for the caller who has just created one of them."""
         return cls(**_fields(webhook), secret=secret)
 

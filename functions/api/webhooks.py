@@ -134,7 +134,7 @@ def _answer_with_secret(
     webhook: webhooks.Webhook, secret: str, *, status: int, location: str | None = None
 ) -> Response:
     headers = {"ETag": _etag(webhook), "Cache-Control": "no-store", **({"Location": location} if location else {})}
-    content = WebhookWithSecret.of(webhook, secret)
+    content = WebhookWithSecret.with_secret(webhook, secret)
     return resource_response(content, resource.request, status=status, headers=headers)
 
 
