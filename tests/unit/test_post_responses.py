@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from chalicelib.limits import ANSWER_BYTES_MAX
-from chalicelib.webhooks.outbound.post import Outbound, Unreachable, Unsafe, look_up
+from chalicelib.webhooks.outbound.post import Outbound, Unreachable, Unsafe, connect_to, look_up
 from tests.unit.receiver import Receiver, receiver
 
 pytestmark = pytest.mark.timeout(30)
@@ -133,10 +133,16 @@ def test_the_deadline_holds_for_a_receiver_that_reads_slowly(sip_bytes: int) -> 
         while not it.ended.wait(0.02):
             connection.recv(sip_bytes)
 
+    def connect(address: Any, port: int, seconds: float) -> socket.socket:
+        connection = connect_to(address, port, seconds)
+        connection.settimeout(None)  # Otherwise the time-out of connecting could hide that sending has none.
+        return connection
+
     started = time.monotonic()
     body = b"a" * 50_000_000  # More than the system buffers for a receiver that does not read.
+    outbound = Outbound([LOOPBACK], total_seconds=SOON_SECONDS, connect=connect)
     with receiver(sip, listens=False) as slow, pytest.raises(Unreachable, match="no complete response"):
-        Outbound([LOOPBACK], total_seconds=SOON_SECONDS).post(f"http://127.0.0.1:{slow.port}/", {}, body)
+        outbound.post(f"http://127.0.0.1:{slow.port}/", {}, body)
     assert time.monotonic() - started < LATE_SECONDS
 
 
