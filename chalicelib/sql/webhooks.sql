@@ -69,13 +69,13 @@ update webhook set
 where id = %(id)s
 
 -- name: note_failure
--- Records a failed attempt at its webhook, and switches the webhook off if it answered 410 or has failed for too long.
+-- Records a failed attempt at its webhook, and switches the webhook off on status 410 or after too long.
 update webhook set
   quick = false, failing_since = coalesce(failing_since, now()),
   last_at = now(), last_status_code = %(status_code)s, last_milliseconds = %(milliseconds)s, last_error = %(error)s,
   disabled_reason = case
     when not enabled then disabled_reason
-    when %(gone)s then 'The receiver answered 410 Gone: it wants no more deliveries.'
+    when %(gone)s then 'The receiver responded with 410 Gone: it wants no more deliveries.'
     when failing_since < now() - make_interval(secs => %(failing_seconds_max)s) then %(failing_reason)s
   end,
   enabled = enabled and not %(gone)s

@@ -58,7 +58,7 @@ class FakeWebhooks:
 
     def add(self, url: str, **more: Any) -> Document:
         """Adds an existing webhook."""
-        made: Document = {
+        webhook: Document = {
             "id": str(uuid.uuid4()),
             "url": url,
             "description": "",
@@ -73,9 +73,9 @@ class FakeWebhooks:
             "secret_expires_at": None,
             **more,
         }
-        self.webhooks[made["id"]] = made
-        self.versions[made["id"]] = 1
-        return made
+        self.webhooks[webhook["id"]] = webhook
+        self.versions[webhook["id"]] = 1
+        return webhook
 
     def named(self, url: str) -> Document:
         """The webhook with this URL."""
@@ -104,7 +104,7 @@ class FakeWebhooks:
         ]
         code, milliseconds = answers[-1] if answers else (None, None)
         delivered = code is not None and 200 <= code < 300
-        made: Document = {
+        delivery: Document = {
             "id": str(uuid.uuid4()),
             "webhook_id": webhook["id"],
             "event_id": str(uuid.uuid4()),
@@ -122,15 +122,15 @@ class FakeWebhooks:
             "attempts": attempts,
             **more,
         }
-        self.deliveries[made["id"]] = made
+        self.deliveries[delivery["id"]] = delivery
         if answers:
             webhook["last_delivery"] = {
                 "status_code": code,
                 "milliseconds": milliseconds,
                 "at": began.isoformat(),
-                "error": made["error"],
+                "error": delivery["error"],
             }
-        return made
+        return delivery
 
     # --- HTTP ---------------------------------------------------------------------------------------------------------
 
@@ -177,8 +177,8 @@ class FakeWebhooks:
     def _test(self, _: Call, webhook_id: str) -> Reply:
         webhook = self.webhooks[webhook_id]
         answer = (None, 5000) if "down" in webhook["url"] else (200, 12)
-        made = self.deliver(webhook, "product.created", answer, test=True)
-        return 202, {**made, "status": "pending"}, {"Location": f"/api/deliveries/{made['id']}"}
+        delivery = self.deliver(webhook, "product.created", answer, test=True)
+        return 202, {**delivery, "status": "pending"}, {"Location": f"/api/deliveries/{delivery['id']}"}
 
     def _rotate(self, _: Call, webhook_id: str) -> Reply:
         self.webhooks[webhook_id]["secret_expires_at"] = (_now() + timedelta(days=1)).isoformat()
@@ -212,7 +212,7 @@ class FakeWebhooks:
         body = call.body
         errors = []
         if not body["url"].startswith("https://"):
-            errors.append({"pointer": "/url", "message": "must be an https URL"})
+            errors.append({"pointer": "/url", "message": "must be an https address"})
         if not body["events"]:
             errors.append({"pointer": "/events", "message": "List should have at least 1 item after validation, not 0"})
         if errors:
@@ -227,7 +227,7 @@ class FakeWebhooks:
         if "headers" in changes:
             stored = self.webhooks[webhook_id]["headers"]
             for name in [name for name, value in changes["headers"].items() if value is None and name not in stored]:
-                message = f"the header {name} has no stored value to keep; give it a value"
+                message = f"the header {name} has no value yet to keep; give it a value"
                 return 422, _problem(422, "Invalid", message, [{"pointer": "/headers", "message": message}]), {}
             changes["headers"] = {
                 name: stored[name] if value is None else value for name, value in changes["headers"].items()
