@@ -49,7 +49,7 @@ WEBHOOK_CRASHES = "tests/integration/test_webhook_crashes.py"
 WEBHOOK_TURNS = "tests/integration/test_webhook_turns.py"
 WEBHOOK_FAILURES = "tests/integration/test_webhook_failures.py"
 WEBHOOK_REQUESTS = "tests/integration/test_webhook_requests.py"
-WEBHOOKS_BY_HAND = "tests/integration/test_webhooks_by_hand.py"
+WEBHOOK_REDELIVERY = "tests/integration/test_webhook_redelivery.py"
 TELEMETRY = "tests/integration/test_telemetry.py"
 LOGS = "tests/unit/test_logs.py"
 REDACTION = "tests/unit/test_redaction.py"
@@ -344,7 +344,7 @@ MUTATIONS = (
     Mutation("the relay does not wait for senders", "chalicelib/sql/webhooks.sql", "for no key update", "for update",
              (f"{WEBHOOK_CRASHES}::test_the_relay_does_not_wait_for_senders",)),
     Mutation("a test goes first", DELIVERIES_SQL, "order by d.test desc, d.due_at", "order by d.due_at",
-             (f"{WEBHOOKS_BY_HAND}::test_a_test_is_sent_before_pending_deliveries",)),
+             (f"{WEBHOOK_REDELIVERY}::test_a_test_is_sent_before_pending_deliveries",)),
     Mutation("the log hides quoted secrets", "chalicelib/webhooks/sender.py", "_without(response.body, hidden)",
              "response.body",
              (f"{WEBHOOK_REQUESTS}::test_headers_that_a_response_quotes_are_not_stored",)),
