@@ -1,7 +1,6 @@
-"""The webhook part of the API, faked inside a test, so that the page always gets the same data.
+"""A fake of the webhook API inside a test, for scenarios that need exact control.
 
-It answers the page's requests and keeps what the page sends, but delivers nothing: the result of a test depends on the
-webhook's URL.
+It keeps webhooks and deliveries in memory and sends nothing: the URL of a webhook decides how its test ends.
 """
 
 from __future__ import annotations
@@ -36,7 +35,7 @@ def _now() -> datetime:
 
 @dataclass
 class Call:
-    """The parts of a request that the fake uses."""
+    """The parts of a request that matter here."""
 
     body: Document
     query: dict[str, str]
@@ -53,12 +52,12 @@ class FakeWebhooks:
     asked: list[str] = field(default_factory=list)
 
     def install(self, page: Page) -> None:
-        """Makes the page send its requests to this fake."""
+        """Routes the page's webhook requests to this fake."""
         page.route(re.compile(r"/api/(webhooks|deliveries|event-types)\b"), self._answer)
 
     def add(self, url: str, **more: Any) -> Document:
-        """Adds an existing webhook."""
-        webhook: Document = {
+        """Adds a webhook, as if it had been created earlier."""
+        created: Document = {
             "id": str(uuid.uuid4()),
             "url": url,
             "description": "",
@@ -73,9 +72,9 @@ class FakeWebhooks:
             "secret_expires_at": None,
             **more,
         }
-        self.webhooks[webhook["id"]] = webhook
-        self.versions[webhook["id"]] = 1
-        return webhook
+        self.webhooks[created["id"]] = created
+        self.versions[created["id"]] = 1
+        return created
 
     def named(self, url: str) -> Document:
         """The webhook with this URL."""
@@ -87,7 +86,7 @@ class FakeWebhooks:
         self.versions[webhook["id"]] += 1
 
     def deliver(self, webhook: Document, event_type: str, *answers: tuple[int | None, int], **more: Any) -> Document:
-        """Adds a delivery with an attempt for each answer, which is a status code and a duration in milliseconds."""
+        """Adds a delivery with one attempt per answer, given as status code and milliseconds."""
         began = more.pop("began", _now())
         error = "The connection was refused."
         attempts = [
@@ -104,7 +103,7 @@ class FakeWebhooks:
         ]
         code, milliseconds = answers[-1] if answers else (None, None)
         delivered = code is not None and 200 <= code < 300
-        delivery: Document = {
+        created: Document = {
             "id": str(uuid.uuid4()),
             "webhook_id": webhook["id"],
             "event_id": str(uuid.uuid4()),
@@ -122,15 +121,15 @@ class FakeWebhooks:
             "attempts": attempts,
             **more,
         }
-        self.deliveries[delivery["id"]] = delivery
+        self.deliveries[created["id"]] = created
         if answers:
             webhook["last_delivery"] = {
                 "status_code": code,
                 "milliseconds": milliseconds,
                 "at": began.isoformat(),
-                "error": delivery["error"],
+                "error": created["error"],
             }
-        return delivery
+        return created
 
     # --- HTTP ---------------------------------------------------------------------------------------------------------
 
@@ -164,7 +163,7 @@ class FakeWebhooks:
         for pattern, carry_out in routes.items():
             if found := re.fullmatch(pattern, asked):
                 return carry_out(call, *found.groups())
-        raise AssertionError(f"the page requested {asked}")
+        raise AssertionError(f"the page asked for {asked}")
 
     def _types(self, _: Call) -> Reply:
         items = [{"type": name, "description": text, "example": {}} for name, text in EVENT_TYPES.items()]
@@ -177,8 +176,8 @@ class FakeWebhooks:
     def _test(self, _: Call, webhook_id: str) -> Reply:
         webhook = self.webhooks[webhook_id]
         answer = (None, 5000) if "down" in webhook["url"] else (200, 12)
-        delivery = self.deliver(webhook, "product.created", answer, test=True)
-        return 202, {**delivery, "status": "pending"}, {"Location": f"/api/deliveries/{delivery['id']}"}
+        created = self.deliver(webhook, "product.created", answer, test=True)
+        return 202, {**created, "status": "pending"}, {"Location": f"/api/deliveries/{created['id']}"}
 
     def _rotate(self, _: Call, webhook_id: str) -> Reply:
         self.webhooks[webhook_id]["secret_expires_at"] = (_now() + timedelta(days=1)).isoformat()
@@ -220,7 +219,7 @@ class FakeWebhooks:
         return 201, {**self.add(**body), "secret": "whsec_shown-once"}, {}
 
     def _change(self, call: Call, webhook_id: str) -> Reply:
-        # A delivery does not prevent an edit: only the version is compared.
+        # Only the version counts: a delivery does not make an edit conflict.
         if call.if_match and call.if_match.strip('"').partition("-")[0] != str(self.versions[webhook_id]):
             return 412, _problem(412, "Precondition failed", "The webhook has been changed since you read it"), {}
         changes = {**call.body}
@@ -241,7 +240,7 @@ def _without_values(webhook: Document) -> Document:
 
 
 def _page(items: list[Document], call: Call) -> Reply:
-    """The requested page of a list. Cursors are opaque to the client; here they are offsets."""
+    """The requested page of a list. Cursors are opaque to the page; here they are offsets."""
     start, limit = int(call.query.get("cursor", 0)), int(call.query["limit"])
 
     def link(cursor: int) -> str:
