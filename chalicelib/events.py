@@ -1,7 +1,7 @@
-"""Events: what other systems may want to hear of, recorded in the transaction of the change itself.
+"""The outbox: events that other systems may want to know about, recorded in the transaction of the change itself.
 
-The table of events is the outbox. An event that is committed is told; one that is rolled back never was. Whoever
-records one has the database announce it after the commit, which wakes the relay; if that is lost, the sweep finds it.
+An event whose transaction commits is sent; one whose transaction rolls back never existed. After the commit the
+database wakes the relay. If that wake-up is lost, the sweep repeats it.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ from datetime import UTC, datetime
 from itertools import accumulate
 from typing import Any
 
-from psycopg.rows import DictRow
 from psycopg.types.json import Jsonb
 
 from chalicelib.backends.database import Transaction
@@ -23,18 +22,42 @@ from chalicelib.errors import NotFound
 from chalicelib.limits import EVENT_DESCRIPTION_BYTES_MAX
 
 VERSION = 1
-"""Of the payloads. A field may come any time; one that goes, or means something else, makes it 2."""
+"""The version of the format of `data`. New fields do not change it; removing a field, or changing its meaning, does."""
 EVERY_TYPE = "*"
 TEST_TYPE = "webhook.test"
 
 
 @dataclass(frozen=True)
 class EventType:
-    """A type of event, for people who write receivers. `example` is what stands under `data`."""
+    """A type of event, described for people who write receivers. `example` is the `data` of a message."""
 
     name: str
     description: str
     example: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Event:
+    """An event as it was recorded. `payload` is the `data` of its message."""
+
+    id: uuid.UUID
+    type: str
+    payload: dict[str, Any]
+    created_at: datetime
+
+    def message(self) -> dict[str, Any]:
+        """The message that receivers get, before it is written as JSON."""
+        return message(self.type, self.created_at, self.payload)
+
+    def body(self) -> bytes:
+        """The body of the request to a receiver: the same bytes at every attempt."""
+        return _json(self.message())
+
+
+@dataclass(frozen=True)
+class _Position:
+    position: int | None
+    """Its place in the order of events; None until it is relayed, and always for a test."""
 
 
 _PRODUCT = {
@@ -62,28 +85,30 @@ _FAILED_IMPORT = {
 }
 
 TYPES = (
-    EventType("product.created", "A product was made by hand. Imports tell of themselves, once each.", _PRODUCT),
-    EventType("product.updated", "A product was changed by hand, so that its content differs.", _PRODUCT),
-    EventType("product.deleted", "A product was deleted by hand.", {"id": "1042", "sku": "H-1"}),
+    EventType(
+        "product.created", "A product was created manually. Imports send one event of their own instead.", _PRODUCT
+    ),
+    EventType("product.updated", "A product was edited manually, and its content changed.", _PRODUCT),
+    EventType("product.deleted", "A product was deleted manually.", {"id": "1042", "sku": "H-1"}),
     EventType(
         "products.bulk_deleted",
-        "All products were deleted, and their rows are gone.",
+        "All products were deleted, and their rows have been removed.",
         {"id": "019abe6e-9e3b-7c1e-8f45-0d7f6a2b3c4d", "deleted": 500_000},
     ),
-    EventType("import.completed", "An import has ended, with this receipt.", _IMPORT),
-    EventType("import.failed", "An import has ended early, for this reason.", _FAILED_IMPORT),
+    EventType("import.completed", "An import completed. `rows` contains its results.", _IMPORT),
+    EventType("import.failed", "An import failed. `error` contains the reason.", _FAILED_IMPORT),
 )
 NAMES = tuple(each.name for each in TYPES)
 
 
 def record(transaction: Transaction, event_type: str, key: str, data: Mapping[str, Any]) -> None:
-    """Records an event with the change it tells of. The key is unique for what happened: it cannot be told twice."""
+    """Records an event in the transaction of its change. The key is unique per change, so none is recorded twice."""
     transaction.run("add_event", dedupe_key=f"{event_type}:{key}", type=event_type, payload=Jsonb(data))
     transaction.announces = True
 
 
-def product_data(found: DictRow) -> dict[str, Any]:
-    """What an event tells of a product."""
+def product_data(found: Mapping[str, Any]) -> dict[str, Any]:
+    """The `data` of an event that concerns a product."""
     description = _beginning(found["description"])
     return {
         "id": str(found["id"]),
@@ -97,28 +122,23 @@ def product_data(found: DictRow) -> dict[str, Any]:
     }
 
 
-def envelope(event_type: str, created_at: datetime, data: Mapping[str, Any]) -> dict[str, Any]:
-    """A whole message, before it is written as JSON."""
+def message(event_type: str, created_at: datetime, data: Mapping[str, Any]) -> dict[str, Any]:
+    """The message that receivers get, before it is written as JSON."""
     return {"type": event_type, "version": VERSION, "timestamp": written(created_at), "data": data}
 
 
-def body(found: DictRow) -> bytes:
-    """The message as it is sent: the same bytes at every attempt."""
-    return _json(envelope(found["type"], found["created_at"], found["payload"]))
+def after(transaction: Transaction, event_id: uuid.UUID | None, limit: int) -> list[Event]:
+    """Returns the events after this one, or from the oldest that is kept, in the order in which they were relayed.
 
-
-def after(transaction: Transaction, event_id: uuid.UUID | None, limit: int) -> list[DictRow]:
-    """The next events after one, or from the oldest that is kept, in the order in which the relay saw them.
-
-    Raises NotFound when the event is none of ours, or no longer kept.
+    Raises NotFound when there is no such event, or it is no longer kept.
     """
     position = 0
     if event_id is not None:
-        found = transaction.one("event_position", id=event_id)
-        if found is None or found["position"] is None:
-            raise NotFound(f"there is no event {event_id}, or it is no longer kept; leave out after for the oldest")
-        position = found["position"]
-    return transaction.all("events_after", position=position, limit=limit)
+        event = transaction.one("event_position", _Position, id=event_id)
+        if event is None or event.position is None:
+            raise NotFound(f"there is no event {event_id}, or it is no longer kept; omit after to start at the oldest")
+        position = event.position
+    return transaction.all("events_after", Event, position=position, limit=limit)
 
 
 def written(moment: datetime) -> str:
@@ -127,7 +147,7 @@ def written(moment: datetime) -> str:
 
 
 def _beginning(description: str) -> str:
-    """As much of it as fits, measured as it is sent: some characters take six bytes in JSON."""
+    """As much of the description as fits, measured as JSON: some characters take six bytes there."""
     if len(_json(description)) <= EVENT_DESCRIPTION_BYTES_MAX:
         return description
     sizes = accumulate(len(_json(character)) for character in description[:EVENT_DESCRIPTION_BYTES_MAX])

@@ -1,4 +1,4 @@
-"""Consumer of the `deliveries` queue: a webhook's turn."""
+"""Consumer of the `deliveries` queue: gives a webhook its turn."""
 
 from __future__ import annotations
 
@@ -10,5 +10,5 @@ from functions.consumers import SecondsLeft, consumes
 
 @consumes("deliveries", TurnMessage)
 def handle(message: TurnMessage, seconds_left: SecondsLeft) -> None:
-    """Attempts the deliveries that are due at one webhook."""
+    """Attempts the deliveries that are due at one webhook, until its turn ends."""
     attempts.take_turn(backends(), sending(), message.webhook, seconds_left)

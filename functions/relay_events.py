@@ -10,5 +10,5 @@ from functions.consumers import SecondsLeft, consumes
 
 @consumes("events", EventsMessage)
 def handle(_: EventsMessage, seconds_left: SecondsLeft) -> None:
-    """Relays every event in the outbox that is not relayed yet."""
+    """Relays every event in the outbox that has not been relayed."""
     relay.relay(backends(), seconds_left)

@@ -1,14 +1,16 @@
 -- name: add_event
+-- Records an event in the outbox, in the transaction of the change that it describes.
 insert into event (dedupe_key, type, payload) values (%(dedupe_key)s, %(type)s, %(payload)s)
 
 -- name: add_relayed_event
--- For one webhook alone: nobody else hears of it, and it has no position.
+-- Records the event of a test. It counts as relayed and has no position, so no other webhook and no list gets it.
 insert into event (dedupe_key, type, payload, relayed) values (%(dedupe_key)s, %(type)s, %(payload)s, true)
 returning id
 
 -- name: relay_events
--- The oldest events get their positions, and a delivery for each webhook that wants them and was there before them. The
--- row of relay_state is locked by lock_relay, a statement before this one, so that this one sees all that was relayed.
+-- Gives the oldest events their positions, and creates a delivery for each webhook that wants them and already existed
+-- when they happened. lock_relay runs first, as a statement of its own, so that this one sees all that was relayed
+-- before.
 with fresh as (
   select id, row_number() over (order by id) as place
   from (select id from event where not relayed order by id limit %(limit)s) oldest
@@ -30,19 +32,23 @@ select (select count(*) from fresh) as events,
         from (select webhook_id, count(*) as deliveries from added group by webhook_id) counted) as deliveries
 
 -- name: lock_relay
+-- Lets one relay work at a time, so that positions are unique and increase in the order of commits.
 select from relay_state for update
 
 -- name: any_unrelayed
-select 1 as found from event where not relayed limit 1
+-- Finds an event that waits for the relay, for the sweep.
+select 1 from event where not relayed limit 1
 
 -- name: event_position
+-- Finds where a reader of the list of events continues.
 select position from event where id = %(id)s
 
 -- name: events_after
+-- Lists events in the order in which they were relayed.
 select id, type, payload, created_at from event where position > %(position)s order by position limit %(limit)s
 
 -- name: prune_events
--- The oldest first, with their deliveries; those that wait to be sent are kept.
+-- Deletes old events with their deliveries, the oldest first. An event with a pending delivery is kept.
 delete from event where id in (
   select e.id from event e
   where e.relayed and e.created_at < now() - make_interval(days => %(days)s)

@@ -1,35 +1,40 @@
 -- name: count_webhooks
+-- Counts all webhooks, for the limit and for the total of the list.
 select count(*) as total from webhook
 
 -- name: lock_webhooks
--- So that two who add one at once do not both see room for the last one.
+-- Makes requests that add a webhook wait for each other, so that together they cannot exceed the limit.
 lock table webhook in share row exclusive mode
 
 -- name: new_webhook_id
--- Before the row, because its secrets are sealed for it. Ids are UUIDv7, so their order is the order of creation.
+-- Generates the id before the row, because the secret is sealed for this id. UUIDv7 sorts by time of creation.
 select uuidv7() as id
 
 -- name: add_webhook
+-- Stores a new webhook.
 insert into webhook (id, url, description, events, enabled, secret, header_names, headers)
 values (%(id)s, %(url)s, %(description)s, %(events)s, %(enabled)s, %(secret)s, %(header_names)s, %(headers)s)
 returning *
 
 -- name: find_webhook
+-- Reads one webhook.
 select * from webhook where id = %(id)s
 
--- name: webhooks_before
-select * from webhook where %(before)s::uuid is null or id < %(before)s order by id desc limit %(limit)s
+-- name: webhooks_below
+-- A page of the list, newest first: the webhooks below an id, or from the newest.
+select * from webhook where %(below)s::uuid is null or id < %(below)s order by id desc limit %(limit)s
 
--- name: webhooks_after
-select * from webhook where id > %(after)s order by id limit %(limit)s
+-- name: webhooks_above
+-- The page before one, lowest id first: the webhooks above an id.
+select * from webhook where id > %(above)s order by id limit %(limit)s
 
 -- name: lock_webhook
--- One at a time; but not against the relay, whose new deliveries refer to the row, and which would wait for each sender's
--- commit, and all senders for its own.
+-- Locks a webhook against other edits and attempts. `for update` would also block the relay, whose new deliveries refer
+-- to this row: the relay would wait for each sender's commit, and all senders for the relay's.
 select * from webhook where id = %(id)s for no key update
 
 -- name: change_webhook
--- A field that is null is left alone. One that is switched on again begins with a clean record.
+-- Edits a webhook; a parameter that is null changes nothing. Switching it on again clears its record of failures.
 update webhook set
   url = coalesce(%(url)s, url),
   description = coalesce(%(description)s, description),
@@ -45,6 +50,7 @@ where id = %(id)s
 returning *
 
 -- name: rotate_secret
+-- Replaces the secret. The old one is kept, because it signs too until it expires.
 update webhook set
   old_secret = secret, old_secret_expires_at = now() + make_interval(secs => %(overlap_seconds)s),
   secret = %(secret)s, revision = revision + 1, updated_at = now()
@@ -52,22 +58,24 @@ where id = %(id)s
 returning *
 
 -- name: delete_webhook
+-- Deletes a webhook; its deliveries and their attempts go with it.
 delete from webhook where id = %(id)s
 
 -- name: note_success
+-- Records a successful attempt at its webhook.
 update webhook set
   quick = %(milliseconds)s <= %(quick_milliseconds)s, failing_since = null,
   last_at = now(), last_status_code = %(status_code)s, last_milliseconds = %(milliseconds)s, last_error = null
 where id = %(id)s
 
 -- name: note_failure
--- One that has failed for too long, or wants no more, is switched off.
+-- Records a failed attempt at its webhook, and switches the webhook off on status 410 or after too long.
 update webhook set
   quick = false, failing_since = coalesce(failing_since, now()),
   last_at = now(), last_status_code = %(status_code)s, last_milliseconds = %(milliseconds)s, last_error = %(error)s,
   disabled_reason = case
     when not enabled then disabled_reason
-    when %(gone)s then 'The receiver answered 410 Gone: it wants no more.'
+    when %(gone)s then 'The receiver responded with 410 Gone: it wants no more deliveries.'
     when failing_since < now() - make_interval(secs => %(failing_seconds_max)s) then %(failing_reason)s
   end,
   enabled = enabled and not %(gone)s

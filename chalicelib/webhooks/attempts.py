@@ -1,32 +1,30 @@
-"""Delivers events to one webhook, one attempt after the other, for as long as its turn lasts.
+"""Sends deliveries to one webhook, one attempt after the other.
 
-An attempt is claimed, made and recorded; claiming and recording are transactions, and no transaction is open while
-something is sent. A claim is a lease: if whoever holds it is killed, another may take the delivery when it is over, and
-the receiver may get the message twice, with the same id. Two attempts at one delivery never run at the same time,
-unless one takes longer than anything may; then only the later one is recorded.
+A turn is what one message of the queue gives a webhook: a function makes attempts at whatever is due there, for up to
+DELIVERY_TURN_SECONDS. Then it sends a new message, so that other webhooks get their turns before this one continues.
 
-A webhook that is slow or down gets one attempt at a time, so it cannot hold the workers that the others need.
+Each attempt has three steps: claim, send, record. Claiming and recording are transactions; no transaction is open
+while something is sent. A claim is a lease: if a sender is killed, another one may take the delivery after the lease
+ends, and the receiver may get the message twice, with the same id. Two attempts at one delivery never run at the same
+time, unless one takes longer than the time-outs allow; then only the later one is recorded.
+
+A webhook that is slow or down gets one attempt at a time, so it cannot occupy the functions that the others need.
 """
 
 from __future__ import annotations
 
-import json
 import time
 import uuid
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from random import SystemRandom
-from typing import Any
 
-from psycopg.rows import DictRow
 from psycopg.types.json import Jsonb
 
-from chalicelib import events
 from chalicelib.backends import Backends
 from chalicelib.backends.database import Database, Transaction
 from chalicelib.backends.queues import Queues
-from chalicelib.backends.sealing import Unsealable
 from chalicelib.fault_points import fault_point
 from chalicelib.limits import (
     DELAYED_MESSAGE_SECONDS_MAX,
@@ -35,201 +33,171 @@ from chalicelib.limits import (
     FAILING_SECONDS_MAX,
     INVOCATION_RESERVE_SECONDS,
     QUICK_MILLISECONDS,
-    RESPONSE_BYTES_KEPT,
-    SECRET_CHARACTERS_MIN,
     SWEEP_WEBHOOKS_MAX,
     WEBHOOK_CONCURRENT_MAX,
 )
 from chalicelib.messages import TurnMessage
 from chalicelib.telemetry import WARNING
-from chalicelib.webhooks import retry_schedule, signatures, webhooks
-from chalicelib.webhooks.outbound.post import Answer, Unreachable, Unsafe
+from chalicelib.webhooks import retry_schedule
+from chalicelib.webhooks.deliveries import ClaimedDelivery, Status
 from chalicelib.webhooks.retry_schedule import Verdict
-from chalicelib.webhooks.webhooks import Sending
+from chalicelib.webhooks.sender import Attempt, send
+from chalicelib.webhooks.webhooks import Sending, Webhook
 
-USER_AGENT = "Product-Importer-Webhooks/1"
-FAILING_REASON = "Nothing could be delivered for five days."
-HIDDEN = "(hidden)"
-"""What the log shows in place of the customer's own values and of signatures, which are good for five minutes more."""
+FAILING_REASON = "Every delivery failed for five days."
 
 _random = SystemRandom()
 
 
 @dataclass(frozen=True)
 class _Claimed:
-    """One delivery, to be attempted now, and its webhook."""
+    """A delivery to attempt now, and its webhook."""
 
-    delivery: DictRow
-    webhook: DictRow
+    delivery: ClaimedDelivery
+    webhook: Webhook
 
 
 @dataclass(frozen=True)
-class _Attempt:
-    """How an attempt went."""
+class _Recorded:
+    attempts: int
+    """How many attempts at the delivery have ended."""
 
-    started_at: datetime
-    milliseconds: int
-    request_headers: dict[str, str]
-    answer: Answer | None = None
-    error: str | None = None
-    response_body: bytes | None = None
-    """The beginning of the answer, as the log may show it."""
 
-    @property
-    def verdict(self) -> Verdict:
-        """What it led to."""
-        return retry_schedule.judge(self.answer.status if self.answer else None)
+@dataclass(frozen=True)
+class _DueWebhook:
+    id: uuid.UUID
 
 
 def take_turn(backends: Backends, sending: Sending, webhook_id: uuid.UUID, seconds_left: Callable[[], float]) -> None:
-    """Attempts what is due at a webhook until nothing is; after its turn, a message goes on. Raises Transient."""
+    """Attempts the deliveries that are due at a webhook, until none is left or its turn ends. Raises Transient."""
     turn_ends = time.monotonic() + DELIVERY_TURN_SECONDS
     with backends.database.transaction() as transaction:
         claimed = _claim(transaction, webhook_id)
     while claimed is not None:
         fault_point("delivery.after_claim")
-        attempt = _make(sending, claimed)
+        attempt = send(sending, claimed.webhook, claimed.delivery.event)
         fault_point("delivery.after_send")
-        goes_on = time.monotonic() < turn_ends and seconds_left() > INVOCATION_RESERVE_SECONDS
-        delay, following = _record(backends.database, claimed, attempt, goes_on=goes_on)
+        continues = time.monotonic() < turn_ends and seconds_left() > INVOCATION_RESERVE_SECONDS
+        delay, following = _record(backends.database, claimed, attempt, continues=continues)
         fault_point("delivery.after_record")
         if delay is not None and delay <= DELAYED_MESSAGE_SECONDS_MAX:
             backends.queues.send("deliveries", [TurnMessage(webhook=webhook_id)], delay_seconds=int(delay) + 1)
-        if not goes_on:
+        if not continues:
             backends.queues.send("deliveries", [TurnMessage(webhook=webhook_id)])
         claimed = following
 
 
 def wake_due(database: Database, queues: Queues) -> None:
-    """For the sweep: webhooks that have something due and nobody at work get their turns."""
+    """For the sweep: gives a turn to each webhook that has a delivery due and no sender at work."""
     with database.transaction() as transaction:
-        due = transaction.all("due_webhooks", limit=SWEEP_WEBHOOKS_MAX)
-    queues.send("deliveries", [TurnMessage(webhook=each["id"]) for each in due])
+        due = transaction.all("due_webhooks", _DueWebhook, limit=SWEEP_WEBHOOKS_MAX)
+    queues.send("deliveries", [TurnMessage(webhook=each.id) for each in due])
 
 
 def _claim(transaction: Transaction, webhook_id: uuid.UUID) -> _Claimed | None:
-    webhook = transaction.one("lock_webhook", id=webhook_id)
+    webhook = transaction.one("lock_webhook", Webhook, id=webhook_id)
     if webhook is None:
         return None  # It was deleted, and its deliveries with it.
     delivery = transaction.one(
         "claim_delivery",
+        ClaimedDelivery,
         webhook_id=webhook_id,
-        enabled=webhook["enabled"],
-        concurrent_max=WEBHOOK_CONCURRENT_MAX if webhook["quick"] else 1,
+        enabled=webhook.enabled,
+        concurrent_max=WEBHOOK_CONCURRENT_MAX if webhook.quick else 1,
         lease_seconds=DELIVERY_LEASE_SECONDS,
     )
     return None if delivery is None else _Claimed(delivery, webhook)
 
 
-def _make(sending: Sending, claimed: _Claimed) -> _Attempt:
-    """One attempt. Nothing that goes wrong with it is raised but Transient: it is what the log is for."""
-    started_at, began = datetime.now(UTC), time.monotonic()
-    shown: dict[str, str] = {}
-    answer, error, response_body = None, None, None
-    try:
-        body = events.body(claimed.delivery)
-        own = webhooks.headers_of(sending, claimed.webhook)
-        signed = signatures.sign(
-            webhooks.secrets_of(sending, claimed.webhook),
-            str(claimed.delivery["event_id"]),
-            int(started_at.timestamp()),
-            body,
-        )
-        ours = {"Content-Type": "application/json", "User-Agent": USER_AGENT, **signed}
-        shown = {**dict.fromkeys(own, HIDDEN), **ours, signatures.SIGNATURE_HEADER: HIDDEN}
-        answer = sending.outbound.post(claimed.webhook["url"], {**own, **ours}, body)
-        hidden = [*own.values(), signed[signatures.SIGNATURE_HEADER]]
-        response_body = _without(answer.body, hidden)[:RESPONSE_BYTES_KEPT]
-        if not 200 <= answer.status < 300:
-            error = f"the receiver answered {answer.status}, which is not from 200 to 299"
-    except (Unreachable, Unsafe, Unsealable) as failure:
-        error = str(failure)
-    milliseconds = round((time.monotonic() - began) * 1000)
-    return _Attempt(started_at, milliseconds, shown, answer, error, response_body)
-
-
-def _without(body: bytes, values: Iterable[str]) -> bytes:
-    """What a receiver said, where it quotes what it was sent: «unknown key …». Short words are no secrets."""
-    words = {word for value in values for word in value.split(" ") if len(word) >= SECRET_CHARACTERS_MIN}
-    for word in sorted(words, key=len, reverse=True):  # One may be part of another.
-        for form in (word, json.dumps(word)[1:-1]):
-            body = body.replace(form.encode(), HIDDEN.encode())
-    return body
-
-
 def _record(
-    database: Database, claimed: _Claimed, attempt: _Attempt, *, goes_on: bool
+    database: Database, claimed: _Claimed, attempt: Attempt, *, continues: bool
 ) -> tuple[float | None, _Claimed | None]:
-    """Writes down an attempt and, if the turn goes on, claims the next delivery. Returns the delay of the retry too."""
-    delivery, verdict = claimed.delivery, attempt.verdict
-    status = attempt.answer.status if attempt.answer else None
+    """Records an attempt. Returns the seconds until the next one, and the delivery that the turn continues with."""
+    delivery = claimed.delivery
     delay = _delay(delivery, attempt)
-    ended = "delivered" if verdict is Verdict.DELIVERED else "failed" if delay is None else "pending"
-    told = {"status_code": status, "milliseconds": attempt.milliseconds, "error": attempt.error}
     with database.transaction() as transaction:
-        # The webhook before its delivery, as when claiming.
-        transaction.run("lock_webhook", id=delivery["webhook_id"])
+        # The webhook is locked before its delivery, as it is when claiming.
+        transaction.run("lock_webhook", id=delivery.webhook_id)
         recorded = transaction.one(
-            "end_attempt", id=delivery["id"], claims=delivery["claims"], status=ended, delay_seconds=delay, **told
+            "end_attempt",
+            _Recorded,
+            id=delivery.id,
+            claims=delivery.claims,
+            status=_status(attempt.verdict, delay),
+            delay_seconds=delay,
+            **attempt.result,
         )
         if recorded is None:
-            return None, None  # Its lease was over, or its webhook is gone: somebody else has it.
-        _tell(transaction, claimed, attempt)
-        transaction.run("add_attempt", id=delivery["id"], number=recorded["attempts"], **_logged(attempt), **told)
-        if not delivery["test"]:
-            _judge_webhook(transaction, claimed.webhook, verdict, told)
-        following = _claim(transaction, delivery["webhook_id"]) if goes_on else None
+            return None, None  # The lease has ended and another sender has claimed it, or the webhook is gone.
+        _log(transaction, claimed, attempt)
+        _add_attempt(transaction, delivery, recorded.attempts, attempt)
+        if not delivery.test:
+            _judge_webhook(transaction, claimed.webhook, attempt)
+        following = _claim(transaction, delivery.webhook_id) if continues else None
         fault_point("delivery.before_commit")
     return delay, following
 
 
-def _tell(transaction: Transaction, claimed: _Claimed, attempt: _Attempt) -> None:
+def _delay(delivery: ClaimedDelivery, attempt: Attempt) -> float | None:
+    """Seconds until the next attempt; None if there is none: delivered, gone, a test, or the last of the schedule."""
+    if attempt.verdict is not Verdict.FAILED or delivery.test:
+        return None
+    asked = attempt.response.headers.get("retry-after") if attempt.response else None
+    return retry_schedule.next_delay(delivery.tries + 1, asked, datetime.now(UTC), _random)
+
+
+def _status(verdict: Verdict, delay: float | None) -> Status:
+    if verdict is Verdict.DELIVERED:
+        return "delivered"
+    return "failed" if delay is None else "pending"
+
+
+def _log(transaction: Transaction, claimed: _Claimed, attempt: Attempt) -> None:
     delivered = attempt.verdict is Verdict.DELIVERED
     transaction.tell(
         "webhook delivered" if delivered else "webhook not delivered",
-        webhook_id=claimed.delivery["webhook_id"],
-        delivery_id=claimed.delivery["id"],
-        event_id=claimed.delivery["event_id"],
-        try_number=claimed.delivery["tries"] + 1,
-        status_code=attempt.answer.status if attempt.answer else None,
+        webhook_id=claimed.delivery.webhook_id,
+        delivery_id=claimed.delivery.id,
+        event_id=claimed.delivery.event_id,
+        try_number=claimed.delivery.tries + 1,
+        status_code=attempt.status_code,
         reason=attempt.error,
         measured={"DeliveryMilliseconds": attempt.milliseconds, "DeliveriesFailed": int(not delivered)},
     )
 
 
-def _delay(delivery: DictRow, attempt: _Attempt) -> float | None:
-    """Seconds until the next attempt; None when there is none: delivered, given up, unwanted, or a test."""
-    if attempt.verdict is not Verdict.FAILED or delivery["test"]:
-        return None
-    asked = attempt.answer.headers.get("retry-after") if attempt.answer else None
-    return retry_schedule.next_delay(delivery["tries"] + 1, asked, datetime.now(UTC), _random)
+def _add_attempt(transaction: Transaction, delivery: ClaimedDelivery, number: int, attempt: Attempt) -> None:
+    transaction.run(
+        "add_attempt",
+        id=delivery.id,
+        number=number,
+        started_at=attempt.started_at,
+        request_headers=Jsonb(attempt.request_headers),
+        response_body=attempt.response_body,
+        **attempt.result,
+    )
 
 
-def _judge_webhook(transaction: Transaction, webhook: DictRow, verdict: Verdict, told: dict[str, Any]) -> None:
-    if verdict is Verdict.DELIVERED:
+def _judge_webhook(transaction: Transaction, webhook: Webhook, attempt: Attempt) -> None:
+    """Records the result at the webhook, and switches it off if it is gone or has failed for too long."""
+    if attempt.verdict is Verdict.DELIVERED:
         transaction.run(
             "note_success",
-            id=webhook["id"],
-            status_code=told["status_code"],
-            milliseconds=told["milliseconds"],
+            id=webhook.id,
+            status_code=attempt.status_code,
+            milliseconds=attempt.milliseconds,
             quick_milliseconds=QUICK_MILLISECONDS,
         )
         return
-    noted = transaction.one(
+    gone = attempt.verdict is Verdict.GONE
+    enabled = transaction.value(
         "note_failure",
-        id=webhook["id"],
-        gone=verdict is Verdict.GONE,
+        bool,
+        id=webhook.id,
+        gone=gone,
         failing_seconds_max=FAILING_SECONDS_MAX,
         failing_reason=FAILING_REASON,
-        **told,
+        **attempt.result,
     )
-    if webhook["enabled"] and noted is not None and not noted["enabled"]:
-        transaction.tell("webhook switched off", level=WARNING, webhook_id=webhook["id"], gone=verdict is Verdict.GONE)
-
-
-def _logged(attempt: _Attempt) -> dict[str, Any]:
-    return {
-        "started_at": attempt.started_at,
-        "request_headers": Jsonb(attempt.request_headers),
-        "response_body": attempt.response_body,
-    }
+    if webhook.enabled and not enabled:
+        transaction.tell("webhook switched off", level=WARNING, webhook_id=webhook.id, gone=gone)

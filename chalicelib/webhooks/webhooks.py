@@ -1,4 +1,4 @@
-"""Webhooks: who is told of which events, where, and with which secret.
+"""Webhooks: which URL receives which events, and with which secret they are signed.
 
 Secrets, and the values of the customer's own headers, are sealed before they are stored, each for its webhook alone.
 """
@@ -13,28 +13,62 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from psycopg.rows import DictRow
-
 from chalicelib.backends import Backends
 from chalicelib.backends.database import Database, Transaction
 from chalicelib.backends.sealing import Sealer, Unsealable
-from chalicelib.errors import Conflict, FieldError, Invalid, NotFound, PreconditionFailed
+from chalicelib.errors import Conflict, NotFound, PreconditionFailed
 from chalicelib.limits import SECRET_OVERLAP_SECONDS, WEBHOOKS_MAX
 from chalicelib.messages import TurnMessage
-from chalicelib.webhooks import signatures
+from chalicelib.webhooks import own_headers, signatures
 from chalicelib.webhooks.outbound.post import Outbound
-from chalicelib.webhooks.outbound.urls import Unsafe, check_headers
 
-RESERVED_HEADERS = frozenset({"content-type", "user-agent", "webhook-id", "webhook-timestamp", "webhook-signature"})
-"""Headers that each delivery has of its own, beside those of the connection, in lower case."""
 
-Expected = Callable[[DictRow], bool]
-"""Whether the webhook is still as whoever wants to write it has seen it."""
+@dataclass(frozen=True)
+class Webhook:
+    """A webhook as it is stored."""
+
+    id: uuid.UUID
+    url: str
+    description: str
+    events: list[str]
+    """Types of events; `*` means all."""
+    enabled: bool
+    disabled_reason: str | None
+    """Why we switched it off; None if it is on, or a person switched it off."""
+    secret: bytes
+    """Sealed, as the following two are."""
+    old_secret: bytes | None
+    headers: bytes | None
+    """The customer's own headers, names and values."""
+    old_secret_expires_at: datetime | None
+    header_names: list[str]
+    revision: int
+    """The number of edits, plus one: the part of the ETag that If-Match compares."""
+    quick: bool
+    """Whether the last attempt succeeded quickly: only then several attempts run at the same time."""
+    failing_since: datetime | None
+    last_at: datetime | None
+    """When the last attempt ended. None before the first one, as the following three are."""
+    last_status_code: int | None
+    last_milliseconds: int | None
+    last_error: str | None
+    created_at: datetime
+    updated_at: datetime
+
+    @property
+    def is_rotating(self) -> bool:
+        """Whether the old secret still signs."""
+        expires_at = self.old_secret_expires_at
+        return self.old_secret is not None and expires_at is not None and expires_at > datetime.now(UTC)
+
+
+Expected = Callable[[Webhook], bool]
+"""Whether the webhook is still as the caller has seen it."""
 
 
 @dataclass(frozen=True)
 class Sending:
-    """What it takes to send to customers: a way out that is safe, and the key to their secrets."""
+    """What sending to customers requires: a safe way out to the internet, and the key that opens their secrets."""
 
     outbound: Outbound
     sealer: Sealer
@@ -42,7 +76,7 @@ class Sending:
 
 @dataclass(frozen=True)
 class NewWebhook:
-    """All that people choose of a webhook."""
+    """A webhook to create."""
 
     url: str
     events: Sequence[str]
@@ -53,7 +87,7 @@ class NewWebhook:
 
 @dataclass(frozen=True)
 class WebhookChanges:
-    """What an edit writes; None leaves a field alone. Of `headers`, a value that is None keeps what is stored."""
+    """The fields to change; None keeps a field. In `headers`, a value of None keeps the stored value."""
 
     url: str | None = None
     events: Sequence[str] | None = None
@@ -62,23 +96,25 @@ class WebhookChanges:
     headers: Mapping[str, str | None] | None = None
 
 
-def create(database: Database, sending: Sending, new: NewWebhook) -> tuple[DictRow, str]:
-    """A new webhook, and its secret. Raises Unsafe for its URL or a header, Conflict when there are too many."""
+def create(database: Database, sending: Sending, new: NewWebhook) -> tuple[Webhook, str]:
+    """Creates a webhook; returns it with its secret.
+
+    Raises Unsafe for the URL, Invalid for a header, and Conflict when the maximum number of webhooks exists.
+    """
     sending.outbound.check(new.url)
     headers = dict(new.headers or {})
-    _check_headers(headers)
+    own_headers.check(headers)
     secret = signatures.new_secret()
     with database.transaction() as transaction:
         transaction.run("lock_webhooks")
-        counted = transaction.one("count_webhooks")
-        if counted is not None and counted["total"] >= WEBHOOKS_MAX:
-            message = f"there are {counted['total']} webhooks, as many as there may be; delete one first"
+        existing = count(transaction)
+        if existing >= WEBHOOKS_MAX:
+            message = f"there are already {existing} webhooks, which is the maximum; delete one first"
             raise Conflict(message, code="too_many_webhooks")
-        taken = transaction.one("new_webhook_id")
-        assert taken is not None
-        webhook_id: uuid.UUID = taken["id"]
-        made = transaction.one(
+        webhook_id = transaction.value("new_webhook_id", uuid.UUID)
+        created = transaction.row(
             "add_webhook",
+            Webhook,
             id=webhook_id,
             url=new.url,
             description=new.description,
@@ -87,28 +123,45 @@ def create(database: Database, sending: Sending, new: NewWebhook) -> tuple[DictR
             secret=sending.sealer.seal(secret.encode(), _context(webhook_id)),
             **_sealed_headers(sending, webhook_id, headers),
         )
-        assert made is not None
-    return made, secret
+    return created, secret
 
 
-def get(transaction: Transaction, webhook_id: uuid.UUID) -> DictRow:
+def count(transaction: Transaction) -> int:
+    """The number of webhooks."""
+    return transaction.value("count_webhooks", int)
+
+
+def page(
+    transaction: Transaction, limit: int, *, above: uuid.UUID | None = None, below: uuid.UUID | None = None
+) -> list[Webhook]:
+    """Returns up to `limit` webhooks, newest first: those next to an id, above or below it, or the newest."""
+    if above is not None:
+        return transaction.all("webhooks_above", Webhook, above=above, limit=limit)[::-1]
+    return transaction.all("webhooks_below", Webhook, below=below, limit=limit)
+
+
+def get(transaction: Transaction, webhook_id: uuid.UUID) -> Webhook:
     """One webhook. Raises NotFound."""
-    found = transaction.one("find_webhook", id=webhook_id)
-    if found is None:
+    webhook = transaction.one("find_webhook", Webhook, id=webhook_id)
+    if webhook is None:
         raise NotFound(f"there is no webhook {webhook_id}")
-    return found
+    return webhook
 
 
 def edit(
     backends: Backends, sending: Sending, webhook_id: uuid.UUID, changes: WebhookChanges, expected: Expected
-) -> DictRow:
-    """Writes what is given; one that is switched on gets what waits. Raises NotFound, PreconditionFailed, Unsafe."""
+) -> Webhook:
+    """Writes the given fields. A webhook that is switched on is then sent its pending deliveries.
+
+    Raises NotFound, PreconditionFailed, Unsafe for the URL, and Invalid for a header.
+    """
     if changes.url is not None:
         sending.outbound.check(changes.url)
     with backends.database.transaction() as transaction:
         locked = _locked(transaction, webhook_id, expected)
-        changed = transaction.one(
+        changed = transaction.row(
             "change_webhook",
+            Webhook,
             id=webhook_id,
             url=changes.url,
             description=changes.description,
@@ -116,106 +169,78 @@ def edit(
             enabled=changes.enabled,
             **_changed_headers(sending, locked, changes.headers),
         )
-    assert changed is not None
     if changes.enabled:
         backends.queues.send("deliveries", [TurnMessage(webhook=webhook_id)])
     return changed
 
 
 def delete(database: Database, webhook_id: uuid.UUID, expected: Expected) -> None:
-    """Deletes a webhook with the log of its deliveries. Raises NotFound, PreconditionFailed."""
+    """Deletes a webhook and the log of its deliveries. Raises NotFound, PreconditionFailed."""
     with database.transaction() as transaction:
         _locked(transaction, webhook_id, expected)
         transaction.run("delete_webhook", id=webhook_id)
 
 
-def rotate_secret(database: Database, sending: Sending, webhook_id: uuid.UUID) -> tuple[DictRow, str]:
-    """A new secret; the one it replaces signs along for a day. Raises NotFound."""
+def rotate_secret(database: Database, sending: Sending, webhook_id: uuid.UUID) -> tuple[Webhook, str]:
+    """Creates a new secret and returns it with the webhook; for a day the old one signs too. Raises NotFound."""
     secret = signatures.new_secret()
     with database.transaction() as transaction:
         get(transaction, webhook_id)
         sealed = sending.sealer.seal(secret.encode(), _context(webhook_id))
-        rotated = transaction.one("rotate_secret", id=webhook_id, secret=sealed, overlap_seconds=SECRET_OVERLAP_SECONDS)
-    assert rotated is not None
+        overlap = SECRET_OVERLAP_SECONDS
+        rotated = transaction.row("rotate_secret", Webhook, id=webhook_id, secret=sealed, overlap_seconds=overlap)
     return rotated, secret
 
 
-def secrets_of(sending: Sending, found: DictRow) -> list[str]:
-    """The secrets that sign now, the newest first. Raises Unsealable for the newest, Transient."""
+def secrets_of(sending: Sending, webhook: Webhook) -> list[str]:
+    """The secrets that sign now, the newest first. Raises Unsealable if the newest does not open, and Transient."""
 
     def opened(sealed: bytes) -> str:
-        return sending.sealer.open(bytes(sealed), _context(found["id"])).decode()
+        return sending.sealer.open(sealed, _context(webhook.id)).decode()
 
-    secrets = [opened(found["secret"])]
-    if is_rotating(found):
-        with suppress(Unsealable):  # A lost key is the reason to rotate, too.
-            secrets.append(opened(found["old_secret"]))
+    secrets = [opened(webhook.secret)]
+    if webhook.old_secret is not None and webhook.is_rotating:
+        with suppress(Unsealable):  # The key may be lost, and that may be why the secret was rotated.
+            secrets.append(opened(webhook.old_secret))
     return secrets
 
 
-def headers_of(sending: Sending, found: DictRow) -> dict[str, str]:
+def headers_of(sending: Sending, webhook: Webhook) -> dict[str, str]:
     """The customer's own headers. Raises Unsealable, Transient."""
-    if found["headers"] is None:
+    if webhook.headers is None:
         return {}
-    opened: dict[str, str] = json.loads(sending.sealer.open(bytes(found["headers"]), _context(found["id"])))
+    opened: dict[str, str] = json.loads(sending.sealer.open(webhook.headers, _context(webhook.id)))
     return opened
 
 
-def is_rotating(found: DictRow) -> bool:
-    """Whether the secret before this one still signs."""
-    return found["old_secret"] is not None and found["old_secret_expires_at"] > datetime.now(UTC)
-
-
-def _locked(transaction: Transaction, webhook_id: uuid.UUID, expected: Expected) -> DictRow:
-    locked = transaction.one("lock_webhook", id=webhook_id)
-    if locked is None:
+def _locked(transaction: Transaction, webhook_id: uuid.UUID, expected: Expected) -> Webhook:
+    webhook = transaction.one("lock_webhook", Webhook, id=webhook_id)
+    if webhook is None:
         raise NotFound(f"there is no webhook {webhook_id}")
-    if not expected(locked):
+    if not expected(webhook):
         raise PreconditionFailed(
-            f"webhook {webhook_id} has been changed since it was read; read it again and repeat the change"
+            f"webhook {webhook_id} has been changed since you read it; read it again and repeat your change"
         )
-    return locked
+    return webhook
 
 
-def _changed_headers(sending: Sending, locked: DictRow, headers: Mapping[str, str | None] | None) -> dict[str, Any]:
+def _changed_headers(sending: Sending, webhook: Webhook, headers: Mapping[str, str | None] | None) -> dict[str, Any]:
     if headers is None:
         return {"header_names": None, "headers": None}
-    stored = _stored_headers(sending, locked) if None in headers.values() else {}
-    unknown = [name for name, value in headers.items() if value is None and name not in stored]
-    if unknown:
-        raise _bad_headers(f"the header {unknown[0]} has no value yet, so there is none to keep")
-    kept = {name: stored[name] if value is None else value for name, value in headers.items()}
-    _check_headers(kept)
-    return _sealed_headers(sending, locked["id"], kept)
+    stored = _stored_headers(sending, webhook) if None in headers.values() else {}
+    return _sealed_headers(sending, webhook.id, own_headers.merged(headers, stored))
 
 
-def _stored_headers(sending: Sending, locked: DictRow) -> dict[str, str]:
+def _stored_headers(sending: Sending, webhook: Webhook) -> dict[str, str]:
     try:
-        return headers_of(sending, locked)
+        return headers_of(sending, webhook)
     except Unsealable:
-        raise _bad_headers("the values of the headers cannot be read any more: give all of them again") from None
+        raise own_headers.bad_headers("the stored values can no longer be read; enter all of them again") from None
 
 
 def _sealed_headers(sending: Sending, webhook_id: uuid.UUID, headers: Mapping[str, str]) -> dict[str, Any]:
     sealed = sending.sealer.seal(json.dumps(headers).encode(), _context(webhook_id)) if headers else None
     return {"header_names": list(headers), "headers": sealed}
-
-
-def _check_headers(headers: Mapping[str, str]) -> None:
-    lowered = [name.lower() for name in headers]
-    for name in headers:
-        if name.lower() in RESERVED_HEADERS:
-            raise _bad_headers(f"the header {name} is one that every delivery has: leave it out")
-        if lowered.count(name.lower()) > 1:
-            raise _bad_headers(f"the header {name} stands twice")
-    try:
-        check_headers(headers)
-    except Unsafe as error:
-        raise _bad_headers(str(error)) from None
-
-
-def _bad_headers(message: str) -> Invalid:
-    return Invalid(message, errors=(FieldError("/headers", message),))
 
 
 def _context(webhook_id: uuid.UUID) -> str:

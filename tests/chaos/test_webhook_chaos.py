@@ -1,9 +1,9 @@
-"""Products are made while whoever tells of them is killed, receivers fail and PostgreSQL is restarted.
+"""Products are created while relays and senders are killed, receivers fail and PostgreSQL is restarted.
 
-CHAOS=long runs the full form (`make chaos`); CHAOS_SEED repeats what receivers answer and whom the blows hit. Nothing
-waits for minutes to pass: what is to be tried again later is due at once, and the sweep's own steps run every second
-instead of every minute. In the long form leases are waited for, as they are; in the short one they end as soon as it is
-certain that whoever holds them was killed: nobody is at work who was when they were given.
+CHAOS=long runs the long form (`make chaos`). CHAOS_SEED repeats the responses of the receivers and the choice of what
+is killed. Nothing waits for minutes: retries are due at once, and the sweep's steps run every second instead of every
+minute. The long form waits for leases to end. The short form ends a lease as soon as its holder must have been killed,
+because no sender that was at work when the lease began is still running.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ PATHS = ("/one", "/two")
 FAILED_SHARE = 0.2
 UNANSWERED_SHARE = 0.02
 TAKEN_EVERY, ROLLED_BACK_EVERY = 20, 15
-"""Every so many products, one is refused because its SKU is taken, and one event is recorded and rolled back."""
+"""After this many products, one is refused because its SKU exists, and one event is recorded and rolled back."""
 CALLERS = 2
 BETWEEN_SWEEPS_SECONDS = 1.0
 RELAYS_AMONG_KILLED = 0.3
@@ -49,7 +49,7 @@ BUSY_SECONDS_MAX = 0.2
 
 @dataclass(frozen=True)
 class Storm:
-    """How hard it blows. `stalls` answers are held for longer than anybody waits; the others never come at all."""
+    """The size of the test. `stalls` responses come only after the time-out; the other missing ones never come."""
 
     products: int
     kills: int
@@ -65,16 +65,16 @@ STORM = LONG if os.environ.get("CHAOS") == "long" else SHORT
 
 
 class Receivers:
-    """The customer's endpoints: they fail as chance has it, check every signature, and count what they accepted."""
+    """The customer's endpoints: they fail at random, verify every signature, and count what they accepted."""
 
     def __init__(self) -> None:
         self.secrets: dict[str, str] = {}
         self.answers: Counter[int | None] = Counter()
         self.forged: list[str] = []
         self.accepted: Counter[tuple[str, str]] = Counter()
-        """How often an endpoint accepted a message, by its path and the message's id."""
+        """How often an endpoint accepted a message, by the endpoint's path and the message's id."""
         self.ids: dict[tuple[str, str], set[str]] = {}
-        """The ids under which an endpoint accepted news of a product, by its path and the SKU."""
+        """The ids of the messages that an endpoint accepted about a product, by the endpoint's path and the SKU."""
         self._tries: Counter[tuple[str, str]] = Counter()
         self._stalls = STORM.stalls
         self._lock = threading.Lock()
@@ -83,21 +83,21 @@ class Receivers:
 
     @property
     def accepted_count(self) -> int:
-        """All that was accepted so far."""
+        """How many messages have been accepted, with repetitions."""
         return self.accepted.total()
 
     def stop(self) -> None:
-        """Takes nothing more."""
+        """Stops listening."""
         self._released.set()
         self.server.stop()
 
     def _reply(self, request: Received) -> Reply | None:
         try:
-            told = Verifier(self.secrets[request.path]).verify(request.body, dict(request.headers))
-        except Exception as error:  # noqa: BLE001  # whatever the library says against it
+            message = Verifier(self.secrets[request.path]).verify(request.body, dict(request.headers))
+        except Exception as error:  # noqa: BLE001  # for any reason that the library has
             self.forged.append(f"{request.path} {request.id}: {error}")
             return Reply(status=400)
-        sku = told["data"]["sku"]
+        sku = message["data"]["sku"]
         with self._lock:
             self._tries[request.path, sku] += 1
             chance = random.Random(f"{SEED} {request.path} {sku} {self._tries[request.path, sku]}").random()
@@ -118,17 +118,17 @@ class Receivers:
 
 
 class Customer:
-    """Makes products over the API, in a few threads, and repeats what was not answered."""
+    """Creates products over the API in a few threads, and repeats requests that got no response."""
 
     def __init__(self, stack: RunningStack) -> None:
         self._stack = stack
         self._numbers = iter(range(STORM.products))
         self._lock = threading.Lock()
-        self.made = self.refused = self.rolled_back = 0
+        self.created = self.refused = self.rolled_back = 0
         self.threads = [threading.Thread(target=self._work) for _ in range(CALLERS)]
 
     def call(self, method: str, path: str, body: Any) -> requests.Response:
-        """One request, again and again until it is answered."""
+        """Sends a request until it gets a response."""
         headers = {"Authorization": f"Bearer {self._stack.file.token}"}
         while True:
             with suppress(requests.RequestException):
@@ -141,9 +141,9 @@ class Customer:
 
     def _work(self) -> None:
         while (number := self._next()) is not None:
-            # 409: it was made although the answer was lost.
+            # 409: it was created, but the response was lost.
             assert self._create(f"S-{number}") in {201, 409}
-            self.made += 1
+            self.created += 1
             if number % TAKEN_EVERY == 0:
                 assert self._create(f"s-{number}") == 409
                 self.refused += 1
@@ -172,7 +172,7 @@ def _roll_back(database: Database, sku: str) -> None:
 
 
 class Time:
-    """Passes faster than it does: every second, whatever waits for later is due, and the sweep comes by."""
+    """Makes time pass faster: every second, pending deliveries become due and the sweep's steps run."""
 
     def __init__(self, stormy: StormyStack) -> None:
         self._stormy = stormy
@@ -180,7 +180,7 @@ class Time:
         self._next = 0.0
 
     def pass_on(self) -> None:
-        """Called often; does something every second."""
+        """Called often; acts once a second."""
         if time.monotonic() < self._next:
             return
         self._next = time.monotonic() + BETWEEN_SWEEPS_SECONDS
@@ -205,7 +205,7 @@ class Time:
 
 
 class Blows:
-    """What falls when: on relays and PostgreSQL as products are made, on senders as messages are accepted."""
+    """What is killed when: relays and PostgreSQL as products are created, senders as messages are accepted."""
 
     def __init__(self, stormy: StormyStack, receivers: Receivers, customer: Customer) -> None:
         self._stormy, self._receivers, self._customer = stormy, receivers, customer
@@ -216,17 +216,17 @@ class Blows:
 
     @property
     def left(self) -> int:
-        """How many have not fallen."""
+        """How many are still to come."""
         return len(self._relays) + len(self._senders) + len(self._restarts)
 
     def fall(self) -> None:
-        """Lets one of each kind fall, where its time has come. Nobody may be busy: then it falls later."""
-        made = self._customer.made / STORM.products
+        """Kills one of each kind if its time has come. If none is at work, it is killed later."""
+        created = self._customer.created / STORM.products
         accepted = self._receivers.accepted_count / STORM.products / len(PATHS)
-        if self._restarts and made >= self._restarts[0]:
+        if self._restarts and created >= self._restarts[0]:
             self._restarts.pop(0)
             self._stormy.restart_postgres()
-        if self._relays and made >= self._relays[0] and self._stormy.kill_busy("relay_events", BUSY_SECONDS_MAX):
+        if self._relays and created >= self._relays[0] and self._stormy.kill_busy("relay_events", BUSY_SECONDS_MAX):
             self._relays.pop(0)
         if (
             self._senders
@@ -237,21 +237,21 @@ class Blows:
 
 
 def _spread(count: int) -> list[float]:
-    """Parts of the way at which so many blows fall."""
+    """When to strike this many times, as fractions of the whole."""
     return [LAST_BLOW * (number + 0.5) / count for number in range(count)]
 
 
 def _weather(stormy: StormyStack, receivers: Receivers, customer: Customer) -> None:
-    """Lets the blows fall, and time pass, until nothing waits any more."""
+    """Kills, restarts and lets time pass until no event or delivery is left."""
     blows, clock = Blows(stormy, receivers, customer), Time(stormy)
     deadline = time.monotonic() + STORM.end_seconds_max
     while any(thread.is_alive() for thread in customer.threads) or _waiting(stormy):
-        assert time.monotonic() < deadline, f"{_waiting(stormy)} wait, {blows.left} blows have not fallen"
+        assert time.monotonic() < deadline, f"{_waiting(stormy)} are waiting, {blows.left} blows are left"
         blows.fall()
         clock.pass_on()
         time.sleep(LOOK_SECONDS)
     clock.close()
-    assert blows.left == 0, "it was over before all blows had fallen"
+    assert blows.left == 0, "the test ended before all blows had fallen"
 
 
 def _waiting(stormy: StormyStack) -> int:
@@ -263,15 +263,15 @@ def _waiting(stormy: StormyStack) -> int:
 
 
 def _check(stormy: StormyStack, receivers: Receivers) -> tuple[int, int]:
-    """Compares what was accepted with the catalogue. Returns what was accepted, and how much of it for another time."""
-    made = {row["sku"] for row in stormy.sql("select sku from product where not deleted")}
-    assert len(made) == STORM.products
-    told = {path: {sku for endpoint, sku in receivers.ids if endpoint == path} for path in PATHS}
-    assert {path: made - told[path] for path in PATHS} == {path: set() for path in PATHS}, "lost"
-    assert {path: told[path] - made for path in PATHS} == {path: set() for path in PATHS}, "never happened"
+    """Compares the accepted messages with the catalogue. Returns how many there were, and how many were repetitions."""
+    created = {row["sku"] for row in stormy.sql("select sku from product where not deleted")}
+    assert len(created) == STORM.products
+    sent = {path: {sku for endpoint, sku in receivers.ids if endpoint == path} for path in PATHS}
+    assert {path: created - sent[path] for path in PATHS} == {path: set() for path in PATHS}, "lost"
+    assert {path: sent[path] - created for path in PATHS} == {path: set() for path in PATHS}, "never happened"
     assert receivers.forged == []
-    assert {len(ids) for ids in receivers.ids.values()} == {1}, "told under two ids"
-    assert len(receivers.accepted) == STORM.products * len(PATHS), "one id for two"
+    assert {len(ids) for ids in receivers.ids.values()} == {1}, "sent with two ids"
+    assert len(receivers.accepted) == STORM.products * len(PATHS), "two products with one id"
     ends = stormy.sql("select status::text, count(*) from delivery group by status")
     assert ends == [{"status": "delivered", "count": STORM.products * len(PATHS)}]
     accepted = receivers.accepted_count
@@ -281,7 +281,7 @@ def _check(stormy: StormyStack, receivers: Receivers) -> tuple[int, int]:
     return accepted, duplicates
 
 
-def test_whoever_wants_to_know_is_told_in_the_storm(
+def test_every_event_is_delivered_in_the_storm(
     tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     print(f"CHAOS_SEED={SEED}", flush=True)  # noqa: T201  # to repeat the run
@@ -316,7 +316,7 @@ def test_whoever_wants_to_know_is_told_in_the_storm(
     print(  # noqa: T201
         f"{STORM.products} events to {len(PATHS)} endpoints in {seconds:.0f} s: {stormy.killed} functions killed,"
         f" {stormy.restarted} restarts of PostgreSQL; answers {answers}; {customer.refused} requests refused,"
-        f" {customer.rolled_back} transactions rolled back; {duplicates} of {accepted} accepted messages came again"
+        f" {customer.rolled_back} transactions rolled back; {duplicates} of {accepted} accepted messages were repeated"
         f" ({duplicates / accepted:.2%}), 0 lost, 0 that never happened, {len(receivers.forged)} bad signatures;"
         f" leases of {DELIVERY_LEASE_SECONDS} s"
     )

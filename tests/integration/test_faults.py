@@ -290,7 +290,7 @@ def scenario_webhook(world: World, sql: SQL) -> None:
         made, _ = webhooks.create(world.backends.database, sending(), NewWebhook(server.url(), ["product.created"]))
         for number in range(CREATED_PRODUCTS):
             products.create(world.backends, Content(f"S-{number}", "Hammer"))
-        world.until_done(lambda backends: _send_test(backends, made["id"]))
+        world.until_done(lambda backends: _send_test(backends, made.id))
         world.pump(lambda: sql("select 1 from delivery where status = 'pending'") == [] and _all_relayed(sql))
     assert {str(row[0]) for row in sql("select id from event")} == accepted
     assert len(refused) == REFUSED_MESSAGES

@@ -1,4 +1,4 @@
-"""The key that webhooks' secrets are sealed with is lost: what is said, and how to go on with another one."""
+"""The key that seals webhook secrets is lost: what users see, and how webhooks work again with a new key."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def lose_key(pipeline: Pipeline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], None]]:
-    """What makes the functions find another key from now on."""
+    """Returns a function after which the functions use another key."""
 
     def forget() -> None:
         settings.cache_clear()
@@ -38,32 +38,34 @@ def lose_key(pipeline: Pipeline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
 def subscribe(pipeline: Pipeline, server: HookServer) -> dict[str, Any]:
     asked = {"url": server.url(), "events": ["*"], "headers": {"X-Shop": "north"}}
-    made: dict[str, Any] = pipeline.call("POST", "/webhooks", asked).json
-    return made
+    created: dict[str, Any] = pipeline.call("POST", "/webhooks", asked).json
+    return created
 
 
-def outcome_of_a_test(pipeline: Pipeline, path: str) -> dict[str, Any]:
+def result_of_a_test(pipeline: Pipeline, path: str) -> dict[str, Any]:
     location = pipeline.call("POST", f"{path}/test").headers["Location"].removeprefix("/api")
     pipeline.tell()
     found: dict[str, Any] = pipeline.call("GET", location).json
     return found
 
 
-def test_a_new_secret_and_new_headers_are_all_it_takes(pipeline: Pipeline, lose_key: Callable[[], None]) -> None:
+def test_after_a_new_secret_and_new_headers_a_webhook_works_again(
+    pipeline: Pipeline, lose_key: Callable[[], None]
+) -> None:
     with hook_server() as server:
         path = f"/webhooks/{subscribe(pipeline, server)['id']}"
         lose_key()
-        failed = outcome_of_a_test(pipeline, path)
+        failed = result_of_a_test(pipeline, path)
         assert failed["status"] == "failed"
         assert "it was sealed with another key" in failed["error"]
         assert server.received == []
 
         refused = pipeline.call("PATCH", path, {"headers": {"X-Shop": None}})
         assert refused.status == 422
-        assert "give all of them again" in refused.json["detail"]
+        assert "enter all of them again" in refused.json["detail"]
         assert pipeline.call("PATCH", path, {"headers": {"X-Shop": "south"}}).status == 200
         secret = pipeline.call("POST", f"{path}/rotate-secret").json["secret"]
-        assert outcome_of_a_test(pipeline, path)["status"] == "delivered"
+        assert result_of_a_test(pipeline, path)["status"] == "delivered"
         (received,) = server.received
         Verifier(secret).verify(received.body, dict(received.headers))
         assert received.headers["x-shop"] == "south"

@@ -1,4 +1,4 @@
-"""Relays and senders that are killed, overtaken, or at work at the same time: nothing is lost, nothing told twice."""
+"""Relays and senders that are killed, overtaken, or run at the same time: no event is lost or relayed twice."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ pytestmark = pytest.mark.usefixtures("no_thread_is_left")
 
 
 @pytest.mark.parametrize("point", ["relay.before_commit", "relay.before_send"])
-def test_a_relay_that_is_killed_loses_nothing_and_tells_nothing_twice(pipeline: Pipeline, point: str) -> None:
+def test_a_killed_relay_neither_loses_nor_repeats_events(pipeline: Pipeline, point: str) -> None:
     with hook_server() as server:
         subscribe(pipeline, server.url())
         create_product(pipeline)
@@ -49,8 +49,8 @@ def test_a_relay_that_is_killed_loses_nothing_and_tells_nothing_twice(pipeline: 
         ("delivery.after_record", 1),
     ],
 )
-def test_a_sender_that_is_killed_loses_nothing(pipeline: Pipeline, point: str, times: int) -> None:
-    """Between sending and writing that down there is no way to know; then the same message comes again, with its id."""
+def test_a_killed_sender_loses_nothing(pipeline: Pipeline, point: str, times: int) -> None:
+    """A sender killed between sending and recording cannot know the result: the message is sent again, with its id."""
     with hook_server() as server:
         webhook = subscribe(pipeline, server.url())
         create_product(pipeline)
@@ -68,7 +68,7 @@ def test_a_sender_that_is_killed_loses_nothing(pipeline: Pipeline, point: str, t
 
 
 @pytest.mark.parametrize("quick", [False, True])
-def test_a_claim_keeps_others_from_the_same_delivery(pipeline: Pipeline, quick: bool) -> None:
+def test_a_claimed_delivery_is_not_attempted_by_another_sender(pipeline: Pipeline, quick: bool) -> None:
     with hook_server() as server:
         webhook = subscribe(pipeline, server.url())
         pipeline.sql("update webhook set quick = %s", quick)
@@ -79,13 +79,11 @@ def test_a_claim_keeps_others_from_the_same_delivery(pipeline: Pipeline, quick: 
 
         pipeline.tell()
 
-        assert server.received == [], "whoever claimed it may still be sending"
+        assert server.received == [], "the sender that claimed it may still be sending"
 
 
 @pytest.mark.parametrize(("overtaker", "status"), [(200, "delivered"), (500, "pending")])
-def test_whoever_comes_back_after_his_claim_is_over_writes_nothing_down(
-    pipeline: Pipeline, overtaker: int, status: str
-) -> None:
+def test_a_sender_whose_claim_has_ended_records_nothing(pipeline: Pipeline, overtaker: int, status: str) -> None:
     answers = iter([Reply(), Reply(status=overtaker)])
     with hook_server(lambda _: next(answers)) as server, workers(1) as (other,):
         webhook = subscribe(pipeline, server.url())
@@ -105,20 +103,20 @@ def test_whoever_comes_back_after_his_claim_is_over_writes_nothing_down(
     assert (delivery["status"], delivery["attempt_count"], delivery["status_code"]) == (status, 1, overtaker)
 
 
-def test_two_relays_at_once_give_each_event_one_place(pipeline: Pipeline) -> None:
-    """The second comes while the first has not committed, and finds nothing left when it has."""
+def test_two_relays_at_once_give_each_event_one_position(pipeline: Pipeline) -> None:
+    """The second starts before the first has committed, and finds nothing left afterwards."""
     with hook_server() as server, workers(1) as (other,), ThreadPoolExecutor() as second:
         subscribe(pipeline, server.url())
         for number in range(3):
             create_product(pipeline, f"S{number}")
         late: list[Future[None]] = []
 
-        def meanwhile(reached: str) -> None:
+        def at_point(reached: str) -> None:
             if reached == "relay.before_commit" and not late:
                 late.append(second.submit(relay.relay, other, lambda: 60.0))
-                wait_until(lambda: _waits_for_a_lock(pipeline), 20, "the second relay to wait")
+                wait_until(lambda: _a_connection_waits_for_a_lock(pipeline), 20, "the second relay to wait")
 
-        with switched_on(meanwhile):
+        with switched_on(at_point):
             relay.relay(pipeline.backends, lambda: 60.0)
         late[0].result(20)
         pipeline.tell()
@@ -128,26 +126,26 @@ def test_two_relays_at_once_give_each_event_one_place(pipeline: Pipeline) -> Non
     assert [row["position"] for row in positions] == [1, 2, 3]
 
 
-def _waits_for_a_lock(pipeline: Pipeline) -> bool:
+def _a_connection_waits_for_a_lock(pipeline: Pipeline) -> bool:
     return bool(pipeline.sql("select 1 from pg_stat_activity where wait_event_type = 'Lock' and usename = 'importer'"))
 
 
 def test_the_relay_does_not_wait_for_senders(pipeline: Pipeline) -> None:
-    """While a sender writes an attempt down, its webhook is locked; an event is relayed to this very webhook."""
+    """While a sender records an attempt, its webhook is locked; an event for the same webhook is relayed."""
     with hook_server() as server, workers(1) as (other,):
         webhook = subscribe(pipeline, server.url())
         create_product(pipeline, "A")
         relay.relay(pipeline.backends, lambda: 60.0)
         relayed: list[int] = []
 
-        def meanwhile(reached: str) -> None:
+        def at_point(reached: str) -> None:
             if reached == "delivery.before_commit" and not relayed:
                 products.create(other, Content("B", "Saw"))
                 other.database.connection().execute("set lock_timeout = '2s'")
                 relay.relay(other, lambda: 60.0)
                 relayed.append(len(pipeline.sql("select 1 from delivery")))
 
-        with switched_on(meanwhile):
+        with switched_on(at_point):
             attempts.take_turn(pipeline.backends, sending(), uuid.UUID(webhook["id"]), lambda: 60.0)
 
     assert relayed == [2]

@@ -1,4 +1,4 @@
-"""Who is told what: each change once, in its place, to those who want it and to nobody before his time."""
+"""Which webhooks receive which events: each change once, in order, and only changes after the subscription."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.usefixtures("no_thread_is_left")
 
 
-def test_each_change_is_told_to_those_who_want_it(pipeline: Pipeline) -> None:
-    with hook_server() as all_of_it, hook_server() as some:
-        subscribe(pipeline, all_of_it.url())
+def test_each_change_is_sent_to_the_webhooks_that_want_it(pipeline: Pipeline) -> None:
+    with hook_server() as every, hook_server() as some:
+        subscribe(pipeline, every.url())
         subscribe(pipeline, some.url(), ["product.deleted", "import.completed"])
-        made = create_product(pipeline)
-        path = f"/products/{made['id']}"
+        product = create_product(pipeline)
+        path = f"/products/{product['id']}"
         pipeline.call("PATCH", path, {"name": "Claw hammer"})
-        pipeline.call("PATCH", path, {"name": "Claw hammer"})  # Changes nothing, so there is nothing to tell.
+        pipeline.call("PATCH", path, {"name": "Claw hammer"})  # Changes nothing, so no event is recorded.
         pipeline.call("PATCH", path, {"sku": "H-2"})
         pipeline.call("DELETE", path)
         pipeline.run(b"sku,name\nA,x\nB,\n")
@@ -37,29 +37,29 @@ def test_each_change_is_told_to_those_who_want_it(pipeline: Pipeline) -> None:
 
         pipeline.tell()
 
-        assert sorted(types(all_of_it)) == sorted([
+        assert sorted(types(every)) == sorted([
             "product.created", "product.updated", "product.updated", "product.deleted", "import.completed",
             "products.bulk_deleted",
         ])  # fmt: skip
         assert sorted(types(some)) == ["import.completed", "product.deleted"]
-        told = {json.loads(each.body)["type"]: json.loads(each.body) for each in all_of_it.received}
-    assert told["product.created"]["data"] == {
-        "id": made["id"], "sku": "H-1", "name": "Hammer", "description": "", "description_is_cut": False,
-        "active": True, "created_at": made["created_at"], "updated_at": made["updated_at"],
+        sent = {json.loads(each.body)["type"]: json.loads(each.body) for each in every.received}
+    assert sent["product.created"]["data"] == {
+        "id": product["id"], "sku": "H-1", "name": "Hammer", "description": "", "description_is_cut": False,
+        "active": True, "created_at": product["created_at"], "updated_at": product["updated_at"],
     }  # fmt: skip
-    assert told["product.created"]["timestamp"] == made["created_at"]
-    assert told["product.deleted"]["data"] == {"id": made["id"], "sku": "H-2"}
-    assert told["import.completed"]["data"]["rows"] == {
+    assert sent["product.created"]["timestamp"] == product["created_at"]
+    assert sent["product.deleted"]["data"] == {"id": product["id"], "sku": "H-2"}
+    assert sent["import.completed"]["data"]["rows"] == {
         "total": 2, "created": 1, "updated": 0, "unchanged": 0, "superseded": 0, "rejected": 1,
     }  # fmt: skip
 
 
-def test_the_catalogue_of_events_shows_what_is_sent(pipeline: Pipeline) -> None:
+def test_the_list_of_event_types_shows_what_is_sent(pipeline: Pipeline) -> None:
     with hook_server() as server:
         subscribe(pipeline, server.url())
-        made = create_product(pipeline)
-        pipeline.call("PATCH", f"/products/{made['id']}", {"active": False})
-        pipeline.call("DELETE", f"/products/{made['id']}")
+        product = create_product(pipeline)
+        pipeline.call("PATCH", f"/products/{product['id']}", {"active": False})
+        pipeline.call("DELETE", f"/products/{product['id']}")
         pipeline.run(b"sku,name\nA,x\n")
         pipeline.run(b"name\nx\n")
         accepted = bulk_deletes.accept(pipeline.backends)
@@ -81,7 +81,7 @@ def _shape(data: Any) -> Any:
     return type(data).__name__
 
 
-def test_a_message_is_small_whatever_it_tells(pipeline: Pipeline) -> None:
+def test_a_message_is_small_whatever_the_product_contains(pipeline: Pipeline) -> None:
     with hook_server() as server:
         subscribe(pipeline, server.url())
         create_product(
@@ -97,7 +97,7 @@ def test_a_message_is_small_whatever_it_tells(pipeline: Pipeline) -> None:
     assert ("\x01ü" * 20_000).startswith(data["description"])
 
 
-def test_a_change_that_is_rolled_back_is_never_told(pipeline: Pipeline) -> None:
+def test_a_change_that_is_rolled_back_is_never_sent(pipeline: Pipeline) -> None:
     with hook_server() as server:
         subscribe(pipeline, server.url())
         _record_and_roll_back(pipeline)
@@ -114,7 +114,7 @@ def _record_and_roll_back(pipeline: Pipeline) -> None:
         raise RollBack
 
 
-def test_a_webhook_is_not_told_what_happened_before_it_was_made(pipeline: Pipeline) -> None:
+def test_a_webhook_gets_no_events_from_before_it_was_created(pipeline: Pipeline) -> None:
     with hook_server() as server:
         create_product(pipeline, "A")
         subscribe(pipeline, server.url())
@@ -124,8 +124,8 @@ def test_a_webhook_is_not_told_what_happened_before_it_was_made(pipeline: Pipeli
         assert [json.loads(each.body)["data"]["sku"] for each in server.received] == ["B"]
 
 
-def test_an_event_that_commits_late_is_told_and_listed_in_its_place(pipeline: Pipeline) -> None:
-    """Read as «id above the last seen», it would be lost: its id is lower than one that was told before it."""
+def test_an_event_that_commits_late_is_sent_and_listed_in_order(pipeline: Pipeline) -> None:
+    """A reader that asked for ids above the last one seen would lose it: its id is lower than one sent before."""
     with hook_server() as server:
         subscribe(pipeline, server.url())
         from chalicelib.backends import connect
@@ -144,10 +144,10 @@ def test_an_event_that_commits_late_is_told_and_listed_in_its_place(pipeline: Pi
         assert types(server) == ["product.created", "product.deleted"]
         rest = pipeline.call("GET", f"/events?after={seen[-1]['id']}").json["items"]
         assert [each["data"]["sku"] for each in rest] == ["slow"]
-        assert rest[0]["id"] < seen[0]["id"], "it was begun first"
+        assert rest[0]["id"] < seen[0]["id"], "its transaction began first"
 
 
-def test_catching_up_gives_every_event_once_in_pages(pipeline: Pipeline) -> None:
+def test_catching_up_page_by_page_gives_every_event_once(pipeline: Pipeline) -> None:
     for number in range(7):
         create_product(pipeline, f"S{number}")
     pipeline.tell()
@@ -165,7 +165,7 @@ def test_catching_up_gives_every_event_once_in_pages(pipeline: Pipeline) -> None
     assert pipeline.call("GET", "/events?after=x").status == 422
 
 
-def test_old_events_are_removed_with_their_log_but_not_what_waits(pipeline: Pipeline) -> None:
+def test_old_events_are_removed_with_their_log_unless_a_delivery_is_pending(pipeline: Pipeline) -> None:
     answers = iter([Reply(), Reply(status=500)])
     with hook_server(lambda _: next(answers)) as server:
         webhook = subscribe(pipeline, server.url())

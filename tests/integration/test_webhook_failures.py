@@ -1,4 +1,4 @@
-"""What becomes of what cannot be sent: tried again as scheduled, given up, or kept for a webhook that is off."""
+"""Deliveries that fail: retried by the schedule, given up on, or kept for a webhook that is off."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.usefixtures("no_thread_is_left")
 
 
-def test_what_fails_is_tried_again_as_the_schedule_says_and_then_given_up(
+def test_a_failed_delivery_is_retried_by_the_schedule_and_then_given_up_on(
     pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("chalicelib.webhooks.attempts.FAILING_SECONDS_MAX", 10**9)
@@ -43,7 +43,7 @@ def test_what_fails_is_tried_again_as_the_schedule_says_and_then_given_up(
         assert len(server.received) == retry_schedule.ATTEMPTS_MAX
 
 
-def test_a_receiver_may_ask_for_more_time(pipeline: Pipeline) -> None:
+def test_a_receiver_can_ask_for_a_longer_wait(pipeline: Pipeline) -> None:
     with hook_server(Reply(status=429, headers={"Retry-After": "1000"})) as server:
         webhook = subscribe(pipeline, server.url())
         create_product(pipeline)
@@ -54,7 +54,7 @@ def test_a_receiver_may_ask_for_more_time(pipeline: Pipeline) -> None:
     assert timedelta(seconds=900) < wait <= timedelta(seconds=1000)
 
 
-def test_after_success_the_next_one_is_delivered_at_its_first_try(pipeline: Pipeline) -> None:
+def test_after_a_success_the_webhook_is_no_longer_failing(pipeline: Pipeline) -> None:
     answers = iter([Reply(status=500), Reply(), Reply()])
     with hook_server(lambda _: next(answers)) as server:
         webhook = subscribe(pipeline, server.url())
@@ -70,7 +70,7 @@ def test_after_success_the_next_one_is_delivered_at_its_first_try(pipeline: Pipe
         assert len({each.id for each in server.received}) == 2
 
 
-def test_gone_switches_a_webhook_off_and_says_why(pipeline: Pipeline) -> None:
+def test_410_gone_switches_a_webhook_off_and_gives_the_reason(pipeline: Pipeline) -> None:
     with hook_server(Reply(status=410)) as server:
         webhook = subscribe(pipeline, server.url())
         create_product(pipeline, "A")
@@ -97,7 +97,7 @@ def test_five_days_of_failures_switch_a_webhook_off(pipeline: Pipeline) -> None:
     assert "five days" in show(pipeline, webhook)["disabled_reason"]
 
 
-def test_what_waits_at_a_switched_off_webhook_is_sent_when_it_is_switched_on(pipeline: Pipeline) -> None:
+def test_pending_deliveries_are_sent_when_the_webhook_is_switched_on_again(pipeline: Pipeline) -> None:
     answers = iter([Reply(status=500), Reply()])
     with hook_server(lambda _: next(answers)) as server:
         webhook = subscribe(pipeline, server.url())
@@ -106,7 +106,7 @@ def test_what_waits_at_a_switched_off_webhook_is_sent_when_it_is_switched_on(pip
         pipeline.tell()
         assert pipeline.call("PATCH", path, {"enabled": False}).json["enabled"] is False
         let_time_pass(pipeline)
-        # A turn that was on its way when it was switched off.
+        # A turn whose message was sent before the webhook was switched off.
         attempts.take_turn(pipeline.backends, sending(), uuid.UUID(webhook["id"]), lambda: 60.0)
         (delivery,) = deliveries(pipeline, webhook)
         assert (len(server.received), delivery["status"], delivery["next_attempt_at"]) == (1, "pending", None)
@@ -118,7 +118,7 @@ def test_what_waits_at_a_switched_off_webhook_is_sent_when_it_is_switched_on(pip
         assert [each["status"] for each in deliveries(pipeline, webhook)] == ["delivered"]
 
 
-def test_what_happens_while_a_webhook_is_off_is_not_told(pipeline: Pipeline) -> None:
+def test_events_are_not_delivered_to_a_webhook_that_was_off_when_they_happened(pipeline: Pipeline) -> None:
     with hook_server() as server:
         webhook = subscribe(pipeline, server.url(), enabled=False)
         create_product(pipeline)
@@ -127,4 +127,4 @@ def test_what_happens_while_a_webhook_is_off_is_not_told(pipeline: Pipeline) -> 
         let_time_pass(pipeline)
 
         assert server.received == []
-        assert len(pipeline.call("GET", "/events").json["items"]) == 1, "it can be caught up with"
+        assert len(pipeline.call("GET", "/events").json["items"]) == 1, "the list of events still has it"

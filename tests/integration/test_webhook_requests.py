@@ -1,4 +1,4 @@
-"""What a receiver gets, how it is signed, and what is kept of its answer."""
+"""What receivers get, how it is signed, and what is stored of their responses."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from standardwebhooks import Webhook as Verifier
 
 from chalicelib import limits
-from chalicelib.webhooks import attempts
+from chalicelib.webhooks.sender import HIDDEN
 from tests.integration.webhooks import create_product, deliveries, show, subscribe
 from tests.support.hook_server import Received, Reply, hook_server
 
@@ -29,8 +29,8 @@ def test_a_delivery_is_signed_and_logged(pipeline: Pipeline) -> None:
         pipeline.tell()
         (received,) = server.received
 
-    told = Verifier(webhook["secret"]).verify(received.body, dict(received.headers))
-    assert told["type"] == "product.created"
+    message = Verifier(webhook["secret"]).verify(received.body, dict(received.headers))
+    assert message["type"] == "product.created"
     assert (received.path, received.headers["x-shop"]) == ("/in?shop=1", "north")
     assert received.headers["authorization"] == "Bearer hush"
     assert received.headers["content-type"] == "application/json"
@@ -42,11 +42,11 @@ def test_a_delivery_is_signed_and_logged(pipeline: Pipeline) -> None:
     (attempt,) = whole["attempts"]
     assert attempt["response_body"] == "thank you"
     assert attempt["request_headers"]["webhook-id"] == received.id
-    assert attempt["request_headers"]["Authorization"] == attempts.HIDDEN
+    assert attempt["request_headers"]["Authorization"] == HIDDEN
     assert show(pipeline, webhook)["last_delivery"]["status_code"] == 200
 
 
-def test_of_a_long_answer_the_beginning_is_kept(pipeline: Pipeline) -> None:
+def test_the_beginning_of_a_long_response_is_kept(pipeline: Pipeline) -> None:
     with hook_server(Reply(status=500, body=b"\xff\x00" + b"x" * 10_000)) as server:
         webhook = subscribe(pipeline, server.url())
         create_product(pipeline)
@@ -57,10 +57,10 @@ def test_of_a_long_answer_the_beginning_is_kept(pipeline: Pipeline) -> None:
     assert attempt["response_body"] == "\ufffd\x00" + "x" * (limits.RESPONSE_BYTES_KEPT - 2)
 
 
-def test_what_an_answer_quotes_of_our_headers_is_not_kept(pipeline: Pipeline) -> None:
+def test_headers_that_a_response_quotes_are_not_stored(pipeline: Pipeline) -> None:
     def quote(request: Received) -> Reply:
-        told = {**request.headers, "key": request.headers["authorization"].removeprefix("Bearer ")}
-        return Reply(status=401, body=json.dumps(told).encode())
+        quoted = {**request.headers, "key": request.headers["authorization"].removeprefix("Bearer ")}
+        return Reply(status=401, body=json.dumps(quoted).encode())
 
     with hook_server(quote) as server:
         headers = {"Authorization": 'Bearer very-"secret"', "X-Shop": "north"}
@@ -71,14 +71,14 @@ def test_what_an_answer_quotes_of_our_headers_is_not_kept(pipeline: Pipeline) ->
 
     (delivery,) = deliveries(pipeline, webhook)
     (attempt,) = pipeline.call("GET", f"/deliveries/{delivery['id']}").json["attempts"]
-    told = json.loads(attempt["response_body"])
-    assert told["authorization"] == f"Bearer {attempts.HIDDEN}"
-    assert told["key"] == told["webhook-signature"] == attempts.HIDDEN
-    assert told["x-shop"] == "north", "short words are no secrets"
-    assert told["webhook-id"] == received.id
+    shown = json.loads(attempt["response_body"])
+    assert shown["authorization"] == f"Bearer {HIDDEN}"
+    assert shown["key"] == shown["webhook-signature"] == HIDDEN
+    assert shown["x-shop"] == "north", "short words are no secrets"
+    assert shown["webhook-id"] == received.id
 
 
-def test_while_a_secret_is_rotated_both_are_good(pipeline: Pipeline) -> None:
+def test_during_a_rotation_both_secrets_sign(pipeline: Pipeline) -> None:
     with hook_server() as server:
         webhook = subscribe(pipeline, server.url())
         rotated = pipeline.call("POST", f"/webhooks/{webhook['id']}/rotate-secret").json

@@ -1,4 +1,4 @@
-"""Senders take turns: one webhook does not hold up another."""
+"""Webhooks take turns, so that one does not delay another."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.usefixtures("no_thread_is_left")
 
 
-def test_a_webhook_that_is_not_known_to_be_quick_gets_one_attempt_at_a_time(pipeline: Pipeline) -> None:
-    go_on, inside = threading.Event(), threading.Semaphore(0)
+def test_a_webhook_gets_one_attempt_at_a_time_until_it_is_known_to_be_quick(pipeline: Pipeline) -> None:
+    release, inside = threading.Event(), threading.Semaphore(0)
 
     def wait() -> None:
         inside.release()
-        assert go_on.wait(20)
+        assert release.wait(20)
 
     with hook_server(Reply(wait=wait)) as server:
         webhook = subscribe(pipeline, server.url())
@@ -35,13 +35,13 @@ def test_a_webhook_that_is_not_known_to_be_quick_gets_one_attempt_at_a_time(pipe
         relay.relay(pipeline.backends, lambda: 60.0)
         at_once = _at_once(pipeline, webhook, 3, inside)
         assert at_once == 1
-        go_on.set()
+        release.set()
         let_time_pass(pipeline)
         assert len({each.id for each in server.received}) == 4
 
 
 def _at_once(pipeline: Pipeline, webhook: dict[str, Any], workers: int, inside: threading.Semaphore) -> int:
-    """How many of so many turns are sending at the same time, when all have had their chance."""
+    """How many of several turns are sending at the same time, once each has started sending or has ended."""
     from chalicelib.backends import connect
     from chalicelib.settings import settings
 
@@ -55,17 +55,17 @@ def _at_once(pipeline: Pipeline, webhook: dict[str, Any], workers: int, inside: 
     for thread in threads:
         thread.start()
     for _ in range(workers):
-        assert inside.acquire(timeout=20)  # Each is sending, or has come back with nothing to do.
+        assert inside.acquire(timeout=20)  # Each is sending, or has ended without a delivery.
     return sum(thread.is_alive() for thread in threads)
 
 
-def test_one_that_answers_soon_gets_several_at_a_time(pipeline: Pipeline) -> None:
-    go_on, inside = threading.Event(), threading.Semaphore(0)
+def test_a_quick_webhook_gets_several_attempts_at_a_time(pipeline: Pipeline) -> None:
+    release, inside = threading.Event(), threading.Semaphore(0)
 
     def reply(request: Received) -> Reply:
         def wait() -> None:
             inside.release()
-            assert go_on.wait(20)
+            assert release.wait(20)
 
         return Reply() if json.loads(request.body)["data"]["sku"] == "first" else Reply(wait=wait)
 
@@ -78,11 +78,13 @@ def test_one_that_answers_soon_gets_several_at_a_time(pipeline: Pipeline) -> Non
         relay.relay(pipeline.backends, lambda: 60.0)
         at_once = _at_once(pipeline, webhook, limits.WEBHOOK_CONCURRENT_MAX + 1, inside)
         assert at_once == limits.WEBHOOK_CONCURRENT_MAX
-        go_on.set()
+        release.set()
         let_time_pass(pipeline)
 
 
-def test_after_its_turn_it_is_the_next_ones(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_webhook_whose_turn_ends_continues_with_a_new_message(
+    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("chalicelib.webhooks.attempts.DELIVERY_TURN_SECONDS", 0)
     with hook_server() as server:
         webhook = subscribe(pipeline, server.url())

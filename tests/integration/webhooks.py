@@ -1,4 +1,4 @@
-"""What the tests of webhooks do again and again: subscribe, change something, let time pass, look at the log."""
+"""Steps of the webhook tests: subscribe, change something, let time pass, read the log."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ EVERY = ["*"]
 def subscribe(pipeline: Pipeline, url: str, types: list[str] | None = None, **more: Any) -> dict[str, Any]:
     answer = pipeline.call("POST", "/webhooks", {"url": url, "events": types or EVERY, **more})
     assert answer.status == 201, answer.body
-    made: dict[str, Any] = answer.json
-    return made
+    created: dict[str, Any] = answer.json
+    return created
 
 
 def create_product(pipeline: Pipeline, sku: str = "H-1", **more: Any) -> dict[str, Any]:
     answer = pipeline.call("POST", "/products", {"sku": sku, "name": "Hammer", **more})
     assert answer.status == 201, answer.body
-    made: dict[str, Any] = answer.json
-    return made
+    created: dict[str, Any] = answer.json
+    return created
 
 
 def deliveries(pipeline: Pipeline, webhook: dict[str, Any], query: str = "") -> list[dict[str, Any]]:
@@ -45,7 +45,7 @@ def types(server: HookServer) -> list[str]:
 
 
 def let_time_pass(pipeline: Pipeline) -> None:
-    """All that waits for a later time is due, and whoever was killed has lost his claims."""
+    """Makes every pending delivery due, ends the claims of killed senders, and runs the sweep."""
     pipeline.sql("update delivery set due_at = now(), claimed_until = null where status = 'pending'")
     sweeping.sweep(pipeline.backends)
     pipeline.tell()

@@ -1,4 +1,4 @@
-"""A customer's server: takes webhooks at any path, remembers them, and answers as it is told."""
+"""A customer's server: accepts webhooks at any path, keeps them, and sends the given responses."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ STOP_SECONDS_MAX = 30.0
 
 @dataclass(frozen=True)
 class Received:
-    """One request. Names of headers are in lower case."""
+    """One request. Header names are in lower case."""
 
     path: str
     headers: Mapping[str, str]
@@ -30,7 +30,7 @@ class Received:
 
 @dataclass(frozen=True)
 class Reply:
-    """What it answers; after `wait`, if that is given, has been called."""
+    """A response, which is sent after `wait` has returned."""
 
     status: int = 200
     body: bytes = b"ok"
@@ -39,7 +39,7 @@ class Reply:
 
 
 class HookServer:
-    """`reply` is asked for each request; None closes the connection without an answer."""
+    """Calls `reply` for each request; None closes the connection without a response."""
 
     def __init__(self, reply: Callable[[Received], Reply | None]) -> None:
         self.received: list[Received] = []
@@ -47,7 +47,7 @@ class HookServer:
         server = self
 
         class Handler(BaseHTTPRequestHandler):
-            """Hands each request to the server around it."""
+            """Passes each request to the server around it."""
 
             protocol_version = "HTTP/1.1"
             timeout = STOP_SECONDS_MAX
@@ -74,32 +74,32 @@ class HookServer:
                 self.wfile.write(answer.body)
 
             def log_message(self, *arguments: object) -> None:
-                """Says nothing."""
+                """Logs nothing."""
 
         class Server(ThreadingHTTPServer):
-            """Whoever goes away in the middle, as killed senders do, is no news."""
+            """Ignores clients that disconnect during a request, as killed senders do."""
 
             daemon_threads = True
             request_queue_size = 128
 
             def handle_error(self, request: object, client_address: object) -> None:
-                """Says nothing."""
+                """Logs nothing."""
 
         self._server = Server(("127.0.0.1", 0), Handler)
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,))
         self._thread.start()
 
     def url(self, path: str = "/hook") -> str:
-        """Where it takes webhooks."""
+        """The URL of a path of this server."""
         return f"http://127.0.0.1:{self._server.server_address[1]}{path}"
 
     def wait_for(self, reached: Callable[[list[Received]], bool], seconds: float) -> bool:
-        """Waits until what was received is as wanted. Returns whether it came to that."""
+        """Waits until the received requests satisfy `reached`. Returns False after that many seconds."""
         with self._changed:
             return self._changed.wait_for(lambda: reached(self.received), seconds)
 
     def stop(self) -> None:
-        """Takes nothing more."""
+        """Stops listening."""
         self._server.shutdown()
         self._thread.join(STOP_SECONDS_MAX)
         self._server.server_close()
@@ -107,7 +107,7 @@ class HookServer:
 
 @contextmanager
 def hook_server(reply: Callable[[Received], Reply | None] | Reply | None = None) -> Iterator[HookServer]:
-    """A server that runs as long as it is needed. Without a reply it answers 200."""
+    """A server that runs until the end of the block. Without `reply` it responds with 200."""
     answer = reply if callable(reply) else lambda _: reply or Reply()
     running = HookServer(answer)
     try:

@@ -1,4 +1,4 @@
-"""A server on loopback that counts who comes, remembers what they send, and answers as it is told."""
+"""A server on loopback that counts connections, keeps requests, and sends the response it was given."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ Reply = Callable[[socket.socket, "Receiver"], None]
 
 
 class Receiver:
-    """`accepted` counts connections, whether or not anything was sent. `requests` holds what was sent, as it came.
+    """`accepted` counts connections, even those on which nothing was sent. `requests` has the bytes of each request.
 
-    One that does not listen answers without reading the request first.
+    With `listens=False` it responds without reading the request.
     """
 
     def __init__(self, reply: bytes | Reply = OK, tls: ssl.SSLContext | None = None, listens: bool = True) -> None:
@@ -37,14 +37,14 @@ class Receiver:
         self._thread.start()
 
     def drip(self, connection: socket.socket, head: bytes, endless: bytes) -> None:
-        """Sends `head`, then `endless` again and again, a little at a time, until the other end has had enough."""
+        """Sends `head`, then `endless` again and again with short pauses, until the client closes the connection."""
         connection.sendall(head)
         while not self.ended.wait(0.02):
             connection.sendall(endless)
 
     def stop(self) -> None:
         self.ended.set()
-        # Closing alone would not wake the thread that accepts.
+        # Closing alone would not wake the thread in accept().
         self._listener.shutdown(socket.SHUT_RDWR)
         self._thread.join(PATIENCE_SECONDS_MAX)
         self._listener.close()
@@ -62,7 +62,7 @@ class Receiver:
                     connection = self._tls.wrap_socket(connection, server_side=True)
                 self._answer(connection)
             except OSError:
-                pass  # The other end went away, as some tests want it to.
+                pass  # The client closed the connection, as some tests want it to.
             finally:
                 connection.close()
 
@@ -81,7 +81,7 @@ class Receiver:
 
 @contextmanager
 def receiver(reply: bytes | Reply = OK, tls: ssl.SSLContext | None = None, listens: bool = True) -> Iterator[Receiver]:
-    """A receiver that runs as long as it is needed."""
+    """A receiver that runs until the end of the block."""
     running = Receiver(reply, tls, listens)
     try:
         yield running
@@ -90,7 +90,7 @@ def receiver(reply: bytes | Reply = OK, tls: ssl.SSLContext | None = None, liste
 
 
 def header_of(request: bytes, name: str) -> list[str]:
-    """All values of a header of a request, however it is written."""
+    """All values of a header of a request; the name is not case-sensitive."""
     lines = request.partition(b"\r\n\r\n")[0].decode("latin-1").split("\r\n")[1:]
     pairs = [line.partition(": ") for line in lines]
     return [value for found, _, value in pairs if found.lower() == name.lower()]

@@ -105,6 +105,8 @@ def test_an_answer_links_to_every_operation_on_its_resource(described: dict[str,
     assert set(linked["create_product", "201"]) == on_products
     assert set(linked["create_export", "202"]) == {"read_export"}
     assert set(linked["create_bulk_delete", "202"]) == {"read_bulk_delete"}
+    assert {"read_webhook", "test_webhook", "list_deliveries"} < set(linked["create_webhook", "201"])
+    assert set(linked["test_webhook", "202"]) == {"read_delivery", "redeliver"}
     in_paths = {
         operation["operationId"]: set(re.findall(r"{(\w+)}", path)) for path, _, operation in operations(described)
     }

@@ -1,4 +1,4 @@
-"""Which addresses are public, against the registries written down once more."""
+"""Which addresses are public, compared with a second copy of the registries."""
 
 from __future__ import annotations
 
@@ -35,11 +35,11 @@ def test_no_address_of_a_special_network_is_public(registered: str) -> None:
 
 
 @pytest.mark.parametrize("address", PUBLIC.split())
-def test_their_neighbours_are_public(address: str) -> None:
+def test_addresses_next_to_special_networks_are_public(address: str) -> None:
     assert is_public(ip_address(address))
 
 
-def test_of_ipv6_only_the_global_unicast_space_is_public() -> None:
+def test_only_the_global_unicast_space_of_ipv6_is_public() -> None:
     for first in range(0x10000):
         address = IPv6Address(first << 112 | 0xFFFF)
         assert is_public(address) <= (first >> 13 == 0b001)
@@ -50,13 +50,13 @@ def test_of_ipv6_only_the_global_unicast_space_is_public() -> None:
     ["::{}", "::ffff:{}", "::ffff:0:{}", "64:ff9b::{}", "64:ff9b:1::{}", "2002:{hex}::1", "2001:0:{hex}::1"],
 )
 @pytest.mark.parametrize("inner", ["127.0.0.1", "10.0.0.1", "169.254.169.254", "8.8.8.8"])
-def test_an_address_that_stands_for_an_ipv4_address_is_never_public(template: str, inner: str) -> None:
+def test_an_address_that_maps_to_an_ipv4_address_is_never_public(template: str, inner: str) -> None:
     number = int(IPv4Address(inner))
     written = template.format(inner, hex=f"{number >> 16:x}:{number & 0xFFFF:x}")
     assert not is_public(IPv6Address(written))
 
 
-def test_an_ipv4_network_holds_no_mapped_address() -> None:
+def test_an_ipv4_network_contains_no_mapped_address() -> None:
     loopback: list[IPNetwork] = [IPv4Network("127.0.0.0/8"), IPv6Network("::1/128")]
     assert is_in(IPv4Address("127.9.9.9"), loopback)
     assert is_in(IPv6Address("::1"), loopback)

@@ -1,4 +1,4 @@
-"""Signatures, against the standard's example and its own library, which was not written here."""
+"""Signatures, compared with the standard's example and with the library of its authors."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ BODY = '{"type":"import.completed","data":{"filename":"Preisliste für März.csv
 
 
 def accepts(secret: str, headers: dict[str, str], body: bytes) -> bool:
-    """Whether the standard's own library takes the message for ours."""
+    """Whether the standard's own library accepts the message."""
     try:
         Webhook(secret).verify(body, headers, json_parse=False)
     except (WebhookVerificationError, UnicodeDecodeError):
@@ -42,7 +42,7 @@ def test_a_new_secret_is_random_and_verifies() -> None:
         assert accepts(secret, sign([secret], MESSAGE_ID, int(time.time()), BODY), BODY)
 
 
-def test_during_a_rotation_either_secret_verifies_and_no_other() -> None:
+def test_during_a_rotation_both_secrets_verify_and_no_other() -> None:
     new, old, other = new_secret(), new_secret(), new_secret()
     headers = sign([new, old], MESSAGE_ID, int(time.time()), BODY)
     assert accepts(new, headers, BODY)
@@ -85,8 +85,8 @@ def encoded(length: int) -> str:
     "secret",
     ["", "whsec_", SECRET[6:], "whsec_not base64!", SECRET + "\n", encoded(23), encoded(65), "whsec_ä" + "a" * 40],
 )
-def test_what_is_no_secret_is_refused_and_not_quoted(secret: str) -> None:
-    with pytest.raises(ValueError, match=r"^a secret is whsec_ and 24 to 64 bytes in base64$"):
+def test_a_malformed_secret_is_refused_and_not_quoted(secret: str) -> None:
+    with pytest.raises(ValueError, match=r"^a secret must be whsec_ and 24 to 64 bytes in base64$"):
         secret_bytes(secret)
 
 
@@ -95,7 +95,7 @@ def test_secrets_have_any_length_the_standard_allows(length: int) -> None:
     assert secret_bytes(encoded(length)) == b"k" * length
 
 
-def test_nothing_is_sent_unsigned_or_with_an_id_that_could_be_read_in_two_ways() -> None:
+def test_no_secret_and_an_ambiguous_id_are_refused() -> None:
     with pytest.raises(ValueError, match="at least one secret"):
         sign([], MESSAGE_ID, 1, BODY)
     with pytest.raises(ValueError, match="full stop"):

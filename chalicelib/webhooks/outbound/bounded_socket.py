@@ -1,4 +1,4 @@
-"""A connection that keeps to one deadline and one budget of bytes, whatever the other end does."""
+"""A connection with one deadline and one budget of bytes, which hold whatever the peer does."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ if TYPE_CHECKING:
 
 
 class Deadline:
-    """A point in time that everything together has to keep to, however slowly the other end drips."""
+    """A point in time at which everything together must have ended, however slowly the peer sends."""
 
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds
         self._end = time.monotonic() + seconds
 
     def remaining(self) -> float:
-        """Seconds left, more than none. Raises TimeoutError."""
+        """Seconds left, always more than 0. Raises TimeoutError."""
         left = self._end - time.monotonic()
         if left <= 0:
             raise TimeoutError
         return left
 
 
-class Wire(io.RawIOBase):
-    """The connection as http.client uses it. Each step gets the time that is left; only so many bytes come in."""
+class BoundedSocket(io.RawIOBase):
+    """The part of a socket that http.client uses. Each step gets the time that is left; incoming bytes have a limit."""
 
     def __init__(self, connection: socket.socket, deadline: Deadline) -> None:
         super().__init__()
@@ -38,7 +38,7 @@ class Wire(io.RawIOBase):
         self._allowed = 0
 
     def allow(self, total: int) -> None:
-        """From here on, so many bytes may have come in since the beginning."""
+        """Allows this many bytes to come in, counted from the beginning of the connection."""
         self._allowed = total
 
     def sendall(self, data: ReadableBuffer) -> None:
@@ -49,18 +49,18 @@ class Wire(io.RawIOBase):
             rest = rest[self._connection.send(rest) :]
 
     def makefile(self, _mode: str) -> io.BufferedReader:
-        """What the answer is read from."""
+        """Returns what http.client reads the response from."""
         return io.BufferedReader(self)
 
     def close(self) -> None:
-        """Nothing: http.client closes before it reads the answer. Who made the connection closes it."""
+        """Does nothing: http.client calls it before it reads the response. The caller closes the connection."""
 
     def readable(self) -> bool:
-        """It is."""
+        """Always True."""
         return True
 
     def readinto(self, buffer: WriteableBuffer) -> int:
-        """Takes what is there. Raises TimeoutError, OSError, and HTTPException for an answer that is too long."""
+        """Reads what has arrived. Raises TimeoutError, OSError, and HTTPException if the response is too long."""
         if self._taken >= self._allowed:
             raise http.client.HTTPException
         self._connection.settimeout(self._deadline.remaining())

@@ -1,9 +1,9 @@
-"""Sending one HTTP request to an address that a stranger chose, only where it is safe to.
+"""Sends one HTTP request to a URL that a stranger chose, and only if that is safe.
 
-The name is resolved once, every address found must be public, and the connection goes to one of exactly these: what the
-name means a moment later (DNS rebinding) is of no consequence. Python's own http.client speaks over a connection made
-here, so there is nothing below that would resolve a name, follow a redirect, read a proxy from the environment or a
-password from .netrc, decode what is compressed, or connect again.
+The name is resolved once, all of its addresses must be public, and the connection goes to one of exactly these. What
+the name resolves to a moment later (DNS rebinding) does not matter. Python's http.client is given the open connection,
+so nothing resolves the name again, follows a redirect, reads a proxy from the environment or a password from .netrc,
+decompresses the response, or connects again.
 """
 
 from __future__ import annotations
@@ -28,35 +28,34 @@ from chalicelib.limits import (
     CONNECT_SECONDS_MAX,
     EXCHANGE_SECONDS_MAX,
 )
-from chalicelib.webhooks.outbound.bounded_socket import Deadline, Wire
+from chalicelib.webhooks.outbound.bounded_socket import BoundedSocket, Deadline
 from chalicelib.webhooks.outbound.public_addresses import IPAddress, IPNetwork, is_in, is_public
 from chalicelib.webhooks.outbound.urls import Target, Unsafe, check_headers, parse
 
-__all__ = ["Answer", "Outbound", "Unreachable", "Unsafe"]
+__all__ = ["Outbound", "Response", "Unreachable", "Unsafe"]
 
 
 class Unreachable(ImporterError):
-    """There is no complete answer. The message is for the person who runs the other end."""
+    """There was no complete response. The message is for the person who operates the receiver."""
 
 
 @dataclass(frozen=True)
-class Answer:
-    """What the other end said. `body` is as it came, still compressed if it was; cut off where it is `truncated`."""
+class Response:
+    """The response of a receiver. `body` is its beginning, as it arrived: compressed content stays compressed."""
 
     status: int
     headers: Mapping[str, str]
     body: bytes
-    truncated: bool
 
 
 Resolve = Callable[[str, float], Sequence[IPAddress]]
-"""The addresses of a name, within some seconds. Raises OSError."""
+"""The addresses of a name, found within this many seconds. Raises OSError."""
 Connect = Callable[[IPAddress, int, float], socket.socket]
-"""A TCP connection to an address and port, within some seconds. Raises OSError."""
+"""A TCP connection to an address and port, made within this many seconds. Raises OSError."""
 
 
 def look_up(host: str, seconds: float) -> list[IPAddress]:
-    """The addresses of a name, each once, as the system finds them. Raises OSError; TimeoutError after `seconds`."""
+    """The addresses of a name, each once, from the system's resolver. Raises OSError; TimeoutError after `seconds`."""
     found: list[list[IPAddress] | OSError] = []
 
     def ask() -> None:
@@ -68,7 +67,7 @@ def look_up(host: str, seconds: float) -> list[IPAddress]:
         except ValueError as error:  # UnicodeError: names that DNS cannot hold
             found.append(OSError(str(error)))
 
-    # getaddrinfo knows no time-out; the thread ends when the system's resolver gives up.
+    # getaddrinfo has no time-out; the thread ends when the system's resolver gives up.
     asking = threading.Thread(target=ask, daemon=True)
     asking.start()
     asking.join(seconds)
@@ -80,7 +79,7 @@ def look_up(host: str, seconds: float) -> list[IPAddress]:
 
 
 def connect_to(address: IPAddress, port: int, seconds: float) -> socket.socket:
-    """A TCP connection to this very address. Raises OSError."""
+    """A TCP connection to exactly this address. Raises OSError."""
     connection = socket.socket(socket.AF_INET if address.version == 4 else socket.AF_INET6, socket.SOCK_STREAM)
     try:
         connection.settimeout(seconds)
@@ -92,9 +91,9 @@ def connect_to(address: IPAddress, port: int, seconds: float) -> socket.socket:
 
 
 class Outbound:
-    """What may be reached, and within which limits. `allowed_networks` are reached although they are not public.
+    """Sends requests within limits. `allowed_networks` may be reached although they are not public.
 
-    `resolve`, `connect` and `tls` (whom to trust) are there for tests.
+    `resolve`, `connect` and `tls` (the trusted certificate authorities) are parameters for tests.
     """
 
     def __init__(
@@ -119,15 +118,15 @@ class Outbound:
         self._tls = tls
 
     def check(self, url: str) -> None:
-        """Whether the URL may be registered, judged as an attempt judges it. Sends nothing. Raises Unsafe."""
+        """Checks that the URL may be registered, by the rules of an attempt. Sends nothing. Raises Unsafe."""
         target = parse(url)
         try:
             self._addresses(target, Deadline(self._connect_seconds))
         except Unreachable as error:
-            raise Unsafe(f"{error}: check the spelling, and that it is known to public name servers") from None
+            raise Unsafe(f"{error}: check the spelling, and that public name servers know it") from None
 
-    def post(self, url: str, headers: Mapping[str, str], body: bytes) -> Answer:
-        """Sends one POST and returns the answer, a redirect too. Raises Unsafe (nothing was sent) or Unreachable."""
+    def post(self, url: str, headers: Mapping[str, str], body: bytes) -> Response:
+        """Sends one POST and returns the response, even a redirect. Raises Unsafe (nothing was sent) or Unreachable."""
         target = parse(url)
         check_headers(headers)
         total = Deadline(self._total_seconds)
@@ -137,22 +136,22 @@ class Outbound:
             if target.scheme == "https":
                 connection.settimeout(total.remaining())
                 connection = (self._tls or _tls()).wrap_socket(connection, server_hostname=target.name)
-            return self._exchange(Wire(connection, total), target, headers, body)
+            return self._exchange(BoundedSocket(connection, total), target, headers, body)
         except ssl.SSLCertVerificationError as error:
             raise Unreachable(f"TLS: {error.verify_message}") from None
         except ssl.SSLError as error:
             raise Unreachable(f"TLS: {(error.reason or 'failed').replace('_', ' ').lower()}") from None
         except TimeoutError:
-            raise Unreachable(f"no complete answer within {self._total_seconds:g} s") from None
+            raise Unreachable(f"no complete response within {self._total_seconds:g} s") from None
         except (http.client.RemoteDisconnected, http.client.IncompleteRead, OSError):
-            raise Unreachable("the connection was closed before the answer was complete") from None
+            raise Unreachable("the connection was closed before the response was complete") from None
         except (http.client.HTTPException, ValueError):
-            raise Unreachable("the answer is not valid HTTP") from None
+            raise Unreachable("the response is not valid HTTP") from None
         finally:
             connection.close()
 
     def _addresses(self, target: Target, deadline: Deadline) -> list[IPAddress]:
-        """Where the target is, if each of its addresses may be reached. Raises Unsafe, Unreachable."""
+        """The addresses of the target, all of which may be reached. Raises Unsafe, Unreachable."""
         addresses = self._resolved(target, deadline)
         within = [is_in(address, self._allowed_networks) for address in addresses]
         if target.port not in self._allowed_ports and not all(within):
@@ -160,8 +159,7 @@ class Outbound:
             raise Unsafe(f"port {target.port} is not allowed: use port {ports}")
         if not all(ok or is_public(address) for ok, address in zip(within, addresses, strict=True)):
             raise Unsafe(
-                f"{target.host} is not, or not only, at a public address: webhooks are sent to servers that everybody "
-                "on the internet can reach"
+                f"{target.host} has an address that is not public: use a server that can be reached from the internet"
             )
         return addresses
 
@@ -181,7 +179,7 @@ class Outbound:
         return addresses
 
     def _connected(self, target: Target, addresses: Sequence[IPAddress], deadline: Deadline) -> socket.socket:
-        """A connection to the first address that takes one. Each gets its share of the time, for one may be silent."""
+        """A connection to the first address that accepts one. Each gets a share of the time, as one may be silent."""
         failed: OSError | None = None
         tried = addresses[:ADDRESSES_TRIED_MAX]
         for left, address in zip(range(len(tried), 0, -1), tried, strict=True):
@@ -191,27 +189,25 @@ class Outbound:
                 failed = error
         raise Unreachable(_why_unconnected(failed, deadline.seconds))
 
-    def _exchange(self, wire: Wire, target: Target, headers: Mapping[str, str], body: bytes) -> Answer:
+    def _exchange(self, bounded: BoundedSocket, target: Target, headers: Mapping[str, str], body: bytes) -> Response:
         client = http.client.HTTPConnection(target.host, target.port)
-        client.auto_open = 0  # No other connection than this one, ever.
-        client.sock = cast(socket.socket, wire)
+        client.auto_open = 0  # Never opens another connection.
+        client.sock = cast(socket.socket, bounded)
         ours = {"Host": target.host_header, "Accept-Encoding": "identity", "Connection": "close"}
-        wire.allow(ANSWER_HEADERS_BYTES_MAX)
+        bounded.allow(ANSWER_HEADERS_BYTES_MAX)
         client.request("POST", target.path, body=body, headers={**ours, **headers})
         response = client.getresponse()
         try:
-            # Chunks of a single byte cost six; more than that is not an answer but an attempt to keep us busy.
-            wire.allow(ANSWER_HEADERS_BYTES_MAX + 8 * self._answer_bytes)
+            # A chunk of a single byte takes six bytes. A response with more overhead is meant to keep us busy.
+            bounded.allow(ANSWER_HEADERS_BYTES_MAX + 8 * self._answer_bytes)
             content = self._read(response)
         finally:
             response.close()
         answered = {name.lower(): value for name, value in response.getheaders()}
-        return Answer(
-            response.status, answered, content[: self._answer_bytes], truncated=len(content) > self._answer_bytes
-        )
+        return Response(response.status, answered, content[: self._answer_bytes])
 
     def _read(self, response: http.client.HTTPResponse) -> bytes:
-        """The body, or one byte more of it than is kept. Raises IncompleteRead."""
+        """The body, up to one byte more than is kept. Raises IncompleteRead if it ends too early."""
         content = b""
         while len(content) <= self._answer_bytes:
             block = response.read(self._answer_bytes + 1 - len(content))

@@ -1,9 +1,9 @@
-"""Which IP addresses everybody on the internet can reach; the others are refused as the target of a webhook.
+"""Which IP addresses can be reached from the whole internet. Webhooks are not sent to any others.
 
-Written out, because `ipaddress.is_global` differs between Python versions and lets through addresses that stand for an
-IPv4 address behind a translator (NAT64, 6to4, IPv4-compatible). Sources, as of November 2026: IANA's IPv4 and IPv6
-Special-Purpose Address Registries, and for IPv6 the IANA address space, of which only 2000::/3 is given out for public
-use. Anycast services inside these blocks (AS112, PCP, TURN) are refused with them: none of them takes webhooks.
+The lists are our own, because `ipaddress.is_global` differs between Python versions and accepts addresses that a
+translator maps to an IPv4 address (NAT64, 6to4, IPv4-compatible). Sources, as of November 2026: IANA's IPv4 and IPv6
+Special-Purpose Address Registries, and for IPv6 the IANA address space, of which only 2000::/3 is assigned for public
+use. Anycast services inside these blocks (AS112, PCP, TURN) are refused as well: none of them accepts webhooks.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ NOT_PUBLIC_IPV6 = tuple(
         "::/3",
         "2001::/23",  # IETF protocol assignments (RFC 2928): Teredo, benchmarks, ORCHID, drone ids, AS112
         "2001:db8::/32",  # documentation (RFC 3849)
-        "2002::/16",  # 6to4: an IPv4 address behind a relay (RFC 3056)
+        "2002::/16",  # 6to4: a relay maps it to an IPv4 address (RFC 3056)
         "2620:4f:8000::/48",  # AS112, direct delegation (RFC 7534)
         "3ffe::/16",  # the former 6bone (RFC 3701)
         "3fff::/20",  # documentation (RFC 9637)
@@ -59,10 +59,10 @@ NOT_PUBLIC_IPV6 = tuple(
 
 
 def is_public(address: IPAddress) -> bool:
-    """Whether the address may be reached over the internet."""
+    """Whether the address can be reached from the whole internet."""
     return not is_in(address, NOT_PUBLIC_IPV4 if address.version == 4 else NOT_PUBLIC_IPV6)
 
 
 def is_in(address: IPAddress, networks: Sequence[IPNetwork]) -> bool:
-    """Whether one of the networks holds the address. An IPv6 address is never in an IPv4 network, mapped or not."""
+    """Whether one of the networks contains the address. An IPv6 address is never in an IPv4 network, mapped or not."""
     return any(address in network for network in networks)

@@ -1,6 +1,6 @@
-"""Where a request may be sent by the looks of its URL, and with which headers. Pure: nothing is resolved here.
+"""Which URLs and headers a request may have, judged by their text alone: no name is resolved here.
 
-A URL that two programs might read differently is refused, and an address has one way to be written.
+A URL that two programs might read differently is refused, and an address can be written in only one way.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ RESERVED_HEADERS = frozenset(
         "upgrade",
     }
 )
-"""Headers that belong to the connection, in lower case: senders cannot choose them."""
+"""Headers that belong to the connection and cannot be chosen. In lower case."""
 HOST_CHARACTERS_MAX = 253
-"""As DNS has it."""
+"""The limit of DNS."""
 _URL = re.compile(r"(https?)://([^/?]*)(.*)", re.IGNORECASE)
 _AUTHORITY = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::([0-9]{1,5}))?")
 _LABEL = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?")
@@ -42,7 +42,7 @@ _HEADER_VALUE = re.compile(r"([!-~]([ \t!-~]*[!-~])?)?")
 
 
 class Unsafe(Invalid):
-    """Nothing was sent, because it would not be safe to. The message tells nothing about the network inside."""
+    """Nothing was sent, because that would not be safe. The message reveals nothing about the internal network."""
 
     code = "unsafe_url"
 
@@ -52,7 +52,7 @@ class Unsafe(Invalid):
 
 @dataclass(frozen=True)
 class Target:
-    """The parts of a URL that passed. `host` is as written, in lower case; an IPv6 address has no brackets."""
+    """The parts of a URL that is allowed. `host` is in lower case; an IPv6 address has no brackets."""
 
     scheme: str
     host: str
@@ -61,57 +61,57 @@ class Target:
 
     @property
     def name(self) -> str:
-        """The host without the dot that may end it: what certificates and the Host header have."""
+        """The host without a final dot, as in certificates and in the Host header."""
         return self.host.removesuffix(".")
 
     @property
     def host_header(self) -> str:
-        """The host as HTTP wants it: an IPv6 address in brackets, the port where it is not the scheme's own."""
+        """The value of the Host header: an IPv6 address in brackets, and the port unless it is the scheme's default."""
         name = f"[{self.name}]" if ":" in self.name else self.name
         return name if self.port == DEFAULT_PORTS[self.scheme] else f"{name}:{self.port}"
 
 
 def parse(url: str) -> Target:
-    """The parts of a URL. Raises Unsafe for all that two programs might read differently."""
+    """The parts of a URL. Raises Unsafe if two programs might read it differently."""
     if len(url) > URL_CHARACTERS_MAX:
         raise Unsafe(f"the URL is longer than {URL_CHARACTERS_MAX} characters")
     if not url.isascii() or not all("!" <= character <= "~" for character in url) or "\\" in url:
         raise Unsafe(
-            "the URL has a space, a backslash or a character outside ASCII: write those in the path in percent "
-            "encoding, and an international name in its form with xn--"
+            "the URL contains a space, a backslash or a non-ASCII character: percent-encode it in the path, and write "
+            "an international host name in its xn-- form"
         )
     if "#" in url:
-        raise Unsafe("the URL has a fragment, which is never sent: remove it from the # on")
+        raise Unsafe("the URL has a fragment, which is never sent: remove the # and everything after it")
     parts = _URL.fullmatch(url)
     if parts is None:
-        raise Unsafe("the URL does not begin with https:// or http://")
+        raise Unsafe("the URL must start with https:// or http://")
     scheme, authority, path = parts[1].lower(), parts[2], parts[3]
     if "@" in authority:
-        raise Unsafe("the URL has a user or password in it: remove them, and send a header instead")
+        raise Unsafe("the URL contains a user name or password: remove it, and add a header instead")
     found = _AUTHORITY.fullmatch(authority)
     if found is None:
-        raise Unsafe("the URL has no valid host and port: write https://, a name, and if needed a colon and a port")
+        raise Unsafe("the URL has no valid host and port: write it as https://host/path or https://host:port/path")
     port = DEFAULT_PORTS[scheme] if found[2] is None else int(found[2])
     if not 0 < port < 65536:
-        raise Unsafe(f"there is no port {port}")
+        raise Unsafe(f"port {port} does not exist")
     return Target(scheme, _host(found[1].lower()), port, path if path.startswith("/") else f"/{path}")
 
 
 def check_headers(headers: Mapping[str, str]) -> None:
-    """Whether these may be sent along. Raises Unsafe, naming the header."""
+    """Checks that these may be sent. Raises Unsafe, naming the header."""
     for name, value in headers.items():
         if not _HEADER_NAME.fullmatch(name):
-            raise Unsafe(f"{name[:40]!r} is not a valid name of a header")
+            raise Unsafe(f"{name[:40]!r} is not a valid header name")
         if name.lower() in RESERVED_HEADERS:
-            raise Unsafe(f"the header {name} belongs to the connection: it cannot be chosen")
+            raise Unsafe(f"the header {name} belongs to the connection and cannot be chosen; remove it")
         if not _HEADER_VALUE.fullmatch(value):
             raise Unsafe(
-                f"the header {name} has a value with line breaks, characters outside ASCII, or a space at an end"
+                f"the value of the header {name} must be visible ASCII characters; spaces and tabs only between them"
             )
 
 
 def _host(host: str) -> str:
-    """A name, or an address in its one usual form. Raises Unsafe."""
+    """A host name, or an address in its usual form. Raises Unsafe."""
     if host.startswith("["):
         try:
             return str(IPv6Address(host[1:-1]))
@@ -123,7 +123,7 @@ def _host(host: str) -> str:
         try:
             return str(IPv4Address(host))
         except ValueError:
-            raise Unsafe(f"{host} is not an IPv4 address: write four decimal numbers with dots between them") from None
+            raise Unsafe(f"{host} is not an IPv4 address: write four decimal numbers separated by dots") from None
     if len(host) > HOST_CHARACTERS_MAX or not all(_LABEL.fullmatch(label) for label in labels):
-        raise Unsafe(f"{host[:HOST_CHARACTERS_MAX]} is not a valid name of a host")
+        raise Unsafe(f"{host[:HOST_CHARACTERS_MAX]} is not a valid host name")
     return host

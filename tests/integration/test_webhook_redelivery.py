@@ -1,4 +1,4 @@
-"""What people send themselves: tests, and what failed once more."""
+"""Deliveries that users send: tests, and deliveries that are sent again."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ def test_a_test_is_sent_even_when_the_webhook_is_off(pipeline: Pipeline) -> None
         assert found["attempts"][0]["response_body"] == "teapot"
         assert found["milliseconds"] >= 0
         assert types(server) == [events.TEST_TYPE]
-    assert show(pipeline, webhook)["failing_since"] is None, "a test is no sign of health"
+    assert show(pipeline, webhook)["failing_since"] is None, "a test does not count as a failure"
     assert pipeline.call("GET", "/events").json["items"] == []
 
 
-def test_a_test_does_not_queue_behind_what_waits(pipeline: Pipeline) -> None:
+def test_a_test_is_sent_before_pending_deliveries(pipeline: Pipeline) -> None:
     with hook_server() as server:
         webhook = subscribe(pipeline, server.url())
         for number in range(5):
@@ -46,7 +46,7 @@ def test_a_test_does_not_queue_behind_what_waits(pipeline: Pipeline) -> None:
         assert types(server)[0] == events.TEST_TYPE
 
 
-def test_what_failed_is_sent_again_with_the_same_id(pipeline: Pipeline) -> None:
+def test_a_delivery_is_sent_again_with_the_same_id(pipeline: Pipeline) -> None:
     answers = iter([Reply(status=410), Reply(), Reply()])
     with hook_server(lambda _: next(answers)) as server:
         webhook = subscribe(pipeline, server.url())
@@ -61,14 +61,14 @@ def test_what_failed_is_sent_again_with_the_same_id(pipeline: Pipeline) -> None:
         assert pipeline.call("POST", again).json["code"] == "delivery_pending"
         pipeline.tell()
         assert deliveries(pipeline, webhook)[0]["status"] == "delivered"
-        assert pipeline.call("POST", again).status == 202, "what was delivered can be sent again too"
+        assert pipeline.call("POST", again).status == 202, "a successful delivery can be sent again as well"
         pipeline.tell()
 
         assert len(server.received) == 3
         assert len({each.id for each in server.received}) == 1
 
 
-def test_all_that_failed_since_a_time_is_sent_again(pipeline: Pipeline) -> None:
+def test_all_failed_deliveries_since_a_given_time_are_sent_again(pipeline: Pipeline) -> None:
     with hook_server() as server:
         webhook = subscribe(pipeline, server.url())
         for number in range(4):

@@ -1,4 +1,4 @@
-"""Certificates are checked against the name of the URL, though the connection goes to an address."""
+"""Certificates are checked against the name in the URL, although the connection goes to an address."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from chalicelib.webhooks.outbound.post import Answer, Outbound, Unreachable
+from chalicelib.webhooks.outbound.post import Outbound, Response, Unreachable
 from tests.unit.receiver import OK, Reply, header_of, receiver
 
 pytestmark = pytest.mark.timeout(30)
@@ -27,7 +27,7 @@ LOOPBACK = ip_network("127.0.0.0/8")
 
 
 class Authority:
-    """Signs certificates; clients that have `trusting` as their context believe it."""
+    """Signs certificates, which clients with the context `trusting` accept."""
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
@@ -37,7 +37,7 @@ class Authority:
         self.trusting = ssl.create_default_context(cadata=root.public_bytes(serialization.Encoding.PEM).decode())
 
     def server(self, name: str, until: datetime = NOW + DAY) -> ssl.SSLContext:
-        """What a server of that name needs."""
+        """A context for a server with this name."""
         key = ec.generate_private_key(ec.SECP256R1())
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
         alternative = x509.SubjectAlternativeName([x509.DNSName(name)])
@@ -72,19 +72,19 @@ def authority(tmp_path: Path) -> Authority:
     return Authority(tmp_path)
 
 
-def sent(server: ssl.SSLContext | None, trusting: ssl.SSLContext | None, reply: bytes | Reply = OK) -> Answer:
-    """The answer to a POST to https://public.example, which is led to a receiver on loopback."""
+def sent(server: ssl.SSLContext | None, trusting: ssl.SSLContext | None, reply: bytes | Reply = OK) -> Response:
+    """The response to a POST to https://public.example, which goes to a receiver on loopback."""
     with receiver(reply, server) as answering:
         outbound = Outbound(
             [LOOPBACK], resolve=lambda _host, _seconds: [ip_address("127.0.0.1")], tls=trusting, total_seconds=2
         )
-        answer = outbound.post(f"https://{NAME}:{answering.port}/", {}, b"{}")
+        response = outbound.post(f"https://{NAME}:{answering.port}/", {}, b"{}")
         assert answering.server_names == [NAME]
         assert header_of(answering.requests[0], "Host") == [f"{NAME}:{answering.port}"]
-        return answer
+        return response
 
 
-def test_a_good_certificate_is_accepted_and_the_server_is_told_the_name(authority: Authority) -> None:
+def test_a_valid_certificate_is_accepted_and_the_server_gets_the_name(authority: Authority) -> None:
     assert sent(authority.server(NAME), authority.trusting).status == 200
 
 
@@ -98,21 +98,21 @@ def test_a_good_certificate_is_accepted_and_the_server_is_told_the_name(authorit
     ],
     ids=["another name", "the address", "expired", "not trusted"],
 )
-def test_a_certificate_that_proves_nothing_is_refused(
+def test_an_invalid_certificate_is_refused(
     name: str, until: datetime, trusted: bool, words: str, authority: Authority
 ) -> None:
     with pytest.raises(Unreachable, match=words):
         sent(authority.server(name, until), authority.trusting if trusted else None)
 
 
-def test_a_server_without_tls_is_told_apart() -> None:
+def test_a_server_without_tls_is_reported() -> None:
     with receiver(listens=False) as plain, pytest.raises(Unreachable, match=r"^TLS: wrong version number$"):
         Outbound([LOOPBACK]).post(f"https://127.0.0.1:{plain.port}/", {}, b"{}")
 
 
-def test_the_deadline_holds_inside_tls_too(authority: Authority) -> None:
+def test_the_deadline_holds_inside_tls(authority: Authority) -> None:
     started = time.monotonic()
-    with pytest.raises(Unreachable, match=r"^no complete answer within 2 s$"):
+    with pytest.raises(Unreachable, match=r"^no complete response within 2 s$"):
         sent(
             authority.server(NAME),
             authority.trusting,
@@ -122,5 +122,5 @@ def test_the_deadline_holds_inside_tls_too(authority: Authority) -> None:
 
 
 def test_the_deadline_holds_for_the_handshake() -> None:
-    with pytest.raises(Unreachable, match=r"^no complete answer within 2 s$"):
+    with pytest.raises(Unreachable, match=r"^no complete response within 2 s$"):
         sent(None, None)

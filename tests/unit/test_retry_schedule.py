@@ -1,4 +1,4 @@
-"""The retry schedule on a clock of its own, and what an answer means."""
+"""The retry schedule, on a clock of the test, and what responses mean."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ DOCUMENTED = [5, 300, 1_800, 7_200, 18_000, 36_000, 50_400, 72_000, 86_400]
 
 
 class Middle(Random):
-    """Chance that always hits the middle."""
+    """Randomness that always gives the middle."""
 
     def uniform(self, a: float, b: float) -> float:
         return (a + b) / 2
 
 
 class Edge(Random):
-    """Chance that always hits one end."""
+    """Randomness that always gives one end."""
 
     def __init__(self, upper: bool) -> None:
         self._upper = upper
@@ -35,7 +35,7 @@ class Edge(Random):
 
 
 def run(random: Random) -> list[timedelta]:
-    """When each attempt is made, from the first on, by a clock that jumps to what is due."""
+    """When each attempt is made, starting with the first, on a clock that jumps to the next one."""
     clock = NOW
     attempts = [timedelta()]
     while (delay := next_delay(len(attempts), None, clock, random)) is not None:
@@ -53,12 +53,12 @@ def test_ten_attempts_in_75_hours_and_35_minutes() -> None:
 
 
 @pytest.mark.parametrize(("upper", "factor"), [(False, 0.8), (True, 1.2)])
-def test_chance_moves_a_delay_by_a_fifth_at_most(upper: bool, factor: float) -> None:
+def test_a_delay_is_at_most_a_fifth_longer_or_shorter(upper: bool, factor: float) -> None:
     for number, seconds in enumerate(DOCUMENTED, start=1):
         assert next_delay(number, None, NOW, Edge(upper)) == pytest.approx(seconds * factor)
 
 
-def test_what_failed_together_does_not_come_back_together() -> None:
+def test_deliveries_that_failed_together_are_spread_out() -> None:
     random = Random(1)
     delays = [next_delay(3, None, NOW, random) or 0 for _ in range(1_000)]
     assert len(set(delays)) > 990
@@ -67,7 +67,7 @@ def test_what_failed_together_does_not_come_back_together() -> None:
 
 
 @pytest.mark.parametrize("number", [10, 11, 1_000])
-def test_after_the_last_attempt_there_is_no_other_whatever_the_receiver_asks_for(number: int) -> None:
+def test_the_last_attempt_is_the_last_whatever_the_receiver_asks_for(number: int) -> None:
     assert next_delay(number, "5", NOW, Middle()) is None
 
 
@@ -95,11 +95,11 @@ def date_in(seconds: int) -> str:
         ("Fri, 31 Dec 9999 23:59:59 GMT", RETRY_AFTER_SECONDS_MAX),
     ],
 )
-def test_the_next_attempt_is_never_sooner_than_the_receiver_asks(asked: str, expected: float) -> None:
+def test_the_next_attempt_is_never_earlier_than_the_receiver_asks(asked: str, expected: float) -> None:
     assert next_delay(1, asked, NOW, Middle()) == expected
 
 
-def test_chance_does_not_shorten_what_the_receiver_asks_for() -> None:
+def test_randomness_does_not_shorten_the_wait_that_the_receiver_asks_for() -> None:
     assert next_delay(1, "120", NOW, Edge(upper=False)) == 120
 
 
