@@ -2,6 +2,7 @@
 
 const EXCEL = "In Excel choose File → Save as → CSV UTF-8, then choose that file.";
 const EXPORT = "Export the products as CSV, then choose that file.";
+/* eslint-disable no-control-regex -- these are the first bytes of binary formats */
 const KINDS = [
   [/^PK\x03\x04/, `an Excel workbook or a ZIP archive, not a CSV file. ${EXCEL}`],
   [/^\xd0\xcf\x11\xe0/, `an old Excel workbook, not a CSV file. ${EXCEL}`],
@@ -10,6 +11,7 @@ const KINDS = [
   [/^(?:\xef\xbb\xbf)?\s*<[?!a-zA-Z]/, `a web page or XML document, not a CSV file. ${EXPORT}`],
   [/^(?:\xef\xbb\xbf)?\s*[[{]\s*["{[\]}]/, `a JSON document, not a CSV file. ${EXPORT}`],
 ];
+/* eslint-enable no-control-regex */
 const LOOKED_AT_BYTES = 512;
 
 /** What the file is instead and what to do, or null when it may be a CSV. */

@@ -105,7 +105,7 @@ export function open({ main, id, query, signal }) {
     remember(here, wanted, { replace: false });
     follow();
   };
-  const doing = (label, key, picture, action, kind) => button(label, { key, kind, picture, click: act(action) });
+  const doing = (label, key, symbol, action, kind) => button(label, { key, kind, picture: symbol, click: act(action) });
   const about = h(
     "div",
     { class: "stack", hidden: true },
