@@ -6,13 +6,13 @@ const METHODS = ["get", "post", "put", "patch", "delete"];
 const $ = (id) => document.getElementById(id);
 
 show().catch((error) => {
-  $("notice").textContent = `The documentation cannot be shown: ${error.message}`;
+  $("notice").textContent = `The API reference could not be loaded: ${error.message}`;
   $("notice").hidden = false;
 });
 
 async function show() {
   const answer = await fetch("api/openapi.json");
-  if (!answer.ok) throw new Error(`the server answered ${answer.status}`);
+  if (!answer.ok) throw new Error(`the server returned ${answer.status}`);
   const api = await answer.json();
   const base = api.servers[0].url;
   $("about").textContent = `Version ${api.info.version}. ${api.info.description}`;
@@ -35,7 +35,7 @@ function operation(api, method, path, described) {
   if (described.description) section.append(element("p", {}, described.description));
   const scope = described["x-scope"];
   section.append(
-    element("p", { className: "hint" }, scope ? `Needs a token with the scope ${scope}.` : "Open to everyone."),
+    element("p", { className: "hint" }, scope ? `Requires a token with the ${scope} scope.` : "No token required."),
   );
   if (described.parameters.length) {
     const rows = described.parameters.map((each) => [
@@ -45,11 +45,16 @@ function operation(api, method, path, described) {
       limits(each),
       each.description ?? "",
     ]);
-    section.append(table("Parameters", ["Name", "In", "Type", "Limits", "What for"], rows));
+    section.append(table("Parameters", ["Name", "In", "Type", "Limits", "Description"], rows));
   }
-  if (described.requestBody) section.append(element("h3", {}, "Body"), ...bodyParts(api, described.requestBody));
+  if (described.requestBody)
+    section.append(element("h3", {}, "Request body"), ...bodyParts(api, described.requestBody));
   section.append(
-    table("Answers", ["Status", "What", "Body", "Headers"], Object.entries(described.responses).map(responseRow)),
+    table(
+      "Responses",
+      ["Status", "Description", "Body", "Headers"],
+      Object.entries(described.responses).map(responseRow),
+    ),
   );
   return section;
 }
@@ -81,7 +86,7 @@ function schemaSection(name, schema) {
     each.limits,
     each.description,
   ]);
-  if (rows.length) section.append(table("Fields", ["Name", "Type", "Limits", "What it is"], rows));
+  if (rows.length) section.append(table("Fields", ["Name", "Type", "Limits", "Description"], rows));
   section.append(...examples(schema));
   return section;
 }

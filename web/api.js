@@ -3,8 +3,8 @@
 import { token } from "./session.js";
 
 const ANSWER_MS_MAX = 40_000;
-const NO_ANSWER = "The server cannot be reached. Check the connection; this page goes on by itself once it is back.";
-const TOO_SLOW = "The server did not answer in time. Try again.";
+const NO_ANSWER = "Can't reach the server. Check your connection.";
+const TOO_SLOW = "The server took too long to respond. Try again.";
 
 /**
  * An answer that is not a success, or none at all (status 0). `errors` point at fields, `problem` is the whole document
@@ -78,7 +78,7 @@ async function failure(answer) {
   const problem = await answer.json().catch(() => ({}));
   const error = new ApiError(
     answer.status,
-    problem.detail ?? `The server answered ${answer.status} ${answer.statusText}.`,
+    problem.detail ?? `The server returned ${answer.status} ${answer.statusText}.`,
     problem,
   );
   // Whoever shows the page hears of it, wherever the request came from.

@@ -27,7 +27,10 @@ let shown = null; // what is on the screen: its path, how to leave it, how to ch
 addEventListener("hashchange", () => show());
 addEventListener("online", tellConnection);
 addEventListener("offline", tellConnection);
-addEventListener("signed-out", () => token() && askForToken("This token is not valid (any more). Sign in again."));
+addEventListener(
+  "signed-out",
+  () => token() && askForToken("This token is invalid or has been revoked. Sign in again."),
+);
 signOut.addEventListener("click", () => askForToken());
 document.getElementById("skip").addEventListener("click", (event) => {
   event.preventDefault(); // The fragment says which page is shown.
@@ -98,8 +101,8 @@ function closeDialogs() {
 
 function missing() {
   main.append(
-    h("h1", { tabindex: "-1" }, "There is no such page"),
-    h("p", {}, h("a", { href: "#/imports" }, "Go to the imports")),
+    h("h1", { tabindex: "-1" }, "Page not found"),
+    h("p", {}, h("a", { href: "#/imports" }, "Go to imports")),
   );
 }
 

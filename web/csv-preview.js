@@ -97,14 +97,14 @@ function problemOf(names, byField, isWhole) {
   // A header longer than what was looked at is for the importer to judge.
   if (!names.length)
     return isWhole
-      ? "There is nothing in this file but blank lines. The first line must name the columns, at least sku and name."
+      ? "This file contains only blank lines. The first row must contain column names, including sku and name."
       : null;
   for (const [field, columns] of byField) {
     if (columns.length > 1)
-      return `More than one column could be the ${field}: ${columns.map((column) => `“${names[column].trim()}”`).join(", ")}. Keep one, named ${field}; rename the others.`;
+      return `Several columns could be the ${field}: ${columns.map((column) => `“${names[column].trim()}”`).join(", ")}. Name one of them ${field} and rename the others.`;
   }
   const missing = REQUIRED.filter((field) => !byField.has(field));
   if (!missing.length) return null;
   const what = missing.length === 1 ? `no ${missing[0]} column` : "neither a sku nor a name column";
-  return `This file has ${what}. Its first line must name the columns, at least sku and name. Rename the column in the file, then choose it again.`;
+  return `This file has ${what}. The first row must contain column names, including sku and name. Rename the column in the file, then choose the file again.`;
 }

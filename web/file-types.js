@@ -1,7 +1,7 @@
 // Files that are no CSV, told by their first bytes, so that nobody uploads a workbook for nothing.
 
-const EXCEL = "In Excel choose File → Save as → CSV UTF-8, then choose that file.";
-const EXPORT = "Export the products as CSV, then choose that file.";
+const EXCEL = "In Excel, choose File → Save As → CSV UTF-8, then choose that file here.";
+const EXPORT = "Export the products as CSV, then choose that file here.";
 /* eslint-disable no-control-regex -- these are the first bytes of binary formats */
 const KINDS = [
   [/^PK\x03\x04/, `an Excel workbook or a ZIP archive, not a CSV file. ${EXCEL}`],
@@ -16,7 +16,7 @@ const LOOKED_AT_BYTES = 512;
 
 /** What the file is instead and what to do, or null when it may be a CSV. */
 export function otherFileType(bytes) {
-  if (!bytes.length) return "This file is empty. The first line must name the columns, at least sku and name.";
+  if (!bytes.length) return "This file is empty. The first row must contain column names, including sku and name.";
   const head = String.fromCharCode(...bytes.subarray(0, LOOKED_AT_BYTES));
   const found = KINDS.find(([pattern]) => pattern.test(head));
   return found ? `This is ${found[1]}` : null;

@@ -6,9 +6,9 @@ const LIMITS = {
   minLength: (value) => `at least ${value} characters`,
   maxLength: (value) => `at most ${value} characters`,
   pattern: (value) => `matches ${value}`,
-  const: (value) => `is ${JSON.stringify(value)}`,
+  const: (value) => `always ${JSON.stringify(value)}`,
   enum: (values) => values.join(", "),
-  default: (value) => (value === null ? "" : `otherwise ${JSON.stringify(value)}`),
+  default: (value) => (value === null ? "" : `default ${JSON.stringify(value)}`),
 };
 
 /** The name of the schema that this one refers to, itself or through its items or its one alternative to null. */
@@ -24,7 +24,7 @@ export function typeOf(schema) {
   if (schema.$ref) return reference(schema);
   if (schema.anyOf) return schema.anyOf.map(typeOf).join(" or ");
   if (schema.type === "array") return `list of ${typeOf(schema.items ?? {})}`;
-  return [schema.type ?? "anything", schema.format].filter(Boolean).join(", ");
+  return [schema.type ?? "any type", schema.format].filter(Boolean).join(", ");
 }
 
 /** One row for each field of an object. */

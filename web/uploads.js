@@ -63,7 +63,7 @@ export class Upload extends EventTarget {
       request.status < 300 || request.status === 412 ? this.end("sent") : this.end("broken", refusal(request.status)),
     );
     request.addEventListener("error", () =>
-      this.end("broken", new ApiError(0, "The upload broke off. Check the connection, then send the file again.")),
+      this.end("broken", new ApiError(0, "Upload interrupted. Check your connection, then retry the upload.")),
     );
     request.send(this.file);
     this.tell();
@@ -100,7 +100,7 @@ function refusal(status) {
   return new ApiError(
     status,
     status === 403
-      ? "The file store refused the file: it has changed since it was chosen, or the link to send it has expired. Start a new import."
-      : `The file store refused the file. Send it again.`,
+      ? "The upload was refused: the file has changed since you chose it, or the upload link has expired. Start a new import."
+      : "The upload was refused. Retry it.",
   );
 }

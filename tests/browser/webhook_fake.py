@@ -1,7 +1,6 @@
-"""The webhooks' part of the API, played inside a test: what the page is given when nothing may be left to chance.
+"""A fake of the webhook API inside a test, for scenarios that need exact control.
 
-It answers what the page asks for, keeps what it is given, and delivers to nobody: each webhook answers as its address
-says.
+It keeps webhooks and deliveries in memory and sends nothing: the URL of a webhook decides how its test ends.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ from playwright.sync_api import Page, Route
 Document = dict[str, Any]
 Reply = tuple[int, Any, dict[str, str]]
 EVENT_TYPES = {
-    "product.created": "A product was made.",
+    "product.created": "A product was created.",
     "product.updated": "A product was changed.",
     "product.deleted": "A product was deleted.",
     "products.bulk_deleted": "All products were deleted.",
@@ -36,7 +35,7 @@ def _now() -> datetime:
 
 @dataclass
 class Call:
-    """What matters of a request."""
+    """The parts of a request that matter here."""
 
     body: Document
     query: dict[str, str]
@@ -45,7 +44,7 @@ class Call:
 
 @dataclass
 class FakeWebhooks:
-    """A small shop's webhooks and deliveries."""
+    """The webhooks and deliveries of a small shop."""
 
     webhooks: dict[str, Document] = field(default_factory=dict)
     deliveries: dict[str, Document] = field(default_factory=dict)
@@ -53,12 +52,12 @@ class FakeWebhooks:
     asked: list[str] = field(default_factory=list)
 
     def install(self, page: Page) -> None:
-        """From now on the page talks to this."""
+        """Routes the page's webhook requests to this fake."""
         page.route(re.compile(r"/api/(webhooks|deliveries|event-types)\b"), self._answer)
 
     def add(self, url: str, **more: Any) -> Document:
-        """A webhook that is there already."""
-        made: Document = {
+        """Adds a webhook, as if it had been created earlier."""
+        created: Document = {
             "id": str(uuid.uuid4()),
             "url": url,
             "description": "",
@@ -73,21 +72,21 @@ class FakeWebhooks:
             "secret_expires_at": None,
             **more,
         }
-        self.webhooks[made["id"]] = made
-        self.versions[made["id"]] = 1
-        return made
+        self.webhooks[created["id"]] = created
+        self.versions[created["id"]] = 1
+        return created
 
     def named(self, url: str) -> Document:
-        """The webhook with this address."""
+        """The webhook with this URL."""
         return next(each for each in self.webhooks.values() if each["url"] == url)
 
     def change(self, webhook: Document, **changes: Any) -> None:
-        """Somebody else edits a webhook."""
+        """Edits a webhook as another user would."""
         webhook.update(changes)
         self.versions[webhook["id"]] += 1
 
     def deliver(self, webhook: Document, event_type: str, *answers: tuple[int | None, int], **more: Any) -> Document:
-        """A delivery with an attempt for each answer: its status code and how many milliseconds it took."""
+        """Adds a delivery with one attempt per answer, given as status code and milliseconds."""
         began = more.pop("began", _now())
         error = "The connection was refused."
         attempts = [
@@ -104,7 +103,7 @@ class FakeWebhooks:
         ]
         code, milliseconds = answers[-1] if answers else (None, None)
         delivered = code is not None and 200 <= code < 300
-        made: Document = {
+        created: Document = {
             "id": str(uuid.uuid4()),
             "webhook_id": webhook["id"],
             "event_id": str(uuid.uuid4()),
@@ -122,15 +121,15 @@ class FakeWebhooks:
             "attempts": attempts,
             **more,
         }
-        self.deliveries[made["id"]] = made
+        self.deliveries[created["id"]] = created
         if answers:
             webhook["last_delivery"] = {
                 "status_code": code,
                 "milliseconds": milliseconds,
                 "at": began.isoformat(),
-                "error": made["error"],
+                "error": created["error"],
             }
-        return made
+        return created
 
     # --- HTTP ---------------------------------------------------------------------------------------------------------
 
@@ -177,8 +176,8 @@ class FakeWebhooks:
     def _test(self, _: Call, webhook_id: str) -> Reply:
         webhook = self.webhooks[webhook_id]
         answer = (None, 5000) if "down" in webhook["url"] else (200, 12)
-        made = self.deliver(webhook, "product.created", answer, test=True)
-        return 202, {**made, "status": "pending"}, {"Location": f"/api/deliveries/{made['id']}"}
+        created = self.deliver(webhook, "product.created", answer, test=True)
+        return 202, {**created, "status": "pending"}, {"Location": f"/api/deliveries/{created['id']}"}
 
     def _rotate(self, _: Call, webhook_id: str) -> Reply:
         self.webhooks[webhook_id]["secret_expires_at"] = (_now() + timedelta(days=1)).isoformat()
@@ -220,7 +219,7 @@ class FakeWebhooks:
         return 201, {**self.add(**body), "secret": "whsec_shown-once"}, {}
 
     def _change(self, call: Call, webhook_id: str) -> Reply:
-        # What a delivery changes forbids no edit: only the version counts.
+        # Only the version counts: a delivery does not make an edit conflict.
         if call.if_match and call.if_match.strip('"').partition("-")[0] != str(self.versions[webhook_id]):
             return 412, _problem(412, "Precondition failed", "The webhook was changed since you read it"), {}
         changes = {**call.body}
@@ -241,7 +240,7 @@ def _without_values(webhook: Document) -> Document:
 
 
 def _page(items: list[Document], call: Call) -> Reply:
-    """The part of a list that a request asks for. Cursors are opaque to the page: here they count."""
+    """The requested page of a list. Cursors are opaque to the page; here they are offsets."""
     start, limit = int(call.query.get("cursor", 0)), int(call.query["limit"])
 
     def link(cursor: int) -> str:

@@ -9,7 +9,7 @@ export function copyButton(label, text, copied) {
       await navigator.clipboard.writeText(text());
       tell(copied);
     } catch {
-      complain("The browser did not let this page copy. Select the text and copy it by hand.");
+      complain("Your browser blocked copying. Select the text and copy it manually.");
     }
   };
   return h("button", { type: "button", class: "button", data: { key: `copy-${label}` }, on: { click: copy } }, label);

@@ -8,7 +8,7 @@ export const isGood = (result) => result.status_code >= 200 && result.status_cod
 
 /** "HTTP 200 in 12 ms", or why there was no answer. */
 export function deliveryText({ status_code: code, milliseconds: time, error }) {
-  const answer = code ? `HTTP ${code}` : (error ?? "No answer").replace(/\.$/, "");
+  const answer = code ? `HTTP ${code}` : (error ?? "No response").replace(/\.$/, "");
   return time === null || time === undefined ? answer : `${answer} ${code ? "in" : "after"} ${milliseconds(time)}`;
 }
 

@@ -22,16 +22,16 @@ export function deliveryColumns(open) {
     },
     { title: "Status", cell: (each) => statusBadge(each.status) },
     {
-      title: "Answer",
-      cell: (each) => (each.attempt_count ? deliveryResult(each) : h("span", { class: "hint" }, "none yet")),
+      title: "Response",
+      cell: (each) => (each.attempt_count ? deliveryResult(each) : h("span", { class: "hint" }, "None yet")),
     },
     { title: "Attempts", class: "number", cell: (each) => count(each.attempt_count) },
     {
-      title: "When",
+      title: "Created",
       class: "changed-cell",
       cell: (each) => [
         h("time", { datetime: each.created_at, title: whenExactly(each.created_at) }, when(each.created_at)),
-        each.next_attempt_at && h("span", { class: "origin" }, `tried again ${when(each.next_attempt_at)}`),
+        each.next_attempt_at && h("span", { class: "origin" }, `Next attempt ${when(each.next_attempt_at)}`),
       ],
     },
   ];

@@ -15,7 +15,7 @@ export async function showDelivery(id, again) {
     wide: true,
     fill: (close) => {
       const problem = h("p", { class: "message bad", role: "alert", hidden: true });
-      const button = h("button", { type: "button", class: "button primary" }, "Deliver again");
+      const button = h("button", { type: "button", class: "button primary" }, "Redeliver");
       button.addEventListener("click", () => busy(button, problem, async () => close(await again(delivery))));
       return [
         h(
@@ -23,12 +23,12 @@ export async function showDelivery(id, again) {
           {},
           statusBadge(delivery.status),
           delivery.next_attempt_at &&
-            h("span", { class: "hint" }, ` The next attempt is ${whenExactly(delivery.next_attempt_at)}.`),
+            h("span", { class: "hint" }, ` Next attempt: ${whenExactly(delivery.next_attempt_at)}`),
         ),
-        h("h3", {}, "What was sent"),
+        h("h3", {}, "Request"),
         h("p", { class: "hint" }, "webhook-id ", h("code", { class: "breakable" }, delivery.event_id)),
-        text("The body", pretty(delivery.request_body)),
-        h("h3", {}, delivery.attempts.length ? "Attempts" : "No attempt yet"),
+        text("Request body", pretty(delivery.request_body)),
+        h("h3", {}, delivery.attempts.length ? "Attempts" : "No attempts yet"),
         h("ol", { class: "attempts" }, delivery.attempts.map(attempt)),
         problem,
         h(
@@ -56,8 +56,8 @@ function attempt(each) {
       h("time", { class: "hint figures", datetime: each.at }, whenExactly(each.at)),
     ),
     each.error && each.status_code && h("p", { class: "hint" }, each.error),
-    each.response_body && text("The answer", each.response_body),
-    headers && h("details", {}, h("summary", {}, "Headers that were sent"), text("Headers", headers)),
+    each.response_body && text("Response body", each.response_body),
+    headers && h("details", {}, h("summary", {}, "Request headers"), text("Request headers", headers)),
   );
 }
 

@@ -65,7 +65,7 @@ export function confirm({ title, text, details, action, act }) {
         h(
           "footer",
           { class: "actions end" },
-          h("button", { type: "button", class: "button", autofocus: true, on: { click: () => close() } }, "Keep it"),
+          h("button", { type: "button", class: "button", autofocus: true, on: { click: () => close() } }, "Cancel"),
           button,
         ),
       ];

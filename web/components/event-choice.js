@@ -18,7 +18,7 @@ export function eventChoice(types) {
       ),
     };
   };
-  const every = box("*", "Every event, also those that are added later");
+  const every = box("*", "All events, including future ones");
   const boxes = types.map((each) => box(each.type, each.type, each.description));
   const some = h(
     "div",

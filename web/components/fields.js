@@ -4,12 +4,13 @@ import { h, uniqueId } from "../dom.js";
 
 // What the API's checks say, for people who do not read the language of checks.
 const PLAIN = [
-  [/^String should have at least 1 character$/, () => "This cannot be empty."],
-  [/^String should match pattern/, () => "This cannot be empty."],
-  [/^String should have at most (\d+) characters?$/, (most) => `This is too long: at most ${most} characters fit.`],
+  [/^String should have at least 1 character$/, () => "This field can't be empty."],
+  [/^String should match pattern/, () => "This field can't be empty."],
+  [/^String should have at most (\d+) characters?$/, (most) => `Too long: use at most ${most} characters.`],
+  [/^List should have at least 1 item/, () => "Select at least one."],
   [/^Value error, (.)/, (first) => first.toUpperCase()],
-  [/^Field required$/, () => "This is needed."],
-  [/^the header (\S+) has no value yet/, (name) => `There is no value of ${name} to keep. Write it as ${name}: value.`],
+  [/^Field required$/, () => "This field is required."],
+  [/^the header (\S+) has no value yet/, (name) => `${name} has no saved value to keep. Enter it as ${name}: value.`],
 ];
 
 /**

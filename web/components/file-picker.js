@@ -30,13 +30,13 @@ export function filePicker({ signal, start }) {
     h(
       "p",
       { id: "file-hint", class: "hint" },
-      "The first line names the columns: ",
+      "The first row must contain column names. Required: ",
       h("code", {}, "sku"),
-      " and ",
+      ", ",
       h("code", {}, "name"),
-      ", and if you like ",
+      ". Optional: ",
       h("code", {}, "description"),
-      " and ",
+      ", ",
       h("code", {}, "active"),
       ". ",
       h("a", { href: "example.csv", download: "example.csv" }, "Example file"),
@@ -55,7 +55,7 @@ export function filePicker({ signal, start }) {
       chosen.querySelector("h2").focus();
     } catch (error) {
       if (error.name === "NotReadableError" || error.name === "NotFoundError")
-        complain("The browser cannot read this file. Is it still there, and is it not a folder?");
+        complain("Your browser can't read this file. Check that it still exists and isn't a folder.");
       else report(error);
     }
   };
@@ -91,7 +91,7 @@ function acceptDrops(section, signal, show) {
       event.preventDefault();
       section.classList.remove("dragged-over");
       const { files } = event.dataTransfer;
-      if (files.length > 1) complain("One file at a time, please: only the first was taken.");
+      if (files.length > 1) complain("Only the first file was used. Drop one file at a time.");
       show(files[0]);
     },
     { signal },

@@ -5,7 +5,7 @@ import { bytes, count, counted } from "../format.js";
 import { busy } from "./dialog.js";
 import { icon } from "./icons.js";
 
-const SEPARATORS = { ",": "comma", ";": "semicolon", "\t": "tab", "|": "bar" };
+const SEPARATORS = { ",": "Comma", ";": "Semicolon", "\t": "Tab", "|": "Pipe" };
 const ENCODINGS = {
   "utf-8": "UTF-8",
   "utf-16": "UTF-16",
@@ -30,7 +30,7 @@ const FIELD_NAMES = { sku: "SKU", name: "Name", description: "Description", acti
 export function filePreview({ file, head, look, start, forget }) {
   const shown = h("div");
   const problem = h("p", { class: "message bad", role: "alert", hidden: true });
-  const send = h("button", { type: "button", class: "button primary" }, "Start the import");
+  const send = h("button", { type: "button", class: "button primary" }, "Start import");
   const other = h("button", { type: "button", class: "button", on: { click: forget } }, "Choose another file");
   let encoding = null; // what the user chose
   let found = look(null);
@@ -42,7 +42,7 @@ export function filePreview({ file, head, look, start, forget }) {
       found.isGuess &&
         message(
           "warn",
-          "This file is not UTF-8. It is read as Windows-1252: look whether the letters below are right, or choose another encoding.",
+          "This file isn't UTF-8, so we're reading it as Windows-1252. Check that the text below looks right, or choose another encoding.",
         ),
       h(
         "div",
@@ -77,7 +77,7 @@ function sizeOf(file, head, found) {
   const size = bytes(file.size);
   if (found.problem || !found.records) return size;
   if (head.isWhole) return `${size}, ${counted(found.records, "row")}`;
-  if (head.isPacked) return `${size}, packed`;
+  if (head.isPacked) return `${size}, compressed`;
   const estimate = Number(((found.records * file.size) / head.bytes.length).toPrecision(2));
   return `${size}, about ${count(estimate)} rows`;
 }
@@ -94,24 +94,26 @@ function facts(found, head, choose) {
   return h(
     "dl",
     { class: "facts" },
-    found.columns.length > 0 && fact("Separator", found.delimiter ? SEPARATORS[found.delimiter] : "none: one column"),
+    found.columns.length > 0 && fact("Separator", found.delimiter ? SEPARATORS[found.delimiter] : "None (one column)"),
     found.columns.length > 0 && fact("Columns", count(found.columns.length)),
-    head.isPacked && fact("Packed", "gzip"),
+    head.isPacked && fact("Compression", "gzip"),
     h("div", {}, h("dt", {}, h("label", { for: id }, "Encoding")), h("dd", {}, select)),
   );
 }
 
 function sample(found) {
-  const label =
-    found.rows.length === 1
-      ? "The first row, as it will be read"
-      : `The first ${found.rows.length} rows, as they will be read`;
+  const shown = found.rows.length;
+  const label = shown ? `Preview: first ${shown === 1 ? "row" : `${shown} rows`}` : "Preview: no rows";
   const heads = found.columns.map(({ name, field, ours }) =>
     h(
       "th",
       { scope: "col", class: field ? "" : "ignored" },
-      name || "(no name)",
-      h("span", { class: "taken-for" }, field ? [icon("check"), FIELD_NAMES[field]] : ours ? "left out" : "ignored"),
+      name || "(unnamed)",
+      h(
+        "span",
+        { class: "taken-for" },
+        field ? [icon("check"), FIELD_NAMES[field]] : ours ? "not imported" : "ignored",
+      ),
     ),
   );
   const id = uniqueId("sample");

@@ -4,9 +4,8 @@ import { h, refill, setText } from "../dom.js";
 import { bytes, bytesPerSecond, count, duration, percent } from "../format.js";
 import { statusBadge } from "./status.js";
 
-const NOT_HERE =
-  "The file has not arrived. If its upload was interrupted, cancel this import and choose the file again.";
-const ARRIVED = "The file has arrived. The import begins in a moment.";
+const NOT_HERE = "Waiting for the file. If its upload was interrupted, cancel this import and choose the file again.";
+const ARRIVED = "File received. The import will start shortly.";
 const UPLOADING = new Set(["sending", "broken"]);
 
 /** `{element, show(import, upload)}`; `upload` is this tab's, if it makes one. */
@@ -38,7 +37,7 @@ const share = (part, whole) => (whole ? Math.floor((1000 * part) / whole) / 10 :
 
 function sending(upload) {
   if (upload.state === "broken") return upload.error.text;
-  const parts = [`${bytes(upload.sent)} of ${bytes(upload.size)} sent`];
+  const parts = [`${bytes(upload.sent)} of ${bytes(upload.size)} uploaded`];
   if (upload.rate)
     parts.push(
       bytesPerSecond(upload.rate),
@@ -51,8 +50,8 @@ function working(found) {
   const ended = found.finished_at !== null;
   const parts = [
     ended && found.status === "completed"
-      ? `${bytes(found.bytes.total)} read`
-      : `${bytes(found.bytes.done)} of ${bytes(found.bytes.total)} read`,
+      ? `${bytes(found.bytes.total)} processed`
+      : `${bytes(found.bytes.done)} of ${bytes(found.bytes.total)} processed`,
   ];
   if (found.rows_per_second) parts.push(`${count(found.rows_per_second)} rows per second${ended ? " on average" : ""}`);
   if (found.eta_seconds !== null) parts.push(`about ${duration(found.eta_seconds)} left`);

@@ -17,14 +17,14 @@ export function latencies(place, deliveries) {
     .sort((a, b) => a - b);
   const failed = ended.length - times.length;
   const speed = times.length
-    ? `half within ${milliseconds(times[Math.floor(times.length / 2)])}, the slowest in ${milliseconds(times.at(-1))}`
-    : "none was answered";
+    ? `median ${milliseconds(times[Math.floor(times.length / 2)])}, slowest ${milliseconds(times.at(-1))}`
+    : "no responses";
   const items = ended.map((each) => ({
     value: each.milliseconds ?? 0,
     failed: each.status !== "delivered",
     title: `${when(each.created_at)}: ${deliveryText(each)}`,
   }));
-  const said = `The last ${counted(ended.length, "delivery", "deliveries")}: ${speed}; ${count(failed)} failed`;
+  const said = `Last ${counted(ended.length, "delivery", "deliveries")}: ${speed}; ${count(failed)} failed`;
   refill(
     place,
     h(
@@ -33,7 +33,7 @@ export function latencies(place, deliveries) {
       h(
         "figcaption",
         {},
-        h("span", {}, "Time to answer"),
+        h("span", {}, "Response time"),
         h("span", { class: "hint figures" }, `${speed}; ${count(failed)} failed`),
       ),
       barChart(items, said),

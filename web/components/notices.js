@@ -21,7 +21,7 @@ export function complain(text, ...more) {
 /** Shows an error as what it is. What nobody foresaw also goes to the console. */
 export function report(error) {
   if (error.name === "AbortError" || error.status === 401) return;
-  complain(error.text ?? `Something went wrong in this page: ${error.message}. Load it again.`);
+  complain(error.text ?? `Something went wrong: ${error.message}. Reload the page.`);
   if (error.status === undefined) console.error(error);
 }
 
@@ -42,7 +42,7 @@ export function clearComplaints() {
 function add(kind, region, text, more) {
   const close = h(
     "button",
-    { type: "button", class: "icon-button", "aria-label": "Close this message", on: { click: () => made.remove() } },
+    { type: "button", class: "icon-button", "aria-label": "Dismiss", on: { click: () => made.remove() } },
     icon("close"),
   );
   const made = h(

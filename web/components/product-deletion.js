@@ -27,17 +27,17 @@ export async function deleteProduct(product) {
         h(
           "p",
           { class: "message warn" },
-          "Somebody else changed this product meanwhile. Look at it again before you delete it.",
+          "Someone else has changed this product. Review the changes before you delete it.",
         ),
-        compared(LABELS, "When you asked", before, seen),
+        compared(LABELS, "When you opened this", before, seen),
       );
-      error.message = "It was not deleted.";
+      error.message = "The product was not deleted.";
       throw error;
     }
   };
   const gone = await confirm({
     title: "Delete this product?",
-    text: `${product.name} (${product.sku}) will be gone for good.`,
+    text: `${product.name} (${product.sku}) will be permanently deleted.`,
     details: changed,
     action: "Delete",
     act,
@@ -73,14 +73,14 @@ export function deleteAll(page) {
           "p",
           {},
           h("strong", {}, many),
-          " will be gone for good, whatever filters are set. Imports that still run are cancelled.",
+          " will be permanently deleted, regardless of filters. Running imports will be cancelled.",
         ),
         words.element,
         problem,
         h(
           "footer",
           { class: "actions end" },
-          h("button", { type: "button", class: "button", on: { click: () => close() } }, "Keep them"),
+          h("button", { type: "button", class: "button", on: { click: () => close() } }, "Cancel"),
           button,
         ),
       );

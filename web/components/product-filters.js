@@ -6,8 +6,8 @@ import { LABELS as PRODUCT } from "./product-labels.js";
 const WAIT_MS = 300;
 const CHARACTERS_MAX = 255;
 export const SORTS = { "-id": "Newest first", id: "Oldest first", sku: "SKU, A to Z", "-sku": "SKU, Z to A" };
-const LABELS = { ...PRODUCT, sort: "Order", limit: "Page size" };
-const ACTIVE = { "": "All", true: "Active", false: "Not active" };
+const LABELS = { ...PRODUCT, sort: "Sort by", limit: "Page size" };
+const ACTIVE = { "": "All", true: "Active", false: "Inactive" };
 const SIZES = { 20: "20 rows", 50: "50 rows", 100: "100 rows", 200: "200 rows" };
 
 /** `{element, show(state)}`. `onChange(changes, field)` hears of every change; field is the one that was typed into, null after a choice. */
@@ -67,7 +67,7 @@ function text(name, typed) {
     maxlength: CHARACTERS_MAX,
     autocomplete: "off",
     spellcheck: "false",
-    placeholder: "contains …",
+    placeholder: "Contains…",
   });
   control.addEventListener("input", () => typed(name, control));
   return control;

@@ -26,10 +26,10 @@ export async function editProduct(id) {
 const fields = () => ({
   sku: field({
     label: LABELS.sku,
-    hint: "What tells this product from all others. abc and ABC are the same.",
+    hint: "Unique product code. Not case-sensitive.",
     make: (ties) => h("input", { ...ties, autocomplete: "off", spellcheck: "false" }),
   }),
   name: field({ label: LABELS.name, make: (ties) => h("input", { ...ties, autocomplete: "off" }) }),
   description: field({ label: LABELS.description, make: (ties) => h("textarea", { ...ties, rows: 4 }) }),
-  active: checkbox("Active: shown in the shop"),
+  active: checkbox("Active (shown in the shop)"),
 });

@@ -15,14 +15,14 @@ const KINDS = {
     path: (id) => `/api/bulk-deletes/${id}`,
     title: "Deleting all products",
     detail: (job) => `${count(job.deleted)} of ${counted(job.total, "product")}`,
-    done: (job) => `All products were deleted: ${count(job.deleted)}.`,
-    failed: "The products could not all be deleted.",
+    done: (job) => `Deleted ${counted(job.deleted, "product")}.`,
+    failed: "Some products could not be deleted.",
   },
   export: {
     path: (id) => `/api/exports/${id}`,
     title: "Exporting products",
     detail: (job) => `${counted(job.rows, "product")}, ${bytes(job.size_bytes)}`,
-    done: (job) => `The export is ready: ${counted(job.rows, "product")}.`,
+    done: (job) => `Export ready: ${counted(job.rows, "product")}.`,
     failed: "The export failed.",
   },
 };
@@ -93,8 +93,8 @@ async function strip(place, { name, id, isNew, signal, onDeleted }) {
       job.status === "completed" &&
         name === "export" &&
         !job.download &&
-        h("span", { class: "hint" }, "The file is not stored any more."),
-      h("button", { type: "button", class: "button", on: { click: close } }, "Close"),
+        h("span", { class: "hint" }, "The file has expired."),
+      h("button", { type: "button", class: "button", on: { click: close } }, "Dismiss"),
     );
     if (!isNews) return;
     if (job.status === "completed") tell(kind.done(job));
@@ -112,7 +112,7 @@ async function strip(place, { name, id, isNew, signal, onDeleted }) {
 /** The link lives for minutes only, so it is asked for when it is wanted. */
 async function save(path) {
   const { download } = (await get(path)).data;
-  if (!download) return complain("The file is not stored any more. Start a new export.");
+  if (!download) return complain("The file has expired. Start a new export.");
   h("a", { href: download.url, download: "products.csv" }).click();
 }
 

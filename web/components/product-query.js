@@ -22,6 +22,6 @@ export const isFiltered = (state) => Boolean(state.sku || state.name || state.de
 export function totalText(page, filtered) {
   const one = page.total === 1;
   const what = filtered ? (one ? "product matches" : "products match") : one ? "product" : "products";
-  const more = page.total_is_estimate ? (filtered ? "At least " : "About ") : "";
+  const more = page.total_is_estimate ? "About " : "";
   return `${more}${count(page.total)} ${what}`;
 }

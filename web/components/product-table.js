@@ -34,7 +34,7 @@ export function productColumns({ edit, drop }) {
         }),
     },
     {
-      title: "Changed",
+      title: "Updated",
       class: "changed-cell",
       cell: (each) => [
         h("time", { datetime: each.updated_at, title: whenExactly(each.updated_at) }, when(each.updated_at)),
@@ -52,7 +52,7 @@ export function productColumns({ edit, drop }) {
 
 /** Where the content comes from. */
 function origin(source) {
-  if (source.kind === "edit") return h("span", { class: "origin" }, "by hand");
+  if (source.kind === "edit") return h("span", { class: "origin" }, "edited manually");
   return h(
     "span",
     { class: "origin" },
@@ -63,6 +63,6 @@ function origin(source) {
 
 async function flip(product, active) {
   const { data } = await patch(`/api/products/${product.id}`, { active });
-  tell(`${data.name} is ${data.active ? "active" : "not active any more"}.`);
+  tell(`${data.name} is now ${data.active ? "active" : "inactive"}.`);
   document.querySelector(`[data-row="${CSS.escape(product.id)}"]`)?.classList.toggle("inactive", !data.active);
 }

@@ -13,9 +13,9 @@ import { table } from "./table.js";
 const ITEMS = 25;
 const COLUMNS = [
   { title: "Line", class: "number", cell: (each) => count(each.line) },
-  { title: "Column", cell: (each) => each.column ?? "whole row" },
-  { title: "What is wrong", class: "main-cell", cell: (each) => each.message },
-  { title: "The row in the file", class: "wide-cell", cell: (each) => h("code", { class: "raw" }, each.raw) },
+  { title: "Column", cell: (each) => each.column ?? "Entire row" },
+  { title: "Reason", class: "main-cell", cell: (each) => each.message },
+  { title: "Original row", class: "wide-cell", cell: (each) => h("code", { class: "raw" }, each.raw) },
 ];
 
 /** `{element, show(import)}`; shown once the import has ended. */
@@ -24,7 +24,7 @@ export function rejectedRows(id, signal) {
   const element = h("section", { "aria-labelledby": "rejected", hidden: true });
   const save = reporting(async () => {
     saveAs(await download(`/api/imports/${id}/rejected-rows.csv`), `rejected-rows-${id}.csv`);
-    tell("The rejected rows were downloaded. Mend them and import that file.");
+    tell("Rejected rows downloaded. Fix them, then import the file.");
   });
   const load = async (cursor = "") => {
     list.setAttribute("aria-busy", "true");
@@ -60,14 +60,14 @@ export function rejectedRows(id, signal) {
           "button",
           { type: "button", class: "button", data: { key: "save-rejected" }, on: { click: save } },
           icon("download"),
-          "Download as CSV",
+          "Download CSV",
         ),
       ),
       h(
         "p",
         { class: "hint" },
-        "All other rows are imported. Mend these in the downloaded file, then ",
-        h("a", { href: link("/imports") }, "import that file"),
+        "Fix these rows in the downloaded file and ",
+        h("a", { href: link("/imports") }, "import it"),
         ".",
       ),
       list,

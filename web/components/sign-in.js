@@ -25,14 +25,14 @@ export function signInForm(reason, done) {
     { class: "card sign-in", on: { submit: signIn } },
     h("h1", { tabindex: "-1" }, "Sign in"),
     reason && h("p", { class: "message bad", role: "alert" }, reason),
-    h("label", { for: "token" }, "Access token"),
+    h("label", { for: "token" }, "API token"),
     field,
     h(
       "p",
       { id: "token-hint", class: "hint" },
-      "Open the link that ",
+      "Open the link printed by ",
       h("code", {}, "make run"),
-      " printed, or paste its token here. It is kept until this tab is closed.",
+      ", or paste a token here. It's kept until you close this tab.",
     ),
     h("button", { class: "button primary" }, "Sign in"),
   );

@@ -14,12 +14,11 @@ export function emptyState(title, text, ...actions) {
 
 /** A page of a list from which everything is gone, as an old link may lead to. `first` is the address of the first one. */
 export const emptyPage = (text, first) =>
-  emptyState("This page is empty", text, h("a", { class: "button", href: first }, "Go to the first page"));
+  emptyState("This page is empty", text, h("a", { class: "button", href: first }, "Go to first page"));
 
 /** A failure in the place of what could not be loaded. */
 export function errorState(error, again) {
-  const title =
-    error.status === 0 ? "The server cannot be reached" : (error.problem?.title ?? "This could not be loaded");
+  const title = error.status === 0 ? "Can't reach the server" : (error.problem?.title ?? "Couldn't load this");
   const made = h(
     "div",
     { class: "empty failure", role: "alert" },
@@ -40,7 +39,7 @@ export function lostState() {
   const element = h("p", { class: "message warn", role: "status", hidden: true });
   const show = (error) => {
     element.hidden = error === null;
-    setText(element, error ? `${error.text} This page keeps trying.` : "");
+    setText(element, error ? `${error.text} Retrying automatically.` : "");
   };
   return { element, show };
 }

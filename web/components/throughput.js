@@ -37,9 +37,9 @@ export function throughput(id, signal) {
 
 function draw(element, rows, step) {
   const rates = rows.map((each) => each / step);
-  const most = rows.length ? `at most ${count(Math.round(Math.max(...rates)))}` : EMPTY;
+  const most = rows.length ? `Peak ${count(Math.round(Math.max(...rates)))}` : EMPTY;
   const [from, to] = rows.length ? [duration(0), duration(step * rows.length)] : [EMPTY, EMPTY];
-  const said = rows.length ? `Rows per second over ${to}: ${most}` : "Rows per second: nothing is done yet";
+  const said = rows.length ? `Rows per second over ${to}: ${most.toLowerCase()}` : "Rows per second: no data yet";
   element.hidden = false;
   refill(
     element,

@@ -2,7 +2,7 @@
 
 import { h } from "../dom.js";
 
-const STORED = "Stored now";
+const STORED = "Current version";
 const shown = (value) => (value === true ? "yes" : value === false ? "no" : value || "(empty)");
 
 /** `mine` is what was written here, `stored` what stands there now, `what` the thing; the rest is as in `compared`. */
@@ -10,14 +10,14 @@ export function versions({ what, labels, mine, stored, takeStored, keepMine }) {
   return h(
     "section",
     { class: "message warn conflict", role: "group", "aria-labelledby": "conflict" },
-    h("h3", { id: "conflict", tabindex: "-1" }, `Somebody else changed this ${what} meanwhile`),
-    h("p", {}, "Nothing is lost yet: choose which version stays. You can also go on editing yours."),
-    compared(labels, "Yours", mine, stored),
+    h("h3", { id: "conflict", tabindex: "-1" }, `Someone else has changed this ${what}`),
+    h("p", {}, "Nothing has been saved yet. Choose a version to keep, or continue editing yours."),
+    compared(labels, "Your version", mine, stored),
     h(
       "p",
       { class: "actions" },
-      h("button", { type: "button", class: "button", on: { click: takeStored } }, "Take what is stored"),
-      h("button", { type: "button", class: "button", on: { click: keepMine } }, "Save mine over it"),
+      h("button", { type: "button", class: "button", on: { click: takeStored } }, "Use their version"),
+      h("button", { type: "button", class: "button", on: { click: keepMine } }, "Overwrite with mine"),
     ),
   );
 }
@@ -30,7 +30,7 @@ export function compared(labels, mineTitle, mine, stored) {
   const rows = differing.map((name) =>
     h("tr", {}, h("th", { scope: "row" }, labels[name]), cell(mineTitle, mine[name]), cell(STORED, stored[name])),
   );
-  if (!rows.length) return h("p", {}, "Both versions are the same by now.");
+  if (!rows.length) return h("p", {}, "Both versions are now the same.");
   return [
     h(
       "table",

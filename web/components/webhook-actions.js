@@ -21,19 +21,19 @@ export async function testWebhook(webhook, signal) {
     ended: (each) => each.status !== "pending",
   });
   if (!ended) return false;
-  if (ended.status === "delivered") tell(`The test arrived: ${deliveryText(ended)}.`);
-  else complain(`The test did not arrive: ${deliveryText(ended)}.`);
+  if (ended.status === "delivered") tell(`Test delivered: ${deliveryText(ended)}.`);
+  else complain(`Test failed: ${deliveryText(ended)}.`);
   return true;
 }
 
 export async function deleteWebhook(webhook) {
   const gone = await confirm({
     title: "Delete this webhook?",
-    text: `Nothing is sent to ${webhook.url} any more, and its deliveries are forgotten.`,
+    text: `${webhook.url} will no longer receive events, and its delivery log will be deleted.`,
     action: "Delete",
     act: () => remove(`/api/webhooks/${webhook.id}`),
   });
-  if (gone) tell("The webhook was deleted.");
+  if (gone) tell("Webhook deleted.");
   return gone;
 }
 
@@ -41,9 +41,9 @@ export async function deleteWebhook(webhook) {
 export async function rotateSecret(webhook) {
   let made;
   const agreed = await confirm({
-    title: "Make a new secret?",
-    text: "Deliveries are signed with both secrets for 24 hours, so that your system can change over. Then the old one is worth nothing.",
-    action: "Make a new secret",
+    title: "Rotate the secret?",
+    text: "Deliveries will be signed with both secrets for 24 hours, so that you can switch over. After that the old secret stops working.",
+    action: "Rotate secret",
     act: async () => {
       made = (await post(`/api/webhooks/${webhook.id}/rotate-secret`)).data;
     },
@@ -55,7 +55,7 @@ export async function rotateSecret(webhook) {
 /** Sends again all that failed since a moment that is asked for. */
 export async function redeliverFailed(webhook) {
   const sent = await openDialog({
-    title: "Send failed deliveries again",
+    title: "Retry failed deliveries",
     fill: (close) => {
       const problem = h("p", { class: "message bad", role: "alert", hidden: true });
       const since = field({
@@ -63,7 +63,7 @@ export async function redeliverFailed(webhook) {
         make: (ties) =>
           h("input", { ...ties, type: "datetime-local", required: true, value: local(new Date(Date.now() - DAY_MS)) }),
       });
-      const button = h("button", { class: "button primary" }, "Send them again");
+      const button = h("button", { class: "button primary" }, "Retry deliveries");
       const submit = async (event) => {
         event.preventDefault();
         const error = await busy(button, problem, async () =>
@@ -91,7 +91,7 @@ export async function redeliverFailed(webhook) {
       );
     },
   });
-  if (sent) tell(`${counted(sent.redelivered, "delivery is", "deliveries are")} sent again.`);
+  if (sent) tell(`Retrying ${counted(sent.redelivered, "delivery", "deliveries")}.`);
   return Boolean(sent);
 }
 

@@ -6,13 +6,13 @@ import { deliveryResult } from "./delivery-status.js";
 import { icon } from "./icons.js";
 
 /** Events as words that can be read in a row. */
-export const eventNames = (events) => (events.includes("*") ? "every event" : chips(events));
+export const eventNames = (events) => (events.includes("*") ? "All events" : chips(events));
 
 /** Why nothing arrives, where nothing does. */
 export function trouble(webhook) {
   const text =
     !webhook.enabled && webhook.disabled_reason
-      ? `Switched off: ${webhook.disabled_reason}`
+      ? `Turned off: ${webhook.disabled_reason}`
       : webhook.failing_since
         ? `Failing since ${when(webhook.failing_since)}`
         : null;
@@ -38,12 +38,12 @@ function factsOf(webhook) {
   const headers = Object.keys(webhook.headers);
   const last = webhook.last_delivery;
   return [
-    fact("State", webhook.enabled ? "on" : "off"),
-    last && fact("Last answer", deliveryResult(last), h("span", { class: "hint" }, when(last.at))),
+    fact("State", webhook.enabled ? "On" : "Off"),
+    last && fact("Last response", deliveryResult(last), h("span", { class: "hint" }, when(last.at))),
     fact("Events", h("span", {}, eventNames(webhook.events))),
     headers.length > 0 && fact("Headers", h("span", {}, chips(headers))),
-    fact("Made", when(webhook.created_at)),
-    webhook.secret_expires_at && fact("Old secret works until", when(webhook.secret_expires_at)),
+    fact("Created", when(webhook.created_at)),
+    webhook.secret_expires_at && fact("Old secret valid until", when(webhook.secret_expires_at)),
   ];
 }
 

@@ -9,8 +9,8 @@ import { editRecord } from "./record-form.js";
 import { showSecret } from "./webhook-secret.js";
 
 const NEW = { url: "", description: "", events: ["*"], enabled: true, headers: {} };
-const LABELS = { url: "Address", description: "Description", events: "Events", headers: "Headers", enabled: "On" };
-const HEADERS_HINT = "If your system wants some: one a line, as in X-Shop: north.";
+const LABELS = { url: "URL", description: "Description", events: "Events", headers: "Headers", enabled: "On" };
+const HEADERS_HINT = "Optional. One per line, e.g. X-Shop: north";
 
 /** Opens the form; `id` is null for a new webhook. Resolves with the saved webhook, or undefined. */
 export async function editWebhook(id) {
@@ -19,20 +19,20 @@ export async function editWebhook(id) {
   const saved = await editRecord({ ...webhook, id, fields });
   if (!saved) return undefined;
   if (saved.secret) await showSecret(saved.secret);
-  tell(id === null ? "The webhook was created." : "The webhook was saved.");
+  tell(id === null ? "Webhook created." : "Webhook saved.");
   return saved;
 }
 
 function fieldsFor(isNew, types) {
   const url = field({
     label: LABELS.url,
-    hint: "An https address of yours. It is called with POST.",
+    hint: "The HTTPS URL we'll POST to.",
     make: (ties) =>
       h("input", { ...ties, type: "url", autocomplete: "off", spellcheck: "false", placeholder: "https://" }),
   });
   const headers = field({
     label: LABELS.headers,
-    hint: isNew ? HEADERS_HINT : `${HEADERS_HINT} Values are not shown again: a name alone keeps the value it has.`,
+    hint: isNew ? HEADERS_HINT : `${HEADERS_HINT}. Saved values aren't shown. A name on its own keeps its value.`,
     make: (ties) => h("textarea", { ...ties, rows: 2, spellcheck: "false" }),
   });
   return {
@@ -44,7 +44,7 @@ function fieldsFor(isNew, types) {
       value: () => headersOf(headers.value(), isNew ? "" : null),
       fill: (stored) => headers.fill(Object.keys(stored).join("\n")),
     },
-    enabled: checkbox("On: deliveries are sent"),
+    enabled: checkbox("On (send deliveries)"),
   };
 }
 
@@ -65,7 +65,7 @@ function headersOf(text, alone) {
 /** Neither events nor headers have an order. Of a header that is stored only the name is known. */
 const flat = (webhook) => ({
   ...webhook,
-  events: webhook.events.includes("*") ? "every event" : listed(webhook.events),
+  events: webhook.events.includes("*") ? "All events" : listed(webhook.events),
   headers: listed(
     Object.entries(webhook.headers).map(([name, value]) => (value === null ? name : `${name} (new value)`)),
   ),

@@ -6,24 +6,20 @@ import { openDialog } from "./dialog.js";
 
 export function showSecret(secret) {
   return openDialog({
-    title: "The secret of this webhook",
+    title: "Webhook secret",
     dismissible: false,
     fill: (close) => [
-      h(
-        "p",
-        {},
-        "Your system needs it to check that a delivery comes from here. It is shown this once and cannot be read again.",
-      ),
+      h("p", {}, "Use this secret to verify that deliveries come from us. You won't be able to see it again."),
       h(
         "p",
         { class: "secret" },
         h("code", { class: "breakable" }, secret),
-        copyButton("Copy", () => secret, "The secret was copied."),
+        copyButton("Copy", () => secret, "Secret copied."),
       ),
       h(
         "footer",
         { class: "actions end" },
-        h("button", { type: "button", class: "button primary", on: { click: () => close(true) } }, "I have kept it"),
+        h("button", { type: "button", class: "button primary", on: { click: () => close(true) } }, "I've saved it"),
       ),
     ],
   });

@@ -16,12 +16,12 @@ import { editWebhook } from "./webhook-form.js";
 export function webhookColumns(act, load, signal) {
   const flip = async (webhook, enabled) => {
     await patch(`/api/webhooks/${webhook.id}`, { enabled });
-    tell(enabled ? "The webhook is on." : "The webhook is off. Nothing is sent to it.");
+    tell(enabled ? "Webhook turned on." : "Webhook turned off. Nothing will be sent to it.");
     load();
   };
   return [
     {
-      title: "Address",
+      title: "URL",
       class: "main-cell",
       cell: (each) => [
         h(
@@ -50,7 +50,7 @@ export function webhookColumns(act, load, signal) {
       cell: (each) =>
         each.last_delivery
           ? [deliveryResult(each.last_delivery), h("span", { class: "origin" }, when(each.last_delivery.at))]
-          : h("span", { class: "hint" }, "none yet"),
+          : h("span", { class: "hint" }, "None yet"),
     },
     {
       spoken: "Actions",

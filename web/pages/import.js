@@ -7,7 +7,7 @@ import { copyButton } from "../components/copy.js";
 import { icon } from "../components/icons.js";
 import { importProgress } from "../components/import-progress.js";
 import { reporting, tell } from "../components/notices.js";
-import { receipt } from "../components/receipt.js";
+import { rowCounts } from "../components/row-counts.js";
 import { rejectedRows } from "../components/rejected-rows.js";
 import { errorState, lostState } from "../components/states.js";
 import { RUNNING } from "../components/status.js";
@@ -17,7 +17,7 @@ import { bytes, count, counted, duration, when } from "../format.js";
 import { uploadOf } from "../uploads.js";
 import { watch } from "../watch.js";
 
-const NOT_AGAIN = "Mend the file and import it again.";
+const NOT_AGAIN = "Fix the file and import it again.";
 
 export function open({ main, id, signal }) {
   const title = h("h1", { tabindex: "-1", class: "breakable" }, "Import");
@@ -26,7 +26,7 @@ export function open({ main, id, signal }) {
   main.append(h("p", { class: "back" }, h("a", { href: link("/imports") }, "← All imports")), title, about, body);
 
   const progress = importProgress();
-  const figures = receipt();
+  const figures = rowCounts();
   const speed = throughput(id, signal);
   const rejected = rejectedRows(id, signal);
   const reason = h("div", { role: "alert" });
@@ -40,7 +40,7 @@ export function open({ main, id, signal }) {
     const upload = uploadOf(id);
     if (upload) await upload.cancel();
     else show((await post(`/api/imports/${id}/cancel`)).data);
-    tell("The import was cancelled. What it had written until then stays.");
+    tell("Import cancelled. Products imported so far are kept.");
     if (upload) show((await get(`/api/imports/${id}`)).data);
   });
   const retry = reporting(async () => {
@@ -53,18 +53,14 @@ export function open({ main, id, signal }) {
     const runs = RUNNING.has(found.status);
     refill(
       actions,
-      runs && upload?.state === "broken" && doing("Send the file again", "send", "primary", () => upload.send()),
-      runs && doing("Cancel the import", "cancel", "", cancel),
+      runs && upload?.state === "broken" && doing("Retry upload", "send", "primary", () => upload.send()),
+      runs && doing("Cancel import", "cancel", "", cancel),
       found.status === "failed" && found.error?.retryable && doing("Try again", "retry", "primary", retry),
       !runs && h("a", { class: "button", href: link("/imports"), data: { key: "another" } }, "Import another file"),
       !runs &&
         found.rows.total > 0 &&
-        h("a", { class: "button", href: link("/products"), data: { key: "products" } }, "See the products"),
-      copyButton(
-        "Copy the link",
-        () => shareable(`/imports/${id}`),
-        "The link was copied. Whoever has a token can open it.",
-      ),
+        h("a", { class: "button", href: link("/products"), data: { key: "products" } }, "View products"),
+      copyButton("Copy link", () => shareable(`/imports/${id}`), "Link copied. Anyone with a token can open it."),
     );
   };
   const show = (next) => {
@@ -88,7 +84,7 @@ export function open({ main, id, signal }) {
     drawActions();
     speed.show(found);
     if (!RUNNING.has(found.status)) rejected.show(found);
-    if (wasRunning && found.status === "completed") tell(`${found.filename} is imported: ${outcome(found.rows)}.`);
+    if (wasRunning && found.status === "completed") tell(`Imported ${found.filename}: ${outcome(found.rows)}.`);
     wasRunning = RUNNING.has(found.status);
   };
   const follow = () =>
@@ -134,7 +130,7 @@ const message = (kind, picture, text) => h("p", { class: `message ${kind}` }, ic
 function summary(found) {
   const took =
     found.finished_at && found.started_at
-      ? `, imported in ${duration((new Date(found.finished_at) - new Date(found.started_at)) / 1000)}`
+      ? `, took ${duration((new Date(found.finished_at) - new Date(found.started_at)) / 1000)}`
       : "";
   return `${bytes(found.bytes.total)}, started ${when(found.created_at)}${took}${found.attempt > 1 ? `, attempt ${found.attempt}` : ""}`;
 }

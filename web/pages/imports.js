@@ -49,7 +49,7 @@ export function open({ main, query, signal }) {
     h(
       "p",
       { class: "lead" },
-      "Send a CSV file of your products. New SKUs are added, known ones are updated, and every row that cannot be used is explained.",
+      "Upload a CSV of your products. We add new SKUs, update existing ones, and show why any row was rejected.",
     ),
     filePicker({ signal, start: async (file, encoding) => go(`${PATH}/${await startUpload(file, encoding)}`) }),
     h(
@@ -75,9 +75,7 @@ export function open({ main, query, signal }) {
       setText(total, counted(page.total, "import"));
       refill(
         list,
-        page.items.length
-          ? history(page, goTo)
-          : emptyState("No imports yet", "Choose a file above. What became of it is kept here."),
+        page.items.length ? history(page, goTo) : emptyState("No imports yet", "Your imports will appear here."),
       );
       if (page.items.some((each) => RUNNING.has(each.status))) timer = setTimeout(refresh, REFRESH_MS);
     } catch (error) {
@@ -102,7 +100,7 @@ export function open({ main, query, signal }) {
 
 function history(page, goTo) {
   return [
-    table({ caption: "Imports, the newest first", columns: COLUMNS, items: page.items, key: (each) => each.id }),
-    (page.next || page.prev) && pager({ text: "The newest first", page, onGo: goTo }),
+    table({ caption: "Imports, newest first", columns: COLUMNS, items: page.items, key: (each) => each.id }),
+    (page.next || page.prev) && pager({ text: "Newest first", page, onGo: goTo }),
   ];
 }

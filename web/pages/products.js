@@ -68,20 +68,20 @@ export function open({ main, query, signal }) {
       rowClass: (each) => (each.active ? "" : "inactive"),
     }),
     (page.next || page.prev) &&
-      pager({ text: page.prev ? "" : "The first page", page, onGo: (cursor) => set({ cursor }, null) }),
+      pager({ text: page.prev ? "" : "First page", page, onGo: (cursor) => set({ cursor }, null) }),
   ];
   const nothing = () =>
     isFiltered(state)
       ? emptyState(
-          "No product matches",
-          "Loosen the filters, or clear them.",
-          button("Clear the filters", { key: "clear", click: () => change(new URLSearchParams(), true) }),
+          "No products match",
+          "Try different filters, or clear them.",
+          button("Clear filters", { key: "clear", click: () => change(new URLSearchParams(), true) }),
         )
       : state.cursor
-        ? emptyPage("Its products were deleted.", link(PATH))
+        ? emptyPage("The products on it have been deleted.", link(PATH))
         : emptyState(
             "No products yet",
-            "Import a file, or write the first one by hand.",
+            "Import a file, or add one manually.",
             h("a", { class: "button primary", href: link("/imports") }, "Import a file"),
           );
   const filters = productFilters(state, set);

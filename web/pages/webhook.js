@@ -85,14 +85,14 @@ export function open({ main, id, query, signal }) {
   const none = () =>
     wanted.cursor
       ? emptyPage(
-          "Its deliveries are in another state by now, or not kept any more.",
+          "The deliveries on it now have another status or are no longer kept.",
           link(here, { status: wanted.status }),
         )
       : emptyState(
           "No deliveries",
           wanted.status
-            ? "None is in this state."
-            : "Nothing has happened yet that this webhook is told of. Send a test.",
+            ? "No deliveries have this status."
+            : "No events have been sent to this webhook yet. Send a test.",
         );
   const change = (changed) => {
     wanted = { status: changed.get("status") ?? "", cursor: changed.get("cursor") ?? "" };
@@ -113,10 +113,10 @@ export function open({ main, id, query, signal }) {
     h(
       "div",
       { class: "actions" },
-      doing("Send a test", "test", "send", () => testWebhook(webhook, signal), "primary"),
+      doing("Send test", "test", "send", () => testWebhook(webhook, signal), "primary"),
       doing("Edit", "edit", "pencil", () => editWebhook(id)),
-      doing("New secret", "rotate", "key", () => rotateSecret(webhook)),
-      doing("Send failed ones again", "redeliver", "again", () => redeliverFailed(webhook)),
+      doing("Rotate secret", "rotate", "key", () => rotateSecret(webhook)),
+      doing("Retry failed deliveries", "redeliver", "again", () => redeliverFailed(webhook)),
       doing(
         "Delete",
         "delete",
@@ -132,19 +132,19 @@ export function open({ main, id, query, signal }) {
   );
   const again = async (delivery) => {
     await post(`/api/deliveries/${delivery.id}/redeliver`);
-    tell("It is delivered again.");
+    tell("Redelivery started.");
     return true;
   };
   const drawn = (page) => [
     table({
-      caption: "Deliveries, the newest first",
+      caption: "Deliveries, newest first",
       columns: deliveryColumns((each) => act(() => showDelivery(each.id, again))),
       items: page.items,
       key: (each) => each.id,
     }),
     (page.next || page.prev) &&
       pager({
-        text: "The newest first",
+        text: "Newest first",
         page,
         onGo: (cursor) => set({ cursor }),
       }),

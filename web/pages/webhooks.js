@@ -31,7 +31,7 @@ export function open({ main, query, signal }) {
           ? drawn(page)
           : emptyState(
               "No webhooks yet",
-              "A webhook tells another system of yours when an import has ended, or products have changed.",
+              "A webhook notifies another system when an import ends or products change.",
               newButton("first"),
             ),
       );
@@ -72,7 +72,7 @@ export function open({ main, query, signal }) {
     h(
       "p",
       { class: "lead" },
-      "Each webhook is an address of yours that is called when something happens here: signed, tried again when it fails, and written down.",
+      "Webhooks notify your server when something changes. Requests are signed, retried on failure and logged.",
     ),
     list,
   );

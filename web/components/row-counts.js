@@ -8,17 +8,17 @@ const FIGURES = [
   ["total", "Rows", "in the file"],
   ["created", "Created", "new products"],
   ["updated", "Updated", "changed products"],
-  ["unchanged", "Unchanged", "nothing to change"],
-  ["superseded", "Superseded", "a newer one won"],
-  ["rejected", "Rejected", "could not be used"],
+  ["unchanged", "Unchanged", "already up to date"],
+  ["superseded", "Duplicates", "a newer row or edit was used"],
+  ["rejected", "Rejected", "not imported"],
 ];
 
 /** `{element, show(import)}` */
-export function receipt() {
+export function rowCounts() {
   const values = new Map();
   const element = h(
     "dl",
-    { class: "receipt", hidden: true },
+    { class: "row-counts", hidden: true },
     FIGURES.map(([name, label, hint]) => {
       const value = h("dd", { class: "figure" }, "0");
       values.set(name, value);
@@ -30,7 +30,7 @@ export function receipt() {
     element.hidden = !found.started_at && !runs;
     setText(
       element.querySelector("[data-figure=total] .hint"),
-      runs ? "done so far" : found.status === "completed" ? "in the file" : "done",
+      runs ? "processed so far" : found.status === "completed" ? "in the file" : "processed",
     );
     for (const [name, value] of values) setText(value, count(found.rows[name]));
     element.querySelector("[data-figure=rejected]").classList.toggle("some", found.rows.rejected > 0);
