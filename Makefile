@@ -84,9 +84,10 @@ check: $(INSTALLED) check-web ## Check format, lint, types and the direction of 
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-check-web: $(WEB_TOOLS) ## Check format and lint of the page alone
+check-web: $(WEB_TOOLS) ## Check format, lint and types of the page alone
 	$(WITH_NODE) prettier --check .
 	$(WITH_NODE) eslint --max-warnings 0 .
+	$(WITH_NODE) tsc
 
 format: $(INSTALLED) $(WEB_TOOLS) ## Format the code, and fix what lint can fix
 	$(BIN)/ruff format .

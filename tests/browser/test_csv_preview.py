@@ -85,8 +85,8 @@ def test_the_browser_reads_a_file_as_the_importer_does(page: Page, name: str) ->
     taken = {each["field"]: at for at, each in enumerate(found["columns"]) if each["field"]}
     expected = {field: getattr(header, field) for field in ("sku", "name", "description", "active")}
     assert taken == {field: at for field, at in expected.items() if at is not None}
-    ignored = [each["name"] for each in found["columns"] if not each["field"] and not each["ours"] and each["name"]]
-    assert bool(ignored) == bool(header.warnings)
+    unused = [each for each in found["columns"] if not each["field"] and each["name"]]
+    assert any(not each["isRejectionInfo"] for each in unused) == bool(header.warnings)
     data = io.StringIO(content[header.end :].decode("utf-8-sig"), newline="")
     rows = [cells for cells in csv.reader(data, delimiter=header.delimiter) if any(cell.strip() for cell in cells)]
     # Line breaks inside a field are kept as they are in the file.

@@ -5,7 +5,10 @@ import { count, when, whenExactly } from "../format.js";
 import { deliveryResult } from "./delivery-status.js";
 import { statusBadge } from "./status.js";
 
-/** `open(delivery)` gives what a click on one does. */
+/**
+ * @param {(delivery: Api.Delivery) => unknown} open Opens a delivery that was clicked.
+ * @returns {Ui.Column<Api.Delivery>[]}
+ */
 export function deliveryColumns(open) {
   return [
     {
@@ -14,7 +17,7 @@ export function deliveryColumns(open) {
       cell: (each) => [
         h(
           "button",
-          { type: "button", class: "link", data: { key: `delivery-${each.id}` }, on: { click: open(each) } },
+          { type: "button", class: "link", data: { key: `delivery-${each.id}` }, on: { click: () => void open(each) } },
           each.event_type,
         ),
         each.test && h("span", { class: "chip" }, "test"),

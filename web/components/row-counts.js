@@ -1,9 +1,10 @@
-// What became of the rows. The figures add up to the total.
+// The result of an import in rows. The figures add up to the total.
 
 import { h, setText } from "../dom.js";
 import { count } from "../format.js";
 import { RUNNING } from "./status.js";
 
+/** @type {[keyof Api.RowCounts, string, string][]} */
 const FIGURES = [
   ["total", "Rows", "in the file"],
   ["created", "Created", "new products"],
@@ -13,27 +14,33 @@ const FIGURES = [
   ["rejected", "Rejected", "not imported"],
 ];
 
-/** `{element, show(import)}` */
+/** @returns {Ui.View<Api.Import>} */
 export function rowCounts() {
-  const values = new Map();
+  const figures = FIGURES.map(([name, label, hint]) => {
+    const value = h("dd", { class: "figure" }, "0");
+    const note = h("dd", { class: "hint" }, hint);
+    return { name, value, note, element: h("div", {}, h("dt", {}, label), value, note) };
+  });
   const element = h(
     "dl",
     { class: "row-counts", hidden: true },
-    FIGURES.map(([name, label, hint]) => {
-      const value = h("dd", { class: "figure" }, "0");
-      values.set(name, value);
-      return h("div", { data: { figure: name } }, h("dt", {}, label), value, h("dd", { class: "hint" }, hint));
-    }),
+    figures.map((each) => each.element),
   );
-  const show = (found) => {
-    const runs = RUNNING.has(found.status);
-    element.hidden = !found.started_at && !runs;
-    setText(
-      element.querySelector("[data-figure=total] .hint"),
-      runs ? "processed so far" : found.status === "completed" ? "in the file" : "processed",
-    );
-    for (const [name, value] of values) setText(value, count(found.rows[name]));
-    element.querySelector("[data-figure=rejected]").classList.toggle("some", found.rows.rejected > 0);
+  /** @param {Api.Import} record */
+  const show = (record) => {
+    const isRunning = RUNNING.has(record.status);
+    element.hidden = !record.started_at && !isRunning;
+    for (const { name, value, note, element: figure } of figures) {
+      setText(value, count(record.rows[name]));
+      if (name === "total") setText(note, totalNote(record.status));
+      if (name === "rejected") figure.classList.toggle("some", record.rows.rejected > 0);
+    }
   };
   return { element, show };
+}
+
+/** @param {Api.ImportStatus} status */
+function totalNote(status) {
+  if (RUNNING.has(status)) return "processed so far";
+  return status === "completed" ? "in the file" : "processed";
 }

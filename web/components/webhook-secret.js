@@ -1,9 +1,11 @@
-// A secret, shown this once.
+// Shows the secret of a webhook once.
 
 import { h } from "../dom.js";
+import { button } from "./button.js";
 import { copyButton } from "./copy.js";
 import { openDialog } from "./dialog.js";
 
+/** @param {string} secret */
 export function showSecret(secret) {
   return openDialog({
     title: "Webhook secret",
@@ -16,11 +18,7 @@ export function showSecret(secret) {
         h("code", { class: "breakable" }, secret),
         copyButton("Copy", () => secret, "Secret copied."),
       ),
-      h(
-        "footer",
-        { class: "actions end" },
-        h("button", { type: "button", class: "button primary", on: { click: () => close(true) } }, "I've saved it"),
-      ),
+      h("footer", { class: "actions end" }, button("I've saved it", { kind: "primary", click: () => close() })),
     ],
   });
 }
