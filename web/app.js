@@ -23,7 +23,7 @@ const PAGES = [
 
 const main = byId("main");
 const signOut = byId("sign-out");
-/** @type {{ path: string, leave: AbortController, change?: Ui.OpenPage["change"] } | null} The open page. */
+/** @type {{ path: string, closing: AbortController, change?: Ui.OpenPage["change"] } | null} The open page. */
 let shown = null;
 
 addEventListener("hashchange", () => show());
@@ -58,14 +58,14 @@ function show() {
  */
 function open(path, query) {
   const isFirst = shown === null;
-  shown?.leave.abort();
-  const leave = new AbortController();
-  shown = { path, leave };
+  shown?.closing.abort();
+  const closing = new AbortController();
+  shown = { path, closing };
   setChildren(main);
   try {
     const [pattern, page] = PAGES.find(([each]) => each.test(path)) ?? [];
     const id = pattern?.exec(path)?.[1] ?? "";
-    if (page) shown.change = page.open({ main, id, query, signal: leave.signal })?.change;
+    if (page) shown.change = page.open({ main, id, query, signal: closing.signal })?.change;
     else showNotFound();
   } catch (error) {
     report(error);
@@ -101,9 +101,9 @@ function markNavigation(path) {
 function askForToken(reason = "") {
   clearToken();
   signOut.hidden = true;
-  shown?.leave.abort();
+  shown?.closing.abort();
   closeDialogs();
-  shown = { path: "", leave: new AbortController() };
+  shown = { path: "", closing: new AbortController() };
   setChildren(main, signInForm(reason, show));
   finishOpening(false);
 }

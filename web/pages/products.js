@@ -24,7 +24,7 @@ export function open({ main, query, signal }) {
   let state = stateFromQuery(query);
   /** @type {AbortController | null} */
   let loading = null;
-  /** @type {Filter | null} The text filter behind the newest history entry. */
+  /** @type {Filter | null} The text filter of the newest history entry. */
   let lastTyped = null;
   const list = h("div", { class: "list-region" }, skeleton(8));
   const summary = h("p", { class: "hint figures", role: "status" }, " ");
