@@ -1,4 +1,4 @@
-# The commands of this project; `make help` lists them. They need Python 3.11 or newer, and nothing else.
+# The commands of this project; `make help` lists them. They need only Python 3.11 or newer.
 
 PYTHON ?= python3
 VENV := .venv
@@ -19,51 +19,54 @@ WITH_NODE := PATH="$(CURDIR)/node_modules/.bin:$(CURDIR)/$(NODE_VENV)/bin:$$PATH
 export DATA_DIR
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo import psql token tokens revoke-token test bench bench-rivals chaos mutate fuzz schemathesis huge
+.PHONY: help run demo import psql token tokens revoke-token quick test bench bench-rivals chaos mutate fuzz schemathesis huge
 .PHONY: check check-web format emulator clean package conformance up down deploy destroy lambda-dependencies cloud-test cloud-emulator
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-# The supervisor replaces the shell, so that make is its parent: make hands it a SIGTERM, and it notices when make is killed.
-run: $(INSTALLED) $(if $(DOCKER),,emulator) ## Start everything and print the link to open (PORT=8000 DATA_DIR=.local API_TOKEN= WORKERS= EMULATOR= DOCKER=)
+# The supervisor replaces the shell, so that make is its parent: make forwards SIGTERM to it, and it notices if make is killed.
+run: $(INSTALLED) $(if $(DOCKER),,emulator) ## Start everything and print the link to open (PORT=8000 DATA_DIR=.local WORKERS=4 DOCKER=1)
 	@exec env STOP_WITH_PARENT=1 $(BIN)/python -m infra.local
 
-demo: $(INSTALLED) ## Import a made-up file of 500,000 products through the running stack (ROWS=500000)
+demo: $(INSTALLED) ## Generate a file of 500,000 products and import it into the running stack (ROWS=500000)
 	@$(BIN)/python -m infra.local.client demo $(if $(ROWS),--rows $(ROWS))
 
-import: $(INSTALLED) ## Import a file of your own through the running stack (FILE=products.csv)
+import: $(INSTALLED) ## Import your own file into the running stack (FILE=products.csv)
 	@$(BIN)/python -m infra.local.client import "$(FILE)"
 
 psql: $(INSTALLED) ## Open psql on the running stack's database
 	@$(BIN)/python -m infra.local.client psql
 
-# Tokens are the local stack's, unless somebody names a stage: the default above is for packages.
+# Tokens are those of the local stack unless STAGE is given: the default above is for packages.
 OF_STAGE = $(if $(filter-out file,$(origin STAGE)),--stage "$(STAGE)")
 
-token: $(INSTALLED) ## Make an API token and show it, once (NAME='the shop' SCOPE=read|write|admin, STAGE=dev for a deployment's)
+token: $(INSTALLED) ## Create an API token and show it once (NAME='the shop' SCOPE=read|write|admin STAGE=dev)
 	@$(BIN)/python -m infra.tokens $(OF_STAGE) create $(if $(SCOPE),--scope "$(SCOPE)") -- "$(NAME)"
 
-tokens: $(INSTALLED) ## List the API tokens: whose, what for, when used last (STAGE=dev)
+tokens: $(INSTALLED) ## List the API tokens with name, scope and last use (STAGE=dev)
 	@$(BIN)/python -m infra.tokens $(OF_STAGE) list
 
-revoke-token: $(INSTALLED) ## Make an API token useless (NAME='the shop' STAGE=dev)
+revoke-token: $(INSTALLED) ## Revoke an API token (NAME='the shop' STAGE=dev)
 	@$(BIN)/python -m infra.tokens $(OF_STAGE) revoke -- "$(NAME)"
 
-# Each process has stacks of its own. Files stay whole, and in their order: that begins with the ones that take long.
-test: $(INSTALLED) $(SCHEMATHESIS_VENV)/.installed emulator cloud-emulator lambda-dependencies ## Run every test, on embedded stacks of their own (PYTEST_ARGS='-k name' TEST_PROCESSES=2)
+quick: $(INSTALLED) ## Run the unit tests that are not marked slow (PYTEST_ARGS='-k name' TEST_PROCESSES=2)
+	$(BIN)/python -m pytest -n $(TEST_PROCESSES) -m "not slow" tests/unit $(PYTEST_ARGS)
+
+# Each process has its own stacks. A file stays in one process, and the order of files is kept: it starts with the slow ones.
+test: $(INSTALLED) $(SCHEMATHESIS_VENV)/.installed emulator cloud-emulator lambda-dependencies ## Run every test, on embedded stacks (PYTEST_ARGS='-k name' TEST_PROCESSES=2)
 	$(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
 
-bench: $(INSTALLED) emulator ## Measure imports against psql on the same server (BENCH_ARGS='--runs 5 --only paired')
+bench: $(INSTALLED) emulator ## Compare imports with psql on the same server (BENCH_ARGS='--runs 5 --only paired')
 	$(BIN)/python -m tests.benchmark $(BENCH_ARGS)
 
-bench-rivals: $(INSTALLED) emulator $(RIVALS_VENV)/.installed ## The same beside psql, dlt and, where it is installed, pgloader
+bench-rivals: $(INSTALLED) emulator $(RIVALS_VENV)/.installed ## Compare imports with psql, dlt and, if it is installed, pgloader
 	$(BIN)/python -m tests.benchmark --only others $(BENCH_ARGS)
 
-chaos: $(INSTALLED) emulator ## Import 500,000 rows, and tell of 2,000 events, in a storm of kills (CHAOS_SEED= repeats a run)
+chaos: $(INSTALLED) emulator ## Import 500,000 rows and send 2,000 events while processes are killed (CHAOS_SEED= repeats a run)
 	CHAOS=long $(BIN)/python -m pytest tests/chaos -s --timeout 1800
 
-mutate: $(INSTALLED) emulator ## Remove one safety mechanism at a time: each must turn a test red
+mutate: $(INSTALLED) emulator ## Remove one safety mechanism at a time, and check that a test fails
 	$(BIN)/python tests/mutation/mutate.py
 
 fuzz: $(FUZZ_VENV)/.installed ## Fuzz the splitter and the row rules, guided by coverage (RUNS=500000; Linux, Python 3.11 to 3.13)
@@ -71,10 +74,10 @@ fuzz: $(FUZZ_VENV)/.installed ## Fuzz the splitter and the row rules, guided by 
 	$(FUZZ_VENV)/bin/python -m tests.fuzz.fuzz_boundaries -atheris_runs=$(RUNS) -max_len=640 -len_control=20 -timeout=10 \
 		-dict=tests/fuzz/boundaries.dict -artifact_prefix=$(DATA_DIR)/fuzz/ $(DATA_DIR)/fuzz/corpus tests/fuzz/corpus
 
-schemathesis: $(INSTALLED) $(SCHEMATHESIS_VENV)/.installed emulator ## Try the running API against its OpenAPI document (SCHEMATHESIS_ARGS='--max-examples 1000')
+schemathesis: $(INSTALLED) $(SCHEMATHESIS_VENV)/.installed emulator ## Test the running API against its OpenAPI document (SCHEMATHESIS_ARGS='--max-examples 1000')
 	$(BIN)/python -m tests.contract $(SCHEMATHESIS_ARGS)
 
-huge: $(INSTALLED) emulator ## Split a generated file of 5,000 MB, and show the time and the memory it took (HUGE_FILE_MB=5000)
+huge: $(INSTALLED) emulator ## Split a generated file of 5,000 MB, and show time and memory (HUGE_FILE_MB=5000)
 	HUGE_FILE_MB=$(or $(HUGE_FILE_MB),5000) \
 		$(BIN)/python -m pytest -o log_cli=true --log-cli-level=INFO tests/integration/test_huge_file.py
 
@@ -89,50 +92,50 @@ check-web: $(WEB_TOOLS) ## Check format, lint and types of the page alone
 	$(WITH_NODE) eslint --max-warnings 0 .
 	$(WITH_NODE) tsc
 
-format: $(INSTALLED) $(WEB_TOOLS) ## Format the code, and fix what lint can fix
+format: $(INSTALLED) $(WEB_TOOLS) ## Format the code, and fix what the linter can fix
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 	$(WITH_NODE) eslint --fix .
 	$(WITH_NODE) prettier --write --log-level warn .
 
-emulator: $(INSTALLED) ## Install the emulator of S3 and SQS, where it is missing (EMULATOR=localstack|ministack)
-	@$(BIN)/python -m infra.local.installation
+emulator: $(INSTALLED) ## Install the emulator of S3 and SQS if it is missing (EMULATOR=localstack|ministack)
+	@$(BIN)/python -m infra.local.s3_sqs.installation
 
-conformance: $(INSTALLED) ## Ask each emulator for what we need of S3 and SQS, and import through it (EMULATORS='localstack ministack')
+conformance: $(INSTALLED) ## Test what we need of S3 and SQS on each emulator (EMULATORS='localstack ministack')
 	@for emulator in $(EMULATORS); do \
-		EMULATOR=$$emulator $(BIN)/python -m infra.local.installation || exit 1; \
+		EMULATOR=$$emulator $(BIN)/python -m infra.local.s3_sqs.installation || exit 1; \
 		echo "--- $$emulator ---"; \
 		EMULATOR=$$emulator $(BIN)/python -m pytest tests/conformance tests/acceptance/test_story.py -rs || exit 1; \
 	done
 
-cloud-test: $(INSTALLED) cloud-emulator lambda-dependencies ## Deploy the package to an emulated AWS account, policies enforced, and use it
+cloud-test: $(INSTALLED) cloud-emulator lambda-dependencies ## Deploy the package to an emulated AWS account that enforces policies, and use it
 	$(BIN)/python -m pytest tests/cloud $(PYTEST_ARGS)
 
 cloud-emulator: $(INSTALLED)
-	@$(BIN)/python -m infra.local.installation ministack-cloud
+	@$(BIN)/python -m infra.local.s3_sqs.installation ministack-cloud
 
-up: $(INSTALLED) ## Start LocalStack and PostgreSQL in Docker, with our resources and schema in them
+up: $(INSTALLED) ## Start LocalStack and PostgreSQL in Docker, with our resources and schema
 	@$(BIN)/python -m infra.compose up
 
-down: $(INSTALLED) ## Stop them; the data of PostgreSQL stays in its volume
+down: $(INSTALLED) ## Stop the Docker containers; the data of PostgreSQL stays in its volume
 	@$(BIN)/python -m infra.compose down
 
-package: $(INSTALLED) ## Make what is deployed: out/<stage>/deployment.zip and template.json (STAGE=dev)
-	@$(BIN)/python -m infra.packaging "$(STAGE)"
+package: $(INSTALLED) ## Build out/<stage>/deployment.zip and template.json for a deployment (STAGE=dev)
+	@$(BIN)/python -m infra.deploy.packaging "$(STAGE)"
 
-deploy: $(INSTALLED) ## Bring a stage to the AWS account of this machine's credentials (STAGE=dev PARAMETERS='AlarmEmail=…')
-	@$(BIN)/python -m infra.deployment deploy "$(STAGE)" $(PARAMETERS)
+deploy: $(INSTALLED) ## Deploy a stage with your AWS credentials (STAGE=dev PARAMETERS='AlarmEmail=…')
+	@$(BIN)/python -m infra.deploy.deployment deploy "$(STAGE)" $(PARAMETERS)
 
-destroy: $(INSTALLED) ## Take a stage away; files, the key of secrets and a snapshot of the database stay (STAGE=…)
-	@test "$(origin STAGE)" != file || { echo "Say which stage is to be taken away: make destroy STAGE=dev"; exit 1; }
-	@$(BIN)/python -m infra.deployment destroy "$(STAGE)"
+destroy: $(INSTALLED) ## Delete a stage; keeps files, the key of secrets and a database snapshot (STAGE=…)
+	@test "$(origin STAGE)" != file || { echo "Name the stage to delete: make destroy STAGE=dev"; exit 1; }
+	@$(BIN)/python -m infra.deploy.deployment destroy "$(STAGE)"
 
-# What the package holds besides our own code: made once, then kept in DATA_DIR.
+# The package's dependencies: prepared once, then kept in DATA_DIR.
 lambda-dependencies: $(INSTALLED)
-	@$(BIN)/python -m infra.dependencies
+	@$(BIN)/python -m infra.deploy.dependencies
 
 clean: ## Remove environments, caches and ALL DATA in DATA_DIR
-	@$(PYTHON) -m infra.local.lock "$(DATA_DIR)"
+	@$(PYTHON) -m infra.local.processes.lock "$(DATA_DIR)"
 	rm -rf .venv .venv-fuzz .venv-rivals .venv-schemathesis .venv-localstack .venv-ministack .venv-ministack-cloud $(NODE_VENV) node_modules .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 	rm -rf "$(DATA_DIR)" out
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
@@ -148,7 +151,7 @@ $(WEB_TOOLS): package.json package-lock.json $(NODE_VENV)/.installed
 	@$(WITH_NODE) npm ci --loglevel=error
 	@touch $@
 
-# A stamp: as long as it is newer than the requirements, nothing is installed.
+# A stamp: while it is newer than the requirements, nothing is installed.
 $(INSTALLED): requirements.txt requirements-dev.txt
 	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) is not installed. Python 3.11 or newer is needed: make PYTHON=… run"; exit 1; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \

@@ -4,30 +4,30 @@ from __future__ import annotations
 
 import gc
 
-gc.disable()  # What importing makes is there to stay: to look for garbage in between is an eighth of a cold start.
+gc.disable()  # What imports create lives as long as the process; collecting in between costs an eighth of a cold start.
 
 from typing import Any
 
 from chalice.app import AuthRequest, AuthResponse, Chalice, CloudWatchEvent, Rate, SQSEvent
 
+import functions.authorize
+import functions.bulk_delete_products
+import functions.deliver_webhook
+import functions.export_products
+import functions.fail_bulk_delete
+import functions.fail_chunk
+import functions.fail_export
+import functions.fail_upload
+import functions.index_products
+import functions.manage_tokens
+import functions.migrate
+import functions.relay_events
+import functions.split_upload
+import functions.sweep
+import functions.upsert_chunk
 from chalicelib.settings import queue_name, stage
-from functions import authorize as authorizing
-from functions import delete_products as deleting
-from functions import deliver_webhook as delivering
-from functions import export_products as exporting
-from functions import fail_chunk as failing_chunk
-from functions import fail_export as failing_export
-from functions import fail_job as failing_job
-from functions import fail_upload as failing_upload
-from functions import index_products as indexing
 from functions import invocations, logs
-from functions import manage_tokens as managing_tokens
-from functions import migrate as migrating
-from functions import relay_events as relaying
-from functions import split_upload as splitting
-from functions import sweep as sweeping
-from functions import upsert_chunk as upserting
-from functions.api import bulk_deletes, deliveries, description, events, exports, health, imports, products, webhooks
+from functions.api import bulk_deletes, deliveries, events, exports, health, imports, openapi_route, products, webhooks
 
 logs.configure()
 app = Chalice(app_name="product-importer", configure_logs=False)
@@ -37,12 +37,12 @@ app.register_middleware(invocations.around, "all")
 # --- HTTP: register an upload, watch it, read the catalogue ---------------------------------------------------
 
 
-@app.authorizer(ttl_seconds=authorizing.AUTHORIZER_TTL_SECONDS)
+@app.authorizer(ttl_seconds=functions.authorize.AUTHORIZER_TTL_SECONDS)
 def authorize(request: AuthRequest) -> AuthResponse:
-    return authorizing.authorize(request)
+    return functions.authorize.authorize(request)
 
 
-for module in (health, imports, products, bulk_deletes, exports, webhooks, deliveries, events, description):
+for module in (health, imports, products, bulk_deletes, exports, webhooks, deliveries, events, openapi_route):
     app.register_blueprint(module.resource)
 
 
@@ -51,20 +51,20 @@ for module in (health, imports, products, bulk_deletes, exports, webhooks, deliv
 
 @app.on_sqs_message(queue=queue_name(stage(), "uploads"), batch_size=1, maximum_concurrency=4)
 def split_upload(event: SQSEvent) -> None:
-    splitting.split_upload(event)
+    functions.split_upload.handle(event)
 
 
 @app.on_sqs_message(queue=queue_name(stage(), "chunks"), batch_size=1, maximum_concurrency=16)
 def upsert_chunk(event: SQSEvent) -> None:
-    upserting.upsert_chunk(event)
+    functions.upsert_chunk.handle(event)
 
 
-# --- jobs: delete everything ---------------------------------------------------------------------------------------
+# --- bulk deletes: every product ---------------------------------------------------------------------------------
 
 
-@app.on_sqs_message(queue=queue_name(stage(), "jobs"), batch_size=1, maximum_concurrency=2)
-def delete_products(event: SQSEvent) -> None:
-    deleting.delete_products(event)
+@app.on_sqs_message(queue=queue_name(stage(), "bulk-deletes"), batch_size=1, maximum_concurrency=2)
+def bulk_delete_products(event: SQSEvent) -> None:
+    functions.bulk_delete_products.handle(event)
 
 
 # --- exports: the catalogue as a file ---------------------------------------------------------------------------
@@ -72,7 +72,7 @@ def delete_products(event: SQSEvent) -> None:
 
 @app.on_sqs_message(queue=queue_name(stage(), "exports"), batch_size=1, maximum_concurrency=2)
 def export_products(event: SQSEvent) -> None:
-    exporting.export_products(event)
+    functions.export_products.handle(event)
 
 
 # --- events → deliveries → the customer's server -----------------------------------------------------------------
@@ -80,58 +80,58 @@ def export_products(event: SQSEvent) -> None:
 
 @app.on_sqs_message(queue=queue_name(stage(), "events"), batch_size=1, maximum_concurrency=2)
 def relay_events(event: SQSEvent) -> None:
-    relaying.relay_events(event)
+    functions.relay_events.handle(event)
 
 
 @app.on_sqs_message(queue=queue_name(stage(), "deliveries"), batch_size=1, maximum_concurrency=32)
 def deliver_webhook(event: SQSEvent) -> None:
-    delivering.deliver_webhook(event)
+    functions.deliver_webhook.handle(event)
 
 
-# --- what failed at every try ------------------------------------------------------------------------------------
+# --- dead letters: what failed at every try ----------------------------------------------------------------------
 
 
 @app.on_sqs_message(queue=queue_name(stage(), "uploads-dead"), batch_size=1, maximum_concurrency=2)
 def fail_upload(event: SQSEvent) -> None:
-    failing_upload.fail_upload(event)
+    functions.fail_upload.handle(event)
 
 
 @app.on_sqs_message(queue=queue_name(stage(), "chunks-dead"), batch_size=1, maximum_concurrency=2)
 def fail_chunk(event: SQSEvent) -> None:
-    failing_chunk.fail_chunk(event)
+    functions.fail_chunk.handle(event)
 
 
-@app.on_sqs_message(queue=queue_name(stage(), "jobs-dead"), batch_size=1, maximum_concurrency=2)
-def fail_job(event: SQSEvent) -> None:
-    failing_job.fail_job(event)
+@app.on_sqs_message(queue=queue_name(stage(), "bulk-deletes-dead"), batch_size=1, maximum_concurrency=2)
+def fail_bulk_delete(event: SQSEvent) -> None:
+    functions.fail_bulk_delete.handle(event)
 
 
 @app.on_sqs_message(queue=queue_name(stage(), "exports-dead"), batch_size=1, maximum_concurrency=2)
 def fail_export(event: SQSEvent) -> None:
-    failing_export.fail_export(event)
+    functions.fail_export.handle(event)
 
 
-# --- repair and care ----------------------------------------------------------------------------------------------
+# --- repair and maintenance ---------------------------------------------------------------------------------------
 
 
 @app.schedule(Rate(1, unit=Rate.MINUTES))
 def sweep(event: CloudWatchEvent) -> None:
-    sweeping.sweep(event)
+    functions.sweep.handle(event)
 
 
 @app.schedule(Rate(1, unit=Rate.MINUTES))
 def index_products(event: CloudWatchEvent) -> None:
-    indexing.index_products(event)
+    functions.index_products.handle(event)
 
 
 @app.lambda_function(name="migrate")
 def migrate(event: dict[str, Any], context: Any) -> dict[str, list[str]]:  # noqa: ARG001
-    return migrating.migrate()
+    return functions.migrate.migrate()
 
 
 @app.lambda_function(name="manage_tokens")
 def manage_tokens(event: dict[str, Any], context: Any) -> dict[str, Any]:  # noqa: ARG001
-    return managing_tokens.manage_tokens(event)
+    return functions.manage_tokens.manage_tokens(event)
 
 
 gc.freeze()

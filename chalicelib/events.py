@@ -18,7 +18,7 @@ from typing import Any
 from psycopg.rows import DictRow
 from psycopg.types.json import Jsonb
 
-from chalicelib.database import Transaction
+from chalicelib.backends.database import Transaction
 from chalicelib.errors import NotFound
 from chalicelib.limits import EVENT_DESCRIPTION_BYTES_MAX
 

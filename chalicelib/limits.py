@@ -106,6 +106,8 @@ RETRY_SECONDS_MIN = 5
 RETRY_FACTOR = 4
 RETRY_SECONDS_MAX = 300
 """A message that failed on a transient error waits 5, 20, 80, 300 s between its tries: longer than a failover."""
+UNFINISHED_PERCENT_MAX = 99.9
+"""Only what is completed shows 100 percent."""
 RATE_WINDOW_SECONDS = 10
 """Rate and remaining time are taken from what was done in this window."""
 THROUGHPUT_STEPS_MAX = 60

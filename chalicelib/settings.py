@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from functools import cache
-from ipaddress import ip_network
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Literal, Self
 
 from pydantic import (
@@ -18,8 +18,6 @@ from pydantic import (
     field_validator,
     model_validator,
 )
-
-from chalicelib.public_addresses import IPNetwork
 
 LOCAL_STAGE = "local"
 
@@ -73,7 +71,7 @@ class Settings(BaseModel):
         return self
 
     @property
-    def webhook_allowed_networks(self) -> tuple[IPNetwork, ...]:
+    def webhook_allowed_networks(self) -> tuple[IPv4Network | IPv6Network, ...]:
         """The networks of `webhook_allow_cidrs`."""
         return _networks(self.webhook_allow_cidrs)
 
@@ -115,6 +113,6 @@ def trace_id() -> str | None:
     return os.environ.get("_X_AMZN_TRACE_ID")
 
 
-def _networks(text: str) -> tuple[IPNetwork, ...]:
+def _networks(text: str) -> tuple[IPv4Network | IPv6Network, ...]:
     """Networks written like `127.0.0.0/8,::1/128`. Raises ValueError."""
     return tuple(ip_network(each.strip()) for each in text.split(",") if each.strip())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from chalice.app import AuthRequest, AuthResponse
 
-from chalicelib import tokens
+from chalicelib.access import tokens
 from functions.composition import backends
 from functions.invocations import told_if_it_fails
 

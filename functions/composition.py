@@ -5,10 +5,10 @@ from __future__ import annotations
 from functools import cache
 
 from chalicelib.backends import Backends, connect
-from chalicelib.outbound import Outbound
-from chalicelib.sealing import sealer
+from chalicelib.backends.sealing import sealer
 from chalicelib.settings import settings
-from chalicelib.webhooks import Sending
+from chalicelib.webhooks.outbound.post import Outbound
+from chalicelib.webhooks.webhooks import Sending
 
 
 @cache

@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-from chalice.app import SQSEvent, SQSRecord
-
-from chalicelib import delivering
+from chalicelib.messages import TurnMessage
+from chalicelib.webhooks import attempts
 from functions.composition import backends, sending
-from functions.messages import TurnMessage, each_record, seconds_left_of
+from functions.consumers import SecondsLeft, consumes
 
 
-def deliver_webhook(event: SQSEvent) -> None:
-    """Attempts what is due at one webhook."""
-    seconds_left = seconds_left_of(event)
-
-    def handle(record: SQSRecord) -> None:
-        turn = TurnMessage.model_validate_json(record.body)
-        delivering.take_turn(backends(), sending(), turn.webhook, seconds_left)
-
-    each_record(event, "deliveries", handle)
+@consumes("deliveries", TurnMessage)
+def handle(message: TurnMessage, seconds_left: SecondsLeft) -> None:
+    """Attempts the deliveries that are due at one webhook."""
+    attempts.take_turn(backends(), sending(), message.webhook, seconds_left)

@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-from chalice.app import SQSEvent, SQSRecord
-
-from chalicelib import exporting
+from chalicelib.exporting import writing
+from chalicelib.messages import ExportMessage
 from functions.composition import backends
-from functions.messages import ExportMessage, each_record, seconds_left_of
+from functions.consumers import SecondsLeft, consumes
 
 
-def export_products(event: SQSEvent) -> None:
+@consumes("exports", ExportMessage)
+def handle(message: ExportMessage, seconds_left: SecondsLeft) -> None:
     """Writes parts for as long as the invocation lasts, then hands over to the next one."""
-    seconds_left = seconds_left_of(event)
-
-    def handle(record: SQSRecord) -> None:
-        message = ExportMessage.model_validate_json(record.body)
-        exporting.carry_out(backends(), message.export, seconds_left)
-
-    each_record(event, "exports", handle)
+    writing.carry_out(backends(), message.export, seconds_left)

@@ -1,20 +1,14 @@
-"""Consumer of the chunks queue's dead letters: the import ends with a reason."""
+"""Consumer of the chunks queue's dead letters: the import fails with a reason."""
 
 from __future__ import annotations
 
-from chalice.app import SQSEvent, SQSRecord
-
-from chalicelib import dead_letters
-from chalicelib.upserting import ChunkMessage
+from chalicelib.messages import ChunkMessage
+from chalicelib.repair import dead_letters
 from functions.composition import backends
-from functions.messages import ChunkBody, each_record
+from functions.consumers import SecondsLeft, consumes
 
 
-def fail_chunk(event: SQSEvent) -> None:
-    """Ends the import of each chunk that failed at every try."""
-
-    def handle(record: SQSRecord) -> None:
-        body = ChunkBody.model_validate_json(record.body)
-        dead_letters.fail_chunk(backends(), ChunkMessage(body.import_id, body.chunk, body.attempt))
-
-    each_record(event, "chunks-dead", handle)
+@consumes("chunks-dead", ChunkMessage)
+def handle(message: ChunkMessage, _: SecondsLeft) -> None:
+    """Ends the import of a chunk that failed at every try."""
+    dead_letters.fail_chunk(backends(), message)

@@ -1,18 +1,14 @@
-"""Consumer of the exports queue's dead letters: the export ends with a reason."""
+"""Consumer of the exports queue's dead letters: the export fails with a reason."""
 
 from __future__ import annotations
 
-from chalice.app import SQSEvent, SQSRecord
-
-from chalicelib import dead_letters
+from chalicelib.messages import ExportMessage
+from chalicelib.repair import dead_letters
 from functions.composition import backends
-from functions.messages import ExportMessage, each_record
+from functions.consumers import SecondsLeft, consumes
 
 
-def fail_export(event: SQSEvent) -> None:
-    """Ends each export that failed at every try and that nobody advances."""
-
-    def handle(record: SQSRecord) -> None:
-        dead_letters.fail_export(backends(), ExportMessage.model_validate_json(record.body).export)
-
-    each_record(event, "exports-dead", handle)
+@consumes("exports-dead", ExportMessage)
+def handle(message: ExportMessage, _: SecondsLeft) -> None:
+    """Ends an export that failed at every try and that no other message advances."""
+    dead_letters.fail_export(backends(), message.export)

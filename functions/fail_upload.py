@@ -1,22 +1,17 @@
-"""Consumer of the uploads queue's dead letters: the import ends with a reason."""
+"""Consumer of the uploads queue's dead letters: the import fails with a reason."""
 
 from __future__ import annotations
 
-from chalice.app import SQSEvent, SQSRecord
-
-from chalicelib import dead_letters
+from chalicelib.messages import UploadMessage
+from chalicelib.repair import dead_letters
 from functions.composition import backends
-from functions.messages import UploadMessage, each_record
+from functions.consumers import SecondsLeft, consumes
 
 
-def fail_upload(event: SQSEvent) -> None:
+@consumes("uploads-dead", UploadMessage)
+def handle(message: UploadMessage, _: SecondsLeft) -> None:
     """Ends the import of each object that could not be split."""
-
-    def handle(record: SQSRecord) -> None:
-        message = UploadMessage.model_validate_json(record.body)
-        for bucket, stored in message.objects():
-            dead_letters.fail_upload(backends(), bucket, stored)
-        if message.continue_import:
-            dead_letters.fail_continuation(backends(), message.continue_import)
-
-    each_record(event, "uploads-dead", handle)
+    for bucket, stored in message.objects():
+        dead_letters.fail_upload(backends(), bucket, stored)
+    if message.continue_import:
+        dead_letters.fail_continuation(backends(), message.continue_import)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from chalice.app import CloudWatchEvent
 
-from chalicelib import indexing
+from chalicelib.catalogue import search_index
 from functions.composition import backends
-from functions.messages import seconds_left_of
+from functions.consumers import seconds_left_of
 
 
-def index_products(event: CloudWatchEvent) -> None:
+def handle(event: CloudWatchEvent) -> None:
     """Copies what is new, for as long as the invocation lasts."""
-    indexing.index_products(backends().database, seconds_left_of(event))
+    search_index.index_products(backends().database, seconds_left_of(event))

@@ -17,9 +17,9 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic_core import to_jsonable_python
 
-from chalicelib import tokens
-from chalicelib.credentials import owner_conninfo
-from chalicelib.database import Database, Transaction
+from chalicelib.access import tokens
+from chalicelib.backends.credentials import owner_conninfo
+from chalicelib.backends.database import Database, Transaction
 from chalicelib.errors import Rejected
 from chalicelib.settings import settings
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from chalicelib import migrations
-from chalicelib.credentials import owner_conninfo, role_password
+from chalicelib.backends import migrations
+from chalicelib.backends.credentials import owner_conninfo, role_password
 from chalicelib.settings import settings
 
 

@@ -10,7 +10,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from chalicelib import signatures, tokens
+from chalicelib.access import tokens
+from chalicelib.webhooks import signatures
 
 HIDDEN = "(hidden)"
 _NAMES = "password|passwd|secret|token|authorization|cookie|signature|credential|api[-_]?key|access[-_]?key"

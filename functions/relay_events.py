@@ -1,19 +1,14 @@
-"""Consumer of the `events` queue: something happened; makes deliveries of it."""
+"""Consumer of the `events` queue: creates deliveries from new events."""
 
 from __future__ import annotations
 
-from chalice.app import SQSEvent, SQSRecord
-
-from chalicelib import relaying
+from chalicelib.messages import EventsMessage
+from chalicelib.webhooks import relay
 from functions.composition import backends
-from functions.messages import each_record, seconds_left_of
+from functions.consumers import SecondsLeft, consumes
 
 
-def relay_events(event: SQSEvent) -> None:
-    """Relays all that waits. What woke it says nothing: the outbox is the message."""
-    seconds_left = seconds_left_of(event)
-
-    def handle(record: SQSRecord) -> None:  # noqa: ARG001
-        relaying.relay(backends(), seconds_left)
-
-    each_record(event, "events", handle)
+@consumes("events", EventsMessage)
+def handle(_: EventsMessage, seconds_left: SecondsLeft) -> None:
+    """Relays every event in the outbox that is not relayed yet."""
+    relay.relay(backends(), seconds_left)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from chalice.app import CloudWatchEvent
 
-from chalicelib import sweeping
+from chalicelib.repair import sweeping
 from functions.composition import backends
 
 
-def sweep(event: CloudWatchEvent) -> None:  # noqa: ARG001  # the schedule's event says nothing
+def handle(event: CloudWatchEvent) -> None:  # noqa: ARG001  # the schedule's event says nothing
     """One round of repairs."""
     sweeping.sweep(backends())

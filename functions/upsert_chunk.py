@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-from chalice.app import SQSEvent, SQSRecord
-
-from chalicelib import upserting
+from chalicelib.importing import upserting
+from chalicelib.messages import ChunkMessage
 from functions.composition import backends
-from functions.messages import ChunkBody, each_record
+from functions.consumers import SecondsLeft, consumes
 
 
-def upsert_chunk(event: SQSEvent) -> None:
-    """Writes each chunk's rows into the catalogue."""
-
-    def handle(record: SQSRecord) -> None:
-        body = ChunkBody.model_validate_json(record.body)
-        upserting.upsert_chunk(backends(), upserting.ChunkMessage(body.import_id, body.chunk, body.attempt))
-
-    each_record(event, "chunks", handle)
+@consumes("chunks", ChunkMessage)
+def handle(message: ChunkMessage, _: SecondsLeft) -> None:
+    """Writes a chunk's rows into the catalogue."""
+    upserting.upsert_chunk(backends(), message)

@@ -15,11 +15,12 @@ from pathlib import Path
 
 import psycopg
 
-from chalicelib import migrations
-from infra.dependencies import ROOT
-from infra.local import docker, resources
+from chalicelib.backends import migrations
+from infra.local import docker
 from infra.local.aws import Endpoint, forget_personal_settings
-from infra.local.resources import Resources
+from infra.local.s3_sqs import resources
+from infra.local.s3_sqs.resources import Resources
+from infra.project import ROOT, data_dir
 
 STAGE = "local"
 UP = ("up", "--detach", "--wait")
@@ -35,7 +36,7 @@ def main(arguments: list[str]) -> int:
     if len(arguments) != 1 or arguments[0] not in COMMANDS:
         sys.stderr.write("usage: python -m infra.compose up|down\n")
         return 2
-    directory = Path(os.environ.get("DATA_DIR") or ".local")
+    directory = data_dir()
     kept = docker.environment_file(directory)
     status = _docker(kept, *COMMANDS[arguments[0]])
     return _furnish(directory, kept) if status == 0 and arguments[0] == "up" else status

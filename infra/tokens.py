@@ -19,7 +19,6 @@ import sys
 from collections.abc import Callable, Mapping
 from contextlib import closing
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import boto3
@@ -34,13 +33,14 @@ from botocore.exceptions import (
 from psycopg import ProgrammingError
 from psycopg.conninfo import conninfo_to_dict
 
-from chalicelib import tokens
-from chalicelib.database import Database
+from chalicelib.access import tokens
+from chalicelib.backends.database import Database
 from chalicelib.errors import Transient
 from functions.authorize import AUTHORIZER_TTL_SECONDS
 from functions.manage_tokens import Answer, answered
 from infra.local import stack_file
 from infra.local.stack_file import StackNotRunning
+from infra.project import data_dir
 
 DONE, REFUSED, USAGE = 0, 1, 2
 COLUMNS = ("NAME", "SCOPES", "CREATED", "LAST USED", "REVOKED")
@@ -111,7 +111,7 @@ def _checked(url: str) -> str:
 
 
 def _stack_conninfo() -> str:
-    return stack_file.read(Path(os.environ.get("DATA_DIR") or ".local")).owner_conninfo
+    return stack_file.read(data_dir()).owner_conninfo
 
 
 def _from_a_stage(stage: str, command: Command) -> Answer:

@@ -1,13 +1,5 @@
--- name: close_barrier
--- Waits for the writers that hold the barrier, and makes those that come wait: PostgreSQL's lock queue is fair.
-lock table barrier in exclusive mode
-
 -- name: count_products
 select count(*) as total from product p, barrier b where not p.deleted and p.version >= b.floor
-
--- name: raise_floor
--- From here on everything accepted before this operation is deleted.
-update barrier set floor = version_of(%(operation)s, 0)
 
 -- name: add_bulk_delete
 insert into bulk_delete (operation, total) values (%(operation)s, %(total)s) returning *

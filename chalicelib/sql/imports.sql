@@ -61,7 +61,9 @@ select count(*) as total from import
 
 -- name: lock_import
 -- The last lock but the outbox in the one lock order: barrier, chunk, products by key, import, outbox.
-select * from import where id = %(id)s for update
+-- NO KEY: a chunk with rejected rows already holds FOR KEY SHARE on this row through its foreign key. FOR UPDATE
+-- conflicts with the same lock of another chunk, and the two would deadlock.
+select * from import where id = %(id)s for no key update
 
 -- name: import_progress
 -- A new statement after lock_import, so that it sees every chunk committed by those who held the lock before.

@@ -33,14 +33,6 @@ from (
 ) last
 where last.key = i.key and i.active is null
 
--- name: lock_barrier
--- First in the lock order. Waits for a bulk delete that is being accepted, and makes it wait for us.
-lock table barrier in row exclusive mode
-
--- name: read_floor
--- A statement of its own after lock_barrier: what was written below the floor counts as deleted.
-select floor from barrier
-
 -- name: incoming_products
 -- Part of the next two: one chunk's rows, the last of each SKU, in the order in which every writer locks. A field that the
 -- file does not write comes with the floor as its version and its default as its value: that loses to every write above
@@ -140,10 +132,6 @@ with written as (
   returning {outcome}
 )
 {count_outcomes}
-
--- name: next_operation
--- Taken after the rows to be written are locked, so that on one row the numbers follow the order of execution.
-select next_operation() as operation
 
 -- name: find_product
 -- What people see: no tombstones, nothing below the floor.

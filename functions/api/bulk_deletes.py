@@ -9,11 +9,11 @@ from chalice.app import Response
 from psycopg.rows import DictRow
 from pydantic import BaseModel, ConfigDict, Field
 
-from chalicelib import bulk_deletes
+from chalicelib.catalogue import bulk_deletes
+from chalicelib.importing.progress import percent_of
 from chalicelib.limits import POLL_SECONDS
-from chalicelib.progress import percent_of
 from functions.api.ids import uuid_of
-from functions.api.resource import PREFIX, Resource, resource_response
+from functions.api.routes import PREFIX, Resource, resource_response
 from functions.composition import backends
 
 resource = Resource(__name__)

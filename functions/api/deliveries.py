@@ -8,12 +8,12 @@ from typing import Annotated, Literal
 from chalice.app import Response
 from pydantic import Field
 
-from chalicelib import deliveries, webhooks
 from chalicelib.limits import ATTEMPTS_SHOWN_MAX, DELIVERIES_COUNT_MAX
+from chalicelib.webhooks import deliveries, webhooks
 from functions.api.ids import uuid_of
-from functions.api.pages import Page, Total, WindowQuery, checked, page, read_window
-from functions.api.resource import Resource, resource_response
-from functions.api.webhook_documents import Delivery, DeliveryWithAttempts, shown_delivery, shown_with_attempts
+from functions.api.paging import Page, Total, WindowQuery, checked, page, read_window
+from functions.api.routes import Resource, resource_response
+from functions.api.webhook_models import Delivery, DeliveryWithAttempts, shown_delivery, shown_with_attempts
 from functions.composition import backends
 
 resource = Resource(__name__)

@@ -12,8 +12,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from chalicelib import events
 from chalicelib.limits import PAGE_ITEMS_DEFAULT
-from functions.api.pages import Limit
-from functions.api.resource import PREFIX, Resource, resource_response
+from functions.api.paging import Limit
+from functions.api.routes import PREFIX, Resource, resource_response
 from functions.composition import backends
 
 resource = Resource(__name__)

@@ -9,11 +9,11 @@ from chalice.app import Response
 from psycopg.rows import DictRow
 from pydantic import BaseModel, ConfigDict, Field
 
-from chalicelib import exports
-from chalicelib.catalogue import Filters
+from chalicelib.catalogue.listing import Filters
+from chalicelib.exporting import exports
 from chalicelib.limits import FILTER_CHARACTERS_MAX, POLL_SECONDS
 from functions.api.ids import uuid_of
-from functions.api.resource import PREFIX, Resource, resource_response
+from functions.api.routes import PREFIX, Resource, resource_response
 from functions.composition import backends
 
 resource = Resource(__name__)

@@ -7,7 +7,7 @@ from typing import Literal
 from chalice.app import Response
 from pydantic import BaseModel
 
-from functions.api.resource import Resource, resource_response
+from functions.api.routes import Resource, resource_response
 from functions.composition import backends
 
 resource = Resource(__name__)

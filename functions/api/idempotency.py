@@ -10,13 +10,13 @@ from contextlib import contextmanager
 
 from chalice.app import Request, Response
 
-from chalicelib import idempotency
+from chalicelib.access import idempotency
+from chalicelib.access.idempotency import Claim, Outcome
 from chalicelib.errors import FieldError, Invalid, Transient
-from chalicelib.idempotency import Claim, Outcome
 from chalicelib.limits import IDEMPOTENCY_KEY_CHARACTERS_MAX
 from chalicelib.telemetry import WARNING, tell
 from functions.api.endpoints import Endpoint
-from functions.api.intake import raw_body
+from functions.api.request_parsing import raw_body
 from functions.composition import backends
 
 KEY_HEADER = "Idempotency-Key"

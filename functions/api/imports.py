@@ -9,13 +9,13 @@ from chalice.app import Response
 from psycopg.rows import DictRow
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
-from chalicelib import imports, rejections
-from chalicelib.files import PresignedUpload
+from chalicelib.backends.file_store import PresignedUpload
+from chalicelib.csvfile.transcode import ENCODINGS
+from chalicelib.importing import imports, rejected_rows
 from chalicelib.limits import FILE_BYTES_MAX, FILENAME_CHARACTERS_MAX, POLL_SECONDS, THROUGHPUT_STEPS_MAX
-from chalicelib.transcode import ENCODINGS
-from functions.api import intake
+from functions.api import request_parsing
 from functions.api.ids import uuid_of
-from functions.api.import_answers import (
+from functions.api.import_models import (
     ImportAnswer,
     NewImportAnswer,
     RejectedRowAnswer,
@@ -24,8 +24,8 @@ from functions.api.import_answers import (
     new_import_answer,
     rejected_row_answer,
 )
-from functions.api.pages import Page, Total, WindowQuery, checked, page, read_window, whole_number
-from functions.api.resource import PREFIX, Resource, resource_response
+from functions.api.paging import Page, Total, WindowQuery, checked, page, read_window, whole_number
+from functions.api.routes import PREFIX, Resource, resource_response
 from functions.composition import backends
 
 resource = Resource(__name__)
@@ -58,7 +58,7 @@ class NewImport(BaseModel):
     size_bytes: Annotated[
         int,
         Field(ge=1, le=FILE_BYTES_MAX, description="Exactly; the signed link accepts no other"),
-        BeforeValidator(intake.whole_number),
+        BeforeValidator(request_parsing.whole_number),
     ]
     encoding: Annotated[
         Annotated[str, AfterValidator(_known_encoding), Field(json_schema_extra={"enum": [*ENCODINGS]})] | None,
@@ -164,7 +164,7 @@ def list_rejected_rows(import_id: str) -> Response:
 @resource.endpoint("GET", "/imports/{import_id}/rejected-rows.csv", scope="read", status=303, errors=(409,))
 def download_rejected_rows(import_id: str) -> Response:
     """Redirects to a CSV of the rejected rows that can be mended and uploaded again."""
-    link = rejections.csv_link(backends(), uuid_of(import_id, "import"))
+    link = rejected_rows.csv_link(backends(), uuid_of(import_id, "import"))
     return Response(body="", status_code=303, headers={"Location": link, "Cache-Control": "no-store"})
 
 

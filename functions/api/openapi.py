@@ -11,11 +11,11 @@ from pydantic.json_schema import JsonSchemaMode, models_json_schema
 
 from functions.api.endpoints import REQUEST_ID_HEADER, Endpoint
 from functions.api.idempotency import KEY_HEADER, KEY_PATTERN, REPLAYED_HEADER
-from functions.api.intake import JSON_TYPE
 from functions.api.openapi_headers import HEADERS, headers_of
 from functions.api.openapi_links import links_of
-from functions.api.pages import Page
+from functions.api.paging import Page
 from functions.api.problems import PROBLEM_TYPE, TITLES, Problem
+from functions.api.request_parsing import JSON_TYPE
 
 VERSION = "0.1.0"
 TITLE = "Product Importer"

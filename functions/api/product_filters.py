@@ -7,11 +7,11 @@ from typing import Annotated, Literal, get_args
 
 from pydantic import Field
 
-from chalicelib.catalogue import SORTS, Filters
+from chalicelib.catalogue.listing import SORTS, Filters
 from chalicelib.limits import FILTER_CHARACTERS_MAX
-from functions.api.pages import WindowQuery
-from functions.api.resource import Resource
-from functions.api.texts import NO_NUL
+from functions.api.field_types import NO_NUL
+from functions.api.paging import WindowQuery
+from functions.api.routes import Resource
 
 TEXTS = ("sku", "name", "description", "q")
 _ACTIVE = {"true": True, "false": False}

@@ -7,12 +7,13 @@ from collections.abc import Callable, Container, Mapping
 from chalice.app import Response
 from psycopg.rows import DictRow
 
-from chalicelib import catalogue, products
-from chalicelib.catalogue import SORTS, Place
+from chalicelib.catalogue import listing, products
+from chalicelib.catalogue.listing import SORTS, Place
+from chalicelib.catalogue.products import Changes, Content
 from chalicelib.errors import NotFound
-from chalicelib.products import Changes, Content
-from functions.api.pages import Total, checked, page, read_window, text, whole_number
-from functions.api.product_documents import (
+from functions.api.paging import Total, checked, page, read_window, text, whole_number
+from functions.api.product_filters import ProductQuery, read_choice
+from functions.api.product_models import (
     Product,
     ProductChanges,
     ProductPage,
@@ -21,8 +22,7 @@ from functions.api.product_documents import (
     expected_versions,
     shown,
 )
-from functions.api.product_filters import ProductQuery, read_choice
-from functions.api.resource import PREFIX, Resource, resource_response
+from functions.api.routes import PREFIX, Resource, resource_response
 from functions.composition import backends
 
 resource = Resource(__name__)
@@ -38,8 +38,8 @@ def list_products() -> Response:
     after, before = checked(window.after, parse), checked(window.before, parse)
     place = Place(sort, window.limit + 1, after=after, before=before)
     with backends().database.transaction() as transaction:
-        found = catalogue.find(transaction, choice.filters, place)
-        sources = catalogue.sources(transaction, found.products)
+        found = listing.find(transaction, choice.filters, place)
+        sources = listing.sources(transaction, found.products)
     items = [shown(each, sources) for each in found.products]
     total = Total(found.total, found.total_is_estimate)
     own = {"search_index": "current" if found.index_is_current else "behind"}
@@ -67,7 +67,7 @@ def create_product() -> Response:
 def read_product(product_id: str) -> Response:
     """One product, and where its content comes from."""
     with backends().database.transaction() as transaction:
-        found = catalogue.get(transaction, _id(product_id))
+        found = listing.get(transaction, _id(product_id))
     return _answer(found)
 
 
@@ -100,7 +100,7 @@ def _edit(product_id: str, changes: Changes) -> Response:
 
 def _answer(found: DictRow, *, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
     with backends().database.transaction() as transaction:
-        sources = catalogue.sources(transaction, [found])
+        sources = listing.sources(transaction, [found])
     headers = {"ETag": etag(found), **(headers or {})}
     return resource_response(shown(found, sources), resource.request, status=status, headers=headers)
 

@@ -8,12 +8,12 @@ import uuid
 from chalice.app import Response
 from psycopg.rows import DictRow
 
-from chalicelib import deliveries, webhooks
-from functions.api.conditions import etag_of, strong_tags
+from chalicelib.webhooks import deliveries, webhooks
+from functions.api.etags import etag_of, strong_tags
 from functions.api.ids import uuid_of
-from functions.api.pages import Page, Total, WindowQuery, checked, page, read_window
-from functions.api.resource import PREFIX, Resource, json_text, resource_response
-from functions.api.webhook_documents import (
+from functions.api.paging import Page, Total, WindowQuery, checked, page, read_window
+from functions.api.routes import PREFIX, Resource, json_text, resource_response
+from functions.api.webhook_models import (
     Delivery,
     NewWebhook,
     Redelivered,

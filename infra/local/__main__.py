@@ -5,18 +5,18 @@ from __future__ import annotations
 import os
 import sys
 
-from chalicelib.migrations import MigrationError
+from chalicelib.backends.migrations import MigrationError
 from infra.local import options
-from infra.local.emulator_leftovers import EmulatorFailed
-from infra.local.environment import FunctionCrashed
-from infra.local.lock import AlreadyRunning
-from infra.local.nursery import AppFailed
+from infra.local.lambda_.execution_environment import FunctionCrashed
+from infra.local.lambda_.schedule_expression import ScheduleError
+from infra.local.lambda_.zygote_client import AppFailed
 from infra.local.options import OptionError
-from infra.local.ports import PortInUse
-from infra.local.postgres_leftovers import PostgresFailed
-from infra.local.schedule_expression import ScheduleError
+from infra.local.postgres.leftovers import PostgresFailed
+from infra.local.processes.lock import AlreadyRunning
+from infra.local.processes.ports import PortInUse
+from infra.local.s3_sqs.leftovers import EmulatorFailed
+from infra.local.s3_sqs.template import TemplateError
 from infra.local.supervisor import StackBroke, Supervisor
-from infra.local.template import TemplateError
 
 FORESEEN = (
     AlreadyRunning,

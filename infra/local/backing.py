@@ -5,10 +5,10 @@ from __future__ import annotations
 import secrets
 from pathlib import Path
 
-from chalicelib.sealing import KEY_BYTES
+from chalicelib.backends.sealing import KEY_BYTES
 from infra.local.aws import Endpoint
 from infra.local.options import OptionError, Options
-from infra.local.private_file import write_private
+from infra.local.processes.private_file import write_private
 
 STAGE = "local"
 WEBHOOK_KEY_FILE = "webhook.key"

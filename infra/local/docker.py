@@ -13,8 +13,8 @@ from pathlib import Path
 
 from psycopg.conninfo import make_conninfo
 
-from infra.local.ports import LOOPBACK
-from infra.local.private_file import write_private
+from infra.local.processes.ports import LOOPBACK
+from infra.local.processes.private_file import write_private
 
 ENVIRONMENT_FILE = "compose.env"
 PORTS = {"LOCALSTACK_PORT": 4566, "POSTGRES_PORT": 5432}

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from infra import project
 from infra.local import docker
 from infra.local.docker import Containers
 
@@ -27,7 +28,7 @@ class Options:
 
     port: int = 8000
     """PORT of the web page and the API."""
-    data_dir: Path = Path(".local")
+    data_dir: Path = Path(project.DATA_DIR_DEFAULT)
     """DATA_DIR: the database, the logs, and what clients need to know."""
     emulator: str | None = None
     """EMULATOR of S3 and SQS; None: the best that is installed."""
@@ -55,7 +56,7 @@ class Options:
 
 def read(environment: Mapping[str, str]) -> Options:
     """The options in the environment. Raises OptionError, naming the variable."""
-    data_dir = Path(environment.get("DATA_DIR") or Options.data_dir).resolve()
+    data_dir = project.data_dir(environment).resolve()
     containers = _containers(data_dir, environment) if environment.get("DOCKER") == "1" else None
     emulator = "external" if containers else chosen_emulator(environment)
     return Options(

@@ -6,7 +6,7 @@ import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from infra.local.private_file import write_private
+from infra.local.processes.private_file import write_private
 
 NAME = "stack.json"
 

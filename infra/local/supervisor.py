@@ -12,23 +12,25 @@ from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
-from chalicelib import migrations, tokens
-from infra.local import aws, backing, emulator, resources, stack_file
-from infra.local.emulator import Emulator
-from infra.local.event_sources import EventSources
-from infra.local.external_postgres import ExternalPostgres
-from infra.local.installation import ROOT
-from infra.local.lock import DirectoryLock
-from infra.local.logbook import LogBook
-from infra.local.nursery import Nursery
+from chalicelib.access import tokens
+from chalicelib.backends import migrations
+from infra.local import aws, backing, stack_file
+from infra.local.lambda_.event_sources import EventSources
+from infra.local.lambda_.triggers import API_FUNCTION
+from infra.local.lambda_.zygote_client import Nursery
 from infra.local.options import OptionError, Options
-from infra.local.ports import LOOPBACK, free_port, listen
-from infra.local.postgres import Postgres
-from infra.local.postgres_keeper import PostgresKeeper
+from infra.local.postgres.external import ExternalPostgres
+from infra.local.postgres.keeper import PostgresKeeper
+from infra.local.postgres.server import Postgres
+from infra.local.processes.lock import DirectoryLock
+from infra.local.processes.logbook import LogBook
+from infra.local.processes.ports import LOOPBACK, free_port, listen
+from infra.local.s3_sqs import emulator, resources
+from infra.local.s3_sqs.emulator import Emulator
+from infra.local.site.server import Site, WebServer
+from infra.local.site.static_files import StaticFiles
 from infra.local.stack_file import StackFile, StackNotRunning
-from infra.local.static_files import StaticFiles
-from infra.local.web import Site, WebServer
-from infra.local.wiring import API_FUNCTION
+from infra.project import ROOT
 
 TOKEN_NAME = "local start"  # noqa: S105  a name, not a token
 TOKEN_SCOPES = ("admin",)

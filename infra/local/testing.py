@@ -18,15 +18,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from infra.local import emulator, options, resources, stack_file
+from infra.local import options, stack_file
 from infra.local.aws import Endpoint, forget_personal_settings
 from infra.local.backing import function_environment, overridden
-from infra.local.installation import ROOT
-from infra.local.logbook import LogBook
-from infra.local.ports import free_port
-from infra.local.postgres import Postgres
-from infra.local.resources import Resources
+from infra.local.postgres.server import Postgres
+from infra.local.processes.logbook import LogBook
+from infra.local.processes.ports import free_port
+from infra.local.s3_sqs import emulator, resources
+from infra.local.s3_sqs.resources import Resources
 from infra.local.stack_file import StackFile
+from infra.project import ROOT
 
 READY_SECONDS_MAX = 60.0
 STOP_SECONDS_MAX = 30.0

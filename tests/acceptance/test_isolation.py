@@ -8,7 +8,7 @@ from typing import Any
 
 import requests
 
-from infra.local.deadline import wait_until
+from infra.local.processes.deadline import wait_until
 from infra.local.testing import RunningStack, running_stack
 from tests.support.hook_server import Reply, hook_server
 

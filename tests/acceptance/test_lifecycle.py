@@ -17,9 +17,9 @@ import pytest
 import requests
 
 from infra.local import stack_file
-from infra.local.deadline import wait_until
-from infra.local.ports import LOOPBACK, free_port, is_free
-from infra.local.postgres_keeper import RESTARTS_MAX
+from infra.local.postgres.keeper import RESTARTS_MAX
+from infra.local.processes.deadline import wait_until
+from infra.local.processes.ports import LOOPBACK, free_port, is_free
 from infra.local.stack_file import StackFile
 from infra.local.testing import READY_PREFIX, clean_environment, read_until, start_process
 

@@ -20,10 +20,10 @@ import psycopg
 import requests
 from psycopg.conninfo import conninfo_to_dict
 
-from chalicelib.sealing import LocalKey
+from chalicelib.backends.sealing import LocalKey
 from infra.local.backing import WEBHOOK_KEY_FILE
-from infra.local.deadline import wait_until
-from infra.local.ports import free_port
+from infra.local.processes.deadline import wait_until
+from infra.local.processes.ports import free_port
 from infra.local.testing import READY_PREFIX, RunningStack, running_stack
 from tests.support.hook_server import HookServer, Received, Reply, hook_server
 from tests.support.secret_forms import signature_of, written_forms

@@ -15,8 +15,8 @@ import pytest
 import requests
 
 from infra.local.testing import RunningStack, clean_environment, running_stack
-from tests.support.catalogues import assignment_like, reference
 from tests.support.concurrency import together
+from tests.support.sample_files import assignment_like, reference
 from tests.support.sequential_model import Catalogue
 
 END_SECONDS_MAX = 60

@@ -23,7 +23,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from chalicelib import migrations
+from chalicelib.backends import migrations
 from infra.local.testing import backing_services, running_stack
 from tests.benchmark import deletes, files, psql, rivals, search, stages
 from tests.benchmark import webhooks as hooks

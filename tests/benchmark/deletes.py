@@ -12,7 +12,7 @@ from typing import Any
 
 import requests
 
-from infra.local.deadline import wait_until
+from infra.local.processes.deadline import wait_until
 from tests.benchmark.imports import ANSWER_SECONDS_MAX, Stack
 from tests.benchmark.psql import Psql
 

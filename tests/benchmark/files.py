@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Literal
 
-from infra.local import catalogue
+from infra.local.client import demo_file
 
 COLUMNS_WIDE = 50
 CHANGED_EVERY = 100
@@ -27,7 +27,7 @@ def make(directory: Path, kind: str, rows: int) -> Path:
 
 def _plain(target: Path, _directory: Path, rows: int) -> None:
     """Like real exports: three columns, three descriptions of five quoted, one of five over several lines."""
-    catalogue.write(target, rows)
+    demo_file.write(target, rows)
 
 
 def _changed(target: Path, directory: Path, rows: int) -> None:

@@ -15,9 +15,9 @@ import psutil
 import psycopg
 import requests
 
-from chalicelib import indexing
-from chalicelib.database import Database
-from infra.local.deadline import wait_until
+from chalicelib.backends.database import Database
+from chalicelib.catalogue import search_index
+from infra.local.processes.deadline import wait_until
 from infra.local.testing import RunningStack
 
 SAMPLE_SECONDS = 0.02
@@ -77,7 +77,7 @@ class Stack:
         """Copies the catalogue for search until it is copied or an import runs. Returns seconds."""
         database = Database(self.stack.file.importer_conninfo)
         began = time.monotonic()
-        indexing.index_products(database, lambda: 60.0)
+        search_index.index_products(database, lambda: 60.0)
         database.close()
         return time.monotonic() - began
 

@@ -26,8 +26,8 @@ def main(arguments: list[str]) -> int:
     results = json.loads(source.read_text("utf-8"))
     charts = [
         ("Seconds for 500,000 rows, median", _seconds(results)),
-        ("One worker alone: seconds by stage", _stages(results)),
-        ("CPU seconds of one import, by whom", _processors(results)),
+        ("One worker: seconds by stage", _stages(results)),
+        ("CPU seconds of one import, by process", _processors(results)),
     ]
     target.write_text(_svg(charts), "utf-8")
     return 0

@@ -19,7 +19,7 @@ from pathlib import Path
 from psycopg.conninfo import conninfo_to_dict
 
 from chalicelib.sql import query
-from infra.local.postgres import programs
+from infra.local.postgres.server import programs
 
 SECONDS_MAX = 900.0
 

@@ -17,7 +17,7 @@ from typing import Any
 
 import botocore.client
 
-from chalicelib import migrations
+from chalicelib.backends import migrations
 from infra.local.testing import backing_services
 from tests.benchmark import files
 

@@ -17,7 +17,7 @@ from urllib.parse import quote
 
 from psycopg.conninfo import conninfo_to_dict
 
-from infra.local.installation import ROOT
+from infra.project import ROOT
 
 SECONDS_MAX = 900.0
 DLT_PYTHON = ROOT / ".venv-rivals" / "bin" / "python"

@@ -11,9 +11,9 @@ from typing import Any
 
 import requests
 
-from chalicelib import catalogue
-from chalicelib.catalogue import SORTS, Filters, Place
-from chalicelib.database import Database
+from chalicelib.backends.database import Database
+from chalicelib.catalogue import listing
+from chalicelib.catalogue.listing import SORTS, Filters, Place
 from chalicelib.limits import PAGE_ITEMS_DEFAULT
 from infra.local.stack_file import StackFile
 
@@ -62,7 +62,7 @@ def _case(stack: StackFile, database: Database, sort_name: str, filters: Filters
     def by_sql() -> None:
         nonlocal total
         with database.transaction() as transaction:
-            found = catalogue.find(transaction, filters, place)
+            found = listing.find(transaction, filters, place)
         total = f"{'about ' if found.total_is_estimate else ''}{found.total:,}"
 
     def by_http() -> None:

@@ -13,14 +13,14 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-from chalicelib import copytext, splitting, upserting
-from chalicelib.boundaries import Splitter
-from chalicelib.database import Database, Transaction
-from chalicelib.files import Files
-from chalicelib.header import read_header
+from chalicelib.backends.database import Database, Transaction
+from chalicelib.backends.file_store import Files
+from chalicelib.backends.queues import Queues
+from chalicelib.csvfile.boundaries import Splitter
+from chalicelib.csvfile.header import read_header
+from chalicelib.csvfile.rows import read_rows
+from chalicelib.importing import copy_text, splitting, upserting
 from chalicelib.limits import CHUNK_BYTES, HEADER_BYTES_MAX, SCAN_BLOCK_BYTES
-from chalicelib.queues import Queues
-from chalicelib.rows import read_rows
 from tests.support.pipeline import Pipeline
 
 UPSERTS = {"merge_incoming", "upsert_incoming"}
@@ -103,7 +103,7 @@ def parse_seconds(file: Path) -> dict[str, float]:
             pass
     parsed = time.perf_counter()
     for chunk in chunks:
-        copytext.encode(rows(chunk), holds_delimiter=False)
+        copy_text.encode(rows(chunk), holds_delimiter=False)
     encoded = time.perf_counter()
     return {"decode, parse, validate": parsed - started, "encode": encoded - parsed - (parsed - started)}
 
@@ -117,7 +117,7 @@ def _wrapped(clock: Clock) -> Iterator[None]:
 
         patch(Files, "read", "transfer from S3")
         patch(Queues, "send", "send messages")
-        patch(copytext, "encode", "decode, parse, validate, encode")
+        patch(copy_text, "encode", "decode, parse, validate, encode")
         patch(upserting, "_copy", "COPY")
         for method in ("run", "one", "all", "many"):
             patch(Transaction, method, _query_stage)

@@ -22,9 +22,9 @@ import requests
 
 from chalicelib import events
 from chalicelib.backends import RELAY_QUEUE
-from chalicelib.database import Database
-from chalicelib.queues import Queues
-from infra.local.deadline import wait_until
+from chalicelib.backends.database import Database
+from chalicelib.backends.queues import Queues
+from infra.local.processes.deadline import wait_until
 from tests.benchmark.imports import Stack
 from tests.support.hook_server import HookServer, Reply, hook_server
 from tests.support.storm import aws_environment

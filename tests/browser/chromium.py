@@ -13,7 +13,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 
-from infra.local.lock import machine_lock
+from infra.local.processes.lock import machine_lock
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 INSTALL_SECONDS_MAX = 600.0

@@ -11,9 +11,9 @@ from typing import Any, cast
 import pytest
 from playwright.sync_api import Browser, Page
 
+from chalicelib.csvfile.filetype import refuse_non_csv
+from chalicelib.csvfile.header import Header, read_header
 from chalicelib.errors import UnreadableFile
-from chalicelib.filetype import refuse_non_csv
-from chalicelib.header import Header, read_header
 from tests.browser.conftest import Shop
 
 READ = """async ([bytes, encoding]) => {

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from playwright.sync_api import Page, expect
 
-from chalicelib import tokens
+from chalicelib.access import tokens
 from tests.browser.conftest import PageErrors, Shop
 
 

@@ -21,7 +21,7 @@ import pytest
 import requests
 
 from infra.local.testing import RunningStack, running_stack
-from tests.support.catalogues import assignment_like, reference
+from tests.support.sample_files import assignment_like, reference
 from tests.support.storm import BUSY_SECONDS_MAX, StormyStack
 
 logger = logging.getLogger(__name__)

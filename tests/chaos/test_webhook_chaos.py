@@ -22,11 +22,12 @@ import pytest
 import requests
 from standardwebhooks import Webhook as Verifier
 
-from chalicelib import delivering, events, relaying
-from chalicelib.database import Database, RollBack
+from chalicelib import events
+from chalicelib.backends.database import Database, RollBack
+from chalicelib.backends.queues import Queues
 from chalicelib.errors import Transient
 from chalicelib.limits import DELIVERY_LEASE_SECONDS, EXCHANGE_SECONDS_MAX
-from chalicelib.queues import Queues
+from chalicelib.webhooks import attempts, relay
 from infra.local.testing import RunningStack, running_stack
 from tests.support.hook_server import HookServer, Received, Reply
 from tests.support.storm import LOOK_SECONDS, StormyStack, aws_environment
@@ -190,8 +191,8 @@ class Time:
             )
             if STORM.leases_end_early:
                 self._end_leases_of_the_dead()
-            relaying.wake_lost(self._database, self._queues)
-            delivering.wake_due(self._database, self._queues)
+            relay.wake_lost(self._database, self._queues)
+            attempts.wake_due(self._database, self._queues)
 
     def close(self) -> None:
         """Closes the connection."""

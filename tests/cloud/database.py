@@ -12,10 +12,10 @@ import psycopg
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
-from infra.local import postgres
-from infra.local.logbook import LogBook
-from infra.local.ports import free_port
-from infra.local.postgres import Postgres
+from infra.local.postgres import server
+from infra.local.postgres.server import Postgres
+from infra.local.processes.logbook import LogBook
+from infra.local.processes.ports import free_port
 from tests.cloud.certificates import Authority
 from tests.cloud.tls_front import PORT, TlsFront, tls_front
 from tests.support.silence import silent
@@ -34,14 +34,14 @@ class Database:
         """Makes the owner that the secret names, who is no superuser, and leaves the empty database to him."""
         with psycopg.connect(self._superuser_conninfo, autocommit=True) as connection:
             # The role of the functions is made by the first migration.
-            connection.execute(sql.SQL("drop role {}").format(sql.Identifier(postgres.ROLE)))
+            connection.execute(sql.SQL("drop role {}").format(sql.Identifier(server.ROLE)))
             name = sql.Identifier(owner["username"])
             connection.execute(
                 sql.SQL("create role {} login createrole createdb password {}").format(
                     name, sql.Literal(owner["password"])
                 )
             )
-            database = sql.Identifier(postgres.DATABASE)
+            database = sql.Identifier(server.DATABASE)
             connection.execute(sql.SQL("alter database {} owner to {}").format(database, name))
 
     def conninfo(self, user: dict[str, str], **options: Any) -> str:
@@ -49,7 +49,7 @@ class Database:
         return make_conninfo(
             host=self.host,
             port=PORT,
-            dbname=postgres.DATABASE,
+            dbname=server.DATABASE,
             user=user["username"],
             password=user["password"],
             **{"sslmode": "verify-full", "sslrootcert": str(self.authority.file), **options},

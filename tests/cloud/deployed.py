@@ -15,14 +15,15 @@ from typing import Any
 import psycopg
 import requests
 
-from chalicelib.database import Database as Connection
-from infra import deployment, packaging, stacks
-from infra.dependencies import ROOT, cache_directory
+from chalicelib.backends.database import Database as Connection
+from infra.deploy import deployment, packaging, stacks
+from infra.deploy.dependencies import cache_directory
+from infra.deploy.stacks import Account
 from infra.local.aws import ACCOUNT_ID, REGION, forget_personal_settings
-from infra.local.deadline import wait_until
-from infra.local.logbook import LogBook
-from infra.local.ports import LOOPBACK
-from infra.stacks import Account
+from infra.local.processes.deadline import wait_until
+from infra.local.processes.logbook import LogBook
+from infra.local.processes.ports import LOOPBACK
+from infra.project import ROOT
 from tests.cloud.certificates import Authority
 from tests.cloud.database import Database, database
 from tests.cloud.emulated_account import EmulatedAccount, emulated_account

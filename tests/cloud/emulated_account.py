@@ -18,15 +18,15 @@ from typing import Any
 import boto3
 from botocore.config import Config
 
-from infra.local import emulator_leftovers
 from infra.local.aws import ACCESS_KEY_ID, REGION, SECRET_ACCESS_KEY, Endpoint
-from infra.local.child import Child, Program
-from infra.local.deadline import wait_until
-from infra.local.emulator import HEALTH_PATH, ministack_environment
-from infra.local.emulator_leftovers import EmulatorFailed
-from infra.local.installation import MINISTACK_CLOUD
-from infra.local.logbook import LogBook
-from infra.local.ports import LOOPBACK, free_port
+from infra.local.processes.child import Child, Program
+from infra.local.processes.deadline import wait_until
+from infra.local.processes.logbook import LogBook
+from infra.local.processes.ports import LOOPBACK, free_port
+from infra.local.s3_sqs import leftovers
+from infra.local.s3_sqs.emulator import HEALTH_PATH, ministack_environment
+from infra.local.s3_sqs.installation import MINISTACK_CLOUD
+from infra.local.s3_sqs.leftovers import EmulatorFailed
 from tests.cloud.certificates import Certificate
 from tests.support.silence import silent
 
@@ -100,7 +100,7 @@ def emulated_account(root: Path, certificate: Certificate, logbook: LogBook) -> 
     finally:
         child.stop()
         # A tether that was killed could not stop anything; and each function's process has a package of its own.
-        emulator_leftovers.clear(root, silent)
+        leftovers.clear(root, silent)
         shutil.rmtree(root, ignore_errors=True)
 
 

@@ -9,16 +9,16 @@ from typing import Any
 
 import yaml
 
-from infra.every_function import functions_of, name_of
+from infra.deploy.every_function import functions_of, name_of
 
 NOT_EMULATED = {
     "Subnets": "there is no network",
     "Parameters": "the embedded PostgreSQL has settings of its own",
     "Database": "the embedded PostgreSQL takes its place: RDS would need Docker",
     "ProxyRole": "there is no proxy",
-    "Proxy": "the emulator does not know it; so infra/proxy.yml is left out too",
+    "Proxy": "the emulator does not know it; so infra/deploy/proxy.yml is left out too",
 }
-"""What is left out of infra/database.yml, and why. Of it only the two secrets remain."""
+"""What is left out of infra/deploy/database.yml, and why. Of it only the two secrets remain."""
 MEANT_FOR_THE_REST = {"SubnetIds": "none", "DatabaseGroupId": "none"}
 """Parameters that only resources use which are left out."""
 ASKED_FOR_BESIDES = {"sqs:SendMessage": "sqs:SendMessageBatch"}
@@ -29,7 +29,7 @@ WEBHOOK_ALLOW_CIDRS = "127.0.0.0/8"
 
 
 def database_template(text: str) -> str:
-    """infra/database.yml without what is not emulated."""
+    """infra/deploy/database.yml without what is not emulated."""
     template: dict[str, Any] = yaml.safe_load(text)
     for name in NOT_EMULATED:
         del template["Resources"][name]

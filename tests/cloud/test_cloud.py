@@ -16,15 +16,15 @@ import pytest
 from psycopg.conninfo import make_conninfo
 from standardwebhooks import Webhook as Verifier
 
-from chalicelib.credentials import RDS_AUTHORITIES
+from chalicelib.backends.credentials import RDS_AUTHORITIES
+from chalicelib.backends.sealing import KMS_FORMAT
 from chalicelib.limits import CHUNK_BYTES
-from chalicelib.sealing import KMS_FORMAT
-from infra.local.ports import LOOPBACK
+from infra.local.processes.ports import LOOPBACK
 from tests.cloud.certificates import Authority
 from tests.cloud.deployed import STACK, Deployed
-from tests.support.catalogues import assignment_like, reference
 from tests.support.exported import rows_of
 from tests.support.hook_server import hook_server
+from tests.support.sample_files import assignment_like, reference
 from tests.support.sequential_model import key_of
 
 ROWS, WORDS_MAX = 45_000, 20

@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 
 from chalicelib.limits import ADVANCING_SECONDS
-from infra.local.deadline import wait_until
-from infra.local.postgres import ROLE
+from infra.local.postgres.server import ROLE
+from infra.local.processes.deadline import wait_until
 from tests.cloud.deployed import Deployed
 from tests.support.log_lines import told
 
@@ -90,7 +90,7 @@ def test_an_import_that_fails_at_every_try_ends_and_can_be_retried(
             *("/exports", {}, "export", "export_failed"),
         ),
         (
-            *("jobs", "delete on product", "fail_job"),
+            *("bulk-deletes", "delete on product", "fail_bulk_delete"),
             *("/bulk-deletes", {"confirm": "DELETE ALL"}, "bulk_delete", "delete_failed"),
         ),
     ],

@@ -7,11 +7,11 @@ from contextlib import contextmanager
 
 import requests
 
-from infra.local.postgres import ROLE
+from infra.local.postgres.server import ROLE
 from tests.cloud.deployed import API_STAGE, Deployed
 
 DEPLOYED_LIMITS = {"throttlingRateLimit": 100.0, "throttlingBurstLimit": 200}
-"""The defaults of infra/api.yml."""
+"""The defaults of infra/deploy/api.yml."""
 
 
 def told_by_gateway(answer: requests.Response) -> tuple[int, str]:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from functions.logs import NAMESPACE
-from infra.local.deadline import wait_until
+from infra.local.processes.deadline import wait_until
 from tests.cloud.deployed import STACK, STAGE, Deployed
 from tests.support.log_lines import Line, metrics, told
 from tests.support.secret_forms import signature_of, written_forms
@@ -27,7 +27,7 @@ CONTENT = b"".join(
 CHUNKS = 2
 LOGGED_SECONDS_MAX = 30.0
 LOG_DAYS = 30
-"""The default of infra/functions.yml."""
+"""The default of infra/deploy/functions.yml."""
 WRONG_TOKEN = "imp_canary-5e0c2f71"
 
 

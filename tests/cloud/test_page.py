@@ -11,8 +11,9 @@ import re
 import pytest
 import requests
 
-from infra import deployment, page, stacks
-from infra.local.static_files import security_headers
+from infra.deploy import deployment, stacks
+from infra.deploy import site as deployed_site
+from infra.site_files import security_headers
 from tests.cloud.deployed import STAGE, Deployed
 
 API = {"api/openapi.json"}
@@ -43,7 +44,7 @@ def site(cloud: Deployed) -> Site:
     policy = dict(headers_of(cloud))["Content-Security-Policy"]
     known = {"Stage": STAGE, "ApiId": cloud.outputs["RestAPIId"], "ContentSecurityPolicy": policy}
     outputs = stacks.apply(cloud.deployer, STAGE, "web", deployment.text_of("web"), known)
-    page.upload(cloud.deployer.s3, outputs["PageBucket"])
+    deployed_site.upload(cloud.deployer.s3, outputs["PageBucket"])
     return Site(cloud, outputs)
 
 

@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from infra.local.deadline import wait_until
-from infra.local.scheduler import event
+from infra.local.lambda_.scheduler import event
+from infra.local.processes.deadline import wait_until
 from tests.cloud.deployed import Deployed
 from tests.cloud.lost_work import LostWork
 from tests.support.log_lines import Line, told

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from chalicelib import tokens
+from chalicelib.access import tokens
 from infra.tokens import DONE, REFUSED
 from tests.cloud.deployed import Deployed, terminal
 

@@ -16,7 +16,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
-from infra.local.ports import LOOPBACK
+from infra.local.processes.ports import LOOPBACK
 
 PORT = 5432
 REQUEST = struct.Struct("!II")

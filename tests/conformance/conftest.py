@@ -15,10 +15,11 @@ from typing import Any
 
 import pytest
 
-from chalicelib.files import Files
-from infra.local import emulator, options, resources
+from chalicelib.backends.file_store import Files
+from infra.local import options
 from infra.local.aws import Endpoint, forget_personal_settings
-from infra.local.logbook import LogBook
+from infra.local.processes.logbook import LogBook
+from infra.local.s3_sqs import emulator, resources
 from tests.support.silence import silent
 
 GAPS: dict[str, dict[str, str]] = {

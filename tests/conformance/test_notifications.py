@@ -7,7 +7,7 @@ import uuid
 from typing import Any
 from urllib.parse import unquote_plus
 
-from functions.messages import UploadMessage
+from chalicelib.messages import UploadMessage
 from tests.conformance.conftest import Stand
 
 POLLS_MAX = 10

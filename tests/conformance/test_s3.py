@@ -12,8 +12,8 @@ import requests
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from chalicelib.files import FileGone, Files, UploadGone
-from infra.local.deadline import wait_until
+from chalicelib.backends.file_store import FileGone, Files, UploadGone
+from infra.local.processes.deadline import wait_until
 from tests.conformance.conftest import Stand
 
 CONTENT = b"sku,name\r\nA-1,Hammer\r\n"

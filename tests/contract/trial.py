@@ -14,7 +14,7 @@ from pathlib import Path
 
 import requests
 
-from infra.local.import_client import ImportClient
+from infra.local.client.http import ImportClient
 from infra.local.testing import RunningStack, running_stack
 from tests.support.hook_server import hook_server
 

@@ -9,10 +9,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import cycle
 
-from chalicelib.boundaries import Chunk, Splitter
-from chalicelib.header import DELIMITERS, Header, read_header
+from chalicelib.csvfile.boundaries import Chunk, Splitter
+from chalicelib.csvfile.header import DELIMITERS, Header, read_header
+from chalicelib.csvfile.rows import RejectedRow, Row, oversized_row, read_rows
 from chalicelib.limits import OVERSIZED_ROW_BYTES_STORED
-from chalicelib.rows import RejectedRow, Row, oversized_row, read_rows
 from tests.support import csv_oracle
 
 BLOCK_SIZES = (1, 2, 3, 5, 7, 8, 13, 16, 21, 32, 48, 64, 100, 256, 1000, 4096)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import psycopg
 import pytest
 
-from chalicelib import migrations
+from chalicelib.backends import migrations
 from functions.composition import backends
 from infra.local.testing import Services, backing_services
 

@@ -32,18 +32,22 @@ from hypothesis.stateful import (
 )
 from psycopg.conninfo import make_conninfo
 
-from chalicelib import bulk_deletes, catalogue, dead_letters, indexing, splitting, sweeping, tokens, upserting
+from chalicelib.access import tokens
 from chalicelib.backends import Backends
-from chalicelib.catalogue import SORTS, Filters, Place
-from chalicelib.database import Database
-from chalicelib.faults import switched_on
+from chalicelib.backends.database import Database
+from chalicelib.catalogue import bulk_deletes, listing, search_index
+from chalicelib.catalogue.listing import SORTS, Filters, Place
+from chalicelib.catalogue.products import Changes, Content
+from chalicelib.fault_points import switched_on
+from chalicelib.importing import splitting, upserting
 from chalicelib.limits import MERGE_ROWS_MIN
-from chalicelib.products import Changes, Content
+from chalicelib.messages import ChunkMessage
+from chalicelib.repair import dead_letters, sweeping
 from infra.local.testing import Services
+from tests.integration.fakes import BUCKET, MemoryFiles, RecordingQueues, memory_backends
+from tests.integration.killing import Killed
+from tests.integration.writers import CHANGED, TAKEN, Condition, DomainHand, Hand, HttpHand, Refused
 from tests.support import search_copy
-from tests.support.fakes import BUCKET, MemoryFiles, RecordingQueues, memory_backends
-from tests.support.hands import CHANGED, TAKEN, Condition, DomainHand, Hand, HttpHand, Refused
-from tests.support.killing import Killed
 from tests.support.owner import Owner
 from tests.support.sequential_model import (
     Cleared,
@@ -191,7 +195,7 @@ class Histories(RuleBasedStateMachine):
         chosen = self._draw_import(data)
         undone = self.sql("select number from chunk where import_id = %s and not done order by number", chosen.id)
         number = _pick(data, [row["number"] for row in undone] or chosen.chunks)
-        message = upserting.ChunkMessage(chosen.id, number, self._attempt(chosen))
+        message = ChunkMessage(import_id=chosen.id, chunk=number, attempt=self._attempt(chosen))
         dead_letters.fail_chunk(self.backends, message)
         if data.draw(st.booleans()):
             with suppress(Refused):
@@ -260,7 +264,7 @@ class Histories(RuleBasedStateMachine):
     @rule(steps=st.integers(1, 4))
     def copy_for_search(self, steps: int) -> None:
         left = iter([60.0] * steps)
-        indexing.index_products(self.backends.database, lambda: next(left, 0.0))
+        search_index.index_products(self.backends.database, lambda: next(left, 0.0))
         self.look_at_lists()
 
     # --- two at a time ----------------------------------------------------------------------------------------------
@@ -318,8 +322,8 @@ class Histories(RuleBasedStateMachine):
         """Filters work on a copy that lags behind; nobody may see that it does."""
         visible = self.sql(VISIBLE)
         with self.backends.database.transaction() as transaction:
-            everything = catalogue.find(transaction, Filters(), BY_SKU)
-            found = catalogue.find(transaction, Filters(name="THREE"), BY_SKU)
+            everything = listing.find(transaction, Filters(), BY_SKU)
+            found = listing.find(transaction, Filters(name="THREE"), BY_SKU)
             state = transaction.one("search_state", texts=["three"], edits_max=100)
         wanted = {row["id"] for row in visible if row["name"] == "three"}
         assert ({row["id"] for row in found.products}, found.total) == (wanted, len(wanted))
@@ -340,7 +344,7 @@ class Histories(RuleBasedStateMachine):
 
     def _chunk(self, data: st.DataObject, worker: Any = None) -> Callable[[], None]:
         chosen = _pick(data, self.imports)
-        message = upserting.ChunkMessage(chosen.id, _pick(data, chosen.chunks), 1)
+        message = ChunkMessage(import_id=chosen.id, chunk=_pick(data, chosen.chunks), attempt=1)
         return lambda: upserting.upsert_chunk(worker or self.backends, message)
 
     def _create(self, content: Content) -> None:
@@ -464,11 +468,11 @@ def connected(services: Services) -> Iterator[None]:
 def test_every_history_ends_as_its_operations_in_acceptance_order(
     services: Services, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("chalicelib.splitting.CHUNK_BYTES", 1)
-    monkeypatch.setattr("chalicelib.bulk_deletes.BULK_DELETE_STEP_ROWS", 2)
-    monkeypatch.setattr("chalicelib.indexing.INDEX_STEP_ROWS", 2)
-    monkeypatch.setattr("chalicelib.upserting.MERGE_ROWS_MIN", MERGE_ROWS_MIN)  # It is put back at the end.
-    monkeypatch.setattr("chalicelib.sweeping.TOMBSTONE_SECONDS_MIN", 0)
+    monkeypatch.setattr("chalicelib.importing.splitting.CHUNK_BYTES", 1)
+    monkeypatch.setattr("chalicelib.catalogue.bulk_deletes.BULK_DELETE_STEP_ROWS", 2)
+    monkeypatch.setattr("chalicelib.catalogue.search_index.INDEX_STEP_ROWS", 2)
+    monkeypatch.setattr("chalicelib.importing.upserting.MERGE_ROWS_MIN", MERGE_ROWS_MIN)  # It is put back at the end.
+    monkeypatch.setattr("chalicelib.repair.sweeping.TOMBSTONE_SECONDS_MIN", 0)
     from app import app  # wants the environment
 
     Histories.outcomes = {}

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import requests
 
-from chalicelib import limits, tokens
+from chalicelib import limits
+from chalicelib.access import tokens
 
 if TYPE_CHECKING:
     from tests.support.pipeline import Answer, Pipeline
@@ -162,7 +163,7 @@ def test_rejected_rows_page_by_line(pipeline: Pipeline) -> None:
 def test_a_cancelled_import_keeps_what_was_written_and_takes_nothing_more(
     pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("chalicelib.splitting.CHUNK_BYTES", 6)
+    monkeypatch.setattr("chalicelib.importing.splitting.CHUNK_BYTES", 6)
     import_id = pipeline.upload(b"sku,name\nA,b\nB,c\nC,d\n")
     pipeline.split_next(seconds=60)
     first, *rest = pipeline.chunks()
@@ -201,7 +202,7 @@ def test_retry_says_why_it_cannot_help(pipeline: Pipeline) -> None:
 
 
 def test_the_throughput_tells_how_many_rows_were_done_when(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("chalicelib.splitting.CHUNK_BYTES", 6)
+    monkeypatch.setattr("chalicelib.importing.splitting.CHUNK_BYTES", 6)
     import_id = pipeline.upload(b"sku,name\n" + b"A,b\n" * 5)
     path = f"/imports/{import_id}/throughput"
     assert pipeline.call("GET", path).json == {"step_seconds": 0, "rows": []}

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from chalicelib import limits, tokens
+from chalicelib import limits
+from chalicelib.access import tokens
 
 if TYPE_CHECKING:
     from functions.api.endpoints import Endpoint
@@ -101,7 +102,7 @@ ODD_VALUES = ["%ff", "%ED%A0%80", "%F0%9F%92%A9", "9" * 400, "-1", "%2527", "", 
 @pytest.fixture
 def api(pipeline: Pipeline) -> ModuleType:
     """The gateway to the application, which wants the environment that the pipeline brings."""
-    from tests.support import gateway
+    from tests.integration import gateway
 
     return gateway
 

@@ -13,16 +13,16 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 import pytest
 
-from chalicelib.database import Database, Transaction
+from chalicelib.backends.database import Database, Transaction
 from chalicelib.errors import Transient
-from chalicelib.faults import switched_on
+from chalicelib.fault_points import switched_on
 from chalicelib.limits import CONNECTION_PROBE_SECONDS, CONNECTION_UNANSWERED_SECONDS_MAX
 from functions.invocations import InvocationFailed
-from infra.local.installation import ROOT
-from infra.local.logbook import LogBook
-from infra.local.ports import free_port
-from infra.local.postgres import Postgres
+from infra.local.postgres.server import Postgres
+from infra.local.processes.logbook import LogBook
+from infra.local.processes.ports import free_port
 from infra.local.testing import Services
+from infra.project import ROOT
 from tests.support.log_lines import caught, told
 
 if TYPE_CHECKING:
@@ -194,7 +194,7 @@ def test_a_connection_that_was_idle_for_long_is_not_trusted(
 ) -> None:
     used = _backend(database)
     assert _backend(database) == used
-    monkeypatch.setattr("chalicelib.database.CONNECTION_IDLE_SECONDS_MAX", -1)
+    monkeypatch.setattr("chalicelib.backends.database.CONNECTION_IDLE_SECONDS_MAX", -1)
     with database.transaction() as transaction, database.transaction():
         replaced = transaction.cursor.connection.info.backend_pid
         transaction.run("ping")

@@ -28,7 +28,7 @@ def look(pipeline: Pipeline, accepted: Answer) -> Answer:
 def test_a_bulk_delete_is_accepted_and_can_be_watched_to_its_end(
     pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("chalicelib.bulk_deletes.BULK_DELETE_STEP_ROWS", 2)
+    monkeypatch.setattr("chalicelib.catalogue.bulk_deletes.BULK_DELETE_STEP_ROWS", 2)
     import_products(pipeline, 5)
 
     accepted = pipeline.call("POST", "/bulk-deletes", CONFIRMED)
@@ -41,8 +41,8 @@ def test_a_bulk_delete_is_accepted_and_can_be_watched_to_its_end(
     assert pipeline.call("GET", "/products").json["total"] == 0, "at once, as far as anybody can see"
     seen = [look(pipeline, accepted).json]
     assert seen[0] == accepted.json
-    while message := pipeline.receive("jobs"):
-        pipeline.deliver("delete_products", message, seconds=0)
+    while message := pipeline.receive("bulk-deletes"):
+        pipeline.deliver("bulk_delete_products", message, seconds=0)
         answer = look(pipeline, accepted)
         assert ("Retry-After" in answer.headers) == (answer.json["status"] == "processing")
         seen.append(answer.json)
@@ -60,8 +60,8 @@ def test_it_is_at_100_percent_when_products_came_back_before_their_rows_went(pip
     accepted = pipeline.call("POST", "/bulk-deletes", CONFIRMED)
     pipeline.call("POST", "/products", {"sku": "s0", "name": "again"})
 
-    while message := pipeline.receive("jobs"):
-        pipeline.deliver("delete_products", message)
+    while message := pipeline.receive("bulk-deletes"):
+        pipeline.deliver("bulk_delete_products", message)
 
     ended = look(pipeline, accepted).json
     assert (ended["status"], ended["total"], ended["deleted"], ended["percent"]) == ("completed", 2, 1, 100)
@@ -70,8 +70,8 @@ def test_it_is_at_100_percent_when_products_came_back_before_their_rows_went(pip
 
 def test_an_empty_catalogue_can_be_emptied(pipeline: Pipeline) -> None:
     accepted = pipeline.call("POST", "/bulk-deletes", CONFIRMED)
-    while message := pipeline.receive("jobs"):
-        pipeline.deliver("delete_products", message)
+    while message := pipeline.receive("bulk-deletes"):
+        pipeline.deliver("bulk_delete_products", message)
 
     ended = look(pipeline, accepted).json
     assert (accepted.json["percent"], ended["percent"], ended["status"]) == (0, 100, "completed")
@@ -105,10 +105,10 @@ def test_without_the_exact_words_nothing_is_deleted(pipeline: Pipeline, body: An
 def test_one_that_failed_says_why(pipeline: Pipeline) -> None:
     import_products(pipeline, 1)
     accepted = pipeline.call("POST", "/bulk-deletes", CONFIRMED)
-    message = pipeline.receive("jobs")
+    message = pipeline.receive("bulk-deletes")
     assert message is not None
     pipeline.sql("update bulk_delete set advanced_at = now() - interval '1 day'")
-    pipeline.deliver("fail_job", message)
+    pipeline.deliver("fail_bulk_delete", message)
 
     answer = look(pipeline, accepted)
 

@@ -10,8 +10,8 @@ from psycopg import sql
 from psycopg.conninfo import make_conninfo
 from psycopg.rows import DictRow
 
-from chalicelib import migrations
-from chalicelib.database import Database
+from chalicelib.backends import migrations
+from chalicelib.backends.database import Database
 from infra.local.testing import Services
 
 EXECUTIONS = 12

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from chalicelib import faults, sweeping
+from chalicelib import fault_points
 from chalicelib.limits import ADVANCING_SECONDS, STALLED_SECONDS
-from infra.local.deadline import wait_until
+from chalicelib.repair import sweeping
+from infra.local.processes.deadline import wait_until
 
 if TYPE_CHECKING:
     from tests.support.pipeline import Answer, Message, Pipeline
@@ -39,7 +40,8 @@ class Kind:
 
 KINDS = [
     Kind(
-        "bulk_delete", "/bulk-deletes", {"confirm": "DELETE ALL"}, "jobs", "delete_products", "fail_job",
+        "bulk_delete", "/bulk-deletes", {"confirm": "DELETE ALL"},
+        "bulk-deletes", "bulk_delete_products", "fail_bulk_delete",
         "delete_failed", "bulk_delete.before_step_commit",
     ),
     Kind(
@@ -52,9 +54,9 @@ KINDS = [
 @pytest.fixture(params=KINDS, ids=lambda kind: kind.table)
 def kind(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Kind:
     """Each kind, in steps so short that the work takes several."""
-    monkeypatch.setattr("chalicelib.bulk_deletes.BULK_DELETE_STEP_ROWS", 2)
-    monkeypatch.setattr("chalicelib.exporting.EXPORT_PAGE_ROWS", 2)
-    monkeypatch.setattr("chalicelib.exporting.EXPORT_STEP_PAGES_MAX", 1)
+    monkeypatch.setattr("chalicelib.catalogue.bulk_deletes.BULK_DELETE_STEP_ROWS", 2)
+    monkeypatch.setattr("chalicelib.exporting.writing.EXPORT_PAGE_ROWS", 2)
+    monkeypatch.setattr("chalicelib.exporting.writing.EXPORT_STEP_PAGES_MAX", 1)
     chosen: Kind = request.param
     return chosen
 
@@ -128,7 +130,7 @@ def test_a_step_that_is_about_to_commit_counts(pipeline: Pipeline, kind: Kind) -
                 judged.append(pool.submit(_judge_on_its_own, kind, message))
                 wait_until(lambda: bool(pipeline.sql(WAITING_FOR_LOCKS)), LOCKED_SECONDS_MAX, "the dead letter waiting")
 
-        with faults.switched_on(judge):
+        with fault_points.switched_on(judge):
             pipeline.deliver(kind.function, taken(pipeline, kind), seconds=0)
         judged[0].result()
 
@@ -137,15 +139,15 @@ def test_a_step_that_is_about_to_commit_counts(pipeline: Pipeline, kind: Kind) -
 
 def _judge_on_its_own(kind: Kind, message: Message) -> None:
     """As the dead-letter function does, in a process, and so on a connection, of its own."""
-    from chalicelib import dead_letters
     from chalicelib.backends import connect
+    from chalicelib.messages import BulkDeleteMessage, ExportMessage
+    from chalicelib.repair import dead_letters
     from chalicelib.settings import settings
-    from functions.messages import ExportMessage, JobMessage
 
     backends = connect(settings())
     try:
-        if kind.queue == "jobs":
-            dead_letters.fail_bulk_delete(backends, JobMessage.model_validate_json(message["Body"]).bulk_delete)
+        if kind.queue == "bulk-deletes":
+            dead_letters.fail_bulk_delete(backends, BulkDeleteMessage.model_validate_json(message["Body"]).bulk_delete)
         else:
             dead_letters.fail_export(backends, ExportMessage.model_validate_json(message["Body"]).export)
     finally:

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from chalicelib import limits, sweeping
+from chalicelib import limits
+from chalicelib.backends.file_store import FileGone, Files
+from chalicelib.backends.queues import Queues
 from chalicelib.errors import Transient
-from chalicelib.files import FileGone, Files
-from chalicelib.queues import Queues
+from chalicelib.repair import sweeping
 from functions.invocations import InvocationFailed
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ RECEIPT = {"total": 100, "created": 37, "updated": 0, "unchanged": 0, "supersede
 
 @pytest.fixture(autouse=True)
 def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("chalicelib.splitting.CHUNK_BYTES", 200)
+    monkeypatch.setattr("chalicelib.importing.splitting.CHUNK_BYTES", 200)
 
 
 def events(pipeline: Pipeline) -> list[dict[str, Any]]:
@@ -53,7 +54,7 @@ def test_chunks_in_any_order_and_twice_give_one_result(pipeline: Pipeline) -> No
 def test_a_row_that_changes_nothing_still_beats_the_rows_before_it(
     pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("chalicelib.splitting.CHUNK_BYTES", 1)
+    monkeypatch.setattr("chalicelib.importing.splitting.CHUNK_BYTES", 1)
     pipeline.run(b"sku,name\nA,last\n")
     import_id = pipeline.upload(b"sku,name\nA,first\nA,last\n")
     pipeline.split_next()
@@ -82,7 +83,7 @@ def test_events_that_come_three_times_and_late_change_nothing(pipeline: Pipeline
 def test_the_splitter_continues_itself_where_its_time_ran_out(
     pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("chalicelib.splitting.SCAN_BLOCK_BYTES", limits.MIB)
+    monkeypatch.setattr("chalicelib.importing.splitting.SCAN_BLOCK_BYTES", limits.MIB)
     padding = b"," + b"x" * 60_000 + b"\n"
     import_id = pipeline.upload(b"sku,name,description\n" + CONTENT.partition(b"\n")[2].replace(b"\n", padding))
 
@@ -264,7 +265,7 @@ def test_the_sweep_finds_uploads_whose_event_was_lost(pipeline: Pipeline) -> Non
 
 
 def test_the_sweep_goes_through_the_whole_listing(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("chalicelib.sweeping.SWEEP_LIST_VERSIONS_MAX", 2)
+    monkeypatch.setattr("chalicelib.repair.sweeping.SWEEP_LIST_VERSIONS_MAX", 2)
     for number in range(5):
         pipeline.drop(b"sku,name\nA,b\n", f"uploads/zz-{number}.csv")
 

@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from chalicelib import exporting, exports, faults, sweeping
+from chalicelib import fault_points
 from chalicelib.backends import connect
-from chalicelib.catalogue import Filters
+from chalicelib.catalogue.listing import Filters
+from chalicelib.catalogue.products import Content
+from chalicelib.exporting import exports, writing
 from chalicelib.limits import MIB
-from chalicelib.products import Content
+from chalicelib.repair import sweeping
 from chalicelib.settings import settings
 from tests.support.exported import add, add_long_products, carry_out, export, show, skus
 
@@ -31,7 +33,7 @@ def test_an_export_of_many_invocations_is_one_file(pipeline: Pipeline) -> None:
         nonlocal invocations
         invocations += point == "export.before_hand_over"
 
-    with faults.switched_on(count):
+    with fault_points.switched_on(count):
         found = export(pipeline, seconds=1)
 
     assert invocations > 4, "one to open the upload, one for each part, one to find the end"
@@ -43,8 +45,8 @@ def test_an_export_of_many_invocations_is_one_file(pipeline: Pipeline) -> None:
 def test_rows_that_match_seldom_are_found_in_many_short_steps(
     pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("chalicelib.exporting.EXPORT_PAGE_ROWS", 10)
-    monkeypatch.setattr("chalicelib.exporting.EXPORT_STEP_PAGES_MAX", 2)
+    monkeypatch.setattr("chalicelib.exporting.writing.EXPORT_PAGE_ROWS", 10)
+    monkeypatch.setattr("chalicelib.exporting.writing.EXPORT_STEP_PAGES_MAX", 2)
     add_long_products(pipeline, 200)
     add(pipeline, Content("Q-1", "needle"), Content("P-100a", "Needle"))
 
@@ -53,7 +55,7 @@ def test_rows_that_match_seldom_are_found_in_many_short_steps(
 
 
 def test_a_page_holds_few_bytes_however_long_its_rows_are(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("chalicelib.exporting.EXPORT_PAGE_BYTES", 1)
+    monkeypatch.setattr("chalicelib.exporting.writing.EXPORT_PAGE_BYTES", 1)
     add_long_products(pipeline, 5)
 
     assert len(skus(export(pipeline))) == 5
@@ -98,8 +100,8 @@ def test_of_two_that_carry_out_one_export_neither_spoils_it(pipeline: Pipeline, 
     accepted = exports.accept(pipeline.backends, Filters())
     other = connect(settings())
 
-    with faults.switched_on(meanwhile(point, lambda: exporting.carry_out(other, accepted["id"], lambda: 60.0))):
-        exporting.carry_out(pipeline.backends, accepted["id"], lambda: 60.0)
+    with fault_points.switched_on(meanwhile(point, lambda: writing.carry_out(other, accepted["id"], lambda: 60.0))):
+        writing.carry_out(pipeline.backends, accepted["id"], lambda: 60.0)
     other.database.close()
 
     found = show(pipeline, str(accepted["id"])).json
@@ -117,7 +119,7 @@ def test_a_part_of_another_invocation_is_never_replaced(pipeline: Pipeline) -> N
 
     def faster() -> None:
         pipeline.sql("delete from product where sku = 'P-1'")
-        exporting.carry_out(other, accepted["id"], lambda: next(steps))  # Two steps: a part is written down.
+        writing.carry_out(other, accepted["id"], lambda: next(steps))  # Two steps: a part is written down.
 
     real, slow = pipeline.backends.files.write_part, [faster]
 
@@ -128,7 +130,7 @@ def test_a_part_of_another_invocation_is_never_replaced(pipeline: Pipeline) -> N
 
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(pipeline.backends.files, "write_part", write_part)
-        exporting.carry_out(pipeline.backends, accepted["id"], lambda: 60.0)
+        writing.carry_out(pipeline.backends, accepted["id"], lambda: 60.0)
     other.database.close()
     found = carry_out(pipeline, str(accepted["id"]))
 
@@ -139,14 +141,14 @@ def test_a_part_of_another_invocation_is_never_replaced(pipeline: Pipeline) -> N
 def test_an_export_whose_upload_was_removed_starts_again(pipeline: Pipeline) -> None:
     add_long_products(pipeline, 300)
     accepted = exports.accept(pipeline.backends, Filters())
-    exporting.carry_out(pipeline.backends, accepted["id"], iter([60.0, 0.0]).__next__)
+    writing.carry_out(pipeline.backends, accepted["id"], iter([60.0, 0.0]).__next__)
     (row,) = pipeline.sql("select upload_id, looked_at from export")
     assert row["looked_at"] > 0
     pipeline.s3.abort_multipart_upload(
         Bucket=pipeline.services.bucket, Key=exports.key_of(accepted["id"]), UploadId=row["upload_id"]
     )
 
-    exporting.carry_out(pipeline.backends, accepted["id"], lambda: 60.0)
+    writing.carry_out(pipeline.backends, accepted["id"], lambda: 60.0)
 
     found = show(pipeline, str(accepted["id"])).json
     assert (found["status"], found["rows"]) == ("completed", 300)
@@ -154,7 +156,7 @@ def test_an_export_whose_upload_was_removed_starts_again(pipeline: Pipeline) -> 
 
 
 def test_an_export_that_never_ends_is_ended(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("chalicelib.exporting.EXPORT_STEPS_MAX", 1)
+    monkeypatch.setattr("chalicelib.exporting.writing.EXPORT_STEPS_MAX", 1)
 
     found = export(pipeline)
 
@@ -176,7 +178,7 @@ def test_memory_stays_bounded(pipeline: Pipeline) -> None:
     add_long_products(pipeline, 2_200)
     accepted = exports.accept(pipeline.backends, Filters())
 
-    command = [sys.executable, "-m", "tests.support.export_process", str(accepted["id"])]
+    command = [sys.executable, "-m", "tests.integration.export_process", str(accepted["id"])]
     ran = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
 
     found = show(pipeline, str(accepted["id"])).json

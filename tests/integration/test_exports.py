@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from chalicelib import bulk_deletes, exports, limits, products
-from chalicelib.products import Content
+from chalicelib import limits
+from chalicelib.catalogue import bulk_deletes, products
+from chalicelib.catalogue.products import Content
+from chalicelib.exporting import exports
 from tests.integration.test_api import SOME_ID, problem
 from tests.support.exported import add, carry_out, downloaded, export, rows_of, show, skus
 
@@ -131,7 +133,7 @@ def test_an_unknown_export_is_not_found(pipeline: Pipeline, export_id: str) -> N
 
 
 def test_only_so_many_exports_wait_at_a_time(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("chalicelib.exports.EXPORTS_UNFINISHED_MAX", 1)
+    monkeypatch.setattr("chalicelib.exporting.exports.EXPORTS_UNFINISHED_MAX", 1)
     first = pipeline.call("POST", "/exports", {}).json
 
     assert problem(pipeline.call("POST", "/exports", {}), 409)["code"] == "too_many_exports"

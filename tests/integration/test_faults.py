@@ -18,37 +18,26 @@ from typing import Any
 import psycopg
 import pytest
 
-from chalicelib import (
-    bulk_deletes,
-    dead_letters,
-    deliveries,
-    delivering,
-    exporting,
-    exports,
-    faults,
-    imports,
-    indexing,
-    products,
-    relaying,
-    retrying,
-    splitting,
-    sweeping,
-    upserting,
-    webhooks,
-)
+from chalicelib import fault_points
 from chalicelib.backends import Backends
-from chalicelib.catalogue import Filters
-from chalicelib.database import Database
+from chalicelib.backends.database import Database
+from chalicelib.backends.file_store import StoredFile
+from chalicelib.catalogue import bulk_deletes, products, search_index
+from chalicelib.catalogue.listing import Filters
+from chalicelib.catalogue.products import Content
 from chalicelib.errors import Conflict
-from chalicelib.files import StoredFile
-from chalicelib.products import Content
-from chalicelib.webhooks import NewWebhook
+from chalicelib.exporting import exports, writing
+from chalicelib.importing import imports, splitting, upserting
+from chalicelib.messages import ChunkMessage
+from chalicelib.repair import dead_letters, sweeping
+from chalicelib.webhooks import attempts, deliveries, relay, retry_schedule, webhooks
+from chalicelib.webhooks.webhooks import NewWebhook
 from functions.composition import sending
 from infra.local.testing import Services
+from tests.integration.fakes import BUCKET, MemoryFiles, RecordingQueues, memory_backends
+from tests.integration.killing import Killed
 from tests.support import search_copy
-from tests.support.fakes import BUCKET, MemoryFiles, RecordingQueues, memory_backends
 from tests.support.hook_server import Received, Reply, hook_server
-from tests.support.killing import Killed
 
 ROUNDS_MAX = 60
 CHUNK_ROWS = 90
@@ -98,7 +87,7 @@ class World:
             self.backends = memory_backends(self._conninfo, self.files, self.queues)
             return False
         finally:
-            for queue in ("uploads", "chunks", "jobs", "exports", "events", "deliveries"):
+            for queue in ("uploads", "chunks", "bulk-deletes", "exports", "events", "deliveries"):
                 self.waiting += [(queue, message) for message in self.queues.take(queue)]
         return True
 
@@ -127,20 +116,20 @@ def _handle(backends: Backends, queue: str, message: Mapping[str, Any]) -> None:
         splitting.continue_splitting(backends, uuid.UUID(message["continue_import"]), lambda: 0.0)
     elif queue == "chunks":
         upserting.upsert_chunk(backends, chunk_message(message))
-    elif queue == "jobs":
+    elif queue == "bulk-deletes":
         bulk_deletes.carry_out(backends, uuid.UUID(message["bulk_delete"]), lambda: 0.0)
     elif queue == "exports":
-        exporting.carry_out(backends, uuid.UUID(message["export"]), lambda: 0.0)
+        writing.carry_out(backends, uuid.UUID(message["export"]), lambda: 0.0)
     elif queue == "events":
-        relaying.relay(backends, lambda: 0.0)
+        relay.relay(backends, lambda: 0.0)
     elif queue == "deliveries":
-        delivering.take_turn(backends, sending(), uuid.UUID(message["webhook"]), lambda: 0.0)
+        attempts.take_turn(backends, sending(), uuid.UUID(message["webhook"]), lambda: 0.0)
     else:
         dead_letters.fail_chunk(backends, chunk_message(message))
 
 
-def chunk_message(message: Mapping[str, Any]) -> upserting.ChunkMessage:
-    return upserting.ChunkMessage(uuid.UUID(message["import_id"]), message["chunk"], message["attempt"])
+def chunk_message(message: Mapping[str, Any]) -> ChunkMessage:
+    return ChunkMessage.model_validate(message)
 
 
 def _cut(database: Database) -> None:
@@ -165,16 +154,16 @@ def sql(services: Services) -> Callable[[str], list[tuple[Any, ...]]]:
 
 @pytest.fixture(autouse=True)
 def small_steps(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("chalicelib.splitting.SCAN_BLOCK_BYTES", 1 << 20)
-    monkeypatch.setattr("chalicelib.bulk_deletes.BULK_DELETE_STEP_ROWS", 20)
-    monkeypatch.setattr("chalicelib.exporting.EXPORT_PAGE_ROWS", 10)
-    monkeypatch.setattr("chalicelib.exporting.EXPORT_PART_BYTES", 600)
-    monkeypatch.setattr("chalicelib.exporting.EXPORT_STEP_PAGES_MAX", 2)
-    monkeypatch.setattr("chalicelib.indexing.INDEX_STEP_ROWS", 20)
-    monkeypatch.setattr("chalicelib.relaying.RELAY_BATCH_EVENTS", 3)
+    monkeypatch.setattr("chalicelib.importing.splitting.SCAN_BLOCK_BYTES", 1 << 20)
+    monkeypatch.setattr("chalicelib.catalogue.bulk_deletes.BULK_DELETE_STEP_ROWS", 20)
+    monkeypatch.setattr("chalicelib.exporting.writing.EXPORT_PAGE_ROWS", 10)
+    monkeypatch.setattr("chalicelib.exporting.writing.EXPORT_PART_BYTES", 600)
+    monkeypatch.setattr("chalicelib.exporting.writing.EXPORT_STEP_PAGES_MAX", 2)
+    monkeypatch.setattr("chalicelib.catalogue.search_index.INDEX_STEP_ROWS", 20)
+    monkeypatch.setattr("chalicelib.webhooks.relay.RELAY_BATCH_EVENTS", 3)
     # Whoever was killed has lost his claim, and what is tried again is tried at once.
-    monkeypatch.setattr("chalicelib.delivering.DELIVERY_LEASE_SECONDS", 0)
-    monkeypatch.setattr("chalicelib.retrying.DELAYS_SECONDS", (0,) * retrying.ATTEMPTS_MAX)
+    monkeypatch.setattr("chalicelib.webhooks.attempts.DELIVERY_LEASE_SECONDS", 0)
+    monkeypatch.setattr("chalicelib.webhooks.retry_schedule.DELAYS_SECONDS", (0,) * retry_schedule.ATTEMPTS_MAX)
 
 
 SQL = Callable[[str], list[tuple[Any, ...]]]
@@ -332,7 +321,7 @@ def scenario_indexing(world: World, sql: SQL) -> None:
         " active_version, content_version) select 'S-' || n, 'Lamp ' || n, '', true, v, v, v, v, v"
         f" from generate_series(1, {INDEXED_PRODUCTS}) n, (select nextval('operation') << 32 as v)"
     )
-    world.until_done(lambda backends: indexing.index_products(backends.database, lambda: 60.0))
+    world.until_done(lambda backends: search_index.index_products(backends.database, lambda: 60.0))
 
 
 def check_indexing(sql: SQL) -> None:
@@ -366,7 +355,7 @@ DONE_BY_THEN = {
 
 CASES = [
     pytest.param(point, on_hits, id=f"{point} {when}")
-    for point in faults.POINTS
+    for point in fault_points.POINTS
     for when, on_hits in KILLED_ON.items()
     if (when != "the second time" or point not in ONCE_ONLY) and (when == "the first time" or point not in DONE_BY_THEN)
 ]
@@ -379,7 +368,7 @@ def test_killed_at_a_point_the_system_recovers_alone(
     world = World(services, point, on_hits)
     scenario, check = scenario_of(point)
 
-    with faults.switched_on(world.reached):
+    with fault_points.switched_on(world.reached):
         scenario(world, sql)
 
     world.backends.database.close()
@@ -389,5 +378,6 @@ def test_killed_at_a_point_the_system_recovers_alone(
 
 def test_every_point_in_the_code_is_listed() -> None:
     named = re.compile(r'fault_point\("([a-z_.]+)"\)')
-    sources = Path(faults.__file__).parent.glob("*.py")
-    assert {point for source in sources for point in named.findall(source.read_text("utf-8"))} == set(faults.POINTS)
+    sources = Path(fault_points.__file__).parent.rglob("*.py")
+    found = {point for source in sources for point in named.findall(source.read_text("utf-8"))}
+    assert found == set(fault_points.POINTS)

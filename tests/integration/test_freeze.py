@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from chalicelib import bulk_deletes, upserting
-from functions.messages import ChunkBody
-from tests.support.worker_process import thaw, worker_process
+from chalicelib.catalogue import bulk_deletes
+from chalicelib.importing import upserting
+from chalicelib.messages import ChunkMessage
+from tests.integration.worker_process import thaw, worker_process
 
 if TYPE_CHECKING:
     from tests.support.pipeline import Message, Pipeline
@@ -22,10 +23,10 @@ EXPECTED = {"a": ("a", "third", "", True), "b": ("b", "fourth", "", True)}
 
 @pytest.fixture(autouse=True)
 def two_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("chalicelib.splitting.CHUNK_BYTES", 20)
+    monkeypatch.setattr("chalicelib.importing.splitting.CHUNK_BYTES", 20)
 
 
-def started(pipeline: Pipeline) -> tuple[str, list[upserting.ChunkMessage]]:
+def started(pipeline: Pipeline) -> tuple[str, list[ChunkMessage]]:
     import_id = pipeline.upload(CONTENT)
     pipeline.split_next()
     messages = [parsed(message) for message in pipeline.chunks()]
@@ -33,9 +34,8 @@ def started(pipeline: Pipeline) -> tuple[str, list[upserting.ChunkMessage]]:
     return import_id, messages
 
 
-def parsed(message: Message) -> upserting.ChunkMessage:
-    body = ChunkBody.model_validate_json(message["Body"])
-    return upserting.ChunkMessage(body.import_id, body.chunk, body.attempt)
+def parsed(message: Message) -> ChunkMessage:
+    return ChunkMessage.model_validate_json(message["Body"])
 
 
 def assert_complete(pipeline: Pipeline, import_id: str) -> None:

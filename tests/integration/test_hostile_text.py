@@ -10,10 +10,10 @@ from urllib.parse import quote
 
 import pytest
 
-from chalicelib.products import Content
+from chalicelib.catalogue.products import Content
+from tests.integration.hostile import NAUGHTY, WILD
 from tests.support.exported import add, export, rows_of, skus
 from tests.support.exported import downloaded as downloaded_export
-from tests.support.hostile import NAUGHTY, WILD
 
 if TYPE_CHECKING:
     from tests.support.pipeline import Answer, Pipeline

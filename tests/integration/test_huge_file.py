@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from chalicelib.header import Header
+from chalicelib.csvfile.header import Header
+from chalicelib.csvfile.rows import RejectedRow, read_rows
 from chalicelib.limits import CHUNK_BYTES, MIB, RECORD_BYTES_MAX, SCAN_BLOCK_BYTES
-from chalicelib.rows import RejectedRow, read_rows
 
 if TYPE_CHECKING:
-    from tests.support.huge_file import HugeFile
+    from tests.integration.huge_file import HugeFile
     from tests.support.pipeline import Pipeline
 
 MEGABYTES = int(os.environ.get("HUGE_FILE_MB", "300"))
@@ -28,10 +28,10 @@ logger = logging.getLogger(__name__)
 
 @pytest.mark.timeout(1800)
 def test_a_huge_file_is_split_in_steps_at_bounded_memory(pipeline: Pipeline) -> None:
-    from tests.support.huge_file import HugeFile, Report  # imports the functions, which want the environment
+    from tests.integration.huge_file import HugeFile, Report  # imports the functions, which want the environment
 
     file = HugeFile(MEGABYTES)
-    command = [sys.executable, "-m", "tests.support.huge_file", str(MEGABYTES)]
+    command = [sys.executable, "-m", "tests.integration.huge_file", str(MEGABYTES)]
     report = Report(**json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout))
     seconds = sum(report.invocation_seconds)
     logger.info(

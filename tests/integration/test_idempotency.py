@@ -7,10 +7,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from chalice.app import Request, Response
 
-from chalicelib import idempotency, imports, limits, sweeping, tokens
-from chalicelib.database import Database
+from chalicelib import limits
+from chalicelib.access import idempotency, tokens
+from chalicelib.access.idempotency import Claim, Outcome
+from chalicelib.backends.database import Database
 from chalicelib.errors import Conflict, Transient
-from chalicelib.idempotency import Claim, Outcome
+from chalicelib.importing import imports
+from chalicelib.repair import sweeping
 from functions.api.endpoints import Endpoint
 from functions.api.idempotency import once
 from tests.support.concurrency import together, workers

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from chalicelib import limits
-from chalicelib.database import Transaction
+from chalicelib.backends.database import Transaction
 from chalicelib.sql import query
-from tests.support.catalogues import assignment_like, reference
+from tests.support.sample_files import assignment_like, reference
 
 if TYPE_CHECKING:
     from tests.support.pipeline import Pipeline
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 def test_an_uploaded_file_becomes_exactly_the_products_that_python_reads(
     pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("chalicelib.splitting.CHUNK_BYTES", 8 * limits.KIB)
+    monkeypatch.setattr("chalicelib.importing.splitting.CHUNK_BYTES", 8 * limits.KIB)
     content = assignment_like(3000)
     expected = reference(content)
 
@@ -205,9 +205,9 @@ def test_the_rejected_rows_can_be_mended_and_uploaded_again(pipeline: Pipeline) 
 def test_the_csv_of_rejected_rows_is_whole_over_many_pages(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
     import requests
 
-    from chalicelib import rejections
+    from chalicelib.importing import rejected_rows
 
-    monkeypatch.setattr(rejections, "REJECTED_ROWS_PER_READ", 3)
+    monkeypatch.setattr(rejected_rows, "REJECTED_ROWS_PER_READ", 3)
     bad = [f",nameless {number}" for number in range(20)]
     bad[7] = '"never closed,x'
     ended = pipeline.run("\n".join(["sku,name", *bad]).encode())

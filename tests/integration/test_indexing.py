@@ -11,16 +11,17 @@ from urllib.parse import quote
 
 import pytest
 
-from chalicelib import bulk_deletes, imports, indexing, products
 from chalicelib.backends import connect
-from chalicelib.catalogue import SORTS, Filters, Place, find
-from chalicelib.database import Transaction
-from chalicelib.faults import switched_on
-from chalicelib.products import Changes, Content
+from chalicelib.backends.database import Transaction
+from chalicelib.catalogue import bulk_deletes, products, search_index
+from chalicelib.catalogue.listing import SORTS, Filters, Place, find
+from chalicelib.catalogue.products import Changes, Content
+from chalicelib.fault_points import switched_on
+from chalicelib.importing import imports
 from chalicelib.settings import settings
 from chalicelib.sql import query
+from tests.integration.killing import killed_at
 from tests.support import search_copy
-from tests.support.killing import killed_at
 
 if TYPE_CHECKING:
     from tests.support.pipeline import Pipeline
@@ -105,11 +106,11 @@ def test_with_too_many_edits_beside_it_the_copy_is_not_used(
     search_copy.fill(pipeline.backends)
     for number in range(4):
         products.create(pipeline.backends, Content(str(number), "x"))
-    monkeypatch.setattr("chalicelib.catalogue.SEARCH_EDITS_MAX", 3)
+    monkeypatch.setattr("chalicelib.catalogue.listing.SEARCH_EDITS_MAX", 3)
     seen = statements(pipeline, lambda: total(pipeline, "name=xxx"))
     assert not any("product_search s where true" in each for each in seen)
 
-    monkeypatch.setattr("chalicelib.catalogue.SEARCH_EDITS_MAX", 4)
+    monkeypatch.setattr("chalicelib.catalogue.listing.SEARCH_EDITS_MAX", 4)
     seen = statements(pipeline, lambda: total(pipeline, "name=xxx"))
     assert any("product_search s where true" in each for each in seen)
 
@@ -132,9 +133,9 @@ def test_the_copy_waits_for_an_import_that_runs(pipeline: Pipeline) -> None:
 def test_an_import_that_ends_while_it_is_copied_is_copied_again(
     pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("chalicelib.indexing.INDEX_STEP_ROWS", 10)
+    monkeypatch.setattr("chalicelib.catalogue.search_index.INDEX_STEP_ROWS", 10)
     pipeline.run(CATALOGUE.encode())
-    indexing.index_products(pipeline.backends.database, iter([60.0, 60.0, 60.0, 0.0]).__next__)
+    search_index.index_products(pipeline.backends.database, iter([60.0, 60.0, 60.0, 0.0]).__next__)
     assert 0 < len(copied(pipeline)) < 30
 
     pipeline.run(b"sku,name\nS0,Lantern\nS1,Lantern\n")
@@ -159,7 +160,7 @@ def test_an_import_that_is_retried_is_copied_again(pipeline: Pipeline) -> None:
 
 
 def test_after_a_bulk_delete_the_copy_is_emptied(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("chalicelib.indexing.INDEX_STEP_ROWS", 7)
+    monkeypatch.setattr("chalicelib.catalogue.search_index.INDEX_STEP_ROWS", 7)
     pipeline.run(CATALOGUE.encode())
     search_copy.fill(pipeline.backends)
     accepted = bulk_deletes.accept(pipeline.backends)
@@ -178,7 +179,7 @@ def test_after_a_bulk_delete_the_copy_is_emptied(pipeline: Pipeline, monkeypatch
 def test_whoever_is_killed_while_copying_is_followed_by_another(
     pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch, point: str
 ) -> None:
-    monkeypatch.setattr("chalicelib.indexing.INDEX_STEP_ROWS", 10)
+    monkeypatch.setattr("chalicelib.catalogue.search_index.INDEX_STEP_ROWS", 10)
     pipeline.run(CATALOGUE.encode())
 
     for _ in range(3):
@@ -216,10 +217,10 @@ def test_two_do_not_copy_at_once(pipeline: Pipeline) -> None:
 
 
 def test_a_step_is_limited_in_bytes_too(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("chalicelib.indexing.INDEX_STEP_BYTES", 1)
+    monkeypatch.setattr("chalicelib.catalogue.search_index.INDEX_STEP_BYTES", 1)
     pipeline.run(CATALOGUE.encode())
 
-    indexing.index_products(pipeline.backends.database, iter([60.0, 60.0, 0.0]).__next__)
+    search_index.index_products(pipeline.backends.database, iter([60.0, 60.0, 0.0]).__next__)
 
     assert len(copied(pipeline)) == 1
 
@@ -257,7 +258,7 @@ def test_a_common_word_is_estimated_and_its_page_is_right(pipeline: Pipeline, mo
     rows = "".join(f"S{number:04},{'Lamp' if number % 3 else 'Kettle'} {number}\n" for number in range(2000))
     pipeline.run(f"sku,name\n{rows}".encode())
     search_copy.fill(pipeline.backends)
-    monkeypatch.setattr("chalicelib.catalogue.SAMPLE_PAGES", 10)
+    monkeypatch.setattr("chalicelib.catalogue.listing.SAMPLE_PAGES", 10)
 
     with pipeline.backends.database.transaction() as transaction:
         found = find(transaction, Filters(name="kettle"), Place(SORTS["sku"], 5))
@@ -277,8 +278,8 @@ def test_a_common_word_that_stands_far_away_is_found_with_the_index(
     rows = "".join(f"S{number:04},{'Kettle' if number < 1000 else 'Lamp'} {number}\n" for number in range(2000))
     pipeline.run(f"sku,name\n{rows}".encode())
     search_copy.fill(pipeline.backends)
-    monkeypatch.setattr("chalicelib.catalogue.SAMPLE_PAGES", 20)
-    monkeypatch.setattr("chalicelib.catalogue.WALK_ROWS_MAX", 100)
+    monkeypatch.setattr("chalicelib.catalogue.listing.SAMPLE_PAGES", 20)
+    monkeypatch.setattr("chalicelib.catalogue.listing.WALK_ROWS_MAX", 100)
 
     with pipeline.backends.database.transaction() as transaction:
         found = find(transaction, Filters(name="kettle"), Place(SORTS["-sku"], 3))

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from chalicelib import bulk_deletes, products, sweeping
+from chalicelib.catalogue import bulk_deletes, products
+from chalicelib.catalogue.products import Changes, Content
 from chalicelib.errors import Conflict, NotFound
-from chalicelib.products import Changes, Content
+from chalicelib.repair import sweeping
 
 if TYPE_CHECKING:
     from tests.support.pipeline import Message, Pipeline
@@ -22,8 +23,8 @@ def running_import(pipeline: Pipeline, content: bytes) -> tuple[str, list[Messag
 
 
 def carry_out(pipeline: Pipeline) -> None:
-    while message := pipeline.receive("jobs"):
-        pipeline.deliver("delete_products", message)
+    while message := pipeline.receive("bulk-deletes"):
+        pipeline.deliver("bulk_delete_products", message)
 
 
 def test_an_edit_made_while_an_import_runs_survives_it_field_by_field(pipeline: Pipeline) -> None:
@@ -162,13 +163,13 @@ def test_what_is_written_after_a_bulk_delete_stays_and_takes_nothing_over(pipeli
 def test_a_bulk_delete_goes_on_in_steps_and_in_new_invocations(
     pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("chalicelib.bulk_deletes.BULK_DELETE_STEP_ROWS", 10)
+    monkeypatch.setattr("chalicelib.catalogue.bulk_deletes.BULK_DELETE_STEP_ROWS", 10)
     pipeline.run(b"sku,name\n" + b"".join(b"S%d,x\n" % number for number in range(55)))
     bulk_deletes.accept(pipeline.backends)
 
     invocations = 0
-    while message := pipeline.receive("jobs"):
-        pipeline.deliver("delete_products", message, seconds=0)
+    while message := pipeline.receive("bulk-deletes"):
+        pipeline.deliver("bulk_delete_products", message, seconds=0)
         invocations += 1
 
     assert invocations == 6
@@ -178,7 +179,7 @@ def test_a_bulk_delete_goes_on_in_steps_and_in_new_invocations(
 def test_the_sweep_wakes_a_bulk_delete_whose_message_was_lost(pipeline: Pipeline) -> None:
     pipeline.run(b"sku,name\nA,one\n")
     bulk_deletes.accept(pipeline.backends)
-    assert pipeline.receive("jobs")
+    assert pipeline.receive("bulk-deletes")
 
     sweeping.sweep(pipeline.backends, stalled_seconds=0)
     carry_out(pipeline)

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from chalicelib import bulk_deletes, limits, products
+from chalicelib import limits
 from chalicelib.backends import Backends
+from chalicelib.catalogue import bulk_deletes, products
+from chalicelib.catalogue.products import Changes
 from chalicelib.errors import PreconditionFailed
-from chalicelib.products import Changes
 from tests.support.concurrency import together, workers
 
 if TYPE_CHECKING:

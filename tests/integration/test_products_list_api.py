@@ -10,7 +10,8 @@ from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
 import pytest
 
-from chalicelib import bulk_deletes, limits
+from chalicelib import limits
+from chalicelib.catalogue import bulk_deletes
 from tests.support import search_copy
 from tests.support.sequential_model import key_of
 
@@ -247,8 +248,8 @@ def test_a_common_word_has_pages_in_order_and_an_estimated_total(
     pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A filter that many products of a sample pass: its pages come from going through the catalogue."""
-    monkeypatch.setattr("chalicelib.catalogue.SAMPLE_PAGES", 2)
-    monkeypatch.setattr("chalicelib.catalogue.SAMPLE_MATCHES_MIN", 1)
+    monkeypatch.setattr("chalicelib.catalogue.listing.SAMPLE_PAGES", 2)
+    monkeypatch.setattr("chalicelib.catalogue.listing.SAMPLE_MATCHES_MIN", 1)
     rows = catalogue(pipeline)
     wanted = expected(rows, {"q": "grün"}, "sku")
 
@@ -270,9 +271,9 @@ def test_beyond_its_limit_the_size_of_the_catalogue_is_an_estimate_and_says_so(
         listed = get(pipeline, "/products?limit=5")
         return listed["total"], listed["total_is_estimate"]
 
-    monkeypatch.setattr("chalicelib.catalogue.CATALOGUE_COUNT_ROWS_MAX", 40)
+    monkeypatch.setattr("chalicelib.catalogue.listing.CATALOGUE_COUNT_ROWS_MAX", 40)
     assert total() == (40, False)
-    monkeypatch.setattr("chalicelib.catalogue.CATALOGUE_COUNT_ROWS_MAX", 39)
+    monkeypatch.setattr("chalicelib.catalogue.listing.CATALOGUE_COUNT_ROWS_MAX", 39)
     assert total() == (40, True), "what the statistics say"
     pipeline.sql("update pg_class set reltuples = -1 where oid = 'product'::regclass")
     items, is_estimate = total()

@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 import pytest
 
-from chalicelib import bulk_deletes, imports, splitting, upserting
 from chalicelib.backends import Backends, connect
-from chalicelib.faults import switched_on
+from chalicelib.catalogue import bulk_deletes
+from chalicelib.fault_points import switched_on
+from chalicelib.importing import imports, splitting, upserting
+from chalicelib.messages import ChunkMessage
 from chalicelib.settings import settings
 from chalicelib.sql import query
 
@@ -111,18 +113,15 @@ def other(worker: Callable[[], Backends]) -> Backends:
 
 
 def started(pipeline: Pipeline, content: bytes, monkeypatch: pytest.MonkeyPatch) -> tuple[str, list[Any]]:
-    monkeypatch.setattr("chalicelib.splitting.CHUNK_BYTES", 1)
+    monkeypatch.setattr("chalicelib.importing.splitting.CHUNK_BYTES", 1)
     import_id = pipeline.upload(content)
     pipeline.split_next()
     bodies = [upserting_message(message) for message in pipeline.chunks()]
     return import_id, bodies
 
 
-def upserting_message(message: dict[str, Any]) -> upserting.ChunkMessage:
-    from functions.messages import ChunkBody
-
-    body = ChunkBody.model_validate_json(message["Body"])
-    return upserting.ChunkMessage(body.import_id, body.chunk, body.attempt)
+def upserting_message(message: dict[str, Any]) -> ChunkMessage:
+    return ChunkMessage.model_validate_json(message["Body"])
 
 
 def test_of_two_last_chunks_at_once_one_completes_the_import(
@@ -207,7 +206,7 @@ def test_a_chunk_locks_its_products_in_the_order_of_their_keys_whatever_the_plan
 def test_a_last_chunk_and_the_end_of_splitting_at_once_complete_the_import(
     pipeline: Pipeline, worker: Callable[[], Backends], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("chalicelib.splitting.SCAN_BLOCK_BYTES", 1 << 20)
+    monkeypatch.setattr("chalicelib.importing.splitting.SCAN_BLOCK_BYTES", 1 << 20)
     row = b"A,b," + b"x" * 60_000 + b"\n"
     stored = pipeline.backends.files.find(_uploaded(pipeline, b"sku,name,description\n" + row * 60))
 
@@ -231,7 +230,7 @@ def test_a_last_chunk_and_the_end_of_splitting_at_once_complete_the_import(
 def test_chunks_done_before_splitting_ends_do_not_complete_the_import(
     pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("chalicelib.splitting.SCAN_BLOCK_BYTES", 1 << 20)
+    monkeypatch.setattr("chalicelib.importing.splitting.SCAN_BLOCK_BYTES", 1 << 20)
     row = b"A,b," + b"x" * 60_000 + b"\n"
     import_id = pipeline.upload(b"sku,name,description\n" + row * 100)
     pipeline.split_next(seconds=0)
@@ -283,7 +282,7 @@ def test_an_import_accepted_just_before_a_bulk_delete_is_ended_by_it(pipeline: P
 def test_two_splitters_of_one_import_make_each_chunk_once(
     pipeline: Pipeline, other: Backends, monkeypatch: pytest.MonkeyPatch, point: str
 ) -> None:
-    monkeypatch.setattr("chalicelib.splitting.SCAN_BLOCK_BYTES", 1 << 20)
+    monkeypatch.setattr("chalicelib.importing.splitting.SCAN_BLOCK_BYTES", 1 << 20)
     content = b"sku,name,description\n" + b"".join(b"S%d,x,%b\n" % (number, b"x" * 60_000) for number in range(90))
     stored = pipeline.backends.files.find(_uploaded(pipeline, content))
     bucket = stored_bucket(pipeline)

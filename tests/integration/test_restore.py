@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import subprocess
+import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from chalicelib import sweeping
+from chalicelib.messages import UploadMessage
+from chalicelib.repair import sweeping
 from functions.composition import backends
-from infra.local.postgres import programs
-from tests.support.catalogues import assignment_like, reference
+from infra.local.postgres.server import programs
 from tests.support.hook_server import hook_server
+from tests.support.sample_files import assignment_like, reference
 
 if TYPE_CHECKING:
     from tests.support.pipeline import Message, Pipeline
@@ -22,12 +24,17 @@ RESTORE_SECONDS_MAX = 60
 CONSUMERS = {
     "uploads": "split_upload",
     "chunks": "upsert_chunk",
-    "jobs": "delete_products",
+    "bulk-deletes": "bulk_delete_products",
     "exports": "export_products",
     "events": "relay_events",
     "deliveries": "deliver_webhook",
 }
-DEAD_LETTERS = {"uploads": "fail_upload", "chunks": "fail_chunk", "jobs": "fail_job", "exports": "fail_export"}
+DEAD_LETTERS = {
+    "uploads": "fail_upload",
+    "chunks": "fail_chunk",
+    "bulk-deletes": "fail_bulk_delete",
+    "exports": "fail_export",
+}
 
 
 @pytest.fixture
@@ -90,7 +97,7 @@ def test_messages_about_what_the_backup_does_not_know_are_done_with(
     restore = backup()
     import_id = pipeline.upload(assignment_like(10).encode())
     pipeline.split_next()
-    pipeline.backends.queues.send("uploads", [{"continue_import": import_id}])
+    pipeline.backends.queues.send("uploads", [UploadMessage(continue_import=uuid.UUID(import_id))])
     assert pipeline.call("POST", "/exports", {}).status == 202
     assert pipeline.call("POST", "/bulk-deletes", {"confirm": "DELETE ALL"}).status == 202
     with hook_server() as receiver:
@@ -98,7 +105,7 @@ def test_messages_about_what_the_backup_does_not_know_are_done_with(
         webhook = pipeline.call("POST", "/webhooks", wanted).json
         assert pipeline.call("POST", f"/webhooks/{webhook['id']}/test").status == 202
         waiting = list(left_over(pipeline))
-        assert {queue for queue, _ in waiting} >= {"uploads", "chunks", "jobs", "exports", "deliveries"}
+        assert {queue for queue, _ in waiting} >= {"uploads", "chunks", "bulk-deletes", "exports", "deliveries"}
         restore()
 
         for queue, message in waiting:

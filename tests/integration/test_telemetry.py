@@ -10,9 +10,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from chalicelib import imports
-from chalicelib.database import RollBack
+from chalicelib.backends.database import RollBack
 from chalicelib.errors import Transient
+from chalicelib.importing import imports
 from chalicelib.telemetry import MEASURES, WARNING
 from functions.composition import backends
 from functions.invocations import InvocationFailed
@@ -100,7 +100,7 @@ def test_an_invocation_that_ends_badly_is_told_and_raised(
     def broken(*_: object) -> None:
         raise trouble
 
-    monkeypatch.setattr("chalicelib.upserting.upsert_chunk", broken)
+    monkeypatch.setattr("chalicelib.importing.upserting.upsert_chunk", broken)
     trouble: Exception = Transient("the database is away")
     with pytest.raises(InvocationFailed, match=r"^Transient: "):
         pipeline.deliver("upsert_chunk", message)
@@ -124,7 +124,7 @@ def test_what_lambda_writes_by_itself_of_a_failure_holds_no_secret(
     def away(*_: object) -> None:
         raise Transient(f"could not connect to {address}") from OSError(address)
 
-    monkeypatch.setattr("chalicelib.upserting.upsert_chunk", away)
+    monkeypatch.setattr("chalicelib.importing.upserting.upsert_chunk", away)
     pipeline.upload(b"sku,name\nA,a\n")
     pipeline.split_next()
     (message,) = pipeline.chunks()
@@ -149,7 +149,7 @@ def test_each_request_is_told_once_with_the_id_that_its_answer_carries(pipeline:
 def test_a_fault_behind_a_request_can_be_found_by_what_its_caller_is_told(
     pipeline: Pipeline, lines: list[Line], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("chalicelib.products.create", lambda *_: 1 / 0)
+    monkeypatch.setattr("chalicelib.catalogue.products.create", lambda *_: 1 / 0)
     answer = pipeline.call("POST", "/products", {"sku": "A", "name": "Hammer"})
     assert answer.status == 500
     (fault,) = told(lines, "request ended with a fault of ours")
@@ -168,7 +168,7 @@ def test_an_authorizer_that_fails_is_told_and_one_that_refuses_is_not(
     def away(*_: object) -> None:
         raise Transient("the database is away")
 
-    monkeypatch.setattr("chalicelib.tokens.identify", away)
+    monkeypatch.setattr("chalicelib.access.tokens.identify", away)
     with pytest.raises(InvocationFailed, match=r"^Transient: "):
         pipeline.call("GET", "/imports")
     (line,) = told(lines, "given up for now, and tried again")
@@ -191,7 +191,7 @@ def test_what_is_told_of_exports_and_bulk_deletes(pipeline: Pipeline, lines: lis
     pipeline.run(b"sku,name\nA,a\nB,b\n")
     for path, body, queue, function in (
         ("/exports", {}, "exports", "export_products"),
-        ("/bulk-deletes", {"confirm": "DELETE ALL"}, "jobs", "delete_products"),
+        ("/bulk-deletes", {"confirm": "DELETE ALL"}, "bulk-deletes", "bulk_delete_products"),
     ):
         assert pipeline.call("POST", path, body).status == 202
         while message := pipeline.receive(queue):

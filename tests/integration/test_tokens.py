@@ -12,14 +12,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from chalicelib import limits, tokens
-from chalicelib.database import Database
+from chalicelib import limits
+from chalicelib.access import tokens
+from chalicelib.backends.database import Database
 from chalicelib.errors import Conflict, Invalid
 from chalicelib.settings import read
 from functions.authorize import AUTHORIZER_TTL_SECONDS
 from infra import tokens as terminal
 from infra.local import stack_file
-from infra.local.context import LambdaContext
+from infra.local.lambda_.context import LambdaContext
 from infra.tokens import DONE, REFUSED, USAGE
 
 if TYPE_CHECKING:

@@ -8,15 +8,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from chalicelib import delivering, products, relaying
-from chalicelib.faults import switched_on
-from chalicelib.products import Content
+from chalicelib.catalogue import products
+from chalicelib.catalogue.products import Content
+from chalicelib.fault_points import switched_on
+from chalicelib.webhooks import attempts, relay
 from functions.composition import sending
-from infra.local.deadline import wait_until
+from infra.local.processes.deadline import wait_until
+from tests.integration.killing import killed_at
+from tests.integration.webhooks import create_product, deliveries, let_time_pass, subscribe
 from tests.support.concurrency import workers
 from tests.support.hook_server import Reply, hook_server
-from tests.support.killing import killed_at
-from tests.support.webhooks import create_product, deliveries, let_time_pass, subscribe
 
 if TYPE_CHECKING:
     from tests.support.pipeline import Pipeline
@@ -30,7 +31,7 @@ def test_a_relay_that_is_killed_loses_nothing_and_tells_nothing_twice(pipeline: 
         subscribe(pipeline, server.url())
         create_product(pipeline)
         with killed_at(point):
-            relaying.relay(pipeline.backends, lambda: 60.0)
+            relay.relay(pipeline.backends, lambda: 60.0)
         pipeline.backends.database.close()
         pipeline.sqs.purge_queue(QueueUrl=pipeline.services.queue_urls["product-importer-local-events"])
 
@@ -53,9 +54,9 @@ def test_a_sender_that_is_killed_loses_nothing(pipeline: Pipeline, point: str, t
     with hook_server() as server:
         webhook = subscribe(pipeline, server.url())
         create_product(pipeline)
-        relaying.relay(pipeline.backends, lambda: 60.0)
+        relay.relay(pipeline.backends, lambda: 60.0)
         with killed_at(point):
-            delivering.take_turn(pipeline.backends, sending(), uuid.UUID(webhook["id"]), lambda: 60.0)
+            attempts.take_turn(pipeline.backends, sending(), uuid.UUID(webhook["id"]), lambda: 60.0)
         pipeline.backends.database.close()
         pipeline.sqs.purge_queue(QueueUrl=pipeline.services.queue_urls["product-importer-local-deliveries"])
 
@@ -72,9 +73,9 @@ def test_a_claim_keeps_others_from_the_same_delivery(pipeline: Pipeline, quick: 
         webhook = subscribe(pipeline, server.url())
         pipeline.sql("update webhook set quick = %s", quick)
         create_product(pipeline)
-        relaying.relay(pipeline.backends, lambda: 60.0)
+        relay.relay(pipeline.backends, lambda: 60.0)
         with killed_at("delivery.after_claim"):
-            delivering.take_turn(pipeline.backends, sending(), uuid.UUID(webhook["id"]), lambda: 60.0)
+            attempts.take_turn(pipeline.backends, sending(), uuid.UUID(webhook["id"]), lambda: 60.0)
 
         pipeline.tell()
 
@@ -89,16 +90,16 @@ def test_whoever_comes_back_after_his_claim_is_over_writes_nothing_down(
     with hook_server(lambda _: next(answers)) as server, workers(1) as (other,):
         webhook = subscribe(pipeline, server.url())
         create_product(pipeline)
-        relaying.relay(pipeline.backends, lambda: 60.0)
+        relay.relay(pipeline.backends, lambda: 60.0)
         webhook_id = uuid.UUID(webhook["id"])
 
         def overtaken(reached: str) -> None:
             if reached == "delivery.after_send" and len(server.received) == 1:
                 pipeline.sql("update delivery set claimed_until = now() - interval '1 second'")
-                delivering.take_turn(other, sending(), webhook_id, lambda: 60.0)
+                attempts.take_turn(other, sending(), webhook_id, lambda: 60.0)
 
         with switched_on(overtaken):
-            delivering.take_turn(pipeline.backends, sending(), webhook_id, lambda: 60.0)
+            attempts.take_turn(pipeline.backends, sending(), webhook_id, lambda: 60.0)
 
     (delivery,) = deliveries(pipeline, webhook)
     assert (delivery["status"], delivery["attempt_count"], delivery["status_code"]) == (status, 1, overtaker)
@@ -114,11 +115,11 @@ def test_two_relays_at_once_give_each_event_one_place(pipeline: Pipeline) -> Non
 
         def meanwhile(reached: str) -> None:
             if reached == "relay.before_commit" and not late:
-                late.append(second.submit(relaying.relay, other, lambda: 60.0))
+                late.append(second.submit(relay.relay, other, lambda: 60.0))
                 wait_until(lambda: _waits_for_a_lock(pipeline), 20, "the second relay to wait")
 
         with switched_on(meanwhile):
-            relaying.relay(pipeline.backends, lambda: 60.0)
+            relay.relay(pipeline.backends, lambda: 60.0)
         late[0].result(20)
         pipeline.tell()
 
@@ -136,17 +137,17 @@ def test_the_relay_does_not_wait_for_senders(pipeline: Pipeline) -> None:
     with hook_server() as server, workers(1) as (other,):
         webhook = subscribe(pipeline, server.url())
         create_product(pipeline, "A")
-        relaying.relay(pipeline.backends, lambda: 60.0)
+        relay.relay(pipeline.backends, lambda: 60.0)
         relayed: list[int] = []
 
         def meanwhile(reached: str) -> None:
             if reached == "delivery.before_commit" and not relayed:
                 products.create(other, Content("B", "Saw"))
                 other.database.connection().execute("set lock_timeout = '2s'")
-                relaying.relay(other, lambda: 60.0)
+                relay.relay(other, lambda: 60.0)
                 relayed.append(len(pipeline.sql("select 1 from delivery")))
 
         with switched_on(meanwhile):
-            delivering.take_turn(pipeline.backends, sending(), uuid.UUID(webhook["id"]), lambda: 60.0)
+            attempts.take_turn(pipeline.backends, sending(), uuid.UUID(webhook["id"]), lambda: 60.0)
 
     assert relayed == [2]

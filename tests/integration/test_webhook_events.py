@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from chalicelib import bulk_deletes, events, limits, sweeping
-from chalicelib.database import RollBack
+from chalicelib import events, limits
+from chalicelib.backends.database import RollBack
+from chalicelib.catalogue import bulk_deletes
+from chalicelib.repair import sweeping
+from tests.integration.webhooks import create_product, deliveries, subscribe, types
 from tests.support.hook_server import Reply, hook_server
-from tests.support.webhooks import create_product, deliveries, subscribe, types
 
 if TYPE_CHECKING:
     from tests.support.pipeline import Pipeline

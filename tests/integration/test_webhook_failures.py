@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from chalicelib import delivering, retrying
+from chalicelib.webhooks import attempts, retry_schedule
 from functions.composition import sending
+from tests.integration.webhooks import create_product, deliveries, let_time_pass, show, subscribe
 from tests.support.hook_server import Reply, hook_server
-from tests.support.webhooks import create_product, deliveries, let_time_pass, show, subscribe
 
 if TYPE_CHECKING:
     from tests.support.pipeline import Pipeline
@@ -22,25 +22,25 @@ pytestmark = pytest.mark.usefixtures("no_thread_is_left")
 def test_what_fails_is_tried_again_as_the_schedule_says_and_then_given_up(
     pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("chalicelib.delivering.FAILING_SECONDS_MAX", 10**9)
+    monkeypatch.setattr("chalicelib.webhooks.attempts.FAILING_SECONDS_MAX", 10**9)
     with hook_server(Reply(status=503)) as server:
         webhook = subscribe(pipeline, server.url())
         create_product(pipeline)
         pipeline.tell()
-        for number in range(1, retrying.ATTEMPTS_MAX):
+        for number in range(1, retry_schedule.ATTEMPTS_MAX):
             (delivery,) = deliveries(pipeline, webhook)
             assert (delivery["status"], delivery["attempt_count"], delivery["status_code"]) == ("pending", number, 503)
             (row,) = pipeline.sql("select extract(epoch from due_at - now())::float as wait from delivery")
-            scheduled = retrying.DELAYS_SECONDS[number]
+            scheduled = retry_schedule.DELAYS_SECONDS[number]
             assert 0.8 * scheduled - 5 <= row["wait"] <= 1.2 * scheduled
             pipeline.sql("delete from delivery_attempt where number < %s", number - 1)
             let_time_pass(pipeline)
 
         (delivery,) = deliveries(pipeline, webhook, "status=failed")
-        assert (delivery["attempt_count"], delivery["next_attempt_at"]) == (retrying.ATTEMPTS_MAX, None)
+        assert (delivery["attempt_count"], delivery["next_attempt_at"]) == (retry_schedule.ATTEMPTS_MAX, None)
         assert {each.id for each in server.received} == {delivery["event_id"]}
         let_time_pass(pipeline)
-        assert len(server.received) == retrying.ATTEMPTS_MAX
+        assert len(server.received) == retry_schedule.ATTEMPTS_MAX
 
 
 def test_a_receiver_may_ask_for_more_time(pipeline: Pipeline) -> None:
@@ -107,7 +107,7 @@ def test_what_waits_at_a_switched_off_webhook_is_sent_when_it_is_switched_on(pip
         assert pipeline.call("PATCH", path, {"enabled": False}).json["enabled"] is False
         let_time_pass(pipeline)
         # A turn that was on its way when it was switched off.
-        delivering.take_turn(pipeline.backends, sending(), uuid.UUID(webhook["id"]), lambda: 60.0)
+        attempts.take_turn(pipeline.backends, sending(), uuid.UUID(webhook["id"]), lambda: 60.0)
         (delivery,) = deliveries(pipeline, webhook)
         assert (len(server.received), delivery["status"], delivery["next_attempt_at"]) == (1, "pending", None)
 

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 import pytest
 from standardwebhooks import Webhook as Verifier
 
-from chalicelib import delivering, limits
+from chalicelib import limits
+from chalicelib.webhooks import attempts
+from tests.integration.webhooks import create_product, deliveries, show, subscribe
 from tests.support.hook_server import Received, Reply, hook_server
-from tests.support.webhooks import create_product, deliveries, show, subscribe
 
 if TYPE_CHECKING:
     from tests.support.pipeline import Pipeline
@@ -41,7 +42,7 @@ def test_a_delivery_is_signed_and_logged(pipeline: Pipeline) -> None:
     (attempt,) = whole["attempts"]
     assert attempt["response_body"] == "thank you"
     assert attempt["request_headers"]["webhook-id"] == received.id
-    assert attempt["request_headers"]["Authorization"] == delivering.HIDDEN
+    assert attempt["request_headers"]["Authorization"] == attempts.HIDDEN
     assert show(pipeline, webhook)["last_delivery"]["status_code"] == 200
 
 
@@ -71,8 +72,8 @@ def test_what_an_answer_quotes_of_our_headers_is_not_kept(pipeline: Pipeline) ->
     (delivery,) = deliveries(pipeline, webhook)
     (attempt,) = pipeline.call("GET", f"/deliveries/{delivery['id']}").json["attempts"]
     told = json.loads(attempt["response_body"])
-    assert told["authorization"] == f"Bearer {delivering.HIDDEN}"
-    assert told["key"] == told["webhook-signature"] == delivering.HIDDEN
+    assert told["authorization"] == f"Bearer {attempts.HIDDEN}"
+    assert told["key"] == told["webhook-signature"] == attempts.HIDDEN
     assert told["x-shop"] == "north", "short words are no secrets"
     assert told["webhook-id"] == received.id
 

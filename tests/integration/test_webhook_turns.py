@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from chalicelib import delivering, limits, relaying
+from chalicelib import limits
+from chalicelib.webhooks import attempts, relay
 from functions.composition import sending
+from tests.integration.webhooks import create_product, let_time_pass, subscribe
 from tests.support.hook_server import Received, Reply, hook_server
-from tests.support.webhooks import create_product, let_time_pass, subscribe
 
 if TYPE_CHECKING:
     from tests.support.pipeline import Pipeline
@@ -31,7 +32,7 @@ def test_a_webhook_that_is_not_known_to_be_quick_gets_one_attempt_at_a_time(pipe
         webhook = subscribe(pipeline, server.url())
         for number in range(4):
             create_product(pipeline, f"S{number}")
-        relaying.relay(pipeline.backends, lambda: 60.0)
+        relay.relay(pipeline.backends, lambda: 60.0)
         at_once = _at_once(pipeline, webhook, 3, inside)
         assert at_once == 1
         go_on.set()
@@ -46,7 +47,7 @@ def _at_once(pipeline: Pipeline, webhook: dict[str, Any], workers: int, inside: 
 
     def turn() -> None:
         own = connect(settings())
-        delivering.take_turn(own, sending(), uuid.UUID(webhook["id"]), lambda: 0.0)
+        attempts.take_turn(own, sending(), uuid.UUID(webhook["id"]), lambda: 0.0)
         own.database.close()
         inside.release()
 
@@ -74,7 +75,7 @@ def test_one_that_answers_soon_gets_several_at_a_time(pipeline: Pipeline) -> Non
         pipeline.tell()
         for number in range(limits.WEBHOOK_CONCURRENT_MAX + 2):
             create_product(pipeline, f"S{number}")
-        relaying.relay(pipeline.backends, lambda: 60.0)
+        relay.relay(pipeline.backends, lambda: 60.0)
         at_once = _at_once(pipeline, webhook, limits.WEBHOOK_CONCURRENT_MAX + 1, inside)
         assert at_once == limits.WEBHOOK_CONCURRENT_MAX
         go_on.set()
@@ -82,14 +83,14 @@ def test_one_that_answers_soon_gets_several_at_a_time(pipeline: Pipeline) -> Non
 
 
 def test_after_its_turn_it_is_the_next_ones(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("chalicelib.delivering.DELIVERY_TURN_SECONDS", 0)
+    monkeypatch.setattr("chalicelib.webhooks.attempts.DELIVERY_TURN_SECONDS", 0)
     with hook_server() as server:
         webhook = subscribe(pipeline, server.url())
         for number in range(3):
             create_product(pipeline, f"S{number}")
-        relaying.relay(pipeline.backends, lambda: 60.0)
+        relay.relay(pipeline.backends, lambda: 60.0)
 
-        delivering.take_turn(pipeline.backends, sending(), uuid.UUID(webhook["id"]), lambda: 60.0)
+        attempts.take_turn(pipeline.backends, sending(), uuid.UUID(webhook["id"]), lambda: 60.0)
         assert len(server.received) == 1
 
         pipeline.tell()

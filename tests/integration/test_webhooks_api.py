@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from chalicelib import events, limits
-from chalicelib.targets import RESERVED_HEADERS
-from chalicelib.webhooks import RESERVED_HEADERS as OUR_HEADERS
+from chalicelib.webhooks.outbound.urls import RESERVED_HEADERS
+from chalicelib.webhooks.webhooks import RESERVED_HEADERS as OUR_HEADERS
 
 if TYPE_CHECKING:
     from tests.support.pipeline import Answer, Pipeline
@@ -88,7 +88,7 @@ def test_values_of_headers_are_kept_and_never_shown(pipeline: Pipeline) -> None:
 
     changed = pipeline.call("PATCH", path, {"headers": {"Authorization": None, "X-Region": "eu"}})
     assert changed.json["headers"] == {"Authorization": None, "X-Region": None}
-    from chalicelib import webhooks
+    from chalicelib.webhooks import webhooks
     from functions.composition import sending
 
     (row,) = pipeline.sql("select * from webhook")
@@ -156,7 +156,7 @@ def test_whoever_has_not_seen_the_last_edit_cannot_write_over_it(pipeline: Pipel
 
 
 def test_there_may_be_so_many(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("chalicelib.webhooks.WEBHOOKS_MAX", 2)
+    monkeypatch.setattr("chalicelib.webhooks.webhooks.WEBHOOKS_MAX", 2)
     assert [add(pipeline).status for _ in range(3)] == [201, 201, 409]
 
 

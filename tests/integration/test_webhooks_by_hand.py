@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from chalicelib import events, relaying
+from chalicelib import events
+from chalicelib.webhooks import relay
+from tests.integration.webhooks import create_product, deliveries, show, subscribe, types
 from tests.support.hook_server import Reply, hook_server
-from tests.support.webhooks import create_product, deliveries, show, subscribe, types
 
 if TYPE_CHECKING:
     from tests.support.pipeline import Pipeline
@@ -38,7 +39,7 @@ def test_a_test_does_not_queue_behind_what_waits(pipeline: Pipeline) -> None:
         webhook = subscribe(pipeline, server.url())
         for number in range(5):
             create_product(pipeline, f"S{number}")
-        relaying.relay(pipeline.backends, lambda: 60.0)
+        relay.relay(pipeline.backends, lambda: 60.0)
         pipeline.call("POST", f"/webhooks/{webhook['id']}/test")
         pipeline.tell()
 

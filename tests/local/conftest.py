@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from infra.local.aws import Endpoint
-from infra.local.deadline import wait_until
-from infra.local.event_sources import EventSources
-from infra.local.logbook import LogBook
-from infra.local.nursery import Nursery
+from infra.local.lambda_.event_sources import EventSources
+from infra.local.lambda_.zygote_client import Nursery
+from infra.local.processes.deadline import wait_until
+from infra.local.processes.logbook import LogBook
 from infra.local.testing import Services, backing_services
 
 if TYPE_CHECKING:

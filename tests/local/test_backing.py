@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from chalicelib.sealing import sealer
+from chalicelib.backends.sealing import sealer
 from chalicelib.settings import read
 from infra.local.aws import Endpoint
 from infra.local.backing import function_environment, webhook_key_file

@@ -6,14 +6,14 @@ import csv
 import io
 from pathlib import Path
 
-from infra.local import catalogue
+from infra.local.client import demo_file
 
 ROWS = 30_000
 
 
 def test_catalogue_is_what_it_says(tmp_path: Path) -> None:
     file = tmp_path / "demo.csv"
-    distinct = catalogue.write(file, ROWS)
+    distinct = demo_file.write(file, ROWS)
     raw = file.read_bytes()
     header, *rows = list(csv.reader(io.StringIO(raw.decode(), newline="")))
     assert header == ["name", "sku", "description"]
@@ -22,7 +22,7 @@ def test_catalogue_is_what_it_says(tmp_path: Path) -> None:
     assert not raw.endswith(b"\n")
     assert raw.count(b"\r\n") == ROWS
     spanning = sum("\n" in description for _, _, description in rows)
-    assert spanning == ROWS // catalogue.SPANNING_EVERY
+    assert spanning == ROWS // demo_file.SPANNING_EVERY
     skus = [sku for _, sku, _ in rows]
     assert len({sku.lower() for sku in skus}) == distinct < ROWS
     assert len(set(skus)) == ROWS, "duplicates are written in another case"
@@ -30,5 +30,5 @@ def test_catalogue_is_what_it_says(tmp_path: Path) -> None:
 
 def test_catalogue_is_the_same_every_time(tmp_path: Path) -> None:
     for name in ("a", "b"):
-        catalogue.write(tmp_path / name, 1_000)
+        demo_file.write(tmp_path / name, 1_000)
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()

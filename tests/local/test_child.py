@@ -11,9 +11,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from infra.local.child import Child, Program
-from infra.local.deadline import wait_until
-from infra.local.logbook import LogBook
+from infra.local.processes.child import Child, Program
+from infra.local.processes.deadline import wait_until
+from infra.local.processes.logbook import LogBook
 
 SECONDS_MAX = 10.0
 
@@ -33,8 +33,8 @@ while True: signal.pause()
 HOLDER = """
 import sys, time
 from pathlib import Path
-from infra.local.child import Child, Program
-from infra.local.logbook import LogBook
+from infra.local.processes.child import Child, Program
+from infra.local.processes.logbook import LogBook
 program = Program("held", [sys.executable, "-c", sys.argv[2]], {}, grace_seconds=0.2)
 child = Child(program, LogBook(Path(sys.argv[1])))
 time.sleep(60)

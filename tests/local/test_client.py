@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from infra.local import client, stack_file
-from infra.local.client import COMPLETED, NOT_COMPLETED, USAGE
+from infra.local import stack_file
+from infra.local.client.__main__ import COMPLETED, NOT_COMPLETED, USAGE, main
 
 ROWS = {"total": 3, "created": 1, "updated": 1, "unchanged": 0, "superseded": 0, "rejected": 1}
 
@@ -99,7 +99,7 @@ def products(tmp_path: Path) -> Path:
 def test_import_uploads_watches_and_prints_the_receipt(
     api: FakeApi, products: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert client.main(["import", str(products)]) == COMPLETED
+    assert main(["import", str(products)]) == COMPLETED
     assert api.uploaded == products.read_bytes()
     said = capsys.readouterr().out
     for expected in ("completed: total 3, created 1", "rows/s", "line 3: The name is empty."):
@@ -110,7 +110,7 @@ def test_failure_is_told_by_reason_and_exit_status(
     api: FakeApi, products: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     api.outcome, api.error = "failed", "The column sku is missing."
-    assert client.main(["import", str(products)]) == NOT_COMPLETED
+    assert main(["import", str(products)]) == NOT_COMPLETED
     assert "The column sku is missing." in capsys.readouterr().out
 
 
@@ -118,12 +118,12 @@ def test_refusals_are_told(
     api: FakeApi, products: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("TOKEN", "other")
-    assert client.main(["import", str(products)]) == NOT_COMPLETED
+    assert main(["import", str(products)]) == NOT_COMPLETED
     assert "Unauthorized (401): Send a token." in capsys.readouterr().err
 
 
 def test_missing_file_is_wrong_usage(api: FakeApi, capsys: pytest.CaptureFixture[str]) -> None:
-    assert client.main(["import", "nothing.csv"]) == USAGE
+    assert main(["import", "nothing.csv"]) == USAGE
     assert "no such file: 'nothing.csv'" in capsys.readouterr().err
 
 
@@ -131,7 +131,7 @@ def test_without_a_stack_it_says_how_to_start_one(
     tmp_path: Path, products: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("DATA_DIR", str(tmp_path))
-    assert client.main(["import", str(products)]) == USAGE
+    assert main(["import", str(products)]) == USAGE
     assert "make run" in capsys.readouterr().err
 
 
@@ -142,5 +142,5 @@ def test_a_stack_that_was_killed_is_not_taken_for_a_running_one(
     gone = stack_file.StackFile(1, "http://127.0.0.1:9", "t", "", "", "", "", "", "", "", "localstack", 1, None, {})
     stack_file.write(tmp_path, gone)
     assert (tmp_path / stack_file.NAME).stat().st_mode & 0o777 == 0o600
-    assert client.main(["import", str(products)]) == USAGE
+    assert main(["import", str(products)]) == USAGE
     assert "does not answer at http://127.0.0.1:9" in capsys.readouterr().err

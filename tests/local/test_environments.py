@@ -9,11 +9,11 @@ from pathlib import Path
 import psutil
 import pytest
 
-from infra.local.deadline import wait_until
-from infra.local.environment import FunctionCrashed, FunctionRaised, FunctionTimedOut
-from infra.local.logbook import LogBook
-from infra.local.nursery import AppFailed, Nursery
-from infra.local.pool import Pool
+from infra.local.lambda_.execution_environment import FunctionCrashed, FunctionRaised, FunctionTimedOut
+from infra.local.lambda_.pool import Pool
+from infra.local.lambda_.zygote_client import AppFailed, Nursery
+from infra.local.processes.deadline import wait_until
+from infra.local.processes.logbook import LogBook
 from tests.local.conftest import Standin
 
 GONE_SECONDS_MAX = 10.0

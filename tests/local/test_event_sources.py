@@ -7,7 +7,7 @@ import json
 import time
 from typing import Any
 
-from infra.local.deadline import wait_until
+from infra.local.processes.deadline import wait_until
 from tests.local.conftest import RECEIVES_MAX, VISIBILITY_SECONDS, WORKERS, Standin
 
 QUEUE_SECONDS_MAX = 10.0

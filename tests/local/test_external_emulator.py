@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from infra.local import emulator, options
-from infra.local.logbook import LogBook
+from infra.local import options
+from infra.local.processes.logbook import LogBook
+from infra.local.s3_sqs import emulator
 from infra.local.testing import running_stack
 
 

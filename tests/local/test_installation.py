@@ -4,11 +4,18 @@ from __future__ import annotations
 
 import pytest
 
-from infra.local import emulator, installation
-from infra.local.emulator_leftovers import EmulatorFailed
-from infra.local.installation import BY_NAME, LOCALSTACK, MINISTACK, MINISTACK_CLOUD, Distribution, InstallationFailed
-from infra.local.logbook import LogBook
 from infra.local.options import Options
+from infra.local.processes.logbook import LogBook
+from infra.local.s3_sqs import emulator, installation
+from infra.local.s3_sqs.installation import (
+    BY_NAME,
+    LOCALSTACK,
+    MINISTACK,
+    MINISTACK_CLOUD,
+    Distribution,
+    InstallationFailed,
+)
+from infra.local.s3_sqs.leftovers import EmulatorFailed
 
 
 @pytest.fixture

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from infra.local import logbook
-from infra.local.logbook import LogBook
+from infra.local.processes import logbook
+from infra.local.processes.logbook import LogBook
 
 
 def test_lines_arrive_whole_whatever_the_pieces(tmp_path: Path) -> None:

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from infra.local.postgres_keeper import RESTARTS_MAX, RESTARTS_WINDOW_SECONDS, PostgresKeeper
-from infra.local.postgres_leftovers import PostgresFailed
+from infra.local.postgres.keeper import RESTARTS_MAX, RESTARTS_WINDOW_SECONDS, PostgresKeeper
+from infra.local.postgres.leftovers import PostgresFailed
 
 
 @dataclass

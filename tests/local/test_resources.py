@@ -10,11 +10,11 @@ from urllib.parse import unquote_plus
 import pytest
 import requests
 
-from infra.local import resources, template
-from infra.local.installation import ROOT
-from infra.local.template import TemplateError
+from infra.local.lambda_.triggers import chalice_config
+from infra.local.s3_sqs import resources, template
+from infra.local.s3_sqs.template import TemplateError
 from infra.local.testing import Services
-from infra.local.wiring import chalice_config
+from infra.project import ROOT
 
 EVENT_SECONDS_MAX = 10
 ORIGIN = "http://127.0.0.1:8000"

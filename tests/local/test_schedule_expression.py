@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from infra.local.schedule_expression import ScheduleError, parse
+from infra.local.lambda_.schedule_expression import ScheduleError, parse
 
 NOW = datetime(2026, 2, 27, 10, 7, 30, tzinfo=UTC)  # a Friday
 

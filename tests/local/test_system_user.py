@@ -10,7 +10,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from infra.local import system_user
+from infra.local.postgres import system_user
 from tests.support import machine
 
 MEET_SECONDS_MAX = 30
@@ -37,7 +37,7 @@ def test_of_two_that_start_at_once_one_creates_the_user(monkeypatch: pytest.Monk
 
     monkeypatch.setattr(os, "geteuid", lambda: 0)
     monkeypatch.setattr(pwd, "getpwnam", getpwnam)
-    monkeypatch.setattr("infra.local.system_user.subprocess.run", run)
+    monkeypatch.setattr("infra.local.postgres.system_user.subprocess.run", run)
     with ThreadPoolExecutor(2) as both:
         accounts = [each.result() for each in [both.submit(system_user.account, print) for _ in range(2)]]
 

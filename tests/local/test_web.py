@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from infra.local.ports import LOOPBACK, free_port, is_free, listen
-from infra.local.static_files import StaticFiles
-from infra.local.web import BODY_BYTES_MAX, Site, WebServer
+from infra.local.processes.ports import LOOPBACK, free_port, is_free, listen
+from infra.local.site.server import BODY_BYTES_MAX, Site, WebServer
+from infra.local.site.static_files import StaticFiles
 from tests.local.conftest import Standin
 
 UPLOADS_TO = "http://127.0.0.1:4566/files/"

@@ -2,8 +2,9 @@
 
     python tests/mutation/mutate.py [NAME …]
 
-Each mutation names the tests that should notice; they run with `-x`, so a noticed one is quick. Exit status 1 when a
-mechanism can be removed without a test saying so, or when a mutation no longer applies to the code.
+Each mutation names the tests that should notice; they run with `-x`, so a noticed one is quick. A control run without
+any mutation comes first. Exit status 1 when the control run is red, when a mechanism can be removed without a test
+failing, or when a mutation no longer applies to the code; 2 for an unknown name.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,6 +35,8 @@ COPIED = (
 )
 LINKED = (".venv", ".venv-localstack", ".venv-ministack")
 RUN_SECONDS_MAX = 600
+CONTROL_SECONDS_MAX = 1800
+FAILURE_LINES = 15
 SQL = "chalicelib/sql/products.sql"
 CHANGES = """-- name: changes
 (p.deleted or p.version < %(floor)s or excluded.sku collate "C" <> p.sku or excluded.name collate "C" <> p.name
@@ -54,7 +59,13 @@ LOGS = "tests/unit/test_logs.py"
 REDACTION = "tests/unit/test_redaction.py"
 EVENTS_SQL = "chalicelib/sql/events.sql"
 DELIVERIES_SQL = "chalicelib/sql/deliveries.sql"
-DATABASE = "chalicelib/database.py"
+POST = "chalicelib/webhooks/outbound/post.py"
+URLS = "chalicelib/webhooks/outbound/urls.py"
+BOUNDED_SOCKET = "chalicelib/webhooks/outbound/bounded_socket.py"
+SEALING_CODE = "chalicelib/backends/sealing.py"
+FILE_STORE = "chalicelib/backends/file_store.py"
+ATTEMPTS = "chalicelib/webhooks/attempts.py"
+DATABASE = "chalicelib/backends/database.py"
 BROKEN = "tests/integration/test_broken_connections.py"
 
 
@@ -98,7 +109,7 @@ MUTATIONS = (
              "  or excluded.active_version > p.active_version\n",
              "{changes}\n", ("tests/integration/test_delivery.py",),
              also=("-- name: any_field_wins", CHANGES + "-- name: any_field_wins")),
-    Mutation("inherited active cells", "chalicelib/upserting.py",
+    Mutation("inherited active cells", "chalicelib/importing/upserting.py",
              'transaction.run("inherit_active")', "pass", ("tests/integration/test_import.py",)),
     Mutation("tombstone", SQL,
              "update product set\n  id = next_product_id(), name = '', description = '', active = true,"
@@ -107,73 +118,76 @@ MUTATIONS = (
              "delete from product where id = %(id)s and %(version)s > 0", ("tests/integration/test_products.py",)),
     Mutation("tombstones wait for running imports", SQL, "status = 'processing' or", "false or",
              ("tests/integration/test_products.py",)),
-    Mutation("floor for writers", "chalicelib/products.py", 'return int(barrier["floor"])', "return 0",
+    Mutation("floor for writers", "chalicelib/acceptance.py", 'return transaction.value("read_floor", int)', "return 0",
              ("tests/integration/test_products.py",)),
     Mutation("floor for readers", SQL, "where p.id = %(id)s and not p.deleted and p.version >= b.floor",
              "where p.id = %(id)s and not p.deleted", ("tests/integration/test_products.py",)),
     Mutation("floor for lists", "chalicelib/sql/catalogue.sql",
              "\nwhere not p.deleted and p.version >= (select floor from barrier)",
              "\nwhere not p.deleted", ("tests/integration/test_products_list_api.py",)),
-    Mutation("If-Match is judged behind the lock", "chalicelib/products.py",
+    Mutation("If-Match is judged behind the lock", "chalicelib/catalogue/products.py",
              "_refuse_unexpected(current, expected)", "_refuse_unexpected(found, expected)",
              ("tests/integration/test_products_api.py",)),
-    Mutation("barrier at acceptance", "chalicelib/imports.py",
-             "    products.enter(transaction)  # So that", "    pass  # So that", ("tests/integration/test_races.py",)),
-    Mutation("bulk delete ends older imports", "chalicelib/bulk_deletes.py",
-             "        _end_older_imports(transaction, operation)\n", "", ("tests/integration/test_products.py",)),
-    Mutation("FOR UPDATE on the import", "chalicelib/sql/imports.sql",
-             "select * from import where id = %(id)s for update", "select * from import where id = %(id)s",
+    Mutation("barrier at acceptance", "chalicelib/importing/imports.py",
+             "    acceptance.enter(transaction)  # So that", "    pass  # So that",
              ("tests/integration/test_races.py",)),
-    Mutation("split_done", "chalicelib/imports.py", 'if locked["split_done"]:', "if True:",
+    Mutation("bulk delete ends older imports", "chalicelib/catalogue/bulk_deletes.py",
+             "        _end_older_imports(transaction, operation)\n", "", ("tests/integration/test_products.py",)),
+    Mutation("lock on the import", "chalicelib/sql/imports.sql",
+             "select * from import where id = %(id)s for no key update", "select * from import where id = %(id)s",
+             ("tests/integration/test_races.py",)),
+    Mutation("the lock on the import leaves room for foreign keys", "chalicelib/sql/imports.sql",
+             "for no key update", "for update", ("tests/integration/test_orders.py",)),
+    Mutation("split_done", "chalicelib/importing/imports.py", 'if locked["split_done"]:', "if True:",
              ("tests/integration/test_races.py",)),
     Mutation("fence of the splitters", "chalicelib/sql/imports.sql", " and split_offset = %(from_offset)s", "",
              ("tests/integration/test_races.py",)),
-    Mutation("ended imports take nothing more", "chalicelib/upserting.py",
+    Mutation("ended imports take nothing more", "chalicelib/importing/upserting.py",
              'if not imports.complete_if_done(transaction, found["import_id"]):',
              'if not imports.complete_if_done(transaction, found["import_id"]) and False:',
              ("tests/integration/test_races.py",)),
     Mutation("unique event key", "chalicelib/sql/migrations/0001_catalogue.sql",
              "dedupe_key text not null unique", "dedupe_key text not null", ("tests/integration/test_races.py",)),
-    Mutation("a done chunk is not done again", "chalicelib/upserting.py",
+    Mutation("a done chunk is not done again", "chalicelib/importing/upserting.py",
              'if locked is None or locked["done"]:', "if locked is None:", ("tests/integration/test_orders.py",)),
-    Mutation("version id on reads", "chalicelib/files.py", ", VersionId=version, Range", ", Range",
+    Mutation("version id on reads", FILE_STORE, ", VersionId=version, Range", ", Range",
              ("tests/integration/test_delivery.py",)),
-    Mutation("attempt of a dead letter", "chalicelib/dead_letters.py", "attempt=message.attempt", "attempt=None",
+    Mutation("attempt of a dead letter", "chalicelib/repair/dead_letters.py", "attempt=message.attempt", "attempt=None",
              ("tests/integration/test_delivery.py",)),
-    Mutation("unsent chunks are sent again", "chalicelib/splitting.py",
+    Mutation("unsent chunks are sent again", "chalicelib/importing/splitting.py",
              "            _send_unsent(backends, found)\n            if not found", "            if not found",
              ("tests/integration/test_delivery.py",)),
-    Mutation("record cap", "chalicelib/boundaries.py",
+    Mutation("record cap", "chalicelib/csvfile/boundaries.py",
              "cap = min(record + self._record_bytes_max, self.known)", "cap = self.known",
              ("tests/unit/test_boundaries.py",)),
-    Mutation("the other way when two add one SKU", "chalicelib/upserting.py",
+    Mutation("the other way when two add one SKU", "chalicelib/importing/upserting.py",
              '_write_by(transaction, "upsert_incoming"', '_write_by(transaction, "merge_incoming"',
              ("tests/integration/test_races.py",)),
     Mutation("joins that keep the order of keys", SQL, "select set_config(name, 'off', true)",
              "select set_config(name, 'on', true)", ("tests/integration/test_races.py",)),
-    Mutation("rows of a rolled-back chunk are removed first", "chalicelib/upserting.py",
+    Mutation("rows of a rolled-back chunk are removed first", "chalicelib/importing/upserting.py",
              '    if transaction.one("any_incoming"):\n', "    if False:\n", ("tests/integration/test_races.py",)),
-    Mutation("no record of a stride is too long", "chalicelib/boundaries.py",
+    Mutation("no record of a stride is too long", "chalicelib/csvfile/boundaries.py",
              "stop = min(boundary + self._record_bytes_max, limit)", "stop = limit",
              ("tests/unit/test_boundaries.py",)),
-    Mutation("only a proven chunk is parsed in one go", "chalicelib/boundaries.py",
+    Mutation("only a proven chunk is parsed in one go", "chalicelib/csvfile/boundaries.py",
              "regular = not oversized and end - self._window.well_formed_end <= self._record_bytes_max",
              "regular = not oversized", ("tests/unit/test_rows.py",)),
     Mutation("one request at a time has an idempotency key", "chalicelib/sql/idempotency.sql",
              "where k.claimed_at < now() - make_interval(secs => %(key_seconds)s)\n", "where true\n",
              ("tests/integration/test_idempotency.py",)),
-    Mutation("what is asked for belongs to its idempotency key", "chalicelib/idempotency.py",
+    Mutation("what is asked for belongs to its idempotency key", "chalicelib/access/idempotency.py",
              'bytes(found["request_sha256"]) != request_sha256', "False",
              ("tests/integration/test_idempotency.py",)),
-    Mutation("a quote must be proven to be one around a field", "chalicelib/boundaries.py",
+    Mutation("a quote must be proven to be one around a field", "chalicelib/csvfile/boundaries.py",
              "if end == boundary or self._well_formed.fullmatch(self.data, boundary, end) is None:",
              "if end == boundary:", ("tests/unit/test_boundaries.py",)),
-    Mutation("unclosed quotes cost one line", "chalicelib/rows.py",
+    Mutation("unclosed quotes cost one line", "chalicelib/csvfile/rows.py",
              "judge if reader.line_num == 1 else _refuse_unclosed", "judge",
              ("tests/unit/test_rows.py",)),
-    Mutation("COPY in a transaction of its own", "chalicelib/upserting.py",
+    Mutation("COPY in a transaction of its own", "chalicelib/importing/upserting.py",
              "            accepted = _copy(transaction, chunk.products)\n",
-             "            products.enter(transaction)\n"
+             "            acceptance.enter(transaction)\n"
              "            transaction.one(\"lock_chunk\", import_id=found[\"import_id\"], number=found[\"number\"])\n"
              "            accepted = _copy(transaction, chunk.products)\n",
              ("tests/integration/test_freeze.py",)),
@@ -182,7 +196,7 @@ MUTATIONS = (
              ("tests/integration/test_freeze.py",)),
     Mutation("fence of the exporters", "chalicelib/sql/exports.sql", " and steps = %(steps)s", "",
              ("tests/integration/test_exporting.py",)),
-    Mutation("a part number for each step", "chalicelib/exporting.py",
+    Mutation("a part number for each step", "chalicelib/exporting/writing.py",
              'number = found["parts_begun"]', 'number = found["steps"]', ("tests/integration/test_exporting.py",)),
     Mutation("a dead letter ends only what nobody advances", "chalicelib/sql/exports.sql",
              "and status in ('pending', 'processing') and advanced_at < now() - make_interval(secs => %(seconds)s)\n"
@@ -194,11 +208,11 @@ MUTATIONS = (
              ("tests/integration/test_dead_letters.py",)),
     Mutation("a wake-up is no advance", "chalicelib/sql/bulk_deletes.sql", "set woken_at = now()",
              "set woken_at = now(), advanced_at = now()", ("tests/integration/test_dead_letters.py",)),
-    Mutation("signed size of an upload", "chalicelib/files.py", '"ContentLength": size_bytes, ', "",
+    Mutation("signed size of an upload", FILE_STORE, '"ContentLength": size_bytes, ', "",
              ("tests/integration/test_api.py",)),
-    Mutation("uploads cannot be replaced", "chalicelib/files.py", ', "IfNoneMatch": "*"}', "}",
+    Mutation("uploads cannot be replaced", FILE_STORE, ', "IfNoneMatch": "*"}', "}",
              ("tests/integration/test_api.py",)),
-    Mutation("scope of a token", "functions/api/resource.py",
+    Mutation("scope of a token", "functions/api/routes.py",
              "if scope is not None and scope not in scopes:", "if False:",
              ("tests/integration/test_api_standard.py",)),
     Mutation("edits searched beside the copy", "chalicelib/sql/catalogue.sql",
@@ -212,7 +226,7 @@ MUTATIONS = (
     Mutation("only imports that had ended before are in the copy", "chalicelib/sql/indexing.sql",
              "    and i.id || ':' || i.attempt = any(s.imports)\n", "",
              ("tests/integration/test_indexing.py",)),
-    Mutation("copying waits for an import", "chalicelib/indexing.py",
+    Mutation("copying waits for an import", "chalicelib/catalogue/search_index.py",
              'if running is not None and running["running"]:', "if running is None:",
              ("tests/integration/test_indexing.py",)),
     Mutation("what the copy finds must still be there", "chalicelib/sql/catalogue.sql",
@@ -220,69 +234,69 @@ MUTATIONS = (
              "  where not p.deleted and p.version >= (select floor from barrier)",
              "from hits h join product p on p.sku_key = h.sku_key where true",
              ("tests/integration/test_indexing.py",)),
-    Mutation("only public addresses", "chalicelib/outbound.py",
+    Mutation("only public addresses", POST,
              "all(ok or is_public(address) for", "all(True for", (OUTBOUND,)),
-    Mutation("every address must be public", "chalicelib/outbound.py",
+    Mutation("every address must be public", POST,
              "if not all(ok or is_public", "if not any(ok or is_public", (OUTBOUND,)),
-    Mutation("our own list of public addresses", "chalicelib/public_addresses.py",
+    Mutation("our own list of public addresses", "chalicelib/webhooks/outbound/public_addresses.py",
              "return not is_in(address, NOT_PUBLIC_IPV4 if address.version == 4 else NOT_PUBLIC_IPV6)",
              "return address.is_global", (OUTBOUND,)),
-    Mutation("connects to the address that was checked", "chalicelib/outbound.py",
+    Mutation("connects to the address that was checked", POST,
              "self._connect(address, target.port, deadline.remaining() / left)",
              "socket.create_connection((socket.getaddrinfo(target.host, 0)[0][4][0], target.port))", (OUTBOUND,)),
-    Mutation("no strange notations of addresses", "chalicelib/targets.py",
+    Mutation("no strange notations of addresses", URLS,
              "if _NUMBER.fullmatch(labels[-1]):", "if False:", (OUTBOUND,)),
-    Mutation("ports", "chalicelib/outbound.py", "if target.port not in self._allowed_ports and not all(within):",
+    Mutation("ports", POST, "if target.port not in self._allowed_ports and not all(within):",
              "if False:", (OUTBOUND,)),
-    Mutation("any port only inside the allowed network", "chalicelib/outbound.py", "and not all(within):",
+    Mutation("any port only inside the allowed network", POST, "and not all(within):",
              "and not any(within):", (OUTBOUND,)),
-    Mutation("no users in URLs", "chalicelib/targets.py", 'if "@" in authority:', "if False:", (OUTBOUND,),
+    Mutation("no users in URLs", URLS, 'if "@" in authority:', "if False:", (OUTBOUND,),
              also=("found = _AUTHORITY.fullmatch(authority)",
                    "found = _AUTHORITY.fullmatch(authority.rpartition('@')[2])")),
-    Mutation("only visible ASCII in URLs", "chalicelib/targets.py", "if not url.isascii() or", "if False and",
+    Mutation("only visible ASCII in URLs", URLS, "if not url.isascii() or", "if False and",
              (OUTBOUND,), also=('_URL = re.compile(r"(https?)://([^/?]*)(.*)", re.IGNORECASE)',
                                 '_URL = re.compile(r"(https?)://([^/?]*)(.*)", re.IGNORECASE | re.DOTALL)')),
-    Mutation("no backslash in URLs", "chalicelib/targets.py", r' or "\\" in url', "", (OUTBOUND,)),
-    Mutation("no fragments", "chalicelib/targets.py", 'if "#" in url:', "if False:", (OUTBOUND,)),
-    Mutation("headers of the connection", "chalicelib/targets.py", "if name.lower() in RESERVED_HEADERS:", "if False:",
+    Mutation("no backslash in URLs", URLS, r' or "\\" in url', "", (OUTBOUND,)),
+    Mutation("no fragments", URLS, 'if "#" in url:', "if False:", (OUTBOUND,)),
+    Mutation("headers of the connection", URLS, "if name.lower() in RESERVED_HEADERS:", "if False:",
              (OUTBOUND,)),
-    Mutation("values of headers", "chalicelib/targets.py", "if not _HEADER_VALUE.fullmatch(value):", "if False:",
+    Mutation("values of headers", URLS, "if not _HEADER_VALUE.fullmatch(value):", "if False:",
              (OUTBOUND,)),
-    Mutation("deadline while reading", "chalicelib/wire.py",
+    Mutation("deadline while reading", BOUNDED_SOCKET,
              "        self._connection.settimeout(self._deadline.remaining())\n        count",
              "        count", (OUTBOUND,)),
-    Mutation("deadline while sending", "chalicelib/wire.py",
+    Mutation("deadline while sending", BOUNDED_SOCKET,
              "            self._connection.settimeout(self._deadline.remaining())\n            rest",
              "            rest", (OUTBOUND,)),
-    Mutation("deadline of the handshake", "chalicelib/outbound.py",
+    Mutation("deadline of the handshake", POST,
              "connection.settimeout(total.remaining())", "connection.settimeout(None)", (OUTBOUND_TLS,)),
-    Mutation("deadline of the look-up", "chalicelib/outbound.py", "asking.join(seconds)", "asking.join()", (OUTBOUND,)),
-    Mutation("budget of bytes", "chalicelib/wire.py", "if self._taken >= self._allowed:", "if False:", (OUTBOUND,),
+    Mutation("deadline of the look-up", POST, "asking.join(seconds)", "asking.join()", (OUTBOUND,)),
+    Mutation("budget of bytes", BOUNDED_SOCKET, "if self._taken >= self._allowed:", "if False:", (OUTBOUND,),
              also=("[: self._allowed - self._taken]", "")),
-    Mutation("only so much of an answer", "chalicelib/outbound.py", "while len(content) <= self._answer_bytes:",
+    Mutation("only so much of an answer", POST, "while len(content) <= self._answer_bytes:",
              "while True:", (OUTBOUND,),
              also=("self._answer_bytes + 1 - len(content)", "65536")),
-    Mutation("half an answer is none", "chalicelib/outbound.py", "if response.length:", "if False:", (OUTBOUND,)),
-    Mutation("certificates", "chalicelib/outbound.py", "(self._tls or _tls())",
+    Mutation("half an answer is none", POST, "if response.length:", "if False:", (OUTBOUND,)),
+    Mutation("certificates", POST, "(self._tls or _tls())",
              "ssl._create_unverified_context()", (OUTBOUND_TLS,)),
-    Mutation("the name on a certificate", "chalicelib/outbound.py", "server_hostname=target.name",
+    Mutation("the name on a certificate", POST, "server_hostname=target.name",
              "server_hostname=connection.getpeername()[0]", (OUTBOUND_TLS,)),
     Mutation("networks inside only on a laptop", "chalicelib/settings.py",
              'if value and info.data.get("stage") != LOCAL_STAGE:', "if False:", ("tests/unit/test_settings.py",)),
-    Mutation("sealed for a context", "chalicelib/sealing.py", "form + context.encode()", "form", (SEALING,)),
-    Mutation("KMS knows the context", "chalicelib/sealing.py", 'EncryptionContext={"context": context}',
+    Mutation("sealed for a context", SEALING_CODE, "form + context.encode()", "form", (SEALING,)),
+    Mutation("KMS knows the context", SEALING_CODE, 'EncryptionContext={"context": context}',
              "EncryptionContext={}", (SEALING,)),
-    Mutation("the format is bound", "chalicelib/sealing.py", "form + context.encode()", "context.encode()", (SEALING,),
+    Mutation("the format is bound", SEALING_CODE, "form + context.encode()", "context.encode()", (SEALING,),
              also=("if sealed[:1] != KMS_FORMAT or not", "if not")),
-    Mutation("a bounded memory of keys", "chalicelib/sealing.py", "maxsize=UNWRAPPED_KEYS_MAX", "maxsize=None",
+    Mutation("a bounded memory of keys", SEALING_CODE, "maxsize=UNWRAPPED_KEYS_MAX", "maxsize=None",
              (SEALING,)),
-    Mutation("every valid secret signs", "chalicelib/signatures.py", "for secret in secrets]",
+    Mutation("every valid secret signs", "chalicelib/webhooks/signatures.py", "for secret in secrets]",
              "for secret in secrets[:1]]", ("tests/unit/test_signatures.py",)),
-    Mutation("the id is signed", "chalicelib/signatures.py", "(message_id.encode(), timestamp, body)",
+    Mutation("the id is signed", "chalicelib/webhooks/signatures.py", "(message_id.encode(), timestamp, body)",
              '(b"", timestamp, body)', ("tests/unit/test_signatures.py",)),
-    Mutation("Retry-After is never undercut", "chalicelib/retrying.py", "return max(scheduled, asked)",
+    Mutation("Retry-After is never undercut", "chalicelib/webhooks/retry_schedule.py", "return max(scheduled, asked)",
              "return asked or scheduled", ("tests/unit/test_retrying.py",)),
-    Mutation("Retry-After has a limit", "chalicelib/retrying.py",
+    Mutation("Retry-After has a limit", "chalicelib/webhooks/retry_schedule.py",
              "min(_asked_seconds(retry_after, now), RETRY_AFTER_SECONDS_MAX)", "_asked_seconds(retry_after, now)",
              ("tests/unit/test_retrying.py",)),
     Mutation("events in the transaction of their change", "chalicelib/events.py",
@@ -303,11 +317,11 @@ MUTATIONS = (
              (f"{WEBHOOK_CRASHES}::test_two_relays_at_once_give_each_event_one_place",)),
     Mutation("only events after the webhook was made", EVENTS_SQL, " and w.created_at <= e.created_at", "",
              (f"{WEBHOOK_EVENTS}::test_a_webhook_is_not_told_what_happened_before_it_was_made",)),
-    Mutation("lost wake-ups of the relay", "chalicelib/relaying.py",
+    Mutation("lost wake-ups of the relay", "chalicelib/webhooks/relay.py",
              "    if waiting is not None:\n        queues.wake(RELAY_QUEUE)\n", "",
              (f"{WEBHOOK_CRASHES}::test_a_relay_that_is_killed_loses_nothing_and_tells_nothing_twice",)),
-    Mutation("lost turns", "chalicelib/delivering.py",
-             '    queues.send("deliveries", turns(each["id"] for each in due))\n', "",
+    Mutation("lost turns", ATTEMPTS,
+             '    queues.send("deliveries", [TurnMessage(webhook=each["id"]) for each in due])\n', "",
              (f"{WEBHOOK_CRASHES}::test_a_sender_that_is_killed_loses_nothing",)),
     Mutation("a claim is a lease", DELIVERIES_SQL,
              "    and (d.claimed_until is null or d.claimed_until < now())\n", "",
@@ -319,12 +333,12 @@ MUTATIONS = (
     Mutation("what has ended is not written again", DELIVERIES_SQL, "and claims = %(claims)s and status = 'pending'",
              "and %(claims)s > 0",
              (f"{WEBHOOK_CRASHES}::test_whoever_comes_back_after_his_claim_is_over_writes_nothing_down",)),
-    Mutation("one attempt at a time until it is quick", "chalicelib/delivering.py",
+    Mutation("one attempt at a time until it is quick", ATTEMPTS,
              'WEBHOOK_CONCURRENT_MAX if webhook["quick"] else 1', "WEBHOOK_CONCURRENT_MAX",
              (f"{WEBHOOK_TURNS}::test_a_webhook_that_is_not_known_to_be_quick_gets_one_attempt_at_a_time",)),
     Mutation("so many attempts at a time", DELIVERIES_SQL, "%(concurrent_max)s > (", "%(concurrent_max)s + 100 > (",
              (f"{WEBHOOK_TURNS}::test_one_that_answers_soon_gets_several_at_a_time",)),
-    Mutation("turns end", "chalicelib/delivering.py", "goes_on = time.monotonic() < turn_ends and", "goes_on =",
+    Mutation("turns end", ATTEMPTS, "goes_on = time.monotonic() < turn_ends and", "goes_on =",
              (f"{WEBHOOK_TURNS}::test_after_its_turn_it_is_the_next_ones",)),
     Mutation("nothing for a webhook that is off", DELIVERIES_SQL, "(%(enabled)s and %(concurrent_max)s",
              "((%(enabled)s or true) and %(concurrent_max)s",
@@ -335,9 +349,9 @@ MUTATIONS = (
              (f"{WEBHOOK_CRASHES}::test_the_relay_does_not_wait_for_senders",)),
     Mutation("a test goes first", DELIVERIES_SQL, "order by d.test desc, d.due_at", "order by d.due_at",
              (f"{WEBHOOKS_BY_HAND}::test_a_test_does_not_queue_behind_what_waits",)),
-    Mutation("answers quote no secrets", "chalicelib/delivering.py", "_without(answer.body, hidden)", "answer.body",
+    Mutation("answers quote no secrets", ATTEMPTS, "_without(answer.body, hidden)", "answer.body",
              (f"{WEBHOOK_REQUESTS}::test_what_an_answer_quotes_of_our_headers_is_not_kept",)),
-    Mutation("nothing is prepared behind a proxy", "chalicelib/database.py", "if self._pooled else {}",
+    Mutation("nothing is prepared behind a proxy", DATABASE, "if self._pooled else {}",
              "if False else {}", ("tests/integration/test_database_roles.py",)),
     Mutation("what broke while it was idle is replaced", DATABASE,
              "if not (replaceable and connection is former and connection.closed):", "if True:", (BROKEN,)),
@@ -347,7 +361,7 @@ MUTATIONS = (
              "replaceable = idle", (BROKEN,)),
     Mutation("what continues does not open another session", DATABASE,
              "if continues and (former is None or former.closed):", "if False:", (BROKEN,)),
-    Mutation("a chunk goes on where its rows are", "chalicelib/upserting.py", "transaction(continues=True)",
+    Mutation("a chunk goes on where its rows are", "chalicelib/importing/upserting.py", "transaction(continues=True)",
              "transaction()", (BROKEN,)),
     Mutation("what was idle for long is not trusted", DATABASE, "if replaceable and now - self._begun_at >",
              "if False and now - self._begun_at >", (BROKEN,)),
@@ -355,26 +369,27 @@ MUTATIONS = (
              "except pg.ReadOnlySqlTransaction:\n            self.close()\n            raise",
              "except pg.ReadOnlySqlTransaction:\n            raise", (BROKEN,)),
     Mutation("a silent other side is given up", DATABASE, "                    **_GIVEN_UP,\n", "", (BROKEN,)),
-    Mutation("no statement ties a session to its caller", SQL, "select next_operation()", "select nextval('operation')",
+    Mutation("no statement ties a session to its caller", "chalicelib/sql/acceptance.sql",
+             "select next_operation()", "select nextval('operation')",
              ("tests/packaging/test_shared_sessions.py", "-k", "ties_a_session_to_its_caller")),
     Mutation("the planner's switches are over with the transaction",
              "chalicelib/sql/migrations/0008_shared_sessions.sql", "'0', true)", "'0', false)",
              ("tests/integration/test_database_roles.py",)),
-    Mutation("the database proves who it is", "chalicelib/credentials.py", 'sslmode="verify-full"',
+    Mutation("the database proves who it is", "chalicelib/backends/credentials.py", 'sslmode="verify-full"',
              'sslmode="require"', ("tests/unit/test_credentials.py",)),
-    Mutation("a proxy and the database have authorities of their own", "chalicelib/credentials.py",
+    Mutation("a proxy and the database have authorities of their own", "chalicelib/backends/credentials.py",
              "certifi.where() if settings.database_pooled else str(RDS_AUTHORITIES)", "certifi.where()",
              ("tests/unit/test_credentials.py",)),
     Mutation("no token is made a second time", "infra/tokens.py", 'retries={"total_max_attempts": 1}',
              'retries={"total_max_attempts": 2}', ("tests/unit/test_tokens_of_a_stage.py",)),
     Mutation("an answer is not waited for for ever", "infra/tokens.py", "read_timeout=ANSWER_SECONDS_MAX",
              "read_timeout=25", ("tests/unit/test_tokens_of_a_stage.py",)),
-    Mutation("a range answered with the whole", "chalicelib/files.py", "data if _is_part(answer) else data[start:end]",
+    Mutation("a range answered with the whole", FILE_STORE, "data if _is_part(answer) else data[start:end]",
              "data", ("tests/unit/test_files.py",)),
-    Mutation("nothing is told of what was rolled back", "chalicelib/database.py",
+    Mutation("nothing is told of what was rolled back", DATABASE,
              "        if not committed:\n            return\n",
              "", (TELEMETRY,)),
-    Mutation("a change is told after its commit", "chalicelib/database.py",
+    Mutation("a change is told after its commit", DATABASE,
              "self.afterwards.append(partial(telemetry.tell, happened, **more))", "telemetry.tell(happened, **more)",
              (TELEMETRY,)),
     Mutation("ids end with what they are about", "chalicelib/telemetry.py", "_ids.reset(token)", "pass", (LOGS,)),
@@ -394,27 +409,45 @@ MUTATIONS = (
              "json.dumps(line, ensure_ascii=False, ", (LOGS,)),
     Mutation("libraries tell of warnings alone", "functions/logs.py", 'OURS = ("chalicelib", "functions")',
              'OURS = ("",)', (LOGS,)),
-    Mutation("the stage local is not deployed", "infra/packaging.py", "if stage == LOCAL_STAGE:", "if False:",
+    Mutation("the stage local is not deployed", "infra/deploy/packaging.py", "if stage == LOCAL_STAGE:", "if False:",
              ("tests/packaging/test_package.py::test_the_stage_that_may_send_into_private_networks_is_never_deployed",)),
-    Mutation("no join into a catalogue that seems small", "chalicelib/upserting.py",
+    Mutation("no join into a catalogue that seems small", "chalicelib/importing/upserting.py",
              'if seems is not None and seems["small"]:', "if False:",
              ("tests/integration/test_import.py",)),
-    Mutation("lost files are accepted in the order they came in", "chalicelib/sweeping.py",
+    Mutation("lost files are accepted in the order they came in", "chalicelib/repair/sweeping.py",
              "    candidates.reverse()\n", "", ("tests/integration/test_restore.py",)),
-    Mutation("messages about what is not there are done with", "functions/messages.py",
+    Mutation("messages about what is not there are done with", "functions/consumers.py",
              "except NotFound as error:", "except ZeroDivisionError as error:",
              ("tests/integration/test_restore.py",)),
     Mutation("what Lambda writes of a failure has nothing behind it", "functions/invocations.py",
              "raise InvocationFailed(error) from None", "raise InvocationFailed(error)",
              ("tests/integration/test_telemetry.py",)),
-    Mutation("a secret that cannot be read signs no more", "chalicelib/webhooks.py",
+    Mutation("a secret that cannot be read signs no more", "chalicelib/webhooks/webhooks.py",
              "with suppress(Unsealable):", "with suppress():", ("tests/integration/test_lost_key.py",)),
 )  # fmt: skip
+
+
+class DoesNotApply(Exception):
+    """The source no longer has the text that a mutation replaces."""
+
+
+def mutated(mutation: Mutation, text: str) -> str:
+    """The text of the mutation's file without the mechanism. Raises DoesNotApply."""
+    for old, new in ((mutation.old, mutation.new), mutation.also):
+        if old not in text:
+            raise DoesNotApply(f"{mutation.name}: {mutation.file} no longer contains {old!r}")
+        text = text.replace(old, new)
+    return text
 
 
 def main(names: list[str]) -> int:
     """Runs the chosen mutations, or all. Returns the exit status."""
     chosen = [each for each in MUTATIONS if not names or each.name in names]
+    if unknown := set(names) - {each.name for each in chosen}:
+        print(f"no such mutation: {', '.join(sorted(unknown))}")  # noqa: T201
+        return 2
+    if not _control(chosen):
+        return 1
     survivors = [each.name for each in chosen if not _noticed(each)]
     print(f"{len(chosen) - len(survivors)} of {len(chosen)} mutations noticed")  # noqa: T201
     for name in survivors:
@@ -422,34 +455,56 @@ def main(names: list[str]) -> int:
     return 1 if survivors else 0
 
 
+def _control(chosen: Sequence[Mutation]) -> bool:
+    """Runs the same tests without a mutation: a test that is red anyway would notice everything."""
+    started = time.monotonic()
+    files = sorted({test.partition("::")[0] for each in chosen for test in each.tests if test.startswith("tests/")})
+    with _copied_project() as copy:
+        ran = _pytest(copy, files, CONTROL_SECONDS_MAX)
+    verdict = "green" if ran.returncode == 0 else "RED: these tests fail without any mutation"
+    print(f"control run, {len(files)} files, {time.monotonic() - started:.0f} s: {verdict}", flush=True)  # noqa: T201
+    if ran.returncode != 0:
+        print("\n".join(ran.stdout.splitlines()[-FAILURE_LINES:]))  # noqa: T201
+    return ran.returncode == 0
+
+
 def _noticed(mutation: Mutation) -> bool:
     started = time.monotonic()
-    with tempfile.TemporaryDirectory() as directory:
-        copy = Path(directory)
-        copy.chmod(0o755)  # PostgreSQL's own user must get to its programs, when root runs this.
-        _copy_project(copy)
+    with _copied_project() as copy:
         target = copy / mutation.file
-        text = target.read_text("utf-8")
-        if mutation.old not in text:
-            print(f"does not apply: {mutation.name}", flush=True)  # noqa: T201
+        try:
+            target.write_text(mutated(mutation, target.read_text("utf-8")), "utf-8")
+        except DoesNotApply as error:
+            print(f"does not apply: {error}", flush=True)  # noqa: T201
             return False
-        text = text.replace(mutation.old, mutation.new)
-        target.write_text(text.replace(*mutation.also) if mutation.also[0] else text, "utf-8")
-        ran = subprocess.run(
-            [copy / ".venv/bin/python", "-m", "pytest", "-x", "-q", "--timeout", "120", *mutation.tests],
-            cwd=copy,
-            env={**os.environ, "HISTORIES": "500", "SHRINK": "0"},
-            capture_output=True,
-            text=True,
-            timeout=RUN_SECONDS_MAX,
-            check=False,
-        )
-    # An error outside a test is no notice: it would be there without the mutation too.
+        ran = _pytest(copy, mutation.tests, RUN_SECONDS_MAX)
+    # An error outside a test does not count: it would be there without the mutation too.
     red = next((line for line in ran.stdout.splitlines() if line.startswith("FAILED")), "")
     broken = next((line for line in ran.stdout.splitlines() if line.startswith("ERROR")), "")
     verdict = "red  " if red else "BROKEN" if broken else "GREEN"
     print(f"{verdict} {time.monotonic() - started:5.1f} s  {mutation.name}: {(red or broken)[:150]}", flush=True)  # noqa: T201
     return verdict == "red  "
+
+
+def _pytest(copy: Path, tests: Sequence[str], seconds: int) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [copy / ".venv/bin/python", "-m", "pytest", "-x", "-q", "--timeout", "120", *tests],
+        cwd=copy,
+        env={**os.environ, "HISTORIES": "500", "SHRINK": "0"},
+        capture_output=True,
+        text=True,
+        timeout=seconds,
+        check=False,
+    )
+
+
+@contextmanager
+def _copied_project() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory() as directory:
+        copy = Path(directory)
+        copy.chmod(0o755)  # PostgreSQL runs as another user, who must get to its programs, when root runs this.
+        _copy_project(copy)
+        yield copy
 
 
 def _copy_project(copy: Path) -> None:

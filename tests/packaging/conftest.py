@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from infra import archive, dependencies, packaging
-from infra.every_function import functions_of, name_of
+from infra.deploy import archive, dependencies, packaging
+from infra.deploy.every_function import functions_of, name_of
 
 STAGE = "dev"
 

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 import yaml
 from botocore.exceptions import ClientError, WaiterError
 
-from infra.stacks import Account
+from infra.deploy.stacks import Account
 
 NUMBER, REGION = "123456789012", "eu-central-1"
 

@@ -19,10 +19,10 @@ import pytest
 import yaml
 
 from infra import compose
-from infra.dependencies import ROOT
 from infra.local import docker, options
 from infra.local.options import OptionError
 from infra.local.testing import backing_services, clean_environment, running_stack
+from infra.project import ROOT
 
 FILE = ROOT / "docker-compose.yml"
 IMPORT_SECONDS_MAX = 60

@@ -13,18 +13,10 @@ import boto3
 import pytest
 from botocore.config import Config
 
-from infra import deployment, packaging
-from infra.dependencies import ROOT
-from infra.every_function import functions_of
-from infra.stacks import (
-    BESIDE_APP,
-    INVOCATION_SECONDS_MAX,
-    PARTS,
-    Account,
-    DeploymentFailed,
-    name_of,
-    s3_origin,
-)
+from infra.deploy import deployment, packaging
+from infra.deploy.every_function import functions_of
+from infra.deploy.stacks import BESIDE_APP, INVOCATION_SECONDS_MAX, PARTS, Account, DeploymentFailed, name_of, s3_origin
+from infra.project import ROOT
 from tests.packaging.conftest import STAGE, Package
 from tests.packaging.standin_account import NUMBER, REGION, Standin
 
@@ -210,7 +202,7 @@ def test_a_migration_is_waited_for_as_long_as_it_may_run_and_never_begun_twice(
         asked[service] = config
         return _Sts() if service == "sts" else made(service, config=config)  # type: ignore[call-overload]
 
-    monkeypatch.setattr("infra.stacks.boto3.client", client)
+    monkeypatch.setattr("infra.deploy.stacks.boto3.client", client)
     chosen = Account.of_this_machine().lambda_.meta.config
     assert package.functions["migrate"]["Timeout"] < INVOCATION_SECONDS_MAX == chosen.read_timeout
     assert chosen.retries["total_max_attempts"] == 1
@@ -239,7 +231,8 @@ def test_no_stage_has_the_stacks_of_another(part: str, capsys: pytest.CaptureFix
 
 
 @pytest.mark.parametrize("region", ["us-east-1", "eu-central-1", "ap-southeast-2"])
-def test_the_page_may_connect_to_where_links_lead(region: str) -> None:
+def test_the_page_may_connect_to_where_links_lead(region: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
     config = Config(signature_version="s3v4", s3={"addressing_style": "path"})
     s3 = boto3.client("s3", region_name=region, aws_access_key_id="a", aws_secret_access_key="b", config=config)
     url = s3.generate_presigned_url("put_object", Params={"Bucket": "files", "Key": "k"})
@@ -259,7 +252,10 @@ def test_a_region_whose_databases_nobody_recognises_is_told_before_anything_is_m
     account.region = "xx-nowhere-1"
     monkeypatch.setattr(Account, "of_this_machine", lambda: account)
     assert deployment.main(["deploy", STAGE]) == 1
-    assert "certificates of databases in xx-nowhere-1: run `python -m infra.rds_authorities`" in capsys.readouterr().err
+    assert (
+        "certificates of databases in xx-nowhere-1: run `python -m infra.deploy.rds_authorities`"
+        in capsys.readouterr().err
+    )
     assert aws.done == []
 
 

@@ -1,4 +1,4 @@
-"""What docs/operations.md tells people who are woken is about what is deployed, all of it."""
+"""docs/operations.md explains everything that is deployed, and nothing else."""
 
 from __future__ import annotations
 
@@ -8,23 +8,17 @@ from pathlib import Path
 import pytest
 
 from chalicelib.telemetry import MEASURES
-from infra.dependencies import ROOT
-from infra.every_function import functions_of
+from infra.deploy.every_function import functions_of
+from infra.project import ROOT
 from tests.packaging.conftest import STAGE, Package
+from tests.support.markdown import rows
 
 PAGE = (ROOT / "docs/operations.md").read_text("utf-8")
 OF_EACH_FUNCTION = re.compile(r"\w+(ErrorsAlarm|ThrottlesAlarm)")
 
 
-def rows(heading: str, level: str = "##") -> list[list[str]]:
-    """The cells of the table below a heading."""
-    part = PAGE.partition(f"{level} {heading}\n")[2].partition(f"\n{level} ")[0]
-    table = [re.split(r"(?<!\\) \| ", line.strip("| ")) for line in part.splitlines() if line.startswith("| ")]
-    return table[1:]
-
-
 def test_every_alarm_has_its_line(package: Package) -> None:
-    explained = [row[0] for row in rows("Alarms")]
+    explained = [row[0] for row in rows(PAGE, "Alarms")]
     functions = functions_of(package.template)
     for name in package.of_type("AWS::CloudWatch::Alarm"):
         matched = OF_EACH_FUNCTION.fullmatch(name)
@@ -36,13 +30,13 @@ def test_every_alarm_has_its_line(package: Package) -> None:
 
 
 def test_every_metric_has_its_line() -> None:
-    assert rows("Metrics") == [
+    assert rows(PAGE, "Metrics") == [
         [f"`{name}`{'*' if each.by_function else ''}", each.unit.value, each.meaning] for name, each in MEASURES.items()
     ]
 
 
 def test_every_dead_letter_queue_is_spoken_of(package: Package) -> None:
-    told = " ".join(row[0] for row in rows("Dead letters", "###"))
+    told = " ".join(row[0] for row in rows(PAGE, "Dead letters", "###"))
     queues = [each["QueueName"]["Fn::Sub"] for each in package.of_type("AWS::SQS::Queue").values()]
     dead = {name.removeprefix("product-importer-${Stage}-") for name in queues if name.endswith("-dead")}
     assert set(re.findall(r"`([\w-]+)`", told)) == dead
@@ -53,7 +47,7 @@ def test_names_in_commands_are_those_that_are_deployed(package: Package) -> None
     named = set(re.findall(r"--function-name (product-importer-[\w-]+)", PAGE))
     assert named
     assert named <= functions
-    codes = "\n".join(file.read_text("utf-8") for file in (ROOT / "chalicelib").glob("*.py"))
+    codes = "\n".join(file.read_text("utf-8") for file in (ROOT / "chalicelib").rglob("*.py"))
     for name in set(re.findall(r"`([a-z]+_[a-z_]+)`", PAGE)) - set(package.functions) - {"trace_id"}:
         assert f'"{name}"' in codes, name
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE))
@@ -70,7 +64,7 @@ def test_the_costs_are_those_of_what_is_deployed(package: Package) -> None:
     assert by_function == 2
 
 
-@pytest.mark.parametrize("query", [row[1] for row in rows("Following one thing through the log")])
+@pytest.mark.parametrize("query", [row[1] for row in rows(PAGE, "Searching the log")])
 def test_queries_ask_for_what_lines_have(query: str) -> None:
     source = "\n".join(
         file.read_text("utf-8") for name in ("chalicelib", "functions") for file in Path(ROOT / name).rglob("*.py")

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from infra import archive, dependencies, deployment, packaging
-from infra.dependencies import ROOT
-from infra.packaging import PackagingFailed
-from infra.stacks import Account
+from infra.deploy import archive, dependencies, deployment, packaging
+from infra.deploy.packaging import PackagingFailed
+from infra.deploy.stacks import Account
+from infra.project import ROOT
 from tests.packaging.conftest import STAGE, Package
 
 ZIP_BYTES_MAX = 30 * 1024 * 1024
@@ -39,8 +39,8 @@ import ssl, sys
 sys.path.insert(0, ".")
 import boto3, psycopg
 from pathlib import Path
-from chalicelib.credentials import RDS_AUTHORITIES
-from chalicelib.sealing import LocalKey
+from chalicelib.backends.credentials import RDS_AUTHORITIES
+from chalicelib.backends.sealing import LocalKey
 from chalicelib.sql import query
 key = Path(sys.argv[1]); key.write_bytes(bytes(32))
 assert LocalKey(str(key)).open(LocalKey(str(key)).seal(b"secret", "here"), "here") == b"secret"

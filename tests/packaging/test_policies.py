@@ -1,6 +1,6 @@
 """Every function may do what its code does, on the things it does it to, and nothing more.
 
-What the code does is read from the source (tests/support/aws_calls.py). This file says what that means in IAM's words.
+What the code does is read from the source (tests/packaging/aws_calls.py). This file translates it into IAM's terms.
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ from typing import Any
 import pytest
 
 import app
-from chalicelib.exports import EXPORTS_PREFIX
-from chalicelib.imports import UPLOADS_PREFIX
-from chalicelib.rejections import REJECTED_PREFIX
-from chalicelib.splitting import REWRITTEN_PREFIX
+from chalicelib.exporting.exports import EXPORTS_PREFIX
+from chalicelib.importing.imports import UPLOADS_PREFIX
+from chalicelib.importing.rejected_rows import REJECTED_PREFIX
+from chalicelib.importing.splitting import REWRITTEN_PREFIX
+from tests.packaging import aws_calls, reached_source
+from tests.packaging.aws_calls import Call
 from tests.packaging.conftest import STAGE, Package
-from tests.support import aws_calls, reached_source
-from tests.support.aws_calls import Call
 
 OBJECT_ACTIONS = {
     "put_object": {"s3:PutObject"},
@@ -46,16 +46,16 @@ KEY_ACTIONS = {"generate_data_key": "kms:GenerateDataKey", "decrypt": "kms:Decry
 POLLING = {"sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"}
 """What Lambda does in the function's name."""
 PREFIXES = {
-    "chalicelib.exporting": {EXPORTS_PREFIX},
-    "chalicelib.exports": {EXPORTS_PREFIX},
-    "chalicelib.imports": {UPLOADS_PREFIX, REWRITTEN_PREFIX},
-    "chalicelib.rejections": {REJECTED_PREFIX},
-    "chalicelib.splitting": {UPLOADS_PREFIX, REWRITTEN_PREFIX},
-    "chalicelib.sweeping": {UPLOADS_PREFIX, REWRITTEN_PREFIX},
-    "chalicelib.upserting": {UPLOADS_PREFIX, REWRITTEN_PREFIX},
+    "chalicelib.exporting.writing": {EXPORTS_PREFIX},
+    "chalicelib.exporting.exports": {EXPORTS_PREFIX},
+    "chalicelib.importing.imports": {UPLOADS_PREFIX, REWRITTEN_PREFIX},
+    "chalicelib.importing.rejected_rows": {REJECTED_PREFIX},
+    "chalicelib.importing.splitting": {UPLOADS_PREFIX, REWRITTEN_PREFIX},
+    "chalicelib.repair.sweeping": {UPLOADS_PREFIX, REWRITTEN_PREFIX},
+    "chalicelib.importing.upserting": {UPLOADS_PREFIX, REWRITTEN_PREFIX},
 }
 """Where the keys begin that each module reads and writes."""
-WRITTEN = {"chalicelib.imports": {UPLOADS_PREFIX}, "chalicelib.splitting": {REWRITTEN_PREFIX}}
+WRITTEN = {"chalicelib.importing.imports": {UPLOADS_PREFIX}, "chalicelib.importing.splitting": {REWRITTEN_PREFIX}}
 """Where it writes, if not everywhere."""
 WRITING = {"s3:PutObject", "s3:AbortMultipartUpload"}
 WILDCARDS = {
@@ -176,9 +176,9 @@ def test_every_function_has_a_role_of_its_own(package: Package) -> None:
 def test_reading_calls_from_source_notices_a_new_one() -> None:
     # The yardstick itself: calls that are known to be there are found, and followed through other modules.
     split = aws_calls.calls_of("functions.split_upload")
-    assert Call("queues", "send", "chalicelib.splitting", "chunks") in split
+    assert Call("queues", "send", "chalicelib.importing.splitting", "chunks") in split
     assert Call("queues", "wake", "chalicelib.events", "events") in split
-    assert Call("sealer", "open", "chalicelib.webhooks") in aws_calls.calls_of("functions.deliver_webhook")
+    assert Call("sealer", "open", "chalicelib.webhooks.webhooks") in aws_calls.calls_of("functions.deliver_webhook")
     assert aws_calls.calls_of("functions.authorize") == set()
 
 
@@ -197,6 +197,11 @@ def test_nothing_else_speaks_to_aws() -> None:
                         clients[file.name] = service
                     case ast.Call(func=ast.Attribute(value=ast.Name(id="client"), attr=operation)):
                         asked.add((file.name, operation))
-    assert clients == {"files.py": "s3", "queues.py": "sqs", "sealing.py": "kms", "credentials.py": "secretsmanager"}
+    assert clients == {
+        "file_store.py": "s3",
+        "queues.py": "sqs",
+        "sealing.py": "kms",
+        "credentials.py": "secretsmanager",
+    }
     assert importing == set(clients)
     assert {operation for file, operation in asked if file in clients} == {"get_secret_value"}

@@ -14,7 +14,7 @@ import pytest
 
 from chalicelib.sql import queries
 from tests.packaging.conftest import Package
-from tests.support.reached_source import ROOT, reached
+from tests.packaging.reached_source import ROOT, reached
 
 POOLED = ("api", "authorize", "deliver_webhook", "relay_events")
 STATEMENT_BYTES_MAX = 16 * 1024
@@ -63,7 +63,7 @@ def test_reading_queries_from_source_finds_them() -> None:
 
 def test_reading_queries_from_source_misses_none() -> None:
     functions = ["api", *(each.stem for each in (ROOT / "functions").glob("*.py"))]
-    found = set[str]().union(_queries_of("tokens", "chalicelib"), *map(_queries_of, functions))
+    found = set[str]().union(_queries_of("access.tokens", "chalicelib"), *map(_queries_of, functions))
     for name in set(queries()) - found:
         assert any(queries()[name] in queries()[other] for other in found), f"{name} is part of nothing"
 

@@ -13,16 +13,16 @@ import yaml
 
 from chalicelib.telemetry import MEASURES, tell
 from functions.logs import NAMESPACE
-from infra import packaging
-from infra.dependencies import ROOT
-from infra.gateway_responses import gateway_responses
-from infra.local.static_files import security_headers
-from infra.packaging import PackagingFailed
-from infra.stacks import BESIDE_APP
+from infra.deploy import packaging
+from infra.deploy.gateway_responses import gateway_responses
+from infra.deploy.packaging import PackagingFailed
+from infra.deploy.stacks import BESIDE_APP
+from infra.project import ROOT
+from infra.site_files import security_headers
 from tests.packaging.conftest import STAGE, Package
 from tests.support.log_lines import caught
 
-INFRA = ROOT / "infra"
+INFRA = ROOT / "infra" / "deploy"
 DEAD_DAYS = 14
 VISIBILITY_FACTOR = 6
 LINT_SECONDS_MAX = 120
@@ -254,7 +254,7 @@ def test_page_has_the_headers_that_the_local_stack_sends() -> None:
         "Referrer-Policy": security["ReferrerPolicy"]["ReferrerPolicy"],
         **{item["Header"]: item["Value"] for item in config["CustomHeadersConfig"]["Items"]},
     }
-    # The one that names S3 is a parameter, which infra/deployment.py fills in with the same function.
+    # The one that names S3 is a parameter, which infra/deploy/deployment.py fills in with the same function.
     assert sent == {**dict(security_headers("https://s3")), "Content-Security-Policy": {"Ref": "ContentSecurityPolicy"}}
 
 

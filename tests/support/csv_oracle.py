@@ -11,7 +11,7 @@ import io
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from chalicelib.header import Header
+from chalicelib.csvfile.header import Header
 from chalicelib.limits import (
     DESCRIPTION_BYTES_MAX,
     NAME_CHARACTERS_MAX,

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import requests
 
-from chalicelib import products
-from chalicelib.products import Content
+from chalicelib.catalogue import products
+from chalicelib.catalogue.products import Content
 
 if TYPE_CHECKING:
     from tests.support.pipeline import Answer, Pipeline

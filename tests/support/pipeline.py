@@ -19,7 +19,7 @@ from chalice.config import Config
 from chalice.local import LocalGateway
 
 import app as triggers
-from chalicelib import tokens
+from chalicelib.access import tokens
 from chalicelib.backends import Backends
 from functions.composition import backends
 from infra.local.testing import Services

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from chalicelib import indexing
 from chalicelib.backends import Backends
+from chalicelib.catalogue import search_index
 
 FORGET = (
     "delete from product_search; delete from product_search_edit;"
@@ -15,4 +15,4 @@ FORGET = (
 
 def fill(backends: Backends) -> None:
     """Copies all there is to copy."""
-    indexing.index_products(backends.database, lambda: 60.0)
+    search_index.index_products(backends.database, lambda: 60.0)

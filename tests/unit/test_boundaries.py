@@ -10,7 +10,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from chalicelib.boundaries import Chunk, Splitter
+from chalicelib.csvfile.boundaries import Chunk, Splitter
 from chalicelib.errors import UnreadableFile
 from chalicelib.limits import KIB, LINES_MAX, MIB
 from tests.support.csv_oracle import packed, physical_lines, records

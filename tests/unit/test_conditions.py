@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from functions.api.conditions import etag_of, is_known
+from functions.api.etags import etag_of, is_known
 
 
 @pytest.mark.parametrize(

@@ -5,8 +5,8 @@ from __future__ import annotations
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from chalicelib.copytext import DELIMITER, encode
-from chalicelib.rows import Row
+from chalicelib.csvfile.rows import Row
+from chalicelib.importing.copy_text import DELIMITER, encode
 
 ESCAPES = {"n": "\n", "r": "\r", "t": "\t", "b": "\b", "f": "\f", "v": "\v"}
 ACTIVE = {"t": True, "f": False, None: None}

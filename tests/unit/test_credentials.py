@@ -13,7 +13,7 @@ from botocore.exceptions import ClientError, EndpointConnectionError
 from moto import mock_aws
 from psycopg.conninfo import conninfo_to_dict
 
-from chalicelib import credentials
+from chalicelib.backends import credentials
 from chalicelib.errors import Transient
 from chalicelib.settings import MissingSetting, Settings, read
 

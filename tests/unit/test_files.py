@@ -8,8 +8,8 @@ import pytest
 from botocore.response import StreamingBody
 from botocore.stub import Stubber
 
-from chalicelib import files
-from chalicelib.files import Files
+from chalicelib.backends import file_store
+from chalicelib.backends.file_store import Files
 
 WHOLE = b"0123456789"
 
@@ -17,7 +17,7 @@ WHOLE = b"0123456789"
 @pytest.fixture
 def store(monkeypatch: pytest.MonkeyPatch) -> Files:
     monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-central-1")
-    monkeypatch.setattr(files, "SKIP_BYTES", 2)
+    monkeypatch.setattr(file_store, "SKIP_BYTES", 2)
     return Files("bucket")
 
 

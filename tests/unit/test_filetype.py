@@ -12,8 +12,8 @@ import zipfile
 
 import pytest
 
+from chalicelib.csvfile.filetype import refuse_non_csv
 from chalicelib.errors import UnreadableFile
-from chalicelib.filetype import refuse_non_csv
 from chalicelib.limits import FILE_HEAD_BYTES
 
 

@@ -31,6 +31,7 @@ def test_the_corpus_of_hostile_files_is_read_as_csv_reader_reads_it(path: Path) 
     check(path.read_bytes())
 
 
+@pytest.mark.slow
 def test_random_files_are_read_as_csv_reader_reads_them() -> None:
     source = random.Random(SEED)
     for _ in range(RUNS):

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from chalicelib.csvfile.header import REJECTED_BECAUSE, REJECTED_LINE, Header, read_header, shortened
 from chalicelib.errors import UnreadableFile
-from chalicelib.header import REJECTED_BECAUSE, REJECTED_LINE, Header, read_header, shortened
 from chalicelib.limits import COLUMNS_MAX, COLUMNS_SHOWN_MAX, HEADER_BYTES_MAX, VALUE_CHARACTERS_SHOWN_MAX
 
 

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import ast
+import importlib
 import sys
 from pathlib import Path
+
+from chalicelib.settings import queue_name, stage
 
 ROOT = Path(__file__).parents[2]
 
@@ -46,3 +49,11 @@ def test_every_trigger_is_bound_under_its_own_name_with_a_module_of_its_own() ->
     assert bound == {name: f"app.{name}" for name in bound}
     for name in bound:
         assert (ROOT / "functions" / f"{name}.py").is_file()
+
+
+def test_every_consumer_is_bound_to_its_own_queue() -> None:
+    import app
+
+    queues = {source.name: source.queue for source in app.app.event_sources if hasattr(source, "queue")}
+    consumers = {name: importlib.import_module(f"functions.{name}").handle for name in queues}
+    assert queues == {name: queue_name(stage(), consumer.queue) for name, consumer in consumers.items()}

@@ -17,7 +17,7 @@ from functions.api.endpoints import endpoints_of
 from functions.api.openapi import VERSION, document
 from functions.api.openapi_headers import HEADERS
 from functions.api.problems import TITLES
-from functions.api.resource import PREFIX
+from functions.api.routes import PREFIX
 
 ROOT = Path(__file__).parents[2]
 METHODS = {"get", "post", "put", "patch", "delete"}

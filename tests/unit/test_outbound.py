@@ -17,8 +17,8 @@ import pytest
 import requests
 
 from chalicelib.limits import ANSWER_BYTES_MAX, URL_CHARACTERS_MAX
-from chalicelib.outbound import Outbound, Unreachable, Unsafe, look_up
-from tests.support.receiver import Receiver, header_of, receiver
+from chalicelib.webhooks.outbound.post import Outbound, Unreachable, Unsafe, look_up
+from tests.unit.receiver import Receiver, header_of, receiver
 
 pytestmark = pytest.mark.timeout(30)
 

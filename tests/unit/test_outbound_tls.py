@@ -15,8 +15,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from chalicelib.outbound import Answer, Outbound, Unreachable
-from tests.support.receiver import OK, Reply, header_of, receiver
+from chalicelib.webhooks.outbound.post import Answer, Outbound, Unreachable
+from tests.unit.receiver import OK, Reply, header_of, receiver
 
 pytestmark = pytest.mark.timeout(30)
 

@@ -6,7 +6,7 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_add
 
 import pytest
 
-from chalicelib.public_addresses import NOT_PUBLIC_IPV4, NOT_PUBLIC_IPV6, IPNetwork, is_in, is_public
+from chalicelib.webhooks.outbound.public_addresses import NOT_PUBLIC_IPV4, NOT_PUBLIC_IPV6, IPNetwork, is_in, is_public
 
 REGISTERED = """
 0.0.0.0/8 0.0.0.0/32 10.0.0.0/8 100.64.0.0/10 127.0.0.0/8 169.254.0.0/16 172.16.0.0/12 192.0.0.0/24 192.0.0.0/29

@@ -13,9 +13,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 
-from chalicelib.credentials import RDS_AUTHORITIES
-from infra import rds_authorities
-from infra.rds_authorities import NAME, certificates, name_of, roots, written
+from chalicelib.backends.credentials import RDS_AUTHORITIES
+from infra.deploy import rds_authorities
+from infra.deploy.rds_authorities import NAME, certificates, name_of, roots, written
 
 NOW = datetime.now(UTC)
 YEAR = timedelta(days=365)

@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
-from chalicelib import signatures, tokens
+from chalicelib.access import tokens
 from chalicelib.telemetry import ERROR, tell
+from chalicelib.webhooks import signatures
 from functions.redaction import HIDDEN, redacted
 from tests.support.log_lines import caught
 

@@ -10,7 +10,7 @@ from random import Random
 import pytest
 
 from chalicelib.limits import RETRY_AFTER_SECONDS_MAX
-from chalicelib.retrying import ATTEMPTS_MAX, Verdict, judge, next_delay
+from chalicelib.webhooks.retry_schedule import ATTEMPTS_MAX, Verdict, judge, next_delay
 
 NOW = datetime(2026, 11, 24, 18, 0, tzinfo=UTC)
 DOCUMENTED = [5, 300, 1_800, 7_200, 18_000, 36_000, 50_400, 72_000, 86_400]

@@ -11,8 +11,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from chalicelib.boundaries import Chunk, Splitter
-from chalicelib.header import Header, read_header
+from chalicelib.csvfile.boundaries import Chunk, Splitter
+from chalicelib.csvfile.header import Header, read_header
+from chalicelib.csvfile.rows import RejectedRow, Row, oversized_row, read_rows
 from chalicelib.limits import (
     DESCRIPTION_BYTES_MAX,
     KIB,
@@ -22,7 +23,6 @@ from chalicelib.limits import (
     RECORD_BYTES_MAX,
     SKU_CHARACTERS_MAX,
 )
-from chalicelib.rows import RejectedRow, Row, oversized_row, read_rows
 from tests.support.csv_oracle import judged, records
 
 HEADER = read_header(b"sku,name,description,active\n", is_whole=True)

@@ -13,10 +13,10 @@ import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 from moto import mock_aws
 
-from chalicelib import sealing
+from chalicelib.backends import sealing
+from chalicelib.backends.sealing import KmsKey, LocalKey, Sealer, Unsealable, sealer
 from chalicelib.errors import Transient
 from chalicelib.limits import UNWRAPPED_KEYS_MAX
-from chalicelib.sealing import KmsKey, LocalKey, Sealer, Unsealable, sealer
 from chalicelib.settings import MissingSetting, read
 
 SECRET = b"whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 from standardwebhooks import Webhook, WebhookVerificationError
 
-from chalicelib.signatures import new_secret, secret_bytes, sign
+from chalicelib.webhooks.signatures import new_secret, secret_bytes, sign
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 MESSAGE_ID = "019abe6e-9e3b-7c1e-8f45-0d7f6a2b3c4d"

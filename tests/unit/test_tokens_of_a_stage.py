@@ -10,8 +10,8 @@ from contextlib import ExitStack
 import pytest
 
 from infra import tokens
-from infra.dependencies import ROOT
 from infra.local.aws import Endpoint, forget_personal_settings
+from infra.project import ROOT
 from infra.tokens import DONE, REFUSED, USAGE
 from tests.support.hook_server import HookServer, Received, Reply, hook_server
 

@@ -14,9 +14,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from chalicelib.csvfile.transcode import ENCODINGS, Encoding, detect, utf8_blocks
 from chalicelib.errors import UnreadableFile
 from chalicelib.limits import FILE_BYTES_MAX, KIB, MIB, TRANSCODE_STEP_BYTES
-from chalicelib.transcode import ENCODINGS, Encoding, detect, utf8_blocks
 
 GZIP = Encoding(gzip=True, charset=None)
 

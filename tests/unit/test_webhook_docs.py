@@ -1,4 +1,4 @@
-"""What docs/webhooks.md tells receivers to do is done here: its programs verify our messages and refuse forged ones."""
+"""The programs in docs/webhooks.md verify our messages and refuse forged ones; its numbers are those of the code."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from pathlib import Path
 import pytest
 
 from chalicelib.limits import ANSWER_BYTES_MAX, EXCHANGE_SECONDS_MAX, KIB
-from chalicelib.retrying import ATTEMPTS_MAX, DELAYS_SECONDS, HOUR, JITTER, MINUTE
-from chalicelib.signatures import new_secret, sign
+from chalicelib.webhooks.retry_schedule import ATTEMPTS_MAX, DELAYS_SECONDS, HOUR, JITTER, MINUTE
+from chalicelib.webhooks.signatures import new_secret, sign
 
 PAGE = (Path(__file__).parents[2] / "docs/webhooks.md").read_text("utf-8")
 RUN_SECONDS_MAX = 60
@@ -97,7 +97,7 @@ def snippet(name: str) -> str:
 def needs(program: str) -> str:
     path = shutil.which(program)
     if path is None:
-        pytest.skip(f"{program} is not installed: what the page says for it was not tried")
+        pytest.skip(f"{program} is not installed: its program on the page was not tested")
     return path
 
 
@@ -159,7 +159,7 @@ def openssl(directory: Path) -> Program:
             timeout=RUN_SECONDS_MAX,
             check=False,
         )
-        words = {0: (b"the signature fits\n", b""), 1: (b"", b"the signature does not fit the message\n")}
+        words = {0: (b"the signature is valid\n", b""), 1: (b"", b"the signature is not valid\n")}
         assert (ran.stdout, ran.stderr) == words[ran.returncode]
         return VERIFIED if ran.returncode == 0 else REFUSED
 
@@ -168,7 +168,7 @@ def openssl(directory: Path) -> Program:
 
 PROGRAMS: dict[str, Callable[[Path], Program]] = {
     "Python with the library": lambda directory: python("with_library", directory),
-    "Python by hand": lambda directory: python("by_hand", directory),
+    "Python without a library": lambda directory: python("without_library", directory),
     "Node.js": node,
     "Go": go,
     "openssl": openssl,
@@ -246,5 +246,5 @@ def test_the_numbers_on_the_page_are_those_of_the_code() -> None:
     assert f"{waits}, {', '.join(hours[:-1])} and {hours[-1]} hours, each up to a fifth longer or shorter" in text
     assert (JITTER, ATTEMPTS_MAX) == (1 / 5, 10)
     assert "ten attempts in all" in text
-    assert f"After {EXCHANGE_SECONDS_MAX} seconds without a complete answer" in text
+    assert f"After {EXCHANGE_SECONDS_MAX} seconds without a complete response" in text
     assert f"{ANSWER_BYTES_MAX // KIB} KiB are read" in text

@@ -1,0 +1,250 @@
+"""PostgreSQL: one connection per process, named queries, and errors sorted into transient and ours."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from functools import partial
+from typing import Any, TypeVar, overload
+
+import psycopg
+from psycopg import Rollback as RollBack
+from psycopg import errors as pg
+from psycopg.errors import UniqueViolation
+from psycopg.pq import TransactionStatus
+from psycopg.rows import DictRow, dict_row, tuple_row
+
+from chalicelib import telemetry
+from chalicelib.backends.records import Record, record_factory
+from chalicelib.errors import Transient
+from chalicelib.limits import (
+    CONNECTION_IDLE_SECONDS_MAX,
+    CONNECTION_PROBE_SECONDS,
+    CONNECTION_UNANSWERED_SECONDS_MAX,
+)
+from chalicelib.sql import query
+
+__all__ = ["Database", "RollBack", "Transaction", "UnexpectedRows", "UniqueViolation"]
+
+Value = TypeVar("Value")
+
+CONNECT_SECONDS_MAX = 10
+_UNPREPARED: dict[str, Any] = {"prepare_threshold": None}
+_GIVEN_UP: dict[str, Any] = {
+    # What is sent has to arrive within this time; the system's own limit is a quarter of an hour.
+    "tcp_user_timeout": 1000 * CONNECTION_UNANSWERED_SECONDS_MAX,
+    # While an answer is waited for nothing is sent. So the other side is asked whether it is still there.
+    "keepalives_idle": CONNECTION_PROBE_SECONDS,
+    "keepalives_interval": CONNECTION_PROBE_SECONDS,
+    "keepalives_count": CONNECTION_UNANSWERED_SECONDS_MAX // CONNECTION_PROBE_SECONDS,
+}
+"""When libpq takes a connection whose other side is silent for broken."""
+
+# The server ended our statement, transaction or session for a reason that may be gone next time.
+_TRANSIENT = (
+    psycopg.OperationalError,  # includes time-outs, deadlocks, serialization failures, shutdown, lost connections
+    psycopg.InterfaceError,  # the connection is closed
+    pg.IdleInTransactionSessionTimeout,
+    pg.ReadOnlySqlTransaction,
+)
+
+
+class Database:
+    """A lazily opened connection that is opened again after it broke. One caller at a time.
+
+    A connection that broke while nobody used it is replaced without a word: the server was started again, a proxy or a
+    network forgot it. One that breaks inside a transaction is Transient, and nothing is done again here.
+
+    `conninfo` may be something that tells it: it is asked for every connection, so that a password that was changed is
+    found. `announce` is called after the commit of a transaction that recorded events. `pooled` says that a proxy
+    shares connections: statements are not prepared then, because they would tie a connection to one caller.
+    """
+
+    def __init__(
+        self,
+        conninfo: str | Callable[[], str],
+        announce: Callable[[], None] = lambda: None,
+        *,
+        pooled: bool = False,
+    ) -> None:
+        self._conninfo = conninfo
+        self._announce = announce
+        self._pooled = pooled
+        self._connection: psycopg.Connection[DictRow] | None = None
+        self._begun_at = 0.0
+
+    def connection(self) -> psycopg.Connection[DictRow]:
+        """The open connection, in autocommit mode. Raises Transient when PostgreSQL cannot be reached."""
+        if self._connection is None or self._connection.closed:
+            conninfo = self._conninfo if isinstance(self._conninfo, str) else self._conninfo()
+            with _translated():
+                self._connection = psycopg.connect(
+                    conninfo,
+                    **_UNPREPARED if self._pooled else {},
+                    **_GIVEN_UP,
+                    autocommit=True,
+                    row_factory=dict_row,
+                    connect_timeout=CONNECT_SECONDS_MAX,
+                    application_name=f"product-importer/{os.getpid()}",
+                )
+        return self._connection
+
+    @contextmanager
+    def transaction(self, *, continues: bool = False) -> Iterator[Transaction]:
+        """Commits at the end of the block, rolls back when it raises. Database failures come out as Transient.
+
+        Raising RollBack leaves the block quietly, with nothing done. `continues` says that the block needs what an
+        earlier one left in the session, a temporary table: it runs in that session or not at all.
+        """
+        committed = False
+        with _translated(), self._left_when_read_only(), ExitStack() as block:
+            connection = self._begin(block, continues=continues)
+            transaction = Transaction(block.enter_context(connection.cursor()))
+            yield transaction
+            committed = True
+        if not committed:
+            return
+        if transaction.announces:
+            self._announce()
+        for tell in transaction.afterwards:
+            tell()
+
+    def close(self) -> None:
+        """Closes the connection; the next use opens a new one."""
+        if self._connection is not None:
+            self._connection.close()
+
+    def _begin(self, block: ExitStack, *, continues: bool) -> psycopg.Connection[DictRow]:
+        """Begins a transaction that ends with `block`, on a new connection when the one at hand turns out to be broken.
+
+        BEGIN is the test: psycopg sends it alone and waits for its answer, so when it fails nothing else has been sent.
+        Only that is repeated, once; and not inside another transaction, which it would leave.
+        """
+        former = self._connection
+        if continues and (former is None or former.closed):
+            raise psycopg.OperationalError("the session that the work was begun in is gone")
+        idle = former is not None and former.info.transaction_status == TransactionStatus.IDLE
+        replaceable = idle and not continues
+        # By the clock on the wall: the other one may stand still while a function is frozen between two invocations.
+        now = time.time()
+        if replaceable and now - self._begun_at > CONNECTION_IDLE_SECONDS_MAX:
+            self.close()
+        self._begun_at = now
+        connection = self.connection()
+        try:
+            block.enter_context(connection.transaction())
+        except psycopg.Error as error:
+            if not (replaceable and connection is former and connection.closed):
+                raise
+            telemetry.tell("a connection to PostgreSQL that had broken is replaced", reason=type(error).__name__)
+            connection = self.connection()
+            block.enter_context(connection.transaction())
+        return connection
+
+    @contextmanager
+    def _left_when_read_only(self) -> Iterator[None]:
+        """A server that takes no writes has handed over to another one, which a new connection will find."""
+        try:
+            yield
+        except pg.ReadOnlySqlTransaction:
+            self.close()
+            raise
+
+
+class UnexpectedRows(Exception):
+    """A query did not give exactly one row, or not the expected type: a fault of this program."""
+
+
+class Transaction:
+    """Runs named queries inside one transaction. Each call is one statement with a snapshot of its own."""
+
+    def __init__(self, cursor: psycopg.Cursor[DictRow]) -> None:
+        self.cursor = cursor
+        self.announces = False
+        """Whether it recorded events: somebody is told of them when it is committed."""
+        self.afterwards: list[Callable[[], None]] = []
+        """What is told of it when it is committed."""
+
+    def tell(self, happened: str, **more: Any) -> None:
+        """Like `telemetry.tell`, once this is committed. What is rolled back is not told."""
+        self.afterwards.append(partial(telemetry.tell, happened, **more))
+
+    def run(self, name: str, /, **parameters: Any) -> int:
+        """Runs a query; returns how many rows it touched."""
+        self.cursor.execute(query(name), parameters)
+        return self.cursor.rowcount
+
+    @overload
+    def one(self, name: str, /, **parameters: Any) -> DictRow | None: ...
+
+    @overload
+    def one(self, name: str, kind: type[Record], /, **parameters: Any) -> Record | None: ...
+
+    def one(self, name: str, kind: Any = None, /, **parameters: Any) -> Any:
+        """The first row of a query as a dataclass, or None."""
+        return self._execute(name, kind, parameters).fetchone()
+
+    def row(self, name: str, kind: type[Record], /, **parameters: Any) -> Record:
+        """The row of a query that always has exactly one. Raises UnexpectedRows, which is our bug."""
+        found: Record = self._only(name, self._execute(name, kind, parameters).fetchmany(2))
+        return found
+
+    def value(self, name: str, kind: type[Value], /, **parameters: Any) -> Value:
+        """The value of a query that always has exactly one row with one column. Raises UnexpectedRows."""
+        (value,) = self._only(name, self._execute(name, tuple, parameters).fetchmany(2))
+        if not isinstance(value, kind):
+            raise UnexpectedRows(f"{name} gave a {type(value).__name__}, not a {kind.__name__}")
+        return value
+
+    def exists(self, name: str, /, **parameters: Any) -> bool:
+        """Whether a query has any row."""
+        return self._execute(name, tuple, parameters).fetchone() is not None
+
+    @overload
+    def all(self, name: str, /, **parameters: Any) -> list[DictRow]: ...
+
+    @overload
+    def all(self, name: str, kind: type[Record], /, **parameters: Any) -> list[Record]: ...
+
+    def all(self, name: str, kind: Any = None, /, **parameters: Any) -> Any:
+        """Every row of a query as a dataclass: for queries with a limit of their own."""
+        return self._execute(name, kind, parameters).fetchall()
+
+    @overload
+    def composed(self, names: Sequence[str], /, **parameters: Any) -> list[DictRow]: ...
+
+    @overload
+    def composed(self, names: Sequence[str], kind: type[Record], /, **parameters: Any) -> list[Record]: ...
+
+    def composed(self, names: Sequence[str], kind: Any = None, /, **parameters: Any) -> Any:
+        """Every row of a query that is put together from named fragments."""
+        return self._cursor_for(kind).execute("\n".join([query(name) for name in names]), parameters).fetchall()
+
+    def many(self, name: str, parameters: Sequence[Mapping[str, Any]]) -> None:
+        """Runs a query once for each set of parameters, in one round trip."""
+        if parameters:
+            self.cursor.executemany(query(name), parameters)
+
+    def _execute(self, name: str, kind: type | None, parameters: Mapping[str, Any]) -> psycopg.Cursor[Any]:
+        return self._cursor_for(kind).execute(query(name), parameters)
+
+    def _cursor_for(self, kind: type | None) -> psycopg.Cursor[Any]:
+        cursor: psycopg.Cursor[Any] = self.cursor
+        cursor.row_factory = dict_row if kind is None else tuple_row if kind is tuple else record_factory(kind)
+        return cursor
+
+    @staticmethod
+    def _only(name: str, rows: list[Any]) -> Any:
+        if len(rows) != 1:
+            raise UnexpectedRows(f"{name} gave {'more than one row' if rows else 'no row'}, not exactly one")
+        return rows[0]
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except _TRANSIENT as error:
+        raise Transient(f"PostgreSQL could not finish the work: {type(error).__name__}: {error}") from error

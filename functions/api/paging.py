@@ -1,0 +1,184 @@
+"""Lists: one envelope, opaque cursors, the same links in a Link header, an ETag over the page."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Annotated, Any, Generic, TypeVar
+from urllib.parse import urlencode
+
+from chalice.app import Response
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+from chalicelib.errors import FieldError, Invalid
+from chalicelib.limits import CURSOR_CHARACTERS_MAX, PAGE_ITEMS_DEFAULT, PAGE_ITEMS_MAX
+from functions.api.etags import etag_of
+from functions.api.field_types import storable
+from functions.api.routes import JSON_TYPE, PREFIX, Headers, Resource, json_text
+
+Key = TypeVar("Key")
+Item = TypeVar("Item")
+LIMIT_DIGITS_MAX = 3
+SORT = "sort"
+WHOLE_NUMBER_DIGITS_MAX = 18
+"""So many fit into PostgreSQL's bigint, whatever they are; no id or line of ours is longer."""
+
+
+def _limit(value: object) -> object:
+    """pydantic would also read ` 5`, `5.0` and `1_0` as numbers."""
+    if isinstance(value, str) and not (value.isascii() and value.isdigit() and len(value) <= LIMIT_DIGITS_MAX):
+        raise ValueError(f"must be a whole number from 1 to {PAGE_ITEMS_MAX}")
+    return value
+
+
+Limit = Annotated[
+    int,
+    Field(ge=1, le=PAGE_ITEMS_MAX, description="How many items a page has at the most"),
+    BeforeValidator(_limit),
+]
+
+
+class WindowQuery(BaseModel):
+    """The parameters of every list; those with filters inherit from it."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    limit: Limit = PAGE_ITEMS_DEFAULT
+    cursor: Annotated[
+        Annotated[str, Field(max_length=CURSOR_CHARACTERS_MAX, json_schema_extra={"format": "cursor"})] | None,
+        Field(description="Opaque: taken from the `next` or `prev` link of a page"),
+    ] = None
+
+
+class Page(BaseModel, Generic[Item]):
+    """One page of a list."""
+
+    items: list[Item]
+    total: Annotated[int, Field(ge=0, description="How many items the whole list has")]
+    total_is_estimate: Annotated[bool, Field(description="Whether `total` was not counted exactly")] = False
+    next: Annotated[str | None, Field(description="The page after this one, or null at the end")]
+    prev: Annotated[str | None, Field(description="The page before this one, or null at the beginning")]
+
+
+@dataclass(frozen=True)
+class Window:
+    """The part of a list that is asked for: `limit` items after the key `after`, or before the key `before`.
+
+    `sort` is the list's order, where there is a choice; `kept` are the parameters that links to other pages repeat.
+    """
+
+    limit: int
+    after: str | None = None
+    before: str | None = None
+    sort: str | None = None
+    kept: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Total:
+    """How many items the whole list has; an estimate where counting them would take too long."""
+
+    items: int
+    is_estimate: bool = False
+
+
+def read_window(resource: Resource, sort: str | None = None, kept: Mapping[str, str] | None = None) -> Window:
+    """The window that the request's `limit` and `cursor` describe. Raises Invalid, also for another sort's cursor."""
+    position = _decode(resource.query("cursor"))
+    if position and position.pop(SORT, None) != sort:
+        raise _bad_cursor("the cursor belongs to another sort; start again without it")
+    limit = resource.query("limit")  # Within its bounds: the route's model was asked before the view.
+    return Window(PAGE_ITEMS_DEFAULT if limit is None else int(limit), sort=sort, kept=kept or {}, **position)
+
+
+def checked(key: str | None, parse: Callable[[str], Key]) -> Key | None:
+    """A cursor's key as its type; parse raises ValueError for what cannot be one. Raises Invalid."""
+    if key is None:
+        return None
+    try:
+        return parse(key)
+    except ValueError:
+        raise _bad_cursor() from None
+
+
+def whole_number(key: str) -> int:
+    """For `checked`: a cursor's key that is a number, such as a line or an id."""
+    if not (key.isascii() and key.isdigit() and len(key) <= WHOLE_NUMBER_DIGITS_MAX):
+        raise ValueError
+    return int(key)
+
+
+def text(key: str) -> str:
+    """For `checked`: a cursor's key that is a text PostgreSQL can hold."""
+    if not storable(key):
+        raise ValueError
+    return key
+
+
+def page(
+    path: str,
+    window: Window,
+    found: Sequence[Mapping[str, Any]],
+    key: str,
+    items: list[Any],
+    total: Total,
+    own: Mapping[str, Any] | None = None,
+) -> Response:
+    """The answer. `found` are up to limit + 1 rows in the list's order; the extra one is at the window's far end.
+
+    `own` are fields that this list has beside those of every list.
+    """
+    backwards = window.before is not None
+    more = len(found) > window.limit
+    shown = list(zip(found, items, strict=True))
+    if more:
+        shown = shown[1:] if backwards else shown[:-1]
+    has_next = more if not backwards else True
+    has_prev = more if backwards else window.after is not None
+    following = _link(path, window, after=shown[-1][0][key]) if shown and has_next else None
+    previous = _link(path, window, before=shown[0][0][key]) if shown and has_prev else None
+    links = [f'<{url}>; rel="{rel}"' for url, rel in ((following, "next"), (previous, "prev")) if url]
+    content = Page[Any](
+        items=[item for _, item in shown],
+        total=total.items,
+        total_is_estimate=total.is_estimate,
+        next=following,
+        prev=previous,
+    )
+    written = json_text({**content.model_dump(mode="json"), **(own or {})})
+    headers: Headers = {"Content-Type": JSON_TYPE, "ETag": etag_of(written), "Cache-Control": "private, no-cache"}
+    if links:
+        headers["Link"] = ", ".join(links)
+    return Response(body=written, headers=headers)
+
+
+def _link(path: str, window: Window, **position: Any) -> str:
+    if window.sort is not None:
+        position[SORT] = window.sort
+    written = json.dumps(position, default=str, ensure_ascii=False)
+    cursor = base64.urlsafe_b64encode(written.encode()).decode().rstrip("=")
+    return f"{PREFIX}{path}?{urlencode({**window.kept, 'limit': window.limit, 'cursor': cursor})}"
+
+
+def _decode(cursor: str | None) -> dict[str, str]:
+    if cursor is None:
+        return {}
+    try:
+        position = json.loads(base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True))
+        sort = {SORT: str(position.pop(SORT))} if SORT in position else {}
+        ((direction, key),) = position.items()
+    except (binascii.Error, ValueError, AttributeError, TypeError, RecursionError):
+        raise _bad_cursor() from None
+    if direction not in {"after", "before"} or not isinstance(key, (str, int)):
+        raise _bad_cursor()
+    return {direction: str(key), **sort}
+
+
+def _bad_cursor(message: str = "the cursor is not one of ours; start again without it") -> Invalid:
+    return Invalid(
+        message,
+        errors=(FieldError("cursor", "take it from the next or prev link of a page"),),
+    )

@@ -1,0 +1,1 @@
+"""A PostgreSQL server of the project's own, or an external one."""

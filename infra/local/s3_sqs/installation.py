@@ -1,0 +1,143 @@
+"""Emulators live in virtual environments of their own: their dependencies and ours must not meet.
+
+    python -m infra.local.s3_sqs.installation [NAME]
+
+installs the one of that name, or the one that EMULATOR names. Without a choice that is LocalStack; where it cannot be
+installed (it supports Python 3.11 to 3.13), ministack, and it says so. A stamp in the environment names what was
+installed, so the next run does nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import venv
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from infra.local.options import OptionError, chosen_emulator
+from infra.project import ROOT
+
+PIP_SECONDS_MAX = 900.0
+STAMP = "installed.txt"
+FAILURE_LINES = 5
+
+
+@dataclass(frozen=True)
+class Distribution:
+    """An emulator as pip installs it. `constraints` freezes everything that comes along."""
+
+    name: str
+    requirement: str
+    python_before: tuple[int, int] | None = None
+    """The first Python version that it does not support."""
+    additions: tuple[str, ...] = ()
+    """What it needs beside it to do more than it does alone."""
+
+    @property
+    def directory(self) -> Path:
+        """Its virtual environment."""
+        return ROOT / f".venv-{self.name}"
+
+    @property
+    def constraints(self) -> Path:
+        """The frozen versions of all its dependencies."""
+        return Path(__file__).with_name(f"constraints-{self.name}.txt")
+
+    @property
+    def python(self) -> Path:
+        """The interpreter to run it with."""
+        return self.directory / "bin" / "python"
+
+    def fingerprint(self) -> str:
+        """Changes when anything changes that would be installed."""
+        frozen = hashlib.sha256(self.constraints.read_bytes()).hexdigest()
+        wanted = " ".join([self.requirement, *self.additions])
+        return f"{wanted} {frozen} {sys.version_info.major}.{sys.version_info.minor}\n"
+
+    def is_installed(self) -> bool:
+        """Whether exactly this is installed."""
+        stamp = self.directory / STAMP
+        return stamp.exists() and stamp.read_text("utf-8") == self.fingerprint()
+
+
+LOCALSTACK = Distribution("localstack", "localstack-core[base-runtime]==4.13.1", python_before=(3, 14))
+MINISTACK = Distribution("ministack", "ministack==1.5.33")
+# CloudFormation alone needs AWS's own reading of serverless templates: who wants S3 and SQS does without.
+MINISTACK_CLOUD = Distribution("ministack-cloud", "ministack==1.5.33", additions=("aws-sam-translator==1.115.0",))
+"""The one that `make cloud-test` deploys to."""
+BY_NAME = {distribution.name: distribution for distribution in (LOCALSTACK, MINISTACK, MINISTACK_CLOUD)}
+
+
+class InstallationFailed(Exception):
+    """pip could not install an emulator; the message holds pip's last words."""
+
+
+def main(arguments: Sequence[str] = ()) -> int:
+    """Installs the named or the chosen emulator. Returns the exit status."""
+    if len(arguments) > 1 or any(name not in BY_NAME for name in arguments):
+        sys.stderr.write(f"usage: python -m infra.local.s3_sqs.installation [{'|'.join(BY_NAME)}]\n")
+        return 2
+    try:
+        choice = arguments[0] if arguments else chosen_emulator(os.environ)
+        if choice is None:
+            _install_best()
+        elif choice in BY_NAME:
+            install(BY_NAME[choice])
+    except (InstallationFailed, OptionError) as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+    return 0
+
+
+def installed() -> Distribution | None:
+    """The emulator to use when none was chosen: LocalStack if it is there, else ministack, else None."""
+    return next((distribution for distribution in (LOCALSTACK, MINISTACK) if distribution.is_installed()), None)
+
+
+def install(distribution: Distribution) -> None:
+    """Makes the environment, unless it is there already. Raises InstallationFailed."""
+    if distribution.is_installed():
+        return
+    version = sys.version_info[:2]
+    if distribution.python_before is not None and version >= distribution.python_before:
+        raise InstallationFailed(f"{distribution.requirement} does not support Python {version[0]}.{version[1]}")
+    sys.stdout.write(f"Installing {distribution.requirement} into {distribution.directory.name}/\n")
+    sys.stdout.flush()
+    shutil.rmtree(distribution.directory, ignore_errors=True)
+    venv.create(distribution.directory, with_pip=True)
+    _pip_install(distribution)
+    (distribution.directory / STAMP).write_text(distribution.fingerprint(), "utf-8")
+
+
+def _install_best() -> None:
+    # A ministack that is there because LocalStack failed is not a reason to try again at every start.
+    if installed() is not None:
+        return
+    try:
+        install(LOCALSTACK)
+    except InstallationFailed as error:
+        sys.stderr.write(
+            f"{error}\nLocalStack cannot be installed here: using ministack instead (EMULATOR=ministack)\n"
+        )
+        install(MINISTACK)
+
+
+def _pip_install(distribution: Distribution) -> None:
+    command: list[str | Path] = [distribution.python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    command += ["--constraint", distribution.constraints, distribution.requirement, *distribution.additions]
+    try:
+        finished = subprocess.run(command, capture_output=True, text=True, timeout=PIP_SECONDS_MAX, check=False)
+    except subprocess.TimeoutExpired:
+        raise InstallationFailed(f"{distribution.requirement}: pip took longer than {PIP_SECONDS_MAX:g} s") from None
+    if finished.returncode != 0:
+        last_words = "\n".join(finished.stderr.strip().splitlines()[-FAILURE_LINES:])
+        raise InstallationFailed(f"{distribution.requirement} could not be installed:\n{last_words}")
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

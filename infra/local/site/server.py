@@ -1,0 +1,163 @@
+"""The web server of the local stack: the page at /, the API at /api, on loopback, for one machine's own browser.
+
+Waitress reads and writes HTTP in this process; every API request runs in an execution environment of its own pool, so a
+slow import cannot hold the API, nor the other way round.
+"""
+
+from __future__ import annotations
+
+import base64
+import socket
+import threading
+from collections.abc import Callable, Iterable
+from http import HTTPStatus
+from typing import Any
+
+from waitress import wasyncore
+from waitress.server import create_server
+
+from infra.local.lambda_.execution_environment import FunctionTimedOut, InvocationFailed
+from infra.local.lambda_.pool import Pool
+from infra.local.lambda_.triggers import API_PREFIX
+from infra.local.processes.ports import LOOPBACK
+from infra.local.site.problems import Answer, problem
+from infra.local.site.static_files import StaticFiles
+from infra.site_files import security_headers
+
+HTTP_PORT = 80
+BODY_BYTES_MAX = 1024 * 1024
+REFUSED_BODY_BYTES_MAX = 16 * 1024 * 1024
+"""A larger body is not even read to its end in order to refuse it politely."""
+THREADS = 12
+IDLE_SECONDS_MAX = 120
+QUEUE_SECONDS_MAX = 10.0
+"""How long a request waits for a free execution environment."""
+STOP_SECONDS_MAX = 2.0
+
+StartResponse = Callable[[str, list[tuple[str, str]]], object]
+
+
+class Site:
+    """A WSGI application: the page and the API."""
+
+    def __init__(self, port: int, files: StaticFiles, api: Pool | None, uploads_to: str) -> None:
+        names = (LOOPBACK, "localhost", "[::1]")
+        self._hosts = {f"{name}:{port}" for name in names}
+        if port == HTTP_PORT:
+            # Browsers leave this one out.
+            self._hosts |= set(names)
+        self._files = files
+        self._api = api
+        self._security_headers = security_headers(uploads_to)
+
+    def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
+        """WSGI."""
+        answer = self._answer(environ)
+        status = HTTPStatus(answer.status)
+        headers = answer.headers + self._security_headers
+        if status not in (HTTPStatus.NOT_MODIFIED, HTTPStatus.NO_CONTENT):
+            headers = [*headers, ("Content-Length", str(len(answer.body)))]
+        start_response(f"{status.value} {status.phrase}", headers)
+        return [] if environ["REQUEST_METHOD"] == "HEAD" else [answer.body]
+
+    def _answer(self, environ: dict[str, Any]) -> Answer:
+        # Another name for this machine in the Host header is how DNS rebinding reaches servers on loopback.
+        if {environ.get("HTTP_HOST"), *_named_in_target(environ)} - self._hosts:
+            detail = f"This server is {min(self._hosts)} and no other."
+            return problem(HTTPStatus.MISDIRECTED_REQUEST, "misdirected_request", detail)
+        path = _request_path(environ)
+        if path == API_PREFIX or path.startswith((f"{API_PREFIX}/", f"{API_PREFIX}?")):
+            return self._call_api(environ, path.removeprefix(API_PREFIX) or "/")
+        if environ["REQUEST_METHOD"] not in ("GET", "HEAD"):
+            detail = "Pages can only be read."
+            refused = problem(HTTPStatus.METHOD_NOT_ALLOWED, "method_not_allowed", detail)
+            return refused.with_header("Allow", "GET, HEAD")
+        wanted = environ.get("HTTP_IF_NONE_MATCH", ""), environ.get("HTTP_ACCEPT_ENCODING", "")
+        return self._files.answer(path.partition("?")[0], *wanted)
+
+    def _call_api(self, environ: dict[str, Any], path: str) -> Answer:
+        if self._api is None:
+            return problem(HTTPStatus.NOT_FOUND, "not_found", "The application has no routes.")
+        body = environ["wsgi.input"].read(BODY_BYTES_MAX + 1)
+        if len(body) > BODY_BYTES_MAX:
+            detail = f"The body has more than {BODY_BYTES_MAX} bytes."
+            return problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "body_too_large", detail)
+        event = {
+            "method": environ["REQUEST_METHOD"],
+            "path": path if path.startswith("/") else f"/{path}",
+            "headers": _headers(environ),
+            "body": base64.b64encode(body).decode(),
+        }
+        if not self._api.acquire(QUEUE_SECONDS_MAX):
+            busy = problem(HTTPStatus.SERVICE_UNAVAILABLE, "unavailable", "Too many requests at once. Try again.")
+            return busy.with_header("Retry-After", "1")
+        try:
+            return Answer.from_json(self._api.invoke(event))
+        except FunctionTimedOut:
+            detail = f"The answer took longer than {self._api.function.timeout_seconds} s."
+            return problem(HTTPStatus.GATEWAY_TIMEOUT, "timed_out", detail)
+        except InvocationFailed:
+            return problem(HTTPStatus.BAD_GATEWAY, "function_failed", "The function failed. Its log says why.")
+        finally:
+            self._api.release()
+
+
+class WebServer:
+    """The site on a socket that listens already; connections are accepted once started."""
+
+    def __init__(self, site: Site, listener: socket.socket) -> None:
+        self._server = create_server(
+            site,
+            sockets=[listener],
+            threads=THREADS,
+            ident="product-importer",
+            channel_timeout=IDLE_SECONDS_MAX,
+            max_request_body_size=REFUSED_BODY_BYTES_MAX,
+            clear_untrusted_proxy_headers=True,
+        )
+        self._thread = threading.Thread(target=self._server.run, name="web", daemon=True)
+
+    def start(self) -> None:
+        """Serves in a thread."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Accepts nothing more; answers that are under way may be cut off."""
+        # Inside the server's own loop: closing sockets under its feet would make it fail. It is called from there with
+        # this lock held; without it, a loop that is awake already could close the trigger before it is pulled.
+        trigger = self._server.trigger
+        with trigger.lock:
+            trigger.thunks.append(self._close_all)
+            trigger.pull_trigger()
+        self._thread.join(STOP_SECONDS_MAX)
+        self._server.task_dispatcher.shutdown(timeout=STOP_SECONDS_MAX)
+
+    def _close_all(self) -> None:
+        wasyncore.close_all(self._server._map)
+
+
+def _named_in_target(environ: dict[str, Any]) -> list[str]:
+    """The host of a target in absolute form, which counts for more than the Host header."""
+    scheme, found, rest = str(environ.get("REQUEST_URI") or "/").partition("://")
+    return [rest.partition("/")[0].partition("?")[0]] if found and scheme in {"http", "https"} else []
+
+
+def _request_path(environ: dict[str, Any]) -> str:
+    """The target of the request line, as sent: API Gateway does not decode paths either."""
+    target = str(environ.get("REQUEST_URI") or "/")
+    if target.startswith(("http://", "https://")):
+        # The absolute form, as sent to proxies; servers must accept it.
+        target = "/" + target.partition("://")[2].partition("/")[2]
+    return target
+
+
+def _headers(environ: dict[str, Any]) -> dict[str, str]:
+    headers = {
+        name.removeprefix("HTTP_").replace("_", "-").lower(): value
+        for name, value in environ.items()
+        if name.startswith("HTTP_")
+    }
+    for name in ("CONTENT_TYPE", "CONTENT_LENGTH"):
+        if environ.get(name):
+            headers[name.replace("_", "-").lower()] = environ[name]
+    return headers

@@ -1,0 +1,104 @@
+"""Which calls to AWS a function can reach, read from the source: the yardstick for what its policy has to allow.
+
+From the functions' own modules every name is followed that leads to another function of ours. What is found on the way
+are the methods of `backends.files`, `backends.queues` and `sending.sealer`; their own source says which operations of
+boto3 those are. It errs on the side of reaching more, never less: a name that is mentioned counts as called.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from tests.packaging.reached_source import Module, modules, reached
+
+ROOMS = ("files", "queues", "sealer")
+"""The attributes behind which AWS is."""
+
+
+@dataclass(frozen=True, order=True)
+class Call:
+    """A method of a room, who calls it, and for queues which one; None where the queue is the function's own."""
+
+    room: str
+    method: str
+    caller: str
+    queue: str | None = None
+
+
+def calls_of(module: str) -> set[Call]:
+    """Everything that can be reached from a module, or a package, of functions/."""
+    return {call for here, node in reached(module) for call in _calls_in(here, node)}
+
+
+def operations() -> dict[tuple[str, str], set[str]]:
+    """The operations of boto3 behind every method of a room."""
+    return {
+        (room, method): operations
+        for room, module, owner in (
+            ("files", "chalicelib.backends.file_store", "Files"),
+            ("queues", "chalicelib.backends.queues", "Queues"),
+            ("sealer", "chalicelib.backends.sealing", "KmsKey"),
+        )
+        for method, operations in _operations_of(module, owner).items()
+    }
+
+
+def _operations_of(module: str, owner: str) -> dict[str, set[str]]:
+    definition = modules()[module].definitions[owner]
+    assert isinstance(definition, ast.ClassDef)
+    methods = {each.name: each for each in definition.body if isinstance(each, ast.FunctionDef)}
+
+    def reached(name: str, seen: frozenset[str]) -> set[str]:
+        found: set[str] = set()
+        for node in ast.walk(methods[name]):
+            match node:
+                case ast.Call(
+                    func=ast.Attribute(attr="generate_presigned_url"), args=[ast.Constant(value=str(operation))]
+                ):
+                    found.add(operation)
+                case ast.Attribute(
+                    value=ast.Attribute(value=ast.Name(id="self"), attr="_s3" | "_sqs" | "_kms"), attr=operation
+                ) if operation != "generate_presigned_url":
+                    found.add(operation)
+                case ast.Attribute(value=ast.Name(id="self"), attr=other):
+                    other = {"_unwrapped": "_unwrap"}.get(other, other)
+                    if other in methods and other not in seen:
+                        found |= reached(other, seen | {other})
+        return found
+
+    return {name: reached(name, frozenset({name})) for name in methods if not name.startswith("_")}
+
+
+def _calls_in(module: Module, node: ast.AST) -> Iterator[Call]:
+    for each in ast.walk(node):
+        match each:
+            case ast.Call(func=ast.Attribute(value=owner, attr=method), args=arguments) if _room(owner) == "queues":
+                named = _text(module, arguments[0]) if arguments else None
+                yield Call("queues", method, module.name, named)
+            case ast.Attribute(value=owner, attr=method) if (room := _room(owner)) in ("files", "sealer"):
+                if method != "bucket":
+                    yield Call(str(room), method, module.name)
+            case ast.Assign(targets=[ast.Attribute(attr="announces")]):
+                # Database.transaction wakes the relay once this is committed.
+                yield Call("queues", "wake", module.name, "events")
+
+
+def _room(owner: ast.expr) -> str | None:
+    match owner:
+        case ast.Attribute(attr=name) | ast.Name(id=name):
+            return name if name in ROOMS else None
+    return None
+
+
+def _text(module: Module, node: ast.expr) -> str | None:
+    match node:
+        case ast.Constant(value=str(text)):
+            return text
+        case ast.Name(id=name) if name in module.constants:
+            return module.constants[name]
+        case ast.Name(id=name) if name in module.imports:
+            source, constant = module.imports[name]
+            return modules()[source].constants[str(constant)]
+    return None
