@@ -13,11 +13,14 @@ EMULATORS ?= localstack ministack
 FUZZ_VENV := .venv-fuzz
 RIVALS_VENV := .venv-rivals
 SCHEMATHESIS_VENV := .venv-schemathesis
+NODE_VENV := .venv-node
+WEB_TOOLS := node_modules/.installed
+WITH_NODE := PATH="$(CURDIR)/node_modules/.bin:$(CURDIR)/$(NODE_VENV)/bin:$$PATH"
 export DATA_DIR
 
 .DEFAULT_GOAL := help
 .PHONY: help run demo import psql token tokens revoke-token quick test bench bench-rivals chaos mutate fuzz schemathesis huge
-.PHONY: check format emulator clean package conformance up down deploy destroy lambda-dependencies cloud-test cloud-emulator
+.PHONY: check check-web format emulator clean package conformance up down deploy destroy lambda-dependencies cloud-test cloud-emulator
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -78,15 +81,22 @@ huge: $(INSTALLED) emulator ## Split a generated file of 5,000 MB, and show time
 	HUGE_FILE_MB=$(or $(HUGE_FILE_MB),5000) \
 		$(BIN)/python -m pytest -o log_cli=true --log-cli-level=INFO tests/integration/test_huge_file.py
 
-check: $(INSTALLED) ## Check format, lint, types and the direction of imports
+check: $(INSTALLED) check-web ## Check format, lint, types and the direction of imports
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-format: $(INSTALLED) ## Format the code, and fix what the linter can fix
+check-web: $(WEB_TOOLS) ## Check format, lint and types of the page alone
+	$(WITH_NODE) prettier --check .
+	$(WITH_NODE) eslint --max-warnings 0 .
+	$(WITH_NODE) tsc
+
+format: $(INSTALLED) $(WEB_TOOLS) ## Format the code, and fix what the linter can fix
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+	$(WITH_NODE) eslint --fix .
+	$(WITH_NODE) prettier --write --log-level warn .
 
 emulator: $(INSTALLED) ## Install the emulator of S3 and SQS if it is missing (EMULATOR=localstack|ministack)
 	@$(BIN)/python -m infra.local.s3_sqs.installation
@@ -126,13 +136,19 @@ lambda-dependencies: $(INSTALLED)
 
 clean: ## Remove environments, caches and ALL DATA in DATA_DIR
 	@$(PYTHON) -m infra.local.processes.lock "$(DATA_DIR)"
-	rm -rf .venv .venv-fuzz .venv-rivals .venv-schemathesis .venv-localstack .venv-ministack .venv-ministack-cloud .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf .venv .venv-fuzz .venv-rivals .venv-schemathesis .venv-localstack .venv-ministack .venv-ministack-cloud $(NODE_VENV) node_modules .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 	rm -rf "$(DATA_DIR)" out
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-$(FUZZ_VENV)/.installed $(RIVALS_VENV)/.installed $(SCHEMATHESIS_VENV)/.installed: .venv-%/.installed: requirements-%.txt
+$(FUZZ_VENV)/.installed $(RIVALS_VENV)/.installed $(SCHEMATHESIS_VENV)/.installed $(NODE_VENV)/.installed: .venv-%/.installed: requirements-%.txt
 	$(PYTHON) -m venv --clear .venv-$*
 	.venv-$*/bin/python -m pip install --quiet --disable-pip-version-check -r $<
+	@touch $@
+
+# Node.js comes from PyPI, so that everyone checks with the same version and needs none of their own.
+$(WEB_TOOLS): package.json package-lock.json $(NODE_VENV)/.installed
+	@echo "Installing the tools that check the page into node_modules/"
+	@$(WITH_NODE) npm ci --loglevel=error
 	@touch $@
 
 # A stamp: while it is newer than the requirements, nothing is installed.

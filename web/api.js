@@ -1,16 +1,27 @@
-// The HTTP API. Every failure becomes an ApiError whose message can be shown as it is.
+// Calls the HTTP API. Every failure becomes an ApiError whose message can be shown to the user.
 
 import { token } from "./session.js";
 
-const ANSWER_MS_MAX = 40_000;
-const NO_ANSWER = "The server cannot be reached. Check the connection; this page goes on by itself once it is back.";
-const TOO_SLOW = "The server did not answer in time. Try again.";
+const RESPONSE_MS_MAX = 40_000;
+const UNREACHABLE = "Can't reach the server. Check your connection.";
+const TOO_SLOW = "The server took too long to respond. Try again.";
+
+/** @typedef {{ body?: unknown, headers?: Record<string, string>, signal?: AbortSignal }} Options */
 
 /**
- * An answer that is not a success, or none at all (status 0). `errors` point at fields, `problem` is the whole document
- * that came with it.
+ * `data` is null where there is no body; `retryAfter` is in seconds.
+ *
+ * @template Data
+ * @typedef {{ data: Data, etag: string | null, location: string | null, retryAfter: number }} ApiResponse
  */
+
+/** A response that is not a success, or a missing one (status 0). */
 export class ApiError extends Error {
+  /**
+   * @param {number} status
+   * @param {string} message
+   * @param {Api.Problem} problem
+   */
   constructor(status, message, problem = {}) {
     super(message);
     this.status = status;
@@ -19,69 +30,118 @@ export class ApiError extends Error {
     this.problem = problem;
   }
 
-  /** Whether the same request may well succeed a little later. */
-  get passes() {
+  /** Whether the same request may succeed a little later. */
+  get isTemporary() {
     return this.status === 0 || this.status === 429 || this.status >= 500;
   }
 
-  /** The message with everything that is wrong with the request, and the status as it is. */
+  /** The message with all field errors and the status. */
   get text() {
     const details = this.errors.map((each) => ` ${each.pointer.replace(/^\//, "")}: ${each.message}.`).join("");
     return this.status ? `${this.message}${details} (HTTP ${this.status})` : this.message;
   }
 }
 
+/**
+ * @template Data
+ * @param {string} path
+ * @param {Options} [options]
+ * @returns {Promise<ApiResponse<Data>>}
+ */
 export const get = (path, options) => call("GET", path, options);
+
+/**
+ * @template Data
+ * @param {string} path
+ * @param {unknown} [body]
+ * @param {Options} [options]
+ * @returns {Promise<ApiResponse<Data>>}
+ */
 export const post = (path, body, options) => call("POST", path, { body, ...options });
+
+/**
+ * @template Data
+ * @param {string} path
+ * @param {unknown} body
+ * @param {Options} [options]
+ * @returns {Promise<ApiResponse<Data>>}
+ */
 export const patch = (path, body, options) => call("PATCH", path, { body, ...options });
+
+/**
+ * @param {string} path
+ * @param {Options} [options]
+ * @returns {Promise<ApiResponse<null>>}
+ */
 export const remove = (path, options) => call("DELETE", path, options);
 
-/** A POST that creates: with a key, so that it can be sent again after a lost answer without being carried out twice. */
-export const create = (path, body, key = crypto.randomUUID()) =>
-  post(path, body, { headers: { "Idempotency-Key": key } });
+/**
+ * A POST that creates something. Its idempotency key makes it safe to repeat after a lost response.
+ *
+ * @template Data
+ * @param {string} path
+ * @param {unknown} body
+ * @returns {Promise<ApiResponse<Data>>}
+ */
+export const create = (path, body) => post(path, body, { headers: { "Idempotency-Key": crypto.randomUUID() } });
 
-/** Follows the redirect to a file in the store. */
-export const download = (path) => send("GET", path).then((answer) => answer.blob());
+/**
+ * Follows the redirect to a file in the store.
+ *
+ * @param {string} path
+ */
+export const download = async (path) => (await send("GET", path)).blob();
 
-/** `{data, etag, location, retryAfter}`; data is null where there is no body. */
+/**
+ * @template Data
+ * @param {string} method
+ * @param {string} path
+ * @param {Options} [options]
+ * @returns {Promise<ApiResponse<Data>>}
+ */
 async function call(method, path, options) {
-  const answer = await send(method, path, options);
+  const response = await send(method, path, options);
   return {
-    data: answer.status === 204 ? null : await answer.json(),
-    etag: answer.headers.get("ETag"),
-    location: answer.headers.get("Location"),
-    retryAfter: Number(answer.headers.get("Retry-After") ?? 0),
+    data: response.status === 204 ? null : await response.json(),
+    etag: response.headers.get("ETag"),
+    location: response.headers.get("Location"),
+    retryAfter: Number(response.headers.get("Retry-After") ?? 0),
   };
 }
 
+/**
+ * @param {string} method
+ * @param {string} path
+ * @param {Options} options
+ */
 async function send(method, path, { body, headers = {}, signal } = {}) {
+  /** @type {Record<string, string>} */
   const all = { Authorization: `Bearer ${token() ?? ""}`, ...headers };
   if (body !== undefined) all["Content-Type"] = "application/json";
-  const limit = AbortSignal.timeout(ANSWER_MS_MAX);
-  let answer;
+  const timeout = AbortSignal.timeout(RESPONSE_MS_MAX);
+  let response;
   try {
-    answer = await fetch(path, {
+    response = await fetch(path, {
       method,
       headers: all,
-      body: body && JSON.stringify(body),
-      signal: signal ? AbortSignal.any([signal, limit]) : limit,
+      body: body === undefined ? null : JSON.stringify(body),
+      signal: signal ? AbortSignal.any([signal, timeout]) : timeout,
     });
   } catch (error) {
     if (signal?.aborted) throw error;
-    throw new ApiError(0, error.name === "TimeoutError" ? TOO_SLOW : NO_ANSWER);
+    const isTimeout = error instanceof DOMException && error.name === "TimeoutError";
+    throw new ApiError(0, isTimeout ? TOO_SLOW : UNREACHABLE);
   }
-  if (!answer.ok) throw await failure(answer);
-  return answer;
+  if (!response.ok) throw await failure(response);
+  return response;
 }
 
-async function failure(answer) {
-  const problem = await answer.json().catch(() => ({}));
-  const error = new ApiError(
-    answer.status,
-    problem.detail ?? `The server answered ${answer.status} ${answer.statusText}.`,
-    problem,
-  );
-  // Whoever shows the page hears of it, wherever the request came from.
+/** @param {Response} response */
+async function failure(response) {
+  const problem = /** @type {Api.Problem} */ (await response.json().catch(() => ({})));
+  const message = problem.detail ?? `The server returned ${response.status} ${response.statusText}.`;
+  const error = new ApiError(response.status, message, problem);
+  // app.js shows the sign-in form, whichever request failed.
   if (error.status === 401) dispatchEvent(new Event("signed-out"));
   return error;
 }

@@ -1,41 +1,60 @@
-// Reads the beginning of a file as the importer will: the separator, the header, the first rows, and what is wrong. A pure
-// function of bytes: a test holds it to what the importer itself makes of the same bytes.
+// Reads the head of a file as the importer will: separator, header, first rows, and what is wrong. A pure function of
+// bytes; a test compares it with the importer.
 
 import { records } from "./csv-records.js";
-import { otherFileType } from "./file-types.js";
+import { HEADER_RULE, otherFileType } from "./file-types.js";
+
+/** @typedef {"sku" | "name" | "description" | "active"} Field */
+
+/**
+ * - `isGuess`: the encoding is a guess that the user should check
+ * - `delimiter`: null if there is only one column
+ * - `columns`: `field` is what a column is used for, or null if it is ignored; `isRejectionInfo` marks the columns that
+ *   the importer adds to a file of rejected rows
+ * - `records`: the number of rows seen
+ * - `problem`: why the file cannot be imported, or null
+ *
+ * @typedef {{
+ *   encoding: string | null,
+ *   isGuess: boolean,
+ *   delimiter: string | null,
+ *   columns: { name: string, field: Field | null, isRejectionInfo: boolean }[],
+ *   rows: string[][],
+ *   records: number,
+ *   problem: string | null,
+ * }} Preview
+ */
 
 const DELIMITERS = [",", ";", "\t", "|"];
 const PADDING = /^[ \t\r\n,;|]*$/;
+/** @type {Field[]} */
 const REQUIRED = ["sku", "name"];
+/** @type {Field[]} */
 const FIELDS = [...REQUIRED, "description", "active"];
-const ALIASES = new Map(
-  Object.entries({
-    sku: ["product sku", "item sku", "sku code", "product code", "item code"],
-    name: ["product name", "item name", "product title", "title"],
-    description: ["product description", "item description", "desc"],
-    active: ["enabled", "is active", "is enabled"],
-  }).flatMap(([field, aliases]) => aliases.map((alias) => [alias, field])),
-);
-const OURS = new Set(["rejected_line", "rejected_because"]);
+/** @type {Record<Field, string[]>} */
+const ALIASES = {
+  sku: ["product sku", "item sku", "sku code", "product code", "item code"],
+  name: ["product name", "item name", "product title", "title"],
+  description: ["product description", "item description", "desc"],
+  active: ["enabled", "is active", "is enabled"],
+};
+const REJECTION_COLUMNS = new Set(["rejected_line", "rejected_because"]);
 const ROWS_MAX = 5;
 
 /**
- * `bytes` are the first of the file, or all of it (`isWhole`). `encoding` is what the user chose, null for automatic.
- *
- * Returns `{encoding, isGuess, delimiter, columns: [{name, field}], rows, records, problem}`: `field` says what a column is
- * taken for, null for one that is ignored; `records` is the number of rows seen; `problem` says why the file cannot be
- * imported, or is null.
+ * @param {Uint8Array} bytes The head of the file, or all of it (`isWhole`).
+ * @param {{ isWhole: boolean, encoding?: string | null }} options The encoding is the user's choice, or null.
+ * @returns {Preview}
  */
 export function preview(bytes, { isWhole, encoding = null }) {
-  const nothing = { encoding, isGuess: false, delimiter: null, columns: [], rows: [], records: 0 };
+  const empty = { encoding, isGuess: false, delimiter: null, columns: [], rows: [], records: 0 };
   const problem = otherFileType(bytes);
-  if (problem) return { ...nothing, problem };
+  if (problem) return { ...empty, problem };
   const text = decode(bytes, isWhole, encoding);
-  const readings = DELIMITERS.map((delimiter) => reading(text.content, delimiter, isWhole));
-  const best = readings.reduce((a, b) => (better(b, a) ? b : a));
-  const { delimiter, names, data } = best;
+  const parsed = DELIMITERS.map((delimiter) => parse(text.content, delimiter, isWhole));
+  const { delimiter, names, data } = parsed.reduce((best, each) => (isBetter(each, best) ? each : best));
   const byField = columnsByField(names);
-  const used = new Map(FIELDS.filter((field) => byField.has(field)).map((field) => [byField.get(field)[0], field]));
+  const used = new Map([...byField].map(([field, columns]) => [columns[0], field]));
   return {
     encoding: text.encoding,
     isGuess: text.isGuess,
@@ -43,7 +62,7 @@ export function preview(bytes, { isWhole, encoding = null }) {
     columns: names.map((name, column) => ({
       name: name.trim(),
       field: used.get(column) ?? null,
-      ours: OURS.has(name.trim().toLowerCase()),
+      isRejectionInfo: REJECTION_COLUMNS.has(name.trim().toLowerCase()),
     })),
     rows: data.slice(0, ROWS_MAX),
     records: data.length,
@@ -51,60 +70,102 @@ export function preview(bytes, { isWhole, encoding = null }) {
   };
 }
 
+/**
+ * @param {Uint8Array} bytes
+ * @param {boolean} isWhole
+ * @param {string | null} chosen
+ */
 function decode(bytes, isWhole, chosen) {
-  const mark =
-    bytes[0] === 0xff && bytes[1] === 0xfe ? "utf-16le" : bytes[0] === 0xfe && bytes[1] === 0xff ? "utf-16be" : null;
+  /** @type {(label: string, fatal: boolean) => string} */
   const read = (label, fatal) => new TextDecoder(label, { fatal }).decode(bytes, { stream: !isWhole });
-  if (mark) return { encoding: "utf-16", isGuess: false, content: read(mark, false) };
+  const utf16 = utf16Of(bytes);
+  if (utf16) return { encoding: "utf-16", isGuess: false, content: read(utf16, false) };
   if (chosen)
     return { encoding: chosen, isGuess: false, content: read(chosen === "utf-16" ? "utf-16le" : chosen, false) };
   try {
     return { encoding: "utf-8", isGuess: false, content: read("utf-8", true) };
   } catch {
-    // Most files that are not UTF-8 come from Excel on Windows. The rows on the screen show whether that is right.
+    // Most files that are not UTF-8 come from Excel on Windows. The user can check the guess in the preview.
     return { encoding: "windows-1252", isGuess: true, content: read("windows-1252", false) };
   }
 }
 
-function reading(text, delimiter, isWhole) {
+/**
+ * The UTF-16 variant that a byte order mark announces.
+ *
+ * @param {Uint8Array} bytes
+ */
+function utf16Of([first, second]) {
+  if (first === 0xff && second === 0xfe) return "utf-16le";
+  return first === 0xfe && second === 0xff ? "utf-16be" : null;
+}
+
+/** @typedef {{ delimiter: string, names: string[], data: string[][] }} Parsed */
+
+/**
+ * @param {string} text
+ * @param {string} delimiter
+ * @param {boolean} isWhole
+ * @returns {Parsed}
+ */
+function parse(text, delimiter, isWhole) {
   const found = records(text, delimiter, isWhole);
   const first = found.findIndex((cells) => cells.some((cell) => !PADDING.test(cell)));
   const names = first < 0 ? [] : found[first];
   return { delimiter, names, data: found.slice(first + 1).filter((cells) => cells.some((cell) => cell.trim())) };
 }
 
-/** The separator with which more of the needed columns are found, then the one that makes more columns; the first of equals. */
-function better(one, other) {
+/**
+ * A separator is better if it yields more required columns, or the same number of those and more columns in total.
+ *
+ * @param {Parsed} one
+ * @param {Parsed} other
+ */
+function isBetter(one, other) {
+  /** @type {(parsed: Parsed) => number} */
   const known = ({ names }) => REQUIRED.filter((field) => columnsByField(names).has(field)).length;
   return (known(one) - known(other) || one.names.length - other.names.length) > 0;
 }
 
-/** The columns that could be each field: those with its exact name or, where there are none, with an alias. */
+/**
+ * The columns that could be each field: those with its exact name or, if there are none, those with an alias.
+ *
+ * @param {string[]} names
+ */
 function columnsByField(names) {
-  const exact = new Map();
-  const aliased = new Map();
-  const add = (map, field, column) => map.set(field, [...(map.get(field) ?? []), column]);
-  names.forEach((name, column) => {
-    const plain = name.trim().toLowerCase();
-    const alias = ALIASES.get(plain.replace(/[_-]/g, " ").split(/\s+/).filter(Boolean).join(" "));
-    if (FIELDS.includes(plain)) add(exact, plain, column);
-    else if (alias) add(aliased, alias, column);
-  });
-  return new Map([...aliased, ...exact]);
+  const plain = names.map((name) => name.trim().toLowerCase());
+  const words = plain.map((name) => name.replace(/[_-]/g, " ").split(/\s+/).filter(Boolean).join(" "));
+  /** @type {Map<Field, number[]>} */
+  const byField = new Map();
+  for (const field of FIELDS) {
+    const exact = indexes(plain, (name) => name === field);
+    const columns = exact.length ? exact : indexes(words, (name) => ALIASES[field].includes(name));
+    if (columns.length) byField.set(field, columns);
+  }
+  return byField;
 }
 
+/**
+ * @param {string[]} names
+ * @param {(name: string) => boolean} matches
+ */
+const indexes = (names, matches) => names.flatMap((name, index) => (matches(name) ? [index] : []));
+
+/**
+ * @param {string[]} names
+ * @param {Map<Field, number[]>} byField
+ * @param {boolean} isWhole
+ */
 function problemOf(names, byField, isWhole) {
-  // A header longer than what was looked at is for the importer to judge.
-  if (!names.length)
-    return isWhole
-      ? "There is nothing in this file but blank lines. The first line must name the columns, at least sku and name."
-      : null;
+  // Only the importer can judge a header that is longer than the head of the file.
+  if (!names.length) return isWhole ? `This file contains only blank lines. ${HEADER_RULE}` : null;
   for (const [field, columns] of byField) {
-    if (columns.length > 1)
-      return `More than one column could be the ${field}: ${columns.map((column) => `“${names[column].trim()}”`).join(", ")}. Keep one, named ${field}; rename the others.`;
+    if (columns.length < 2) continue;
+    const candidates = columns.map((column) => `“${names[column].trim()}”`).join(", ");
+    return `Several columns could be the ${field}: ${candidates}. Name one of them ${field} and rename the others.`;
   }
   const missing = REQUIRED.filter((field) => !byField.has(field));
   if (!missing.length) return null;
   const what = missing.length === 1 ? `no ${missing[0]} column` : "neither a sku nor a name column";
-  return `This file has ${what}. Its first line must name the columns, at least sku and name. Rename the column in the file, then choose it again.`;
+  return `This file has ${what}. ${HEADER_RULE} Rename the column in the file, then choose the file again.`;
 }

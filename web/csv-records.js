@@ -1,13 +1,22 @@
-// Splits CSV text into records, as Python's csv module does: quotes count only at the start of a field.
+// Splits CSV text into records as Python's csv module does: a quote has a meaning only at the start of a field.
 
-const START = 0; // at the start of a field
-const PLAIN = 1; // in a field without quotes
-const QUOTED = 2; // between quotes
-const CLOSED = 3; // behind a quote in a quoted field: its end, or half of a doubled quote
+const START = 0; // At the start of a field.
+const PLAIN = 1; // In an unquoted field.
+const QUOTED = 2; // Between quotes.
+const CLOSED = 3; // After a quote in a quoted field: its end, or half of a doubled quote.
 
-/** Every record as a list of cells; a blank line is a record without cells. The last one only when it is surely complete. */
+/**
+ * Every record as a list of cells; a blank line is a record without cells. The last record is left out if it may be
+ * incomplete.
+ *
+ * @param {string} text
+ * @param {string} delimiter
+ * @param {boolean} isWhole
+ */
 export function records(text, delimiter, isWhole) {
+  /** @type {string[][]} */
   const found = [];
+  /** @type {string[]} */
   let cells = [];
   let cell = "";
   let state = START;

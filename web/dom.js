@@ -1,56 +1,120 @@
-// Elements, made by code. Text goes in as text: there is no way from here to markup.
+// Creates elements in code. Text goes in as text: nothing here turns text into markup.
 
 const SVG = "http://www.w3.org/2000/svg";
 
-/** An element with attributes and children. `on` holds listeners, `data` the dataset; null, undefined and false are left out. */
+/**
+ * Creates an element. `on` holds event listeners and `data` the dataset; attributes that are null, undefined or false
+ * are left out.
+ *
+ * @template {keyof HTMLElementTagNameMap} Name
+ * @param {Name} name
+ * @param {Ui.Attributes} attributes
+ * @param {...Ui.Child} children
+ */
 export function h(name, attributes = {}, ...children) {
-  return filled(document.createElement(name), attributes, children);
-}
-
-/** The same for SVG. */
-export function s(name, attributes = {}, ...children) {
-  return filled(document.createElementNS(SVG, name), attributes, children);
-}
-
-function filled(made, { on = {}, data = {}, ...attributes }, children) {
-  for (const [event, listener] of Object.entries(on)) made.addEventListener(event, listener);
-  Object.assign(made.dataset, data);
-  for (const [name, value] of Object.entries(attributes)) {
-    if (value === null || value === undefined || value === false) continue;
-    if (name === "value" || name === "checked" || name === "textContent") made[name] = value;
-    else made.setAttribute(name, value === true ? "" : value);
-  }
-  made.append(...children.flat(Infinity).filter((each) => each !== null && each !== undefined && each !== false));
-  return made;
+  return build(document.createElement(name), attributes, children);
 }
 
 /**
- * Puts new children in the place of the old ones. Where the focus was inside, it goes to the new element with the same
- * `data-key`, so that a list can be drawn anew under the hands of somebody who uses the keyboard; where there is none, to
- * the heading of the page.
+ * Creates an SVG element.
+ *
+ * @template {keyof SVGElementTagNameMap} Name
+ * @param {Name} name
+ * @param {Ui.Attributes} attributes
+ * @param {...Ui.Child} children
  */
-export function refill(parent, ...children) {
-  const focused = document.activeElement;
-  const key = parent.contains(focused) && focused !== parent ? (focused.dataset.key ?? "") : null;
-  parent.replaceChildren(
-    ...children.flat(Infinity).filter((each) => each !== null && each !== undefined && each !== false),
-  );
-  if (key !== null && !focusKey(key, parent)) document.querySelector("main h1")?.focus();
+export function s(name, attributes = {}, ...children) {
+  return build(document.createElementNS(SVG, name), attributes, children);
 }
 
-/** Moves the focus to the element with this `data-key`; tells whether there was one. */
+/**
+ * @template {HTMLElement | SVGElement} Built
+ * @param {Built} element
+ * @param {Ui.Attributes} attributes
+ * @param {readonly Ui.Child[]} children
+ */
+function build(element, { on = {}, data = {}, ...attributes }, children) {
+  for (const [event, listener] of Object.entries(on))
+    element.addEventListener(event, /** @type {EventListener} */ (listener));
+  Object.assign(element.dataset, data);
+  for (const [name, value] of Object.entries(attributes)) {
+    if (value === null || value === undefined || value === false) continue;
+    // These attributes only set the initial state; the properties set the current one.
+    if (name === "value" || name === "checked") Object.assign(element, { [name]: value });
+    else element.setAttribute(name, value === true ? "" : String(value));
+  }
+  element.append(...flat(children));
+  return element;
+}
+
+/**
+ * @param {readonly Ui.Child[]} children
+ * @returns {(Node | string)[]}
+ */
+function flat(children) {
+  return children.flatMap((each) => {
+    if (each === null || each === undefined || each === false) return [];
+    return typeof each === "string" || each instanceof Node ? [each] : flat(each);
+  });
+}
+
+/**
+ * Replaces the children of an element. If the focus was inside, it moves to the new element with the same `data-key`,
+ * so that a list can be redrawn while someone uses the keyboard, or else to the heading of the page.
+ *
+ * @param {Element} parent
+ * @param {...Ui.Child} children
+ */
+export function setChildren(parent, ...children) {
+  const focused = /** @type {HTMLElement | null} */ (document.activeElement);
+  const key = focused && parent.contains(focused) && focused !== parent ? (focused.dataset.key ?? "") : null;
+  parent.replaceChildren(...flat(children));
+  if (key !== null && !focusKey(key, parent)) focusHeading();
+}
+
+/**
+ * Moves the focus to the element with this `data-key`. Returns whether there was one.
+ *
+ * @param {string} key
+ * @param {ParentNode} within
+ */
 export function focusKey(key, within = document) {
   const found = within.querySelector(`[data-key="${CSS.escape(key)}"]`);
-  found?.focus();
-  return Boolean(found);
+  if (found instanceof HTMLElement) found.focus();
+  return found !== null;
 }
 
-/** Writes a text only where it differs, so that screen readers are not told the same thing twice. */
+/** Moves the focus to the heading of the page. */
+export function focusHeading() {
+  /** @type {HTMLElement | null} */ (document.querySelector("main h1"))?.focus();
+}
+
+/**
+ * Sets a text only if it differs, so that screen readers do not repeat it.
+ *
+ * @param {Element} element
+ * @param {string} text
+ */
 export function setText(element, text) {
   if (element.textContent !== text) element.textContent = text;
 }
 
+/**
+ * The element of index.html with this id.
+ *
+ * @param {string} id
+ */
+export function byId(id) {
+  const element = document.getElementById(id);
+  if (!element) throw new Error(`there is no element with the id ${id}`);
+  return element;
+}
+
 let ids = 0;
 
-/** An id that no other element has, for labels and descriptions. */
+/**
+ * An id that no other element has, for labels and descriptions.
+ *
+ * @param {string} prefix
+ */
 export const uniqueId = (prefix) => `${prefix}-${++ids}`;

@@ -1,16 +1,30 @@
-// The first bytes of a file, unpacked where it is packed.
+// Reads the first bytes of a file, decompressed if it is a gzip file.
 
 const HEAD_BYTES = 64 * 1024;
 
-/** `{bytes, isWhole, isPacked}`: up to 64 KiB from the beginning. */
+/**
+ * Up to 64 KiB; `isWhole` if that is the entire file.
+ *
+ * @typedef {{ bytes: Uint8Array<ArrayBuffer>, isWhole: boolean, isGzip: boolean }} Head
+ */
+
+/**
+ * @param {File} file
+ * @returns {Promise<Head>}
+ */
 export async function readHead(file) {
   const bytes = new Uint8Array(await file.slice(0, HEAD_BYTES).arrayBuffer());
-  if (bytes[0] !== 0x1f || bytes[1] !== 0x8b) return { bytes, isWhole: bytes.length === file.size, isPacked: false };
-  return { ...(await unpack(bytes, bytes.length === file.size)), isPacked: true };
+  const isAll = bytes.length === file.size;
+  if (bytes[0] !== 0x1f || bytes[1] !== 0x8b) return { bytes, isWhole: isAll, isGzip: false };
+  return { ...(await decompress(bytes, isAll)), isGzip: true };
 }
 
-async function unpack(packed, isAll) {
-  const reader = new Blob([packed]).stream().pipeThrough(new DecompressionStream("gzip")).getReader();
+/**
+ * @param {Uint8Array<ArrayBuffer>} compressed
+ * @param {boolean} isAll
+ */
+async function decompress(compressed, isAll) {
+  const reader = new Blob([compressed]).stream().pipeThrough(new DecompressionStream("gzip")).getReader();
   const parts = [];
   let size = 0;
   let isWhole = isAll;
@@ -24,7 +38,7 @@ async function unpack(packed, isAll) {
       break;
     }
   } catch {
-    isWhole = false; // Cut off in the middle, as expected of the beginning of a larger file.
+    isWhole = false; // The data ends early, as expected of the head of a larger file.
   }
   return { bytes: new Uint8Array(await new Blob(parts).arrayBuffer()), isWhole };
 }

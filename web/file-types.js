@@ -1,7 +1,9 @@
-// Files that are no CSV, told by their first bytes, so that nobody uploads a workbook for nothing.
+// Recognises files that are not CSV by their first bytes, so that no one uploads a workbook in vain.
 
-const EXCEL = "In Excel choose File → Save as → CSV UTF-8, then choose that file.";
-const EXPORT = "Export the products as CSV, then choose that file.";
+const EXCEL = "In Excel, choose File → Save As → CSV UTF-8, then choose that file here.";
+const EXPORT = "Export the products as CSV, then choose that file here.";
+/* eslint-disable no-control-regex -- these are the first bytes of binary formats */
+/** @type {[RegExp, string][]} */
 const KINDS = [
   [/^PK\x03\x04/, `an Excel workbook or a ZIP archive, not a CSV file. ${EXCEL}`],
   [/^\xd0\xcf\x11\xe0/, `an old Excel workbook, not a CSV file. ${EXCEL}`],
@@ -10,12 +12,18 @@ const KINDS = [
   [/^(?:\xef\xbb\xbf)?\s*<[?!a-zA-Z]/, `a web page or XML document, not a CSV file. ${EXPORT}`],
   [/^(?:\xef\xbb\xbf)?\s*[[{]\s*["{[\]}]/, `a JSON document, not a CSV file. ${EXPORT}`],
 ];
-const LOOKED_AT_BYTES = 512;
+/* eslint-enable no-control-regex */
+const HEAD_BYTES = 512;
+export const HEADER_RULE = "The first row must contain column names, including sku and name.";
 
-/** What the file is instead and what to do, or null when it may be a CSV. */
+/**
+ * What the file is and what to do instead, or null if it may be a CSV file.
+ *
+ * @param {Uint8Array} bytes
+ */
 export function otherFileType(bytes) {
-  if (!bytes.length) return "This file is empty. The first line must name the columns, at least sku and name.";
-  const head = String.fromCharCode(...bytes.subarray(0, LOOKED_AT_BYTES));
+  if (!bytes.length) return `This file is empty. ${HEADER_RULE}`;
+  const head = String.fromCharCode(...bytes.subarray(0, HEAD_BYTES));
   const found = KINDS.find(([pattern]) => pattern.test(head));
   return found ? `This is ${found[1]}` : null;
 }

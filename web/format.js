@@ -1,4 +1,4 @@
-// Numbers, sizes, times: as the reader's own language writes them.
+// Formats numbers, sizes and times in the reader's locale.
 
 const number = new Intl.NumberFormat();
 const tenths = new Intl.NumberFormat(undefined, {
@@ -9,6 +9,7 @@ const tenths = new Intl.NumberFormat(undefined, {
 const whole = new Intl.NumberFormat(undefined, { style: "percent" });
 const moment = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
 const exact = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
+/** @type {[number, string][]} */
 const UNITS = [
   [1e9, "gigabyte"],
   [1e6, "megabyte"],
@@ -16,14 +17,31 @@ const UNITS = [
   [1, "byte"],
 ];
 
+/** @param {number} value */
 export const count = (value) => number.format(value);
 
-/** "1 row", "2 rows": the number by locale, the word by number. */
+/**
+ * A number with its noun: "1 row", "2 rows".
+ *
+ * @param {number} value
+ * @param {string} one
+ * @param {string} many
+ */
 export const counted = (value, one, many = `${one}s`) => `${number.format(value)} ${value === 1 ? one : many}`;
 
-/** 0 to 100. One decimal while it moves, none at the ends. */
+/**
+ * A percentage with one decimal, except for 0 % and 100 %.
+ *
+ * @param {number} value From 0 to 100.
+ */
 export const percent = (value) => (value % 100 === 0 ? whole : tenths).format(value / 100);
 
+/**
+ * @param {number} value
+ * @param {string} unit
+ * @param {number} digits
+ * @param {"short" | "long"} unitDisplay
+ */
 const measure = (value, unit, digits, unitDisplay = "short") =>
   new Intl.NumberFormat(undefined, {
     style: "unit",
@@ -33,17 +51,33 @@ const measure = (value, unit, digits, unitDisplay = "short") =>
     maximumFractionDigits: digits,
   }).format(value);
 
-/** Bytes in the largest unit of which there is at least one. */
-export function bytes(value, per = "") {
-  const [one, unit] = UNITS.find(([size]) => value >= size) ?? UNITS.at(-1);
+/**
+ * A size in the largest unit of which there is at least one.
+ *
+ * @param {number} value
+ */
+export const bytes = (value) => size(value, "");
+
+/** @param {number} value */
+export const bytesPerSecond = (value) => size(value, "-per-second");
+
+/**
+ * @param {number} value
+ * @param {string} per
+ */
+function size(value, per) {
+  const [one, unit] = UNITS.find(([each]) => value >= each) ?? [1, "byte"];
   return measure(value / one, unit + per, one > 1e3 ? 1 : 0, unit === "byte" && !per ? "long" : "short");
 }
 
-export const bytesPerSecond = (value) => bytes(value, "-per-second");
-
+/** @param {number} value */
 export const milliseconds = (value) => measure(value, "millisecond", 0);
 
-/** A time span in its two largest units: "3 sec", "2 min 5 sec", "1 hr 3 min". */
+/**
+ * A time span in its two largest units: "3 sec", "2 min 5 sec", "1 hr 3 min".
+ *
+ * @param {number} seconds
+ */
 export function duration(seconds) {
   const rounded = Math.max(0, Math.round(seconds));
   const [hours, minutes] = [Math.floor(rounded / 3600), Math.floor((rounded % 3600) / 60)];
@@ -56,5 +90,8 @@ export function duration(seconds) {
   );
 }
 
+/** @param {string} iso */
 export const when = (iso) => moment.format(new Date(iso));
+
+/** @param {string} iso */
 export const whenExactly = (iso) => exact.format(new Date(iso));

@@ -1,15 +1,16 @@
-// Who is signed in: a token, kept for the session of this tab and nowhere else.
+// The token of the signed-in user, kept for the session of this tab only.
 
 const KEY = "product-importer-token";
 
-/** The start link carries the token in its fragment: it is kept, and removed from the address bar. */
+/** Takes the token from the fragment of a start link, and removes it from the address bar. */
 export function takeTokenFromLink() {
   const found = new URLSearchParams(location.hash.slice(1)).get("token");
   if (found === null) return;
-  if (found) keepToken(found);
+  if (found) storeToken(found);
   history.replaceState(null, "", location.pathname + location.search);
 }
 
-export const keepToken = (token) => sessionStorage.setItem(KEY, token);
-export const forgetToken = () => sessionStorage.removeItem(KEY);
+/** @param {string} value */
+export const storeToken = (value) => sessionStorage.setItem(KEY, value);
+export const clearToken = () => sessionStorage.removeItem(KEY);
 export const token = () => sessionStorage.getItem(KEY);

@@ -1,16 +1,26 @@
-// Files on their way from this tab to the store. They go on while other pages are looked at, but not when the tab is closed.
+// Uploads from this tab to the file store. They continue while other pages are open, until the tab is closed.
 
 import { ApiError, create, post } from "./api.js";
 
 const RATE_MS = 3000;
-const uploads = new Map(); // by the id of their import
+const RATE_MS_MIN = 300;
+/** @type {Map<string, Upload>} By the id of the import. */
+const uploads = new Map();
+
+/** @typedef {"uploading" | "uploaded" | "interrupted" | "cancelled"} UploadState */
 
 addEventListener("beforeunload", (event) => {
-  if ([...uploads.values()].some((each) => each.state === "sending")) event.preventDefault();
+  if ([...uploads.values()].some((each) => each.state === "uploading")) event.preventDefault();
 });
 
-/** Registers the file and starts to send it. Resolves with the id of its import. */
+/**
+ * Registers an import and starts to upload its file. Resolves with the id of the import.
+ *
+ * @param {File} file
+ * @param {string | null} encoding
+ */
 export async function startUpload(file, encoding) {
+  /** @type {import("./api.js").ApiResponse<Api.NewImport>} */
   const { data } = await create("/api/imports", {
     filename: file.name,
     size_bytes: file.size,
@@ -22,85 +32,105 @@ export async function startUpload(file, encoding) {
   return data.id;
 }
 
-/** The upload of an import, if this tab makes it. */
+/**
+ * The upload of an import, if it started in this tab.
+ *
+ * @param {string} id
+ */
 export const uploadOf = (id) => uploads.get(id);
 
-/** One file. Sends "change" whenever something about it is new; `state` is sending, sent, broken or stopped. */
+/** The upload of one file. Dispatches "change" whenever its state or progress changes. */
 export class Upload extends EventTarget {
+  /** @type {UploadState} */
+  state = "uploading";
+  /** @type {ApiError | null} */
+  error = null;
+  sentBytes = 0;
+  /** @type {{ at: number, bytes: number }[]} */
+  #samples = [];
+  #request = new XMLHttpRequest();
+
+  /**
+   * @param {string} id
+   * @param {File} file
+   * @param {Api.UploadLink} link
+   */
   constructor(id, file, link) {
     super();
     this.id = id;
     this.file = file;
     this.link = link;
     this.size = file.size;
-    this.begin();
   }
 
-  begin() {
-    this.state = "sending";
-    this.error = null;
-    this.sent = 0;
-    this.marks = [[performance.now(), 0]];
-  }
-
-  /** Bytes per second over the last moments, null before there is anything to tell. */
+  /** Bytes per second over the last few seconds, or null before enough is known. */
   get rate() {
-    const [[since, from]] = this.marks;
-    const [until, to] = this.marks.at(-1);
-    return until - since > 300 && to > from ? (1000 * (to - from)) / (until - since) : null;
+    const [first, last] = [this.#samples.at(0), this.#samples.at(-1)];
+    if (!first || !last || last.at - first.at <= RATE_MS_MIN || last.bytes <= first.bytes) return null;
+    return (1000 * (last.bytes - first.bytes)) / (last.at - first.at);
   }
 
-  /** XMLHttpRequest, because fetch tells nothing of an upload's progress. */
+  /** Starts the upload, or starts it again. Uses XMLHttpRequest, because fetch does not report upload progress. */
   send() {
-    this.begin();
+    this.state = "uploading";
+    this.error = null;
+    this.sentBytes = 0;
+    this.#samples = [{ at: performance.now(), bytes: 0 }];
     const request = new XMLHttpRequest();
-    this.request = request;
+    this.#request = request;
     request.open(this.link.method, this.link.url);
     for (const [name, value] of Object.entries(this.link.headers)) request.setRequestHeader(name, value);
-    request.upload.addEventListener("progress", (event) => this.note(event.loaded));
-    // 412: it is there already, so what broke off the last time was only the answer.
+    request.upload.addEventListener("progress", (event) => this.#progress(event.loaded));
+    // 412: the file is already there, so the last attempt lost only the response.
     request.addEventListener("load", () =>
-      request.status < 300 || request.status === 412 ? this.end("sent") : this.end("broken", refusal(request.status)),
+      request.status < 300 || request.status === 412
+        ? this.#finish("uploaded")
+        : this.#finish("interrupted", refusal(request.status)),
     );
     request.addEventListener("error", () =>
-      this.end("broken", new ApiError(0, "The upload broke off. Check the connection, then send the file again.")),
+      this.#finish("interrupted", new ApiError(0, "Upload interrupted. Check your connection, then retry the upload.")),
     );
     request.send(this.file);
-    this.tell();
+    this.#notify();
   }
 
-  /** Ends the upload and its import. */
+  /** Cancels the upload and its import. */
   async cancel() {
-    this.request.abort();
-    this.end("stopped");
+    this.#request.abort();
+    this.#finish("cancelled");
     await post(`/api/imports/${this.id}/cancel`);
   }
 
-  note(sent) {
-    this.sent = sent;
-    const now = performance.now();
-    this.marks.push([now, sent]);
-    while (this.marks.length > 2 && now - this.marks[0][0] > RATE_MS) this.marks.shift();
-    this.tell();
+  /** @param {number} bytes */
+  #progress(bytes) {
+    this.sentBytes = bytes;
+    const at = performance.now();
+    this.#samples.push({ at, bytes });
+    while (this.#samples.length > 2 && at - this.#samples[0].at > RATE_MS) this.#samples.shift();
+    this.#notify();
   }
 
-  end(state, error = null) {
+  /**
+   * @param {UploadState} state
+   * @param {ApiError | null} error
+   */
+  #finish(state, error = null) {
     this.state = state;
     this.error = error;
-    if (state === "stopped") uploads.delete(this.id);
-    this.tell();
+    if (state === "cancelled") uploads.delete(this.id);
+    this.#notify();
   }
 
-  tell() {
+  #notify() {
     this.dispatchEvent(new Event("change"));
   }
 }
 
+/** @param {number} status */
 function refusal(status) {
-  return new ApiError(
-    status,
-    status === 403
-      ? "The file store refused the file: it has changed since it was chosen, or the link to send it has expired. Start a new import."
-      : `The file store refused the file. Send it again.`,
-  );
+  const isFinal = status === 403;
+  const text = isFinal
+    ? "The file has changed since you chose it, or the upload link has expired. Start a new import."
+    : "The file store refused the upload. Retry it.";
+  return new ApiError(status, text);
 }

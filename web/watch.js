@@ -1,38 +1,61 @@
-// Reads something that runs again and again, until it has ended.
+// Polls the API until what it reads has ended.
 
-import { get } from "./api.js";
+import { ApiError, get } from "./api.js";
 
+const WAIT_MS_MIN = 500;
 const WAIT_MS_MAX = 10_000;
 
 /**
- * Reads `path` until `ended(data)`; `show(data)` is called with every answer that differs from the one before. It waits as
- * long as the server asks for. A failure that passes is told to `lost(error)`, then `lost(null)` when it is over, and
- * reading goes on; others are thrown. Returns the last answer's data, or null once `signal` is aborted. `read` answers as
- * `get` does, for whoever must read more than that one path to know how things are.
+ * @template Data
+ * @typedef {{ data: Data, etag: string | null, retryAfter: number }} Reading
  */
-export async function watch(path, { signal, show, ended = () => false, lost = () => {}, read = get }) {
+
+/**
+ * Reads `path` until `isDone(data)`, waiting between reads as long as the server asks for, and calls `show(data)` for
+ * every response that differs from the one before.
+ *
+ * A temporary failure is passed to `onOutage(error)`, and `onOutage(null)` follows when it is over; other failures are
+ * thrown. Returns the last data, or null once `signal` is aborted. `read` replaces `get` where one path is not enough.
+ *
+ * @template Data
+ * @param {string} path
+ * @param {{
+ *   signal: AbortSignal,
+ *   show?: (data: Data) => unknown,
+ *   isDone?: (data: Data) => boolean,
+ *   onOutage?: (error: ApiError | null) => void,
+ *   read?: (path: string, options: { signal: AbortSignal }) => Promise<Reading<Data>>,
+ * }} options
+ */
+export async function watch(path, { signal, show = () => {}, isDone = () => false, onOutage = () => {}, read = get }) {
   let etag = null;
   let failures = 0;
   while (!signal.aborted) {
     try {
-      const answer = await read(path, { signal });
-      if (failures) lost(null);
+      const response = await read(path, { signal });
+      if (failures) onOutage(null);
       failures = 0;
-      if (answer.etag === null || answer.etag !== etag) await show(answer.data);
-      etag = answer.etag;
-      if (ended(answer.data)) return answer.data;
-      await pause(1000 * Math.max(answer.retryAfter, 0.5), signal);
+      if (response.etag === null || response.etag !== etag) await show(response.data);
+      etag = response.etag;
+      if (isDone(response.data)) return response.data;
+      await pause(Math.max(1000 * response.retryAfter, WAIT_MS_MIN), signal);
     } catch (error) {
       if (signal.aborted) return null;
-      if (!error.passes) throw error;
-      lost(error);
-      await pause(Math.min(500 * 2 ** failures++, WAIT_MS_MAX), signal);
+      if (!(error instanceof ApiError && error.isTemporary)) throw error;
+      onOutage(error);
+      await pause(Math.min(WAIT_MS_MIN * 2 ** failures++, WAIT_MS_MAX), signal);
     }
   }
   return null;
 }
 
-/** Waits; a connection that comes back, and an abort, end it early. */
+/**
+ * Waits. A restored connection or an abort ends the wait early.
+ *
+ * @param {number} milliseconds
+ * @param {AbortSignal} signal
+ * @returns {Promise<void>}
+ */
 function pause(milliseconds, signal) {
   return new Promise((resolve) => {
     const done = new AbortController();

@@ -1,8 +1,8 @@
-"""A Chromium for the tests of the page: the one that is installed, or one that is installed now, or words that help.
+"""Finds a Chromium for the tests of the page. Installs one where it can; otherwise says how to.
 
     python -m tests.browser.chromium
 
-installs it where that is possible: as root on Debian or Ubuntu.
+prints its path. Installing works as root on Debian and Ubuntu.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ Which = Callable[[str], "str | None"]
 
 
 class NoBrowser(Exception):
-    """There is no browser, and none could be installed; the message says what to do."""
+    """No browser was found or could be installed. The message says what to do."""
 
 
 def executable(which: Which = shutil.which) -> str:
-    """The path of a browser: CHROMIUM, one on the PATH, or one that is installed now. Raises NoBrowser."""
+    """The path of a browser: CHROMIUM, one on the PATH, or one installed now. Raises NoBrowser when there is none."""
     named = os.environ.get("CHROMIUM")
     if named:
         return named
@@ -40,7 +40,7 @@ def executable(which: Which = shutil.which) -> str:
         return found
     if os.geteuid() == 0 and which("apt-get"):
         with machine_lock():
-            # Another process of the tests may have installed it meanwhile.
+            # Another test process may have installed it in the meantime.
             if not _installed(which):
                 _install()
         if found := _installed(which):
@@ -60,8 +60,8 @@ def _install() -> None:
             command, env=environment, capture_output=True, text=True, timeout=INSTALL_SECONDS_MAX, check=False
         )
         if finished.returncode != 0:
-            last_words = "\n".join(finished.stderr.strip().splitlines()[-5:])
-            raise NoBrowser(f"{' '.join(command)} failed:\n{last_words}\n{HELP}")
+            error_lines = "\n".join(finished.stderr.strip().splitlines()[-5:])
+            raise NoBrowser(f"{' '.join(command)} failed:\n{error_lines}\n{HELP}")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""One running stack, one headless Chromium, and for each test a page that tolerates no error that was not expected."""
+"""One running stack, one headless Chromium, and for each test a page that fails on every unexpected error."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from infra.local.testing import RunningStack, running_stack
 from tests.browser.chromium import executable
 
 SEEN_SECONDS_MAX = 30
-"""Nothing takes so long but on a machine that does many other things at the same time."""
+"""Generous: only a machine under heavy load takes this long."""
 IMPORTED_SECONDS_MAX = 120.0
 ROWS = 100_000
 VIOLATION_WATCH = (
@@ -29,7 +29,7 @@ VIOLATION_WATCH = (
 )
 
 if os.environ.get("BROWSER_TESTS") == "skip":
-    reason = "BROWSER_TESTS=skip: the tests of the web page were left out on purpose"
+    reason = "BROWSER_TESTS=skip: the browser tests are switched off"
 
     @pytest.fixture(autouse=True, scope="session")
     def _skipped() -> None:
@@ -38,7 +38,7 @@ if os.environ.get("BROWSER_TESTS") == "skip":
 
 @dataclass
 class Shop:
-    """The running stack, as a program sees it."""
+    """The running stack, as an API client sees it."""
 
     stack: RunningStack
 
@@ -51,26 +51,26 @@ class Shop:
         return self.stack.file.token
 
     def call(self, method: str, path: str, body: Any = None, **headers: str) -> requests.Response:
-        """One call of the API; fails unless it succeeds."""
+        """Calls the API; fails unless the call succeeds."""
         sent = {"Authorization": f"Bearer {self.token}", **headers}
         answer = requests.request(method, f"{self.url}/api{path}", json=body, headers=sent, timeout=30)
         assert answer.ok, answer.text
         return answer
 
     def product(self, sku: str, name: str, **more: Any) -> dict[str, Any]:
-        """Makes a product."""
+        """Creates a product."""
         return cast(dict[str, Any], self.call("POST", "/products", {"sku": sku, "name": name, **more}).json())
 
     def upload(self, content: bytes, filename: str = "products.csv") -> str:
-        """Registers and uploads a file; does not wait. Returns the import's id."""
-        made = self.call("POST", "/imports", {"filename": filename, "size_bytes": len(content)}).json()
-        link = made["upload"]
+        """Registers and uploads a file without waiting for the import. Returns the import's id."""
+        created = self.call("POST", "/imports", {"filename": filename, "size_bytes": len(content)}).json()
+        link = created["upload"]
         put = requests.request(link["method"], link["url"], data=content, headers=link["headers"], timeout=30)
         assert put.ok, put.text
-        return str(made["id"])
+        return str(created["id"])
 
     def wait_for_imports(self) -> None:
-        """Waits until every import whose file is there has ended."""
+        """Waits until every import with an uploaded file has ended."""
         wait_until(self._imports_ended, IMPORTED_SECONDS_MAX, "every import ended")
 
     def _imports_ended(self) -> bool:
@@ -82,34 +82,34 @@ class Shop:
         )
 
     def sql(self, statement: str, *parameters: Any) -> None:
-        """Runs a statement as the owner of the database."""
+        """Runs a statement as the database owner."""
         with psycopg.connect(self.stack.file.owner_conninfo) as connection:
             connection.execute(statement.encode(), parameters)
 
     def holding(self, statement: str) -> psycopg.Connection[Any]:
-        """A connection whose transaction holds the locks that the statement takes, until it is closed."""
+        """A connection whose transaction holds the locks the statement takes until it is closed."""
         connection = psycopg.connect(self.stack.file.owner_conninfo)
         connection.execute(statement.encode())
         return connection
 
 
 @dataclass
-class Troubles:
-    """Everything that went wrong on the page. What a test provokes on purpose, it names beforehand."""
+class PageErrors:
+    """Everything that went wrong on the page. A test declares the errors it provokes before they happen."""
 
     seen: list[str] = field(default_factory=list)
     expected: list[str] = field(default_factory=list)
 
     def expect(self, pattern: str) -> None:
-        """From here on this may happen."""
+        """Allows errors that match this pattern from now on."""
         self.expected.append(pattern)
 
     def check(self) -> None:
-        """Fails if anything else has happened."""
+        """Fails if any other error was seen."""
         assert [each for each in self.seen if not any(re.search(pattern, each) for pattern in self.expected)] == []
 
     def watch(self, page: Page) -> None:
-        """Listens to a page. Browsers report every answer above 399 as an error, too."""
+        """Records a page's errors. Browsers also report every response above 399 as an error."""
         page.add_init_script(VIOLATION_WATCH)
         page.on("console", self._console)
         page.on("pageerror", lambda error: self.seen.append(f"script failed: {error}"))
@@ -132,7 +132,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
 
 @pytest.fixture(scope="package")
 def big_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """100,000 rows, as `make demo` makes them."""
+    """100,000 rows, as generated by `make demo`."""
     file = tmp_path_factory.mktemp("files") / "catalogue.csv"
     demo_file.write(file, ROWS)
     return file
@@ -148,35 +148,35 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture
-def troubles() -> Troubles:
-    return Troubles()
+def page_errors() -> PageErrors:
+    return PageErrors()
 
 
 @pytest.fixture
-def new_page(browser: Browser, shop: Shop, troubles: Troubles) -> Iterator[Callable[..., Page]]:
-    """Makes pages, each in a browser profile of its own; the options are those of Playwright's contexts."""
+def new_page(browser: Browser, shop: Shop, page_errors: PageErrors) -> Iterator[Callable[..., Page]]:
+    """Opens pages, each in its own browser profile. The options are those of Playwright's contexts."""
     contexts = []
 
     def make(**options: Any) -> Page:
-        # Without a graphics card, moving pictures are what costs most.
-        still = {"locale": "en-GB", "viewport": {"width": 1280, "height": 800}, "reduced_motion": "reduce"}
-        settings: dict[str, Any] = {**still, **options}
+        # Without a graphics card, animations cost the most time.
+        calm = {"locale": "en-GB", "viewport": {"width": 1280, "height": 800}, "reduced_motion": "reduce"}
+        settings: dict[str, Any] = {**calm, **options}
         context = browser.new_context(base_url=shop.url, **settings)
         context.set_default_timeout(1000 * SEEN_SECONDS_MAX)
         contexts.append(context)
         page = context.new_page()
-        troubles.watch(page)
+        page_errors.watch(page)
         return page
 
     yield make
     for each in contexts:
         each.close()
-    troubles.check()
+    page_errors.check()
 
 
 @pytest.fixture
 def page(new_page: Callable[..., Page], shop: Shop) -> Page:
-    """A page with somebody signed in, at the imports."""
-    made = new_page()
-    made.goto(f"/#token={shop.token}")
-    return made
+    """A page that is signed in and shows the imports."""
+    page = new_page()
+    page.goto(f"/#token={shop.token}")
+    return page

@@ -1,4 +1,4 @@
-"""What the tests of the page do again and again, in the words of whoever uses it."""
+"""Actions and locators that several tests of the page share."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ def choose(page: Page, name: str, content: bytes) -> None:
 
 
 def status(page: Page) -> Locator:
-    """How the import on the page stands."""
+    """The status of the import on the page."""
     return page.get_by_role("region", name="Progress").get_by_role("status").first
 
 
-def receipt(page: Page, label: str) -> Locator:
-    """One figure of the receipt."""
-    return page.locator("dl.receipt > div").filter(has=page.get_by_text(label, exact=True)).locator("dd").first
+def row_count(page: Page, label: str) -> Locator:
+    """One figure of the import's row counts."""
+    return page.locator("dl.row-counts > div").filter(has=page.get_by_text(label, exact=True)).locator("dd").first
 
 
 @contextmanager
 def slow_upload(page: Page, bytes_per_second: int = UPLOAD_BYTES_PER_SECOND) -> Iterator[None]:
-    """A connection on which an upload takes long enough to be looked at."""
+    """Throttles the connection so that an upload takes long enough to be observed."""
     session = page.context.new_cdp_session(page)
     limits = {"offline": False, "latency": 0, "downloadThroughput": -1}
     session.send("Network.emulateNetworkConditions", {**limits, "uploadThroughput": bytes_per_second})

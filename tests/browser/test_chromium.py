@@ -1,4 +1,4 @@
-"""How a browser is found, and what is said when there is none."""
+"""How a browser is found, and the error message when there is none."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.support import machine
 MEET_SECONDS_MAX = 30
 
 
-def test_a_browser_that_is_named_goes_before_one_that_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_configured_browser_is_preferred_to_one_on_the_path(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CHROMIUM", "/opt/chrome")
     assert chromium.executable(lambda _: "/usr/bin/other") == "/opt/chrome"
     monkeypatch.delenv("CHROMIUM")
@@ -23,14 +23,14 @@ def test_a_browser_that_is_named_goes_before_one_that_is_found(monkeypatch: pyte
     )
 
 
-def test_where_none_can_be_installed_it_is_said_how_to_get_one(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_error_says_how_to_install_a_browser(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("CHROMIUM", raising=False)
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     with pytest.raises(chromium.NoBrowser, match="sudo apt-get install chromium"):
         chromium.executable(lambda _: None)
 
 
-def test_one_is_installed_where_that_is_possible(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_browser_is_installed_where_possible(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("CHROMIUM", raising=False)
     monkeypatch.setattr(os, "geteuid", lambda: 0)
     found = {"apt-get": "/usr/bin/apt-get"}
@@ -38,17 +38,17 @@ def test_one_is_installed_where_that_is_possible(monkeypatch: pytest.MonkeyPatch
     assert chromium.executable(found.get) == "/usr/bin/chromium"
 
 
-def test_of_two_that_need_one_the_first_installs_it_and_the_other_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_two_processes_install_the_browser_only_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("CHROMIUM", raising=False)
     monkeypatch.setattr(os, "geteuid", lambda: 0)
     found = {"apt-get": "/usr/bin/apt-get"}
     installed: list[str] = []
-    both_look = threading.Barrier(2)
+    both_searched = threading.Barrier(2)
 
     def which(name: str) -> str | None:
         answer = found.get(name)
         if name == "apt-get":
-            both_look.wait(MEET_SECONDS_MAX)
+            both_searched.wait(MEET_SECONDS_MAX)
         return answer
 
     def install() -> None:

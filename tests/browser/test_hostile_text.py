@@ -1,4 +1,4 @@
-"""Names that try to be more than names stay text: no dialog opens, no policy is violated."""
+"""Hostile names stay text: no dialog opens and no content security policy is violated."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import json
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Shop
-from tests.browser.page_actions import choose, receipt, status
+from tests.browser.page_actions import choose, row_count, status
 
 HOSTILE = [
     "<script>alert(1)</script>",
@@ -48,7 +48,7 @@ def test_hostile_products_stay_text(page: Page, shop: Shop) -> None:
         page.keyboard.press("Escape")
         expect(dialog).to_be_hidden()
     page.goto("/#/products?name=" + "%3Cscript%3Ealert(1)%3C/script%3E%22%3E")
-    expect(page.get_by_text("No product matches")).to_be_visible()
+    expect(page.get_by_text("No products match")).to_be_visible()
 
 
 def test_hostile_file_names_and_cells_stay_text(page: Page, shop: Shop) -> None:
@@ -62,16 +62,16 @@ def test_hostile_file_names_and_cells_stay_text(page: Page, shop: Shop) -> None:
     expect(page.get_by_role("heading", name=name)).to_be_visible()
     expect(page.get_by_role("columnheader").filter(has_text="<script>alert(1)</script>")).to_be_visible()
     expect(page.get_by_role("cell", name="<svg/onload=alert(1)>")).to_be_visible()
-    page.get_by_role("button", name="Start the import").click()
+    page.get_by_role("button", name="Start import").click()
     expect(status(page)).to_have_text("Completed")
-    expect(receipt(page, "Rejected")).to_have_text(str(len(lines) - 1))
+    expect(row_count(page, "Rejected")).to_have_text(str(len(lines) - 1))
     expect(page.get_by_text("Unknown columns were ignored: “<script>alert(1)</script>”.")).to_be_visible()
     expect(page.get_by_role("table", name="Rejected rows by line")).to_contain_text("<svg/onload=alert(1)>")
     page.get_by_role("link", name="All imports").click()
     expect(page.get_by_role("link", name=name)).to_be_visible()
 
 
-def test_hostile_addresses_do_nothing(page: Page) -> None:
+def test_hostile_urls_do_nothing(page: Page) -> None:
     for address in ("/#/imports/<script>alert(1)</script>", "/#/<img src=x onerror=alert(1)>", "/#javascript:alert(1)"):
         page.goto(address)
         expect(page.get_by_role("heading", level=1)).to_be_visible()

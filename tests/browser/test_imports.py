@@ -1,4 +1,4 @@
-"""The story of an import as somebody sees it in the browser."""
+"""Imports in the browser: preview, upload, progress, result, history."""
 
 from __future__ import annotations
 
@@ -9,41 +9,41 @@ from pathlib import Path
 
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import ROWS, Shop, Troubles
-from tests.browser.page_actions import choose, receipt, slow_upload, status
+from tests.browser.conftest import ROWS, PageErrors, Shop
+from tests.browser.page_actions import choose, row_count, slow_upload, status
 
 SMALL = b"sku,name,description\nIMP-1,Hammer,Ash handle\nIMP-2,Nail,\n,No SKU,\nIMP-1,Claw hammer,Steel\n"
 
 
 def import_file(page: Page, content: bytes, name: str = "small.csv") -> None:
-    """Chooses a file and sends it."""
+    """Chooses a file and starts the import."""
     page.goto("/#/imports")
     choose(page, name, content)
-    page.get_by_role("button", name="Start the import").click()
+    page.get_by_role("button", name="Start import").click()
     expect(page.get_by_role("heading", name=name)).to_be_visible()
 
 
-def test_a_file_of_100_000_rows_is_looked_at_sent_and_imported(page: Page, shop: Shop, big_file: Path) -> None:
+def test_a_file_of_100_000_rows_is_previewed_uploaded_and_imported(page: Page, shop: Shop, big_file: Path) -> None:
     page.get_by_label("Choose a CSV file").set_input_files(big_file)
     expect(page.get_by_role("heading", name="catalogue.csv")).to_be_focused()
     expect(page.get_by_text(re.compile(r"MB, about 1\d\d,000 rows|MB, about 9\d,000 rows"))).to_be_visible()
-    sample = page.get_by_role("table", name="The first 5 rows, as they will be read")
+    sample = page.get_by_role("table", name="Preview: first 5 rows")
     expect(sample.get_by_role("row")).to_have_count(6)
     expect(sample.get_by_role("columnheader", name=re.compile("^sku"))).to_contain_text("SKU")
 
     with slow_upload(page):
-        page.get_by_role("button", name="Start the import").click()
+        page.get_by_role("button", name="Start import").click()
         expect(status(page)).to_have_text("Uploading")
-        detail = page.get_by_text(re.compile(r"MB of 1\d\.\d MB sent · [\d.]+ MB/s · about \d+ secs? left"))
+        detail = page.get_by_text(re.compile(r"MB of 1\d\.\d MB uploaded · [\d.]+ MB/s · about \d+ secs? left"))
         expect(detail).to_be_visible()
 
     expect(status(page)).to_have_text("Completed")
     expect(page.get_by_role("progressbar", name="Progress")).to_have_attribute("value", "100")
-    expect(receipt(page, "Rows")).to_have_text(f"{ROWS:,}")
-    expect(receipt(page, "Created")).to_have_text("99,990")
-    expect(receipt(page, "Superseded")).to_have_text("10")
-    expect(page.get_by_role("status").filter(has_text="catalogue.csv is imported: 100,000 rows.")).to_be_visible()
-    expect(page.get_by_role("img", name=re.compile(r"Rows per second over .*: at most [\d,]+"))).to_be_visible()
+    expect(row_count(page, "Rows")).to_have_text(f"{ROWS:,}")
+    expect(row_count(page, "Created")).to_have_text("99,990")
+    expect(row_count(page, "Duplicates")).to_have_text("10")
+    expect(page.get_by_role("status").filter(has_text="Imported catalogue.csv: 100,000 rows.")).to_be_visible()
+    expect(page.get_by_role("img", name=re.compile(r"Rows per second over .*: peak [\d,]+"))).to_be_visible()
 
     page.get_by_role("link", name="All imports").click()
     row = page.get_by_role("row").filter(has_text="catalogue.csv")
@@ -54,109 +54,109 @@ def test_a_file_of_100_000_rows_is_looked_at_sent_and_imported(page: Page, shop:
 def test_progress_is_live_survives_a_reload_and_can_be_shared(
     page: Page, new_page: Callable[..., Page], shop: Shop, big_file: Path, tmp_path: Path
 ) -> None:
-    # Somebody holds one product of the last part, so the import stops just before its end, for as long as we look.
+    # Another transaction holds a product of the last chunk, so the import pauses just before its end.
     shop.call("POST", "/products", {"sku": "HELD-LAST", "name": "Held"})
     file = tmp_path / "held.csv"
-    file.write_bytes(big_file.read_bytes() + b"\r\nHeld,held-last,by somebody")
+    file.write_bytes(big_file.read_bytes() + b"\r\nHeld,held-last,by another transaction")
     page.get_by_label("Choose a CSV file").set_input_files(file)
     with shop.holding("select from product where sku = 'HELD-LAST' for update"):
-        page.get_by_role("button", name="Start the import").click()
+        page.get_by_role("button", name="Start import").click()
         expect(status(page)).to_have_text("Processing")
-        expect(receipt(page, "Rows")).not_to_have_text("0")
-        expect(page.get_by_text(re.compile(r"MB of 1\d\.\d MB read · [\d,]+ rows per second"))).to_be_visible()
+        expect(row_count(page, "Rows")).not_to_have_text("0")
+        expect(page.get_by_text(re.compile(r"MB of 1\d\.\d MB processed · [\d,]+ rows per second"))).to_be_visible()
         bar = page.get_by_role("progressbar", name="Progress")
         expect(bar).not_to_have_attribute("value", "100")
         expect(bar).not_to_have_attribute("value", "0")
 
         page.reload()
         expect(status(page)).to_have_text("Processing")
-        expect(receipt(page, "Rows")).not_to_have_text("0")
+        expect(row_count(page, "Rows")).not_to_have_text("0")
 
-        somebody_else = new_page()
-        somebody_else.goto(page.url)
-        somebody_else.get_by_label("Access token").fill(shop.token)
-        somebody_else.get_by_role("button", name="Sign in").click()
-        expect(somebody_else.get_by_role("heading", name="held.csv")).to_be_visible()
-        expect(status(somebody_else)).to_have_text("Processing")
+        other_page = new_page()
+        other_page.goto(page.url)
+        other_page.get_by_label("API token").fill(shop.token)
+        other_page.get_by_role("button", name="Sign in").click()
+        expect(other_page.get_by_role("heading", name="held.csv")).to_be_visible()
+        expect(status(other_page)).to_have_text("Processing")
 
         page.goto("/#/imports")
         expect(page.get_by_role("row").filter(has_text="held.csv")).to_contain_text("Processing")
     expect(page.get_by_role("row").filter(has_text="held.csv")).to_contain_text("Completed")
-    expect(status(somebody_else)).to_have_text("Completed")
-    expect(receipt(somebody_else, "Unchanged").or_(receipt(somebody_else, "Created")).first).to_be_visible()
+    expect(status(other_page)).to_have_text("Completed")
+    expect(row_count(other_page, "Unchanged").or_(row_count(other_page, "Created")).first).to_be_visible()
 
 
 def test_a_running_import_can_be_cancelled(page: Page, shop: Shop) -> None:
     shop.call("POST", "/products", {"sku": "HELD-1", "name": "Held"})
     with shop.holding("select from product where sku = 'HELD-1' for update"):
-        import_file(page, b"sku,name\nHELD-1,Held by somebody\n", "cancelled.csv")
+        import_file(page, b"sku,name\nHELD-1,Held by another transaction\n", "cancelled.csv")
         expect(status(page)).to_have_text("Processing")
-        page.get_by_role("button", name="Cancel the import").click()
+        page.get_by_role("button", name="Cancel import").click()
         expect(status(page)).to_have_text("Cancelled")
-    expect(page.get_by_text("The import was cancelled.").first).to_be_visible()
-    expect(page.get_by_role("button", name="Cancel the import")).to_be_hidden()
+    expect(page.get_by_text("Import cancelled.").first).to_be_visible()
+    expect(page.get_by_role("button", name="Cancel import")).to_be_hidden()
 
 
 def test_an_upload_can_be_cancelled(page: Page, shop: Shop, big_file: Path) -> None:
     page.get_by_label("Choose a CSV file").set_input_files(big_file)
     with slow_upload(page, bytes_per_second=500_000):
-        page.get_by_role("button", name="Start the import").click()
-        expect(page.get_by_text(re.compile("MB sent"))).to_be_visible()
-        page.get_by_role("button", name="Cancel the import").click()
+        page.get_by_role("button", name="Start import").click()
+        expect(page.get_by_text(re.compile("MB uploaded"))).to_be_visible()
+        page.get_by_role("button", name="Cancel import").click()
         expect(status(page)).to_have_text("Cancelled")
 
 
-def test_an_upload_goes_on_while_other_pages_are_looked_at(page: Page, big_file: Path) -> None:
+def test_an_upload_continues_while_other_pages_are_open(page: Page, big_file: Path) -> None:
     page.get_by_label("Choose a CSV file").set_input_files(big_file)
     with slow_upload(page):
-        page.get_by_role("button", name="Start the import").click()
-        expect(page.get_by_text(re.compile("MB sent"))).to_be_visible()
+        page.get_by_role("button", name="Start import").click()
+        expect(page.get_by_text(re.compile("MB uploaded"))).to_be_visible()
         page.get_by_role("link", name="Products", exact=True).click()
         expect(page.get_by_role("heading", name="Products")).to_be_visible()
         page.go_back()
-        expect(page.get_by_text(re.compile("MB sent"))).to_be_visible()
+        expect(page.get_by_text(re.compile("MB uploaded"))).to_be_visible()
     expect(status(page)).to_have_text("Completed")
 
 
-def test_an_upload_that_breaks_off_can_be_sent_again(page: Page, troubles: Troubles) -> None:
-    troubles.expect("ERR_FAILED")
+def test_an_interrupted_upload_can_be_retried(page: Page, page_errors: PageErrors) -> None:
+    page_errors.expect("ERR_FAILED")
     page.route(re.compile("/uploads/"), lambda route: route.abort())
     import_file(page, SMALL, "again.csv")
-    expect(page.get_by_text("The upload broke off. Check the connection, then send the file again.")).to_be_visible()
+    expect(page.get_by_text("Upload interrupted. Check your connection, then retry the upload.")).to_be_visible()
 
     page.unroute(re.compile("/uploads/"))
-    page.get_by_role("button", name="Send the file again").click()
+    page.get_by_role("button", name="Retry upload").click()
 
     expect(status(page)).to_have_text("Completed")
 
 
-def test_rejected_rows_are_shown_and_come_as_a_file_that_can_be_mended(page: Page, tmp_path: Path) -> None:
+def test_rejected_rows_are_listed_and_can_be_downloaded_fixed_and_imported(page: Page, tmp_path: Path) -> None:
     import_file(page, SMALL)
     expect(status(page)).to_have_text("Completed")
-    expect(receipt(page, "Rejected")).to_have_text("1")
+    expect(row_count(page, "Rejected")).to_have_text("1")
     expect(page.get_by_role("heading", name="1 rejected row")).to_be_visible()
     expect(
-        page.get_by_role("status").filter(has_text=re.compile(r"is imported: \d+ rows?, 1 rejected\."))
+        page.get_by_role("status").filter(has_text=re.compile(r"Imported small\.csv: \d+ rows?, 1 rejected\."))
     ).to_be_visible()
     row = page.get_by_role("table", name="Rejected rows by line").get_by_role("row").nth(1)
     for expected in ("4", "sku", "The SKU is empty. Every product needs a SKU.", ",No SKU,"):
         expect(row).to_contain_text(expected)
 
     with page.expect_download() as downloading:
-        page.get_by_role("button", name="Download as CSV").click()
+        page.get_by_role("button", name="Download CSV").click()
     saved = tmp_path / "rejected.csv"
     downloading.value.save_as(saved)
     lines = saved.read_text("utf-8-sig").splitlines()
     assert lines[0].startswith("rejected_line,rejected_because,sku,name")
 
-    mended = lines[0] + "\n" + lines[1].replace(",No SKU,", "IMP-3,No SKU any more,")
-    import_file(page, mended.encode(), "mended.csv")
+    fixed = lines[0] + "\n" + lines[1].replace(",No SKU,", "IMP-3,Now with a SKU,")
+    import_file(page, fixed.encode(), "fixed.csv")
     expect(status(page)).to_have_text("Completed")
-    expect(receipt(page, "Created")).to_have_text("1")
-    expect(receipt(page, "Rejected")).to_have_text("0")
+    expect(row_count(page, "Created")).to_have_text("1")
+    expect(row_count(page, "Rejected")).to_have_text("0")
 
 
-def test_many_rejected_rows_have_pages(page: Page) -> None:
+def test_many_rejected_rows_are_paged(page: Page) -> None:
     import_file(page, b"sku,name\n" + b",x\n" * 60, "many.csv")
     expect(page.get_by_role("heading", name="60 rejected rows")).to_be_visible()
     pages = page.get_by_role("navigation", name="Pages").last
@@ -168,7 +168,7 @@ def test_many_rejected_rows_have_pages(page: Page) -> None:
     expect(pages).to_contain_text("Lines 2 to 26")
 
 
-def test_an_import_that_failed_by_our_fault_can_be_tried_again(page: Page, shop: Shop) -> None:
+def test_an_import_that_failed_on_our_side_can_be_retried(page: Page, shop: Shop) -> None:
     import_file(page, b"sku,name\nRETRY-1,Again\n", "retried.csv")
     expect(status(page)).to_have_text("Completed")
     shop.sql(
@@ -189,19 +189,19 @@ def test_an_import_that_failed_by_our_fault_can_be_tried_again(page: Page, shop:
     expect(page.get_by_text("attempt 2")).to_be_visible()
 
 
-def test_a_file_that_cannot_be_imported_says_why(page: Page, shop: Shop) -> None:
+def test_an_import_of_an_unusable_file_says_why(page: Page, shop: Shop) -> None:
     import_id = shop.upload(b"sku,price\nA,1\n", "nameless.csv")
     page.goto(f"/#/imports/{import_id}")
     expect(status(page)).to_have_text("Failed")
-    expect(page.get_by_text(re.compile("The file has no name column.*Mend the file"))).to_be_visible()
+    expect(page.get_by_text(re.compile("The file has no name column.*Fix the file"))).to_be_visible()
     expect(page.get_by_role("button", name="Try again")).to_be_hidden()
 
 
-def test_a_missing_column_is_said_before_anything_is_sent(page: Page) -> None:
+def test_a_missing_column_is_reported_before_the_upload(page: Page) -> None:
     choose(page, "nameless.csv", b"sku;price\nA;1\n")
     expect(page.get_by_text("This file has no name column.")).to_be_visible()
     expect(page.get_by_text("semicolon")).to_be_visible()
-    expect(page.get_by_role("button", name="Start the import")).to_be_disabled()
+    expect(page.get_by_role("button", name="Start import")).to_be_disabled()
 
     page.get_by_role("button", name="Choose another file").click()
     expect(page.get_by_label("Choose a CSV file")).to_be_focused()
@@ -209,24 +209,24 @@ def test_a_missing_column_is_said_before_anything_is_sent(page: Page) -> None:
     expect(page.get_by_text("This is an Excel workbook")).to_be_visible()
 
 
-def test_a_file_in_another_encoding_is_read_sent_and_stored_right(page: Page, shop: Shop) -> None:
+def test_a_file_in_another_encoding_is_previewed_and_stored_correctly(page: Page, shop: Shop) -> None:
     choose(page, "old.csv", "sku,name\nENC-1,Größe\n".encode("cp1252"))
-    expect(page.get_by_text("This file is not UTF-8.")).to_be_visible()
+    expect(page.get_by_text("This file isn't UTF-8")).to_be_visible()
     expect(page.get_by_role("cell", name="Größe")).to_be_visible()
     page.get_by_label("Encoding").select_option("windows-1253")
     expect(page.get_by_role("cell", name="Grφίe")).to_be_visible()
     page.get_by_label("Encoding").select_option("windows-1252")
-    page.get_by_role("button", name="Start the import").click()
+    page.get_by_role("button", name="Start import").click()
     expect(status(page)).to_have_text("Completed")
     assert shop.call("GET", "/products?sku=ENC-1").json()["items"][0]["name"] == "Größe"
 
 
-def test_a_packed_file_is_looked_into(page: Page) -> None:
+def test_a_compressed_file_is_previewed(page: Page) -> None:
     choose(page, "packed.csv.gz", gzip.compress(b"sku|name\nGZ-1|Packed\n"))
     expect(page.get_by_role("cell", name="Packed")).to_be_visible()
-    page.get_by_role("button", name="Start the import").click()
+    page.get_by_role("button", name="Start import").click()
     expect(status(page)).to_have_text("Completed")
-    expect(receipt(page, "Created")).to_have_text("1")
+    expect(row_count(page, "Created")).to_have_text("1")
 
 
 def test_a_file_can_be_dropped(page: Page) -> None:
@@ -243,7 +243,7 @@ def test_a_file_can_be_dropped(page: Page) -> None:
     expect(page.get_by_role("cell", name="DROP-1")).to_be_visible()
 
 
-def test_the_history_has_pages_that_are_in_the_address(page: Page, shop: Shop) -> None:
+def test_the_pages_of_the_history_are_in_the_url(page: Page, shop: Shop) -> None:
     for number in range(25):
         shop.call("POST", "/imports", {"filename": f"history {number}.csv", "size_bytes": 5})
     page.goto("/#/products")
@@ -257,29 +257,29 @@ def test_the_history_has_pages_that_are_in_the_address(page: Page, shop: Shop) -
     expect(page.get_by_text("history 24.csv")).to_be_visible()
 
 
-def test_the_link_of_an_import_is_copied(new_page: Callable[..., Page], shop: Shop) -> None:
+def test_the_link_to_an_import_can_be_copied(new_page: Callable[..., Page], shop: Shop) -> None:
     import_id = shop.upload(b"sku,name\nLINK-1,x\n", "linked.csv")
     page = new_page(permissions=["clipboard-read", "clipboard-write"])
     page.goto(f"/#token={shop.token}")
     page.goto(f"/#/imports/{import_id}")
-    page.get_by_role("button", name="Copy the link").click()
-    expect(page.get_by_text("The link was copied.")).to_be_visible()
+    page.get_by_role("button", name="Copy link").click()
+    expect(page.get_by_text("Link copied.")).to_be_visible()
     assert page.evaluate("() => navigator.clipboard.readText()") == f"{shop.url}/#/imports/{import_id}"
 
 
-def test_an_import_that_does_not_exist_says_so(page: Page, troubles: Troubles) -> None:
-    troubles.expect("404")
+def test_an_unknown_import_shows_an_error(page: Page, page_errors: PageErrors) -> None:
+    page_errors.expect("404")
     page.goto("/#/imports/none")
     expect(page.get_by_role("alert").filter(has_text="There is no import none (HTTP 404)")).to_be_visible()
 
 
-def test_a_server_that_is_away_is_waited_for(page: Page, shop: Shop, troubles: Troubles) -> None:
-    troubles.expect("ERR_FAILED|503")
+def test_the_page_reconnects_to_an_unreachable_server(page: Page, shop: Shop, page_errors: PageErrors) -> None:
+    page_errors.expect("ERR_FAILED|503")
     with shop.holding("lock table barrier in exclusive mode"):
         import_file(page, b"sku,name\nAWAY-1,x\n", "away.csv")
         expect(status(page)).to_have_text("Pending")
         page.route("**/api/imports/*", lambda route: route.abort())
-        expect(page.get_by_text("The server cannot be reached.").first).to_be_visible()
+        expect(page.get_by_text("Can't reach the server.").first).to_be_visible()
         page.unroute("**/api/imports/*")
     expect(status(page)).to_have_text("Completed")
-    expect(page.get_by_text("The server cannot be reached.")).to_be_hidden()
+    expect(page.get_by_text("Can't reach the server.")).to_be_hidden()

@@ -1,6 +1,6 @@
-"""Every page and dialog: no violation that axe knows, light and dark, nothing cut off at 320 pixels; photographed.
+"""Every page and dialog, light and dark: no axe violation, nothing cut off at 320 pixels, and a screenshot.
 
-The pictures go to SCREENSHOTS, or .local/screenshots/.
+The screenshots go to SCREENSHOTS, or .local/screenshots/.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import pytest
 from axe_playwright_python.base import AXE_SCRIPT
 from playwright.sync_api import Browser, Page, ViewportSize, expect
 
-from tests.browser.conftest import SEEN_SECONDS_MAX, Shop, Troubles
+from tests.browser.conftest import SEEN_SECONDS_MAX, PageErrors, Shop
 from tests.browser.page_actions import status
 from tests.browser.views import VIEWS
 
@@ -22,7 +22,7 @@ SCREENSHOTS = Path(os.environ.get("SCREENSHOTS") or ".local/screenshots")
 WIDTHS = {"medium": 768, "narrow": 320}
 WIDE: ViewportSize = {"width": 1280, "height": 800}
 ALIKE = [["#operations > :nth-child(n+4)"], ["#schemas > :nth-child(n+4)"]]
-"""The sections of the API's documentation are made alike, and are many: the first three stand for all."""
+"""The many sections of the API reference share one layout, so the first three are enough."""
 RUN_AXE = """([exclude, options]) => axe.run({ exclude }, options).then((found) => found.violations.map(
   ({ id, help, nodes }) => `${id}: ${help}: ${nodes.slice(0, 3).map((node) => node.html.slice(0, 200))}`))"""
 MISTAKES = "sku,name,description\n" + "".join(
@@ -34,15 +34,15 @@ MISTAKES = "sku,name,description\n" + "".join(
 
 
 @pytest.fixture(scope="module")
-def furniture(shop: Shop, big_file: Path) -> Iterator[Shop]:
-    """A shop in which something has happened: imports that ended in every way, one that runs, many products."""
+def stocked_shop(shop: Shop, big_file: Path) -> Iterator[Shop]:
+    """A shop with many products, imports that ended in every way, and one that is running."""
     shop.upload(big_file.read_bytes(), "catalogue.csv")
     shop.upload(MISTAKES.encode(), "with mistakes.csv")
     shop.upload(b"sku,price\nMUG-01,9.90\n", "nameless.csv")
     stopped = shop.call("POST", "/imports", {"filename": "stopped.csv", "size_bytes": 5}).json()
     shop.call("POST", f"/imports/{stopped['id']}/cancel")
     shop.call("POST", "/imports", {"filename": "not here yet.csv", "size_bytes": 5})
-    shop.product("RUN-LAST", "Held by somebody")
+    shop.product("RUN-LAST", "Held by another transaction")
     shop.wait_for_imports()
     with shop.holding("select from product where sku = 'RUN-LAST' for update"):
         shop.upload(big_file.read_bytes() + b"\r\nHeld,run-last,", "running.csv")
@@ -50,75 +50,75 @@ def furniture(shop: Shop, big_file: Path) -> Iterator[Shop]:
 
 
 @pytest.fixture(scope="module")
-def seen() -> Troubles:
-    """What went wrong on the page that goes from view to view."""
-    return Troubles(expected=["HTTP|status of (409|412|422)"])
+def seen() -> PageErrors:
+    """The errors of the page that visits every view."""
+    return PageErrors(expected=["HTTP|status of (409|412|422)"])
 
 
 @pytest.fixture(scope="module")
-def traveller(browser: Browser, furniture: Shop, seen: Troubles) -> Iterator[Page]:
-    """One page for all views: they are many, and each is reached by its address."""
-    context = browser.new_context(base_url=furniture.url, locale="en-GB", viewport=WIDE, reduced_motion="reduce")
+def shared_page(browser: Browser, stocked_shop: Shop, seen: PageErrors) -> Iterator[Page]:
+    """One page for all views, because there are many, and each has its own URL."""
+    context = browser.new_context(base_url=stocked_shop.url, locale="en-GB", viewport=WIDE, reduced_motion="reduce")
     page = context.new_page()
     page.set_default_timeout(1000 * SEEN_SECONDS_MAX)
     seen.watch(page)
-    page.goto(f"/#token={furniture.token}")
+    page.goto(f"/#token={stocked_shop.token}")
     yield page
     context.close()
 
 
 @pytest.mark.parametrize("name", VIEWS)
-def test_a_view_is_accessible_fits_and_is_photographed(
-    traveller: Page, furniture: Shop, seen: Troubles, name: str
+def test_a_view_is_accessible_and_fits_every_width(
+    shared_page: Page, stocked_shop: Shop, seen: PageErrors, name: str
 ) -> None:
-    page = traveller
+    page = shared_page
     page.emulate_media(color_scheme="light", reduced_motion="reduce")
     page.set_viewport_size(WIDE)
-    page.goto("/#/away")  # Whatever was open is left.
-    VIEWS[name](page, furniture)
+    page.goto("/#/away")  # Leaves the previous view and closes its dialogs.
+    VIEWS[name](page, stocked_shop)
 
     assert violations(page) == []
-    photograph(page, f"{name}-wide-light")
-    for word, width in WIDTHS.items():
+    screenshot(page, f"{name}-wide-light")
+    for size, width in WIDTHS.items():
         page.set_viewport_size({"width": width, "height": WIDE["height"]})
         assert page.evaluate("document.documentElement.scrollWidth") <= width, f"{name} is cut off at {width} px"
-        photograph(page, f"{name}-{word}-light")
+        screenshot(page, f"{name}-{size}-light")
     assert violations(page, {"rules": {"color-contrast": {"enabled": False}}}) == [], "narrow"
     page.set_viewport_size(WIDE)
     page.emulate_media(color_scheme="dark", reduced_motion="reduce")
     assert violations(page, {"runOnly": ["color-contrast"]}) == [], "dark"
-    photograph(page, f"{name}-wide-dark")
+    screenshot(page, f"{name}-wide-dark")
     seen.check()
 
 
 def violations(page: Page, options: dict[str, Any] | None = None) -> list[str]:
-    """Everything that axe finds, best practices included."""
+    """Every violation that axe finds, including best practices."""
     if not page.evaluate("'axe' in window"):
         page.evaluate(AXE_SCRIPT)
     return cast(list[str], page.evaluate(RUN_AXE, [ALIKE, {"resultTypes": ["violations"], **(options or {})}]))
 
 
-def photograph(page: Page, name: str) -> None:
-    """A picture of the page; of what is on the screen only, where a dialog is open."""
+def screenshot(page: Page, name: str) -> None:
+    """Saves a screenshot of the whole page, or of the viewport only when a dialog is open."""
     SCREENSHOTS.mkdir(parents=True, exist_ok=True)
     whole = page.get_by_role("dialog").count() == 0 and "api-docs" not in name
     page.screenshot(path=SCREENSHOTS / f"{name}.png", full_page=whole)
 
 
-def test_whoever_wants_no_motion_gets_none(page: Page, furniture: Shop) -> None:
+def test_reduced_motion_stops_all_animations(page: Page, stocked_shop: Shop) -> None:
     page.emulate_media(reduced_motion="reduce")
-    VIEWS["import-processing"](page, furniture)
+    VIEWS["import-processing"](page, stocked_shop)
     expect(status(page)).to_have_text("Processing")
-    moving = page.evaluate("document.getAnimations().filter((each) => each.playState === 'running').length")
-    assert moving == 0
+    running = page.evaluate("document.getAnimations().filter((each) => each.playState === 'running').length")
+    assert running == 0
 
 
-def test_the_main_ways_can_be_gone_with_the_keyboard_alone(page: Page, furniture: Shop) -> None:
+def test_the_main_actions_work_with_the_keyboard_alone(page: Page, stocked_shop: Shop) -> None:
     page.goto("/#/products?limit=20")
     page.reload()
     expect(page.get_by_role("switch").first).to_be_visible()
     page.keyboard.press("Tab")
-    expect(page.get_by_role("link", name="Skip to the content")).to_be_focused()
+    expect(page.get_by_role("link", name="Skip to content")).to_be_focused()
     page.keyboard.press("Enter")
     expect(page.get_by_role("heading", name="Products")).to_be_focused()
     assert page.url.endswith("#/products?limit=20")
@@ -127,7 +127,7 @@ def test_the_main_ways_can_be_gone_with_the_keyboard_alone(page: Page, furniture
     page.keyboard.press("Enter")
     dialog = page.get_by_role("dialog")
     expect(dialog.get_by_label("SKU", exact=True)).to_be_focused()
-    for _ in range(12):  # The focus cannot leave the dialog for what lies behind it.
+    for _ in range(12):  # The focus cannot leave the dialog.
         page.keyboard.press("Tab")
         assert page.evaluate("document.activeElement === document.body || !!document.activeElement.closest('dialog')")
     page.keyboard.press("Escape")

@@ -1,4 +1,4 @@
-"""Every page and every dialog, and how to get there: what is looked at for accessibility and photographed."""
+"""How to reach every page and every dialog, for the accessibility checks and screenshots."""
 
 from __future__ import annotations
 
@@ -36,17 +36,17 @@ def imports(page: Page, shop: Shop) -> None:
 def file_preview(page: Page, shop: Shop) -> None:
     imports(page, shop)
     choose(page, "spring catalogue.csv", PREVIEWED)
-    expect(page.get_by_role("button", name="Start the import")).to_be_enabled()
+    expect(page.get_by_role("button", name="Start import")).to_be_enabled()
 
 
 def file_refused(page: Page, shop: Shop) -> None:
     imports(page, shop)
     choose(page, "prices.csv", b"sku,price\nMUG-01,9.90\n")
-    expect(page.get_by_role("button", name="Start the import")).to_be_disabled()
+    expect(page.get_by_role("button", name="Start import")).to_be_disabled()
 
 
 def one_import(filename: str, ended: str) -> View:
-    """The page of an import that the furniture has."""
+    """The page of an import in the stocked shop."""
 
     def go(page: Page, shop: Shop) -> None:
         imports(page, shop)
@@ -62,15 +62,15 @@ def products(page: Page, shop: Shop) -> None:
 
 
 def no_products(page: Page, shop: Shop) -> None:
-    page.goto("/#/products?name=nothing+is+called+so")
-    expect(page.get_by_text("No product matches")).to_be_visible()
+    page.goto("/#/products?name=no+product+has+this+name")
+    expect(page.get_by_text("No products match")).to_be_visible()
 
 
 def product_errors(page: Page, shop: Shop) -> None:
     products(page, shop)
     page.get_by_role("button", name="New product").click()
     page.get_by_role("button", name="Create").click()
-    expect(page.get_by_text("This cannot be empty.").first).to_be_visible()
+    expect(page.get_by_text("This field can't be empty.").first).to_be_visible()
 
 
 def product_conflict(page: Page, shop: Shop) -> None:
@@ -80,7 +80,7 @@ def product_conflict(page: Page, shop: Shop) -> None:
     page.get_by_role("dialog").get_by_label("Name", exact=True).fill("Enamel mug, large")
     shop.call("PATCH", f"/products/{found['id']}", {"description": f"{found['description'][:60]} Now in blue."})
     page.get_by_role("button", name="Save").click()
-    expect(page.get_by_role("group", name="Somebody else changed this product meanwhile")).to_be_visible()
+    expect(page.get_by_role("group", name="Someone else has changed this product")).to_be_visible()
     shop.call("PATCH", f"/products/{found['id']}", {"description": found["description"]})
 
 
@@ -103,7 +103,7 @@ def products_export(page: Page, shop: Shop) -> None:
 
 
 def webhooks(page: Page, shop: Shop) -> None:
-    _show_webhooks(page, _furnished())
+    _show_webhooks(page, _sample_webhooks())
 
 
 def _show_webhooks(page: Page, fake: FakeWebhooks) -> None:
@@ -115,17 +115,17 @@ def _show_webhooks(page: Page, fake: FakeWebhooks) -> None:
 def webhook(page: Page, shop: Shop) -> None:
     webhooks(page, shop)
     page.get_by_role("link", name="https://stock.example").click()
-    expect(page.get_by_role("img", name=re.compile("The last"))).to_be_visible()
+    expect(page.get_by_role("img", name=re.compile("Last"))).to_be_visible()
 
 
 def webhook_form(page: Page, shop: Shop) -> None:
     webhooks(page, shop)
     page.get_by_role("button", name="Edit https://stock.example").click()
-    expect(page.get_by_role("dialog").get_by_label("Address")).to_be_focused()
+    expect(page.get_by_role("dialog").get_by_label("URL")).to_be_focused()
 
 
 def webhook_conflict(page: Page, shop: Shop) -> None:
-    fake = _furnished()
+    fake = _sample_webhooks()
     _show_webhooks(page, fake)
     page.get_by_role("button", name="Edit https://stock.example").click()
     dialog = page.get_by_role("dialog")
@@ -135,13 +135,13 @@ def webhook_conflict(page: Page, shop: Shop) -> None:
     stock = fake.named("https://stock.example/hooks/products")
     fake.change(stock, description="Stock", events=["*"], enabled=False)
     dialog.get_by_role("button", name="Save").click()
-    expect(page.get_by_role("group", name="Somebody else changed this webhook meanwhile")).to_be_visible()
+    expect(page.get_by_role("group", name="Someone else has changed this webhook")).to_be_visible()
 
 
 def webhook_secret(page: Page, shop: Shop) -> None:
     webhook(page, shop)
-    page.get_by_role("button", name="New secret").click()
-    page.get_by_role("button", name="Make a new secret").click()
+    page.get_by_role("button", name="Rotate secret").click()
+    page.get_by_role("dialog").get_by_role("button", name="Rotate secret").click()
     expect(page.get_by_role("dialog")).to_contain_text("whsec_")
 
 
@@ -153,7 +153,7 @@ def webhook_delivery(page: Page, shop: Shop) -> None:
 
 def webhook_redeliver(page: Page, shop: Shop) -> None:
     webhook(page, shop)
-    page.get_by_role("button", name="Send failed ones again").click()
+    page.get_by_role("button", name="Retry failed deliveries").click()
     expect(page.get_by_role("dialog")).to_be_visible()
 
 
@@ -163,7 +163,7 @@ def no_webhooks(page: Page, shop: Shop) -> None:
     expect(page.get_by_text("No webhooks yet")).to_be_visible()
 
 
-def _furnished() -> FakeWebhooks:
+def _sample_webhooks() -> FakeWebhooks:
     fake = FakeWebhooks()
     gone = "its address answered 410 Gone"
     fake.add("https://old.example/products", description="The old shop", enabled=False, disabled_reason=gone)

@@ -1,4 +1,4 @@
-"""The pages keep to what their content security policy allows, show data as text only, and stay small."""
+"""The page obeys its content security policy, shows data as text only, uses declared variables, and stays small."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ import pytest
 WEB = Path(__file__).parents[2] / "web"
 NAMES = sorted(path.relative_to(WEB).as_posix() for path in WEB.rglob("*") if path.is_file())
 SENT_BYTES_MAX = 100_000
-"""Of the whole page, as it travels: compressed one by one."""
+"""The whole page, with every file compressed on its own."""
 
 
 @pytest.mark.parametrize("name", [each for each in NAMES if each.endswith(".html")])
 def test_pages_have_no_inline_script_or_style_and_load_nothing_from_elsewhere(name: str) -> None:
-    text = (WEB / name).read_text("utf-8")
+    text = read(name)
     assert not re.search(r"<script(?![^>]*\bsrc=)|<style|\bstyle=|\bon\w+=|javascript:", text)
     assert not re.search(r"(?:src|href)=[\"'](?:https?:)?//", text)
     for linked in re.findall(r"(?:src|href)=\"([^\"#]+)\"", text):
@@ -25,19 +25,38 @@ def test_pages_have_no_inline_script_or_style_and_load_nothing_from_elsewhere(na
 
 
 @pytest.mark.parametrize("name", [each for each in NAMES if each.endswith(".js")])
-def test_scripts_never_make_markup_of_text(name: str) -> None:
-    text = (WEB / name).read_text("utf-8")
+def test_scripts_never_turn_text_into_markup(name: str) -> None:
+    text = read(name)
     forbidden = (
         r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(|new Function|setAttribute\(\"on|srcdoc"
     )
     assert not re.search(forbidden, text)
-    for imported in re.findall(r"from \"([^\"]+)\"", text):
+    for imported in re.findall(r"(?:from|import\() ?\"([^\"]+)\"", text):
         assert posixpath.normpath(posixpath.join(posixpath.dirname(name), imported)) in NAMES
 
 
-def test_the_whole_page_is_less_than_100_kilobytes_on_its_way() -> None:
+@pytest.mark.parametrize("name", [each for each in NAMES if each.endswith(".css")])
+def test_styles_use_only_declared_variables_and_load_nothing(name: str) -> None:
+    text = read(name)
+    declared = set(re.findall(r"^\s*(--[\w-]+):", read("style.css"), re.MULTILINE))
+    assert set(re.findall(r"var\((--[\w-]+)", text)) <= declared
+    assert not re.search(r"@import|url\(", text)
+
+
+def test_the_page_links_to_every_stylesheet() -> None:
+    pages = read("index.html") + read("api-docs.html")
+    linked = set(re.findall(r"href=\"([^\"]+\.css)\"", pages))
+    assert linked == {each for each in NAMES if each.endswith(".css")}
+
+
+def test_the_whole_page_is_smaller_than_100_kilobytes_compressed() -> None:
     assert sum(len(gzip.compress((WEB / name).read_bytes())) for name in NAMES) < SENT_BYTES_MAX
 
 
-def test_the_documentation_is_linked_from_the_page() -> None:
-    assert 'href="api-docs.html"' in (WEB / "index.html").read_text("utf-8")
+def test_the_page_links_to_the_api_reference() -> None:
+    assert 'href="api-docs.html"' in read("index.html")
+
+
+def read(name: str) -> str:
+    """The text of a file of the page."""
+    return (WEB / name).read_text("utf-8")

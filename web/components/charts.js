@@ -1,32 +1,44 @@
-// Small pictures of numbers, drawn as SVG. Each carries a sentence that says what it shows.
+// Small charts, drawn as SVG. Each has a label that says what it shows.
 
 import { s } from "../dom.js";
 
 const WIDTH = 600;
 const HEIGHT = 80;
+const BARS_MIN = 20; // Fewer bars leave the rest of the width empty.
 
-/** A filled line of steps from left to right. `values` are not negative; `label` is read out in its place. */
+/**
+ * A filled step line.
+ *
+ * @param {number[]} values None of them negative.
+ * @param {string} label
+ */
 export function stepChart(values, label) {
-  const most = Math.max(...values, 1);
-  const x = (at) => ((at * WIDTH) / values.length).toFixed(1);
-  const y = (value) => (HEIGHT - (value / most) * (HEIGHT - 4)).toFixed(1);
-  const line = values.map((value, at) => `${at ? "V" : "M0 "}${y(value)}H${x(at + 1)}`).join("");
-  return picture(
+  const highest = Math.max(...values, 1);
+  /** @param {number} index */
+  const x = (index) => ((index * WIDTH) / values.length).toFixed(1);
+  /** @param {number} value */
+  const y = (value) => (HEIGHT - (value / highest) * (HEIGHT - 4)).toFixed(1);
+  const line = values.map((value, index) => `${index ? "V" : "M0 "}${y(value)}H${x(index + 1)}`).join("");
+  return chart(
     label,
-    HEIGHT,
     s("path", { class: "area", d: `${line}L${WIDTH} ${HEIGHT}L0 ${HEIGHT}Z` }),
     s("path", { class: "line", d: line, "vector-effect": "non-scaling-stroke" }),
   );
 }
 
-/** A bar for each of `items` `{value, failed, title}`, from left to right; one that failed is hatched and of full height, however long it took. */
+/**
+ * One bar per item. The bar of a failed item is hatched and has the full height.
+ *
+ * @param {{ value: number, failed: boolean, title: string }[]} items
+ * @param {string} label
+ */
 export function barChart(items, label) {
-  const most = Math.max(...items.map((each) => (each.failed ? 0 : each.value)), 1);
-  const step = WIDTH / Math.max(items.length, 20);
-  const bars = items.map(({ value, failed, title }, at) => {
-    const height = failed ? HEIGHT : Math.max(2, (value / most) * (HEIGHT - 4));
+  const highest = Math.max(...items.map((each) => (each.failed ? 0 : each.value)), 1);
+  const step = WIDTH / Math.max(items.length, BARS_MIN);
+  const bars = items.map(({ value, failed, title }, index) => {
+    const height = failed ? HEIGHT : Math.max(2, (value / highest) * (HEIGHT - 4));
     const bar = {
-      x: (at * step).toFixed(1),
+      x: (index * step).toFixed(1),
       y: (HEIGHT - height).toFixed(1),
       width: Math.max(1, step - 2).toFixed(1),
       height: height.toFixed(1),
@@ -44,15 +56,19 @@ export function barChart(items, label) {
     s("rect", { class: "hatch-ground", width: 6, height: 6 }),
     s("rect", { class: "hatch-line", width: 3, height: 6 }),
   );
-  return picture(label, HEIGHT, s("defs", {}, hatch), bars);
+  return chart(label, s("defs", {}, hatch), bars);
 }
 
-function picture(label, height, ...parts) {
+/**
+ * @param {string} label
+ * @param {...Ui.Child} parts
+ */
+function chart(label, ...parts) {
   return s(
     "svg",
     {
-      class: "picture",
-      viewBox: `0 0 ${WIDTH} ${height}`,
+      class: "plot",
+      viewBox: `0 0 ${WIDTH} ${HEIGHT}`,
       preserveAspectRatio: "none",
       role: "img",
       "aria-label": label,

@@ -1,16 +1,21 @@
-// A button that copies a text, and says that it did.
+// A button that copies a text and confirms it.
 
-import { h } from "../dom.js";
-import { complain, tell } from "./notices.js";
+import { button } from "./button.js";
+import { notify, notifyFailure } from "./notices.js";
 
-export function copyButton(label, text, copied) {
+/**
+ * @param {string} label
+ * @param {() => string} text
+ * @param {string} confirmation
+ */
+export function copyButton(label, text, confirmation) {
   const copy = async () => {
     try {
       await navigator.clipboard.writeText(text());
-      tell(copied);
+      notify(confirmation);
     } catch {
-      complain("The browser did not let this page copy. Select the text and copy it by hand.");
+      notifyFailure("Your browser blocked copying. Select the text and copy it manually.");
     }
   };
-  return h("button", { type: "button", class: "button", data: { key: `copy-${label}` }, on: { click: copy } }, label);
+  return button(label, { key: `copy-${label}`, click: copy });
 }

@@ -5,7 +5,10 @@ import { count, when, whenExactly } from "../format.js";
 import { deliveryResult } from "./delivery-status.js";
 import { statusBadge } from "./status.js";
 
-/** `open(delivery)` gives what a click on one does. */
+/**
+ * @param {(delivery: Api.Delivery) => unknown} open Opens a delivery that was clicked.
+ * @returns {Ui.Column<Api.Delivery>[]}
+ */
 export function deliveryColumns(open) {
   return [
     {
@@ -14,7 +17,7 @@ export function deliveryColumns(open) {
       cell: (each) => [
         h(
           "button",
-          { type: "button", class: "link", data: { key: `delivery-${each.id}` }, on: { click: open(each) } },
+          { type: "button", class: "link", data: { key: `delivery-${each.id}` }, on: { click: () => void open(each) } },
           each.event_type,
         ),
         each.test && h("span", { class: "chip" }, "test"),
@@ -22,16 +25,16 @@ export function deliveryColumns(open) {
     },
     { title: "Status", cell: (each) => statusBadge(each.status) },
     {
-      title: "Answer",
-      cell: (each) => (each.attempt_count ? deliveryResult(each) : h("span", { class: "hint" }, "none yet")),
+      title: "Response",
+      cell: (each) => (each.attempt_count ? deliveryResult(each) : h("span", { class: "hint" }, "None yet")),
     },
     { title: "Attempts", class: "number", cell: (each) => count(each.attempt_count) },
     {
-      title: "When",
+      title: "Created",
       class: "changed-cell",
       cell: (each) => [
         h("time", { datetime: each.created_at, title: whenExactly(each.created_at) }, when(each.created_at)),
-        each.next_attempt_at && h("span", { class: "origin" }, `tried again ${when(each.next_attempt_at)}`),
+        each.next_attempt_at && h("span", { class: "origin" }, `Next attempt ${when(each.next_attempt_at)}`),
       ],
     },
   ];

@@ -1,14 +1,28 @@
-// Native dialogs: the browser keeps the focus inside, closes on Escape and knows what lies behind.
+// Native dialogs: the browser keeps the focus inside and closes them on Escape.
 
-import { focusKey, h, refill, uniqueId } from "../dom.js";
+import { ApiError } from "../api.js";
+import { focusHeading, focusKey, h, setChildren, uniqueId } from "../dom.js";
+import { button } from "./button.js";
 import { icon } from "./icons.js";
 
+const FIRST_CONTROL = "[autofocus], .dialog-body input, .dialog-body textarea, .dialog-body button";
+
 /**
- * Opens a dialog; `fill(close)` gives its content. Resolves with what `close(value)` was called with, or undefined when it
- * was dismissed. The focus goes back to where it was: to the same element, or to the one drawn in its place since.
+ * Opens a dialog with the content that `fill(close)` returns. Resolves with the value given to `close(value)`, or with
+ * undefined if the user dismissed the dialog. The focus returns to the element that had it, or to the one that has been
+ * drawn in its place.
+ *
+ * @template Value
+ * @param {{
+ *   title: string,
+ *   fill: (close: (value?: Value) => void) => Ui.Child,
+ *   wide?: boolean,
+ *   dismissible?: boolean,
+ * }} options
+ * @returns {Promise<Value | undefined>}
  */
 export function openDialog({ title, fill, wide = false, dismissible = true }) {
-  const opener = document.activeElement;
+  const opener = /** @type {HTMLElement | null} */ (document.activeElement);
   const key = opener?.dataset.key;
   return new Promise((resolve) => {
     const titleId = uniqueId("dialog");
@@ -24,69 +38,79 @@ export function openDialog({ title, fill, wide = false, dismissible = true }) {
       h("header", { class: "dialog-head" }, h("h2", { id: titleId }, title), dismissible && dismiss),
       body,
     );
-    let value;
-    const close = (given) => {
-      value = given;
+    /** @type {Value | undefined} */
+    let result;
+    /** @param {Value} [value] */
+    const close = (value) => {
+      result = value;
       dialog.close();
     };
     dialog.addEventListener("cancel", (event) => !dismissible && event.preventDefault());
     dialog.addEventListener("close", () => {
       dialog.remove();
-      resolve(value);
+      resolve(result);
       if (opener?.isConnected) opener.focus();
-      else if (!key || !focusKey(key)) document.querySelector("main h1")?.focus();
+      else if (!key || !focusKey(key)) focusHeading();
     });
-    refill(body, fill(close));
+    setChildren(body, fill(close));
     document.body.append(dialog);
     dialog.showModal();
-    (
-      dialog.querySelector("[autofocus], .dialog-body input, .dialog-body textarea, .dialog-body button") ?? dismiss
-    ).focus();
+    const first = /** @type {HTMLElement | null} */ (dialog.querySelector(FIRST_CONTROL));
+    (first ?? dismiss).focus();
   });
 }
 
-/** Asks before something that cannot be undone. `act()` runs while the dialog is open; what it throws is shown in it. */
+/**
+ * Asks before something that cannot be undone. `act` runs while the dialog is open, and the dialog shows its errors.
+ * Resolves with true once it has succeeded.
+ *
+ * @param {{ title: string, text: string, details?: Ui.Child, action: string, act: Ui.Action }} options
+ */
 export function confirm({ title, text, details, action, act }) {
-  return openDialog({
-    title,
-    fill: (close) => {
-      const problem = h("p", { class: "message bad", role: "alert", hidden: true });
-      const button = h("button", { type: "button", class: "button danger" }, action);
-      button.addEventListener("click", () =>
-        busy(button, problem, async () => {
+  /** @param {(value?: boolean) => void} close */
+  const fill = (close) => {
+    const problem = problemMessage();
+    const proceed = button(action, {
+      kind: "danger",
+      click: () =>
+        busy(proceed, problem, async () => {
           await act();
           close(true);
         }),
-      );
-      return [
-        h("p", {}, text),
-        details,
-        problem,
-        h(
-          "footer",
-          { class: "actions end" },
-          h("button", { type: "button", class: "button", autofocus: true, on: { click: () => close() } }, "Keep it"),
-          button,
-        ),
-      ];
-    },
-  });
+    });
+    const cancel = button("Cancel", { click: () => close() });
+    cancel.autofocus = true;
+    return [h("p", {}, text), details, problem, h("footer", { class: "actions end" }, cancel, proceed)];
+  };
+  return openDialog({ title, fill });
 }
 
-/** Runs an action with its button marked as busy; what it throws is written into `problem`, and returned. */
-export async function busy(button, problem, action) {
-  if (button.getAttribute("aria-busy") === "true") return null;
-  button.setAttribute("aria-busy", "true");
+/** The place in a form or dialog where `busy` shows what went wrong. */
+export const problemMessage = () => h("p", { class: "message bad", role: "alert", hidden: true });
+
+/**
+ * Runs an action with its button marked as busy. Shows an error in `problem` and returns it.
+ *
+ * @param {HTMLElement} trigger
+ * @param {HTMLElement} problem
+ * @param {Ui.Action} action
+ * @returns {Promise<Error | null>}
+ */
+export async function busy(trigger, problem, action) {
+  if (trigger.getAttribute("aria-busy") === "true") return null;
+  trigger.setAttribute("aria-busy", "true");
   problem.hidden = true;
   try {
     await action();
     return null;
-  } catch (error) {
-    problem.textContent = error.text ?? error.message;
+  } catch (caught) {
+    const error = caught instanceof Error ? caught : new Error(String(caught));
+    const isExpected = error instanceof ApiError;
+    problem.textContent = isExpected ? error.text : error.message;
     problem.hidden = false;
-    if (error.status === undefined) console.error(error);
+    if (!isExpected) console.error(error);
     return error;
   } finally {
-    button.removeAttribute("aria-busy");
+    trigger.removeAttribute("aria-busy");
   }
 }

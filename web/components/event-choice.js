@@ -1,43 +1,54 @@
-// The field for the events that a webhook is told of.
+// The form field for the events that a webhook receives.
 
 import { h, uniqueId } from "../dom.js";
 
-/** Every event, or some of `types`. */
+const ALL = "*";
+
+/**
+ * A choice between all events and some of them.
+ *
+ * @param {Api.EventType[]} types
+ * @returns {Ui.Field<string[]>}
+ */
 export function eventChoice(types) {
   const errorId = uniqueId("events");
   const error = h("p", { id: errorId, class: "field-error" });
-  const box = (value, label, hint) => {
-    const input = h("input", { type: "checkbox", id: uniqueId("event"), value });
-    return {
-      input,
-      element: h(
-        "div",
-        { class: "check" },
-        input,
-        h("div", {}, h("label", { for: input.id }, label), hint && h("p", { class: "hint" }, hint)),
-      ),
-    };
-  };
-  const every = box("*", "Every event, also those that are added later");
-  const boxes = types.map((each) => box(each.type, each.type, each.description));
+  const all = option(ALL, "All events, including future ones");
+  const options = types.map((each) => option(each.type, each.type, each.description));
   const some = h(
     "div",
     { class: "some-events" },
-    boxes.map((each) => each.element),
+    options.map((each) => each.element),
   );
-  const show = () => {
-    some.hidden = every.input.checked;
+  const update = () => {
+    some.hidden = all.input.checked;
   };
-  every.input.addEventListener("change", show);
+  all.input.addEventListener("change", update);
   return {
-    element: h("fieldset", { "aria-describedby": errorId }, h("legend", {}, "Events"), every.element, some, error),
-    control: every.input,
+    element: h("fieldset", { "aria-describedby": errorId }, h("legend", {}, "Events"), all.element, some, error),
+    control: all.input,
     value: () =>
-      every.input.checked ? ["*"] : boxes.filter((each) => each.input.checked).map((each) => each.input.value),
+      all.input.checked ? [ALL] : options.filter((each) => each.input.checked).map((each) => each.input.value),
     fill: (events) => {
-      for (const { input } of [every, ...boxes]) input.checked = events.includes(input.value);
-      show();
+      for (const { input } of [all, ...options]) input.checked = events.includes(input.value);
+      update();
     },
     setError: (text) => error.replaceChildren(text),
   };
+}
+
+/**
+ * @param {string} value
+ * @param {string} label
+ * @param {string} [hint]
+ */
+function option(value, label, hint) {
+  const input = h("input", { type: "checkbox", id: uniqueId("event"), value });
+  const element = h(
+    "div",
+    { class: "check" },
+    input,
+    h("div", {}, h("label", { for: input.id }, label), hint && h("p", { class: "hint" }, hint)),
+  );
+  return { input, element };
 }

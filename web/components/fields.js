@@ -1,20 +1,28 @@
-// Fields of a form with their labels, hints and the errors that the API answers.
+// Form fields with labels, hints and the errors that the API returns.
 
 import { h, uniqueId } from "../dom.js";
 
-// What the API's checks say, for people who do not read the language of checks.
+/** @type {[RegExp, (...groups: string[]) => string][]} What the API's validation messages mean to a user. */
 const PLAIN = [
-  [/^String should have at least 1 character$/, () => "This cannot be empty."],
-  [/^String should match pattern/, () => "This cannot be empty."],
-  [/^String should have at most (\d+) characters?$/, (most) => `This is too long: at most ${most} characters fit.`],
-  [/^Value error, (.)/, (first) => first.toUpperCase()],
-  [/^Field required$/, () => "This is needed."],
-  [/^the header (\S+) has no value yet/, (name) => `There is no value of ${name} to keep. Write it as ${name}: value.`],
+  [/^String should have at least 1 character$/, () => "This field can't be empty."],
+  [/^String should match pattern/, () => "This field can't be empty."],
+  [/^String should have at most (\d+) characters?$/, (most) => `Too long: use at most ${most} characters.`],
+  [/^List should have at least 1 item/, () => "Select at least one."],
+  [/^Value error, (.)(.*)$/s, (first, rest) => first.toUpperCase() + rest],
+  [/^Field required$/, () => "This field is required."],
+  [/^the header (\S+) has no value yet/, (name) => `${name} has no saved value to keep. Enter it as ${name}: value.`],
 ];
 
 /**
- * `{element, control, value, fill, setError}`. `control` is made by `make(attributes)`, which must pass the attributes on: they tie the
- * control to its label, its hint and its error.
+ * Creates a field with a text control. `make` must pass its attributes on to the control, because they connect it to
+ * its label, hint and error.
+ *
+ * @param {{
+ *   label: string,
+ *   hint?: string,
+ *   make: (attributes: Ui.Attributes) => HTMLInputElement | HTMLTextAreaElement,
+ * }} options
+ * @returns {Required<Ui.Field<string>>}
  */
 export function field({ label, hint, make }) {
   const id = uniqueId("field");
@@ -28,34 +36,49 @@ export function field({ label, hint, make }) {
     hint && h("p", { id: `${id}-hint`, class: "hint" }, hint),
     error,
   );
+  /** @param {string} text */
   const setError = (text) => {
-    error.replaceChildren(...[text].flat());
-    control.toggleAttribute("aria-invalid", Boolean(text.length));
-    if (text.length) control.setAttribute("aria-invalid", "true");
+    error.replaceChildren(text);
+    if (text) control.setAttribute("aria-invalid", "true");
+    else control.removeAttribute("aria-invalid");
   };
   control.addEventListener("input", () => setError(""));
-  let [filled, held] = ["", ""]; // Controls change line breaks: what nobody touched is given back as it came.
+  // Controls normalise line breaks, so an untouched value is returned exactly as it was filled in.
+  let [original, normalised] = ["", ""];
+  /** @param {string} value */
   const fill = (value) => {
     control.value = value;
-    [filled, held] = [value, control.value];
+    [original, normalised] = [value, control.value];
   };
-  const value = () => (control.value === held ? filled : control.value);
+  const value = () => (control.value === normalised ? original : control.value);
   return { element, control, value, fill, setError };
 }
 
-/** A box to tick, in the shape of a field. No error can be about it. */
+/**
+ * Creates a field with a checkbox.
+ *
+ * @param {string} label
+ * @returns {Ui.Field<boolean>}
+ */
 export function checkbox(label) {
   const control = h("input", { type: "checkbox", id: uniqueId("box") });
-  const fill = (value) => {
-    control.checked = value;
-  };
   const element = h("p", { class: "check" }, control, h("label", { for: control.id }, label));
-  return { element, control, value: () => control.checked, fill };
+  return {
+    element,
+    control,
+    value: () => control.checked,
+    fill: (checked) => {
+      control.checked = checked;
+    },
+  };
 }
 
 /**
- * Shows the API's errors at the fields they point at; moves the focus to the first. Returns the texts that belong to no
- * field.
+ * Shows the API's errors at their fields and moves the focus to the first of these. Returns the errors that belong to
+ * no field.
+ *
+ * @param {Record<string, { control: HTMLElement, setError?: (text: string) => void }>} fields
+ * @param {Api.FieldError[]} errors
  */
 export function showErrors(fields, errors) {
   const rest = [];
@@ -74,11 +97,11 @@ export function showErrors(fields, errors) {
   return rest;
 }
 
+/** @param {string} message */
 function plain(message) {
-  for (const [pattern, say] of PLAIN) {
-    const found = pattern.exec(message);
-    if (found)
-      return found[0].startsWith("Value error") ? say(found[1]) + message.slice(found[0].length) : say(found[1]);
+  for (const [pattern, describe] of PLAIN) {
+    const match = pattern.exec(message);
+    if (match) return describe(...match.slice(1));
   }
   return message;
 }

@@ -1,22 +1,64 @@
-// Where a file is chosen or dropped, and looked at before it is sent.
+// The place where the user chooses or drops a file, and previews it before the upload.
 
 import { preview } from "../csv-preview.js";
-import { h, refill } from "../dom.js";
+import { h, setChildren } from "../dom.js";
 import { readHead } from "../file-head.js";
 import { filePreview } from "./file-preview.js";
 import { icon } from "./icons.js";
-import { complain, report } from "./notices.js";
+import { notifyFailure, report } from "./notices.js";
 
-/** `start(file, encoding)` sends it. Files may be dropped anywhere on the page until `signal` is aborted. */
+const UNREADABLE = new Set(["NotReadableError", "NotFoundError"]);
+
+/**
+ * `start` uploads the file. The page accepts dropped files until `signal` is aborted.
+ *
+ * @param {{ signal: AbortSignal, start: (file: File, encoding: string | null) => Promise<unknown> }} options
+ */
 export function filePicker({ signal, start }) {
-  const input = h("input", {
+  const input = fileInput();
+  const zone = dropzone(input);
+  const chosen = h("div", { "aria-live": "polite" });
+  const section = h("section", { class: "card picker", "aria-label": "New import" }, zone, chosen);
+
+  const reset = () => {
+    setChildren(chosen);
+    zone.hidden = false;
+    input.value = "";
+    input.focus();
+  };
+  /** @param {File | undefined} file */
+  const show = async (file) => {
+    if (!file) return;
+    try {
+      const head = await readHead(file);
+      /** @param {string | null} encoding */
+      const read = (encoding) => preview(head.bytes, { isWhole: head.isWhole, encoding });
+      setChildren(chosen, filePreview({ file, head, read, start, reset }));
+      zone.hidden = true;
+      chosen.querySelector("h2")?.focus();
+    } catch (error) {
+      if (error instanceof DOMException && UNREADABLE.has(error.name))
+        notifyFailure("Your browser can't read this file. Check that it still exists and isn't a folder.");
+      else report(error);
+    }
+  };
+  input.addEventListener("change", () => show(input.files?.[0]));
+  acceptDrops(section, signal, show);
+  return section;
+}
+
+const fileInput = () =>
+  h("input", {
     id: "file",
     type: "file",
     class: "file-input",
     accept: ".csv,.tsv,.txt,.gz,text/csv,text/tab-separated-values",
     "aria-describedby": "file-hint",
   });
-  const zone = h(
+
+/** @param {HTMLInputElement} input */
+function dropzone(input) {
+  return h(
     "div",
     { class: "dropzone" },
     icon("upload"),
@@ -30,47 +72,27 @@ export function filePicker({ signal, start }) {
     h(
       "p",
       { id: "file-hint", class: "hint" },
-      "The first line names the columns: ",
+      "The first row must contain column names. Required: ",
       h("code", {}, "sku"),
-      " and ",
+      ", ",
       h("code", {}, "name"),
-      ", and if you like ",
+      ". Optional: ",
       h("code", {}, "description"),
-      " and ",
+      ", ",
       h("code", {}, "active"),
       ". ",
       h("a", { href: "example.csv", download: "example.csv" }, "Example file"),
     ),
   );
-  const chosen = h("div", { "aria-live": "polite" });
-  const section = h("section", { class: "card picker", "aria-label": "New import" }, zone, chosen);
-
-  const show = async (file) => {
-    if (!file) return;
-    try {
-      const head = await readHead(file);
-      const look = (encoding) => preview(head.bytes, { isWhole: head.isWhole, encoding });
-      refill(chosen, filePreview({ file, head, look, start, forget }));
-      zone.hidden = true;
-      chosen.querySelector("h2").focus();
-    } catch (error) {
-      if (error.name === "NotReadableError" || error.name === "NotFoundError")
-        complain("The browser cannot read this file. Is it still there, and is it not a folder?");
-      else report(error);
-    }
-  };
-  const forget = () => {
-    refill(chosen);
-    zone.hidden = false;
-    input.value = "";
-    input.focus();
-  };
-  input.addEventListener("change", () => show(input.files[0]));
-  acceptDrops(section, signal, show);
-  return section;
 }
 
+/**
+ * @param {HTMLElement} section
+ * @param {AbortSignal} signal
+ * @param {(file: File) => unknown} show
+ */
 function acceptDrops(section, signal, show) {
+  /** @param {DragEvent} event */
   const carriesFile = (event) => event.dataTransfer?.types.includes("Files");
   addEventListener(
     "dragover",
@@ -90,8 +112,8 @@ function acceptDrops(section, signal, show) {
       if (!carriesFile(event)) return;
       event.preventDefault();
       section.classList.remove("dragged-over");
-      const { files } = event.dataTransfer;
-      if (files.length > 1) complain("One file at a time, please: only the first was taken.");
+      const files = event.dataTransfer?.files ?? [];
+      if (files.length > 1) notifyFailure("Only the first file was used. Drop one file at a time.");
       show(files[0]);
     },
     { signal },

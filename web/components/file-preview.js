@@ -1,11 +1,17 @@
-// What is in a file, as far as the browser can tell, before it is sent.
+// What the browser can say about a file before the upload.
 
-import { h, refill, uniqueId } from "../dom.js";
+import { h, setChildren, uniqueId } from "../dom.js";
 import { bytes, count, counted } from "../format.js";
-import { busy } from "./dialog.js";
+import { button } from "./button.js";
+import { busy, problemMessage } from "./dialog.js";
 import { icon } from "./icons.js";
+import { message } from "./states.js";
 
-const SEPARATORS = { ",": "comma", ";": "semicolon", "\t": "tab", "|": "bar" };
+/** @import { Preview } from "../csv-preview.js" */
+/** @import { Head } from "../file-head.js" */
+
+/** @type {Record<string, string>} */
+const SEPARATORS = { ",": "Comma", ";": "Semicolon", "\t": "Tab", "|": "Pipe" };
 const ENCODINGS = {
   "utf-8": "UTF-8",
   "utf-16": "UTF-16",
@@ -25,25 +31,38 @@ const ENCODINGS = {
   gb18030: "GB 18030",
 };
 const FIELD_NAMES = { sku: "SKU", name: "Name", description: "Description", active: "Active" };
+const NOT_UTF8 =
+  "This file isn't UTF-8, so we're reading it as Windows-1252. " +
+  "Check that the text below looks right, or choose another encoding.";
 
-/** `look(encoding)` reads the head; `start(file, encoding)` sends the file; `forget()` goes back to choosing. */
-export function filePreview({ file, head, look, start, forget }) {
-  const shown = h("div");
-  const problem = h("p", { class: "message bad", role: "alert", hidden: true });
-  const send = h("button", { type: "button", class: "button primary" }, "Start the import");
-  const other = h("button", { type: "button", class: "button", on: { click: forget } }, "Choose another file");
-  let encoding = null; // what the user chose
-  let found = look(null);
+/**
+ * `read` previews the head in an encoding, `start` uploads the file, `reset` returns to choosing a file.
+ *
+ * @param {{
+ *   file: File,
+ *   head: Head,
+ *   read: (encoding: string | null) => Preview,
+ *   start: (file: File, encoding: string | null) => Promise<unknown>,
+ *   reset: () => void,
+ * }} options
+ */
+export function filePreview({ file, head, read, start, reset }) {
+  const content = h("div");
+  const problem = problemMessage();
+  /** @type {string | null} The user's choice. */
+  let encoding = null;
+  let found = read(null);
+  const send = button("Start import", {
+    kind: "primary",
+    click: () => busy(send, problem, () => start(file, encoding ?? (found.isGuess ? found.encoding : null))),
+  });
+  const other = button("Choose another file", { click: reset });
   const draw = () => {
-    found = look(encoding);
-    refill(
-      shown,
-      found.problem && message("bad", found.problem),
-      found.isGuess &&
-        message(
-          "warn",
-          "This file is not UTF-8. It is read as Windows-1252: look whether the letters below are right, or choose another encoding.",
-        ),
+    found = read(encoding);
+    setChildren(
+      content,
+      found.problem && message("bad", "cross", found.problem),
+      found.isGuess && message("warn", "warning", NOT_UTF8),
       h(
         "div",
         { class: "section-head" },
@@ -58,9 +77,6 @@ export function filePreview({ file, head, look, start, forget }) {
     send.disabled = Boolean(found.problem);
   };
   draw();
-  send.addEventListener("click", () =>
-    busy(send, problem, () => start(file, encoding ?? (found.isGuess ? found.encoding : null))),
-  );
   return [
     h(
       "div",
@@ -69,19 +85,29 @@ export function filePreview({ file, head, look, start, forget }) {
       h("span", { class: "hint figures" }, sizeOf(file, head, found)),
     ),
     problem,
-    shown,
+    content,
   ];
 }
 
+/**
+ * @param {File} file
+ * @param {Head} head
+ * @param {Preview} found
+ */
 function sizeOf(file, head, found) {
   const size = bytes(file.size);
   if (found.problem || !found.records) return size;
   if (head.isWhole) return `${size}, ${counted(found.records, "row")}`;
-  if (head.isPacked) return `${size}, packed`;
+  if (head.isGzip) return `${size}, compressed`;
   const estimate = Number(((found.records * file.size) / head.bytes.length).toPrecision(2));
   return `${size}, about ${count(estimate)} rows`;
 }
 
+/**
+ * @param {Preview} found
+ * @param {Head} head
+ * @param {(encoding: string) => void} choose
+ */
 function facts(found, head, choose) {
   const id = uniqueId("encoding");
   const select = h(
@@ -90,41 +116,44 @@ function facts(found, head, choose) {
     Object.entries(ENCODINGS).map(([value, name]) => h("option", { value, selected: value === found.encoding }, name)),
   );
   select.addEventListener("change", () => choose(select.value));
+  /** @type {(title: string, value: string) => HTMLElement} */
   const fact = (title, value) => h("div", {}, h("dt", {}, title), h("dd", {}, value));
   return h(
     "dl",
     { class: "facts" },
-    found.columns.length > 0 && fact("Separator", found.delimiter ? SEPARATORS[found.delimiter] : "none: one column"),
+    found.columns.length > 0 && fact("Separator", found.delimiter ? SEPARATORS[found.delimiter] : "None (one column)"),
     found.columns.length > 0 && fact("Columns", count(found.columns.length)),
-    head.isPacked && fact("Packed", "gzip"),
+    head.isGzip && fact("Compression", "gzip"),
     h("div", {}, h("dt", {}, h("label", { for: id }, "Encoding")), h("dd", {}, select)),
   );
 }
 
-function sample(found) {
-  const label =
-    found.rows.length === 1
-      ? "The first row, as it will be read"
-      : `The first ${found.rows.length} rows, as they will be read`;
-  const heads = found.columns.map(({ name, field, ours }) =>
+/** @param {Preview} found */
+function sample({ columns, rows }) {
+  const heads = columns.map(({ name, field, isRejectionInfo }) =>
     h(
       "th",
       { scope: "col", class: field ? "" : "ignored" },
-      name || "(no name)",
-      h("span", { class: "taken-for" }, field ? [icon("check"), FIELD_NAMES[field]] : ours ? "left out" : "ignored"),
+      name || "(unnamed)",
+      h(
+        "span",
+        { class: "column-role" },
+        field ? [icon("check"), FIELD_NAMES[field]] : isRejectionInfo ? "not imported" : "ignored",
+      ),
     ),
   );
   const id = uniqueId("sample");
+  /** @param {string[]} cells */
   const row = (cells) =>
     h(
       "tr",
       {},
-      found.columns.map(({ field }, at) =>
-        h("td", { class: field ? "" : "ignored" }, h("span", { class: "clamped" }, cells[at] ?? "")),
+      columns.map(({ field }, index) =>
+        h("td", { class: field ? "" : "ignored" }, h("span", { class: "clamped" }, cells[index] ?? "")),
       ),
     );
   return [
-    h("p", { id, class: "sample-title" }, label),
+    h("p", { id, class: "sample-title" }, sampleTitle(rows.length)),
     h(
       "div",
       { class: "scroll-x", tabindex: "0", role: "region", "aria-labelledby": id },
@@ -132,10 +161,14 @@ function sample(found) {
         "table",
         { class: "sample", "aria-labelledby": id },
         h("thead", {}, h("tr", {}, heads)),
-        h("tbody", {}, found.rows.map(row)),
+        h("tbody", {}, rows.map(row)),
       ),
     ),
   ];
 }
 
-const message = (kind, text) => h("p", { class: `message ${kind}` }, icon(kind === "bad" ? "cross" : "warning"), text);
+/** @param {number} rows */
+function sampleTitle(rows) {
+  if (!rows) return "Preview: no rows";
+  return `Preview: first ${rows === 1 ? "row" : `${rows} rows`}`;
+}

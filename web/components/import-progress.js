@@ -1,15 +1,15 @@
-// How far an import is: first the upload from this browser, then the work of the importer.
+// The progress of an import: first the upload from this browser, then the work of the importer.
 
-import { h, refill, setText } from "../dom.js";
+import { h, setChildren, setText } from "../dom.js";
 import { bytes, bytesPerSecond, count, duration, percent } from "../format.js";
 import { statusBadge } from "./status.js";
 
-const NOT_HERE =
-  "The file has not arrived. If its upload was interrupted, cancel this import and choose the file again.";
-const ARRIVED = "The file has arrived. The import begins in a moment.";
-const UPLOADING = new Set(["sending", "broken"]);
+/** @import { Upload } from "../uploads.js" */
 
-/** `{element, show(import, upload)}`; `upload` is this tab's, if it makes one. */
+const WAITING = "Waiting for the file. If its upload was interrupted, cancel this import and choose the file again.";
+const RECEIVED = "File received. The import will start shortly.";
+
+/** Shows the progress of an import, and of its upload if that runs in this tab. */
 export function importProgress() {
   const status = h("span", { role: "status" });
   const figure = h("span", { class: "figure" });
@@ -18,43 +18,57 @@ export function importProgress() {
   const element = h("div", { class: "progress" }, h("div", { class: "progress-head" }, status, figure), bar, detail);
   let shownStatus = "";
 
-  const show = (found, upload) => {
-    const state = found.status === "pending" && UPLOADING.has(upload?.state) ? "uploading" : found.status;
-    if (state !== shownStatus) refill(status, statusBadge(state));
+  /**
+   * @param {Api.Import} record
+   * @param {Upload} [upload]
+   */
+  const show = (record, upload) => {
+    const active = record.status === "pending" && isUnfinished(upload) ? upload : null;
+    const state = active ? "uploading" : record.status;
+    if (state !== shownStatus) setChildren(status, statusBadge(state));
     shownStatus = state;
-    const part = state === "uploading" ? share(upload.sent, upload.size) : found.percent;
+    const part = active ? percentOf(active.sentBytes, active.size) : record.percent;
     bar.value = part;
     element.dataset.status = state;
     setText(figure, state === "pending" ? "" : percent(part));
-    setText(
-      detail,
-      state === "uploading" ? sending(upload) : state === "pending" ? (upload ? ARRIVED : NOT_HERE) : working(found),
-    );
+    if (active) setText(detail, uploadText(active));
+    else if (state === "pending") setText(detail, upload ? RECEIVED : WAITING);
+    else setText(detail, importText(record));
   };
   return { element, show };
 }
 
-const share = (part, whole) => (whole ? Math.floor((1000 * part) / whole) / 10 : 0);
+/**
+ * @param {Upload} [upload]
+ * @returns {upload is Upload}
+ */
+const isUnfinished = (upload) => upload?.state === "uploading" || upload?.state === "interrupted";
 
-function sending(upload) {
-  if (upload.state === "broken") return upload.error.text;
-  const parts = [`${bytes(upload.sent)} of ${bytes(upload.size)} sent`];
-  if (upload.rate)
-    parts.push(
-      bytesPerSecond(upload.rate),
-      `about ${duration(Math.ceil((upload.size - upload.sent) / upload.rate))} left`,
-    );
+/**
+ * @param {number} part
+ * @param {number} whole
+ */
+const percentOf = (part, whole) => (whole ? Math.floor((1000 * part) / whole) / 10 : 0);
+
+/** @param {Upload} upload */
+function uploadText({ error, sentBytes, size, rate }) {
+  if (error) return error.text;
+  const parts = [`${bytes(sentBytes)} of ${bytes(size)} uploaded`];
+  if (rate) parts.push(bytesPerSecond(rate), `about ${duration(Math.ceil((size - sentBytes) / rate))} left`);
   return parts.join(" · ");
 }
 
-function working(found) {
-  const ended = found.finished_at !== null;
+/** @param {Api.Import} record */
+function importText(record) {
+  const ended = record.finished_at !== null;
+  const { done, total } = record.bytes;
   const parts = [
-    ended && found.status === "completed"
-      ? `${bytes(found.bytes.total)} read`
-      : `${bytes(found.bytes.done)} of ${bytes(found.bytes.total)} read`,
+    ended && record.status === "completed"
+      ? `${bytes(total)} processed`
+      : `${bytes(done)} of ${bytes(total)} processed`,
   ];
-  if (found.rows_per_second) parts.push(`${count(found.rows_per_second)} rows per second${ended ? " on average" : ""}`);
-  if (found.eta_seconds !== null) parts.push(`about ${duration(found.eta_seconds)} left`);
+  if (record.rows_per_second)
+    parts.push(`${count(record.rows_per_second)} rows per second${ended ? " on average" : ""}`);
+  if (record.eta_seconds !== null) parts.push(`about ${duration(record.eta_seconds)} left`);
   return parts.join(" · ");
 }

@@ -1,31 +1,54 @@
-// Short messages in a corner: read out by screen readers, never in the way of what is on the page.
+// Short messages in a corner of the page. Screen readers read them out.
 
-import { h } from "../dom.js";
+import { ApiError } from "../api.js";
+import { byId, h } from "../dom.js";
 import { icon } from "./icons.js";
 
 const SHOWN_MS = 8000;
 const NOTICES_MAX = 4;
 
-/** It worked. Goes away by itself, but not while somebody points at it or is inside it. */
-export function tell(text, ...more) {
-  const made = add("good", "status", text, more);
-  const leave = () => (made.matches(":hover, :focus-within") ? setTimeout(leave, SHOWN_MS) : made.remove());
-  setTimeout(leave, SHOWN_MS);
+/**
+ * Confirms that something worked. Disappears by itself, but not while the pointer or the focus is on it.
+ *
+ * @param {string} text
+ */
+export function notify(text) {
+  const notice = add("good", "messages", text);
+  /** @returns {unknown} */
+  const expire = () => (notice.matches(":hover, :focus-within") ? setTimeout(expire, SHOWN_MS) : notice.remove());
+  setTimeout(expire, SHOWN_MS);
 }
 
-/** It did not. Stays until it is closed, or something else is done. */
-export function complain(text, ...more) {
-  add("bad", "alert", text, more);
+/**
+ * Says that something failed. Stays until the user dismisses it or does something else.
+ *
+ * @param {string} text
+ */
+export function notifyFailure(text) {
+  add("bad", "alerts", text);
 }
 
-/** Shows an error as what it is. What nobody foresaw also goes to the console. */
+/**
+ * Shows an error. Unexpected ones also go to the console.
+ *
+ * @param {unknown} error
+ */
 export function report(error) {
-  if (error.name === "AbortError" || error.status === 401) return;
-  complain(error.text ?? `Something went wrong in this page: ${error.message}. Load it again.`);
-  if (error.status === undefined) console.error(error);
+  if (error instanceof ApiError) {
+    if (error.status !== 401) notifyFailure(error.text);
+    return;
+  }
+  const { name, message } = error instanceof Error ? error : new Error(String(error));
+  if (name === "AbortError") return;
+  notifyFailure(`Something went wrong: ${message}. Reload the page.`);
+  console.error(error);
 }
 
-/** What a click does when `action` may fail: whoever clicked is told. */
+/**
+ * A click handler that reports the errors of an action to the user.
+ *
+ * @param {Ui.Action} action
+ */
 export const reporting = (action) => async () => {
   try {
     await action();
@@ -34,26 +57,31 @@ export const reporting = (action) => async () => {
   }
 };
 
-/** Takes away the complaints about what was tried before. */
-export function clearComplaints() {
-  for (const each of document.querySelectorAll("#alerts > .bad")) each.remove();
+/** Removes the failures of earlier actions. */
+export function clearFailures() {
+  byId("alerts").replaceChildren();
 }
 
-function add(kind, region, text, more) {
-  const close = h(
+/**
+ * @param {"good" | "bad"} kind
+ * @param {"messages" | "alerts"} region
+ * @param {string} text
+ */
+function add(kind, region, text) {
+  const dismiss = h(
     "button",
-    { type: "button", class: "icon-button", "aria-label": "Close this message", on: { click: () => made.remove() } },
+    { type: "button", class: "icon-button", "aria-label": "Dismiss", on: { click: () => notice.remove() } },
     icon("close"),
   );
-  const made = h(
+  const notice = h(
     "div",
     { class: `notice ${kind}` },
     icon(kind === "good" ? "check" : "cross"),
-    h("p", {}, text, ...more.flatMap((each) => [" ", each])),
-    close,
+    h("p", {}, text),
+    dismiss,
   );
-  const place = document.getElementById(region === "alert" ? "alerts" : "messages");
-  place.append(made);
-  while (place.children.length > NOTICES_MAX) place.firstElementChild.remove();
-  return made;
+  const place = byId(region);
+  place.append(notice);
+  while (place.childElementCount > NOTICES_MAX) place.firstElementChild?.remove();
+  return notice;
 }

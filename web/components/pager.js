@@ -1,8 +1,14 @@
-// Where one is in a list, and the ways on and back.
+// The position in a list, and the buttons to the previous and next page.
 
 import { h } from "../dom.js";
 
-/** `onGo(cursor)` is called with the cursor of the page that is wanted. */
+/**
+ * @param {{
+ *   text: string,
+ *   page: Pick<Api.Page<unknown>, "next" | "prev">,
+ *   onGo: (cursor: string) => unknown,
+ * }} options `onGo` is called with the cursor of the requested page.
+ */
 export function pager({ text, page, onGo }) {
   return h(
     "nav",
@@ -12,18 +18,23 @@ export function pager({ text, page, onGo }) {
   );
 }
 
-function step(word, address, onGo) {
-  const cursor = address && new URLSearchParams(address.split("?")[1]).get("cursor");
-  // Not `disabled`: that would take the focus away from whoever comes to the last page with the keyboard.
+/**
+ * @param {string} label
+ * @param {string | null} url
+ * @param {(cursor: string) => unknown} onGo
+ */
+function step(label, url, onGo) {
+  const cursor = url && new URLSearchParams(url.split("?")[1]).get("cursor");
+  // Not `disabled`: that would take the focus from keyboard users on the last page.
   return h(
     "button",
     {
       type: "button",
       class: "button",
-      "aria-disabled": address ? null : "true",
-      data: { key: `page-${word}` },
-      on: { click: () => cursor && onGo(cursor) },
+      "aria-disabled": url ? null : "true",
+      data: { key: `page-${label}` },
+      on: { click: () => void (cursor && onGo(cursor)) },
     },
-    word,
+    label,
   );
 }

@@ -1,89 +1,109 @@
-// Deleting: one product, or all of them. Neither can be undone, so both ask.
+// Deletes one product, or all of them. Both ask first, because neither can be undone.
 
-import { create, get, remove } from "../api.js";
-import { h, refill } from "../dom.js";
-import { count } from "../format.js";
-import { busy, confirm, openDialog } from "./dialog.js";
+import { ApiError, create, get, remove } from "../api.js";
+import { h, setChildren } from "../dom.js";
+import { counted } from "../format.js";
+import { button } from "./button.js";
+import { comparison } from "./conflict.js";
+import { busy, confirm, openDialog, problemMessage } from "./dialog.js";
 import { field } from "./fields.js";
-import { tell } from "./notices.js";
+import { notify } from "./notices.js";
 import { LABELS } from "./product-labels.js";
-import { compared } from "./versions.js";
 
-const WORDS = "DELETE ALL";
+const CONFIRMATION = "DELETE ALL";
 
-/** Asks, then deletes what was shown: not what somebody else made of it meanwhile. Resolves with true when it is gone. */
+/**
+ * Asks, then deletes the product unless another user has changed it in the meantime. Resolves with true once it is
+ * gone.
+ *
+ * @param {Api.Product} product
+ */
 export async function deleteProduct(product) {
-  let { data: seen, etag } = await get(`/api/products/${product.id}`);
+  const path = `/api/products/${product.id}`;
+  let { data: seen, etag } = await read(path);
   const changed = h("div");
   const act = async () => {
     try {
-      await remove(`/api/products/${product.id}`, { headers: { "If-Match": etag } });
+      await remove(path, { headers: { "If-Match": etag ?? "" } });
     } catch (error) {
-      if (error.status !== 412) throw error;
+      if (!(error instanceof ApiError) || error.status !== 412) throw error;
       const before = seen;
-      ({ data: seen, etag } = await get(`/api/products/${product.id}`));
-      refill(
+      ({ data: seen, etag } = await read(path));
+      setChildren(
         changed,
         h(
           "p",
           { class: "message warn" },
-          "Somebody else changed this product meanwhile. Look at it again before you delete it.",
+          "Someone else has changed this product. Review the changes before you delete it.",
         ),
-        compared(LABELS, "When you asked", before, seen),
+        comparison(LABELS, "When you opened this", compared(before), compared(seen)),
       );
-      error.message = "It was not deleted.";
+      error.message = "The product was not deleted.";
       throw error;
     }
   };
-  const gone = await confirm({
+  const deleted = await confirm({
     title: "Delete this product?",
-    text: `${product.name} (${product.sku}) will be gone for good.`,
+    text: `${product.name} (${product.sku}) will be permanently deleted.`,
     details: changed,
     action: "Delete",
     act,
   });
-  if (gone) tell(`${product.name} was deleted.`);
-  return gone;
+  if (deleted) notify(`${product.name} was deleted.`);
+  return deleted;
 }
 
-/** Asks for a typed confirmation, then starts. Resolves with the bulk delete, or undefined. `page` knows how many there are. */
+/**
+ * @param {string} path
+ * @returns {Promise<import("../api.js").ApiResponse<Api.Product>>}
+ */
+const read = (path) => get(path);
+
+/** @param {Api.Product} product */
+const compared = ({ sku, name, description, active }) => ({ sku, name, description, active });
+
+/**
+ * Asks for a typed confirmation, then starts the deletion. Resolves with the bulk delete, or undefined.
+ *
+ * @param {Pick<Api.Page<Api.Product>, "total" | "total_is_estimate">} page The total that the dialog shows.
+ * @returns {Promise<Api.BulkDelete | undefined>}
+ */
 export function deleteAll(page) {
-  const many = `${page.total_is_estimate ? "About " : ""}${count(page.total)} ${page.total === 1 ? "product" : "products"}`;
-  return openDialog({
-    title: "Delete all products?",
-    fill: (close) => {
-      const problem = h("p", { class: "message bad", role: "alert", hidden: true });
-      const button = h("button", { class: "button danger", disabled: true }, "Delete all products");
-      const words = field({
-        label: `Type ${WORDS} to confirm`,
-        make: (ties) => h("input", { ...ties, autocomplete: "off", spellcheck: "false", autofocus: true }),
+  const total = `${page.total_is_estimate ? "About " : ""}${counted(page.total, "product")}`;
+  /** @param {(value?: Api.BulkDelete) => void} close */
+  const fill = (close) => {
+    const problem = problemMessage();
+    const proceed = h("button", { class: "button danger", disabled: true }, "Delete all products");
+    const words = field({
+      label: `Type ${CONFIRMATION} to confirm`,
+      make: (attributes) => h("input", { ...attributes, autocomplete: "off", spellcheck: "false", autofocus: true }),
+    });
+    words.control.addEventListener("input", () => {
+      proceed.disabled = words.value().trim() !== CONFIRMATION;
+    });
+    /** @param {Event} event */
+    const submit = (event) => {
+      event.preventDefault();
+      if (proceed.disabled) return;
+      busy(proceed, problem, async () => {
+        /** @type {import("../api.js").ApiResponse<Api.BulkDelete>} */
+        const { data } = await create("/api/bulk-deletes", { confirm: CONFIRMATION });
+        close(data);
       });
-      words.control.addEventListener("input", () => {
-        button.disabled = words.control.value.trim() !== WORDS;
-      });
-      const submit = (event) => {
-        event.preventDefault();
-        if (!button.disabled)
-          busy(button, problem, async () => close((await create("/api/bulk-deletes", { confirm: WORDS })).data));
-      };
-      return h(
-        "form",
-        { on: { submit } },
-        h(
-          "p",
-          {},
-          h("strong", {}, many),
-          " will be gone for good, whatever filters are set. Imports that still run are cancelled.",
-        ),
-        words.element,
-        problem,
-        h(
-          "footer",
-          { class: "actions end" },
-          h("button", { type: "button", class: "button", on: { click: () => close() } }, "Keep them"),
-          button,
-        ),
-      );
-    },
-  });
+    };
+    return h(
+      "form",
+      { on: { submit } },
+      h(
+        "p",
+        {},
+        h("strong", {}, total),
+        " will be permanently deleted, regardless of filters. Running imports will be cancelled.",
+      ),
+      words.element,
+      problem,
+      h("footer", { class: "actions end" }, button("Cancel", { click: () => close() }), proceed),
+    );
+  };
+  return openDialog({ title: "Delete all products?", fill });
 }

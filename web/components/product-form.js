@@ -2,34 +2,42 @@
 
 import { h } from "../dom.js";
 import { checkbox, field } from "./fields.js";
-import { tell } from "./notices.js";
+import { notify } from "./notices.js";
 import { LABELS } from "./product-labels.js";
 import { editRecord } from "./record-form.js";
 
-const NEW = { sku: "", name: "", description: "", active: true };
+/** @type {Api.ProductFields} */
+const BLANK = { sku: "", name: "", description: "", active: true };
 
-/** Opens the form; `id` is null for a new product. Resolves with the saved product, or undefined. */
+/**
+ * Opens the form. Resolves with the saved product, or undefined.
+ *
+ * @param {string | null} id Null for a new product.
+ */
 export async function editProduct(id) {
+  /** @type {Api.Product | undefined} */
   const saved = await editRecord({
     what: "product",
     path: "/api/products",
     id,
-    blank: NEW,
-    fields,
+    blank: BLANK,
+    makeFields,
     labels: LABELS,
-    blamed: { sku_taken: "sku" },
+    comparable: ({ sku, name, description, active }) => ({ sku, name, description, active }),
+    errorFields: { sku_taken: "sku" },
   });
-  if (saved) tell(id === null ? `${saved.name} was created.` : `${saved.name} was saved.`);
+  if (saved) notify(id === null ? `${saved.name} was created.` : `${saved.name} was saved.`);
   return saved;
 }
 
-const fields = () => ({
+/** @returns {Ui.Fields<Api.ProductFields>} */
+const makeFields = () => ({
   sku: field({
     label: LABELS.sku,
-    hint: "What tells this product from all others. abc and ABC are the same.",
-    make: (ties) => h("input", { ...ties, autocomplete: "off", spellcheck: "false" }),
+    hint: "Unique product code. Not case-sensitive.",
+    make: (attributes) => h("input", { ...attributes, autocomplete: "off", spellcheck: "false" }),
   }),
-  name: field({ label: LABELS.name, make: (ties) => h("input", { ...ties, autocomplete: "off" }) }),
-  description: field({ label: LABELS.description, make: (ties) => h("textarea", { ...ties, rows: 4 }) }),
-  active: checkbox("Active: shown in the shop"),
+  name: field({ label: LABELS.name, make: (attributes) => h("input", { ...attributes, autocomplete: "off" }) }),
+  description: field({ label: LABELS.description, make: (attributes) => h("textarea", { ...attributes, rows: 4 }) }),
+  active: checkbox("Active (shown in the shop)"),
 });

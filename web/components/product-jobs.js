@@ -1,120 +1,158 @@
-// What runs longer than a request: exports and the deletion of everything. Kept for the session, so that they are found
-// again after the page was loaded anew.
+// Exports and the deletion of all products, which outlast a request. The session remembers them across reloads.
 
-import { create, get } from "../api.js";
-import { h, refill, setText } from "../dom.js";
+import { ApiError, create, get } from "../api.js";
+import { focusHeading, h, setChildren, setText } from "../dom.js";
 import { bytes, count, counted, percent } from "../format.js";
 import { watch } from "../watch.js";
-import { icon } from "./icons.js";
-import { complain, report, reporting, tell } from "./notices.js";
+import { button } from "./button.js";
+import { notify, notifyFailure, report, reporting } from "./notices.js";
 import { RUNNING, statusBadge } from "./status.js";
+
+/**
+ * @typedef {Api.BulkDelete | Api.Export} Job
+ * @typedef {{ kind: "delete" | "export", id: string }} StoredJob
+ * @typedef {{ path: string, title: string, failed: string }} Kind
+ */
 
 const KEY = "product-importer-jobs";
 const KINDS = {
   delete: {
-    path: (id) => `/api/bulk-deletes/${id}`,
+    path: "/api/bulk-deletes",
     title: "Deleting all products",
-    detail: (job) => `${count(job.deleted)} of ${counted(job.total, "product")}`,
-    done: (job) => `All products were deleted: ${count(job.deleted)}.`,
-    failed: "The products could not all be deleted.",
+    failed: "Some products could not be deleted.",
   },
   export: {
-    path: (id) => `/api/exports/${id}`,
+    path: "/api/exports",
     title: "Exporting products",
-    detail: (job) => `${counted(job.rows, "product")}, ${bytes(job.size_bytes)}`,
-    done: (job) => `The export is ready: ${counted(job.rows, "product")}.`,
     failed: "The export failed.",
   },
 };
 
-/** Starts an export of what these filters let through. Resolves with the job. */
-export async function startExport({ sku, name, description, active }) {
-  const texts = Object.fromEntries(Object.entries({ sku, name, description }).filter(([, value]) => value));
-  return (await create("/api/exports", { ...texts, ...(active ? { active: active === "true" } : {}) })).data;
+/** @param {Job} job */
+function progressText(job) {
+  if ("deleted" in job) return `${count(job.deleted)} of ${counted(job.total, "product")}`;
+  return `${counted(job.rows, "product")}, ${bytes(job.size_bytes)}`;
 }
 
-/** `{element, add(job)}`: a strip for each job. `onDeleted()` is called when the list of products is another. */
+/** @param {Job} job */
+function successText(job) {
+  if ("deleted" in job) return `Deleted ${counted(job.deleted, "product")}.`;
+  return `Export ready: ${counted(job.rows, "product")}.`;
+}
+
+/**
+ * Starts an export of the products that match the filters. Resolves with the job.
+ *
+ * @param {{ sku: string, name: string, description: string, active: string }} filters
+ */
+export async function startExport({ sku, name, description, active }) {
+  const texts = Object.fromEntries(Object.entries({ sku, name, description }).filter(([, value]) => value));
+  /** @type {import("../api.js").ApiResponse<Api.Export>} */
+  const { data } = await create("/api/exports", { ...texts, ...(active ? { active: active === "true" } : {}) });
+  return data;
+}
+
+/**
+ * A list of running and finished jobs. `onDeleted` is called when products have disappeared.
+ *
+ * @param {AbortSignal} signal
+ * @param {() => void} onDeleted
+ */
 export function productJobs(signal, onDeleted) {
   const element = h("div", { class: "jobs" });
-  const follow = (kind, id, isNew) => strip(element, { name: kind, id, isNew, signal, onDeleted });
-  for (const { kind, id } of kept()) follow(kind, id, false);
+  for (const stored of storedJobs()) follow(element, stored, { isNew: false, signal, onDeleted });
+  /** @param {Job | undefined} job */
   const add = (job) => {
     if (!job) return;
-    const kind = "deleted" in job ? "delete" : "export";
-    keep([...kept(), { kind, id: job.id }]);
-    if (kind === "delete") onDeleted();
-    follow(kind, job.id, true);
+    /** @type {StoredJob} */
+    const stored = { kind: "deleted" in job ? "delete" : "export", id: job.id };
+    storeJobs([...storedJobs(), stored]);
+    if (stored.kind === "delete") onDeleted();
+    follow(element, stored, { isNew: true, signal, onDeleted });
   };
   return { element, add };
 }
 
-async function strip(place, { name, id, isNew, signal, onDeleted }) {
+/**
+ * Shows a job until the user dismisses it.
+ *
+ * @param {HTMLElement} place
+ * @param {StoredJob} stored
+ * @param {{ isNew: boolean, signal: AbortSignal, onDeleted: () => void }} options
+ */
+async function follow(place, { kind: name, id }, { isNew, signal, onDeleted }) {
   const kind = KINDS[name];
+  const path = `${kind.path}/${id}`;
   const status = h("span", { role: "status" });
   const detail = h("span", { class: "hint figures" });
   const bar = h("progress", { max: 100, value: 0, "aria-label": kind.title });
-  const end = h("div", { class: "actions" });
-  const made = h(
+  const actions = h("div", { class: "actions" });
+  const element = h(
     "section",
     { class: "card job", "aria-label": kind.title },
     h("div", { class: "section-head" }, h("strong", {}, kind.title), status),
     bar,
-    h("div", { class: "section-head" }, detail, end),
+    h("div", { class: "section-head" }, detail, actions),
   );
-  const close = () => {
-    keep(kept().filter((each) => each.id !== id));
-    made.remove();
-    document.querySelector("main h1")?.focus();
+  const dismiss = () => {
+    storeJobs(storedJobs().filter((each) => each.id !== id));
+    element.remove();
+    focusHeading();
   };
-  place.append(made);
-  let isNews = isNew; // whether its end is something that was waited for here
+  place.append(element);
+  let isNews = isNew; // Whether the user has waited here for the job to end.
+  /** @param {Job} job */
   const show = (job) => {
-    refill(status, statusBadge(job.status));
+    setChildren(status, statusBadge(job.status));
     bar.value = job.percent;
-    setText(detail, `${percent(job.percent)} · ${kind.detail(job)}`);
+    setText(detail, `${percent(job.percent)} · ${progressText(job)}`);
     if (RUNNING.has(job.status)) {
       isNews = true;
       return;
     }
-    refill(
-      end,
-      job.download &&
-        h(
-          "button",
-          {
-            type: "button",
-            class: "button primary",
-            data: { key: "save-export" },
-            on: { click: reporting(() => save(kind.path(id))) },
-          },
-          icon("download"),
-          "Download",
-        ),
-      job.status === "completed" &&
-        name === "export" &&
-        !job.download &&
-        h("span", { class: "hint" }, "The file is not stored any more."),
-      h("button", { type: "button", class: "button", on: { click: close } }, "Close"),
-    );
+    setChildren(actions, finishedActions(job, path), button("Dismiss", { click: dismiss }));
     if (!isNews) return;
-    if (job.status === "completed") tell(kind.done(job));
-    else complain(`${kind.failed} ${job.error?.message ?? ""}`);
+    if (job.status === "completed") notify(successText(job));
+    else notifyFailure(`${kind.failed} ${job.error?.message ?? ""}`);
     if (name === "delete") onDeleted();
   };
   try {
-    await watch(kind.path(id), { signal, show, ended: (job) => !RUNNING.has(job.status) });
+    await watch(path, { signal, show, isDone: (job) => !RUNNING.has(job.status) });
   } catch (error) {
-    close();
-    if (error.status !== 404) report(error);
+    dismiss();
+    if (!(error instanceof ApiError && error.status === 404)) report(error);
   }
 }
 
-/** The link lives for minutes only, so it is asked for when it is wanted. */
-async function save(path) {
-  const { download } = (await get(path)).data;
-  if (!download) return complain("The file is not stored any more. Start a new export.");
-  h("a", { href: download.url, download: "products.csv" }).click();
+/**
+ * @param {Job} job
+ * @param {string} path
+ */
+function finishedActions(job, path) {
+  if ("deleted" in job || job.status !== "completed") return null;
+  if (!job.download) return h("span", { class: "hint" }, "The file has expired.");
+  return button("Download", {
+    key: "save-export",
+    kind: "primary",
+    symbol: "download",
+    click: reporting(() => saveExport(path)),
+  });
 }
 
-const kept = () => JSON.parse(sessionStorage.getItem(KEY) ?? "[]");
-const keep = (jobs) => sessionStorage.setItem(KEY, JSON.stringify(jobs));
+/**
+ * Downloads an export. Its link is valid only for minutes, so each download asks for a new one.
+ *
+ * @param {string} path
+ */
+async function saveExport(path) {
+  /** @type {import("../api.js").ApiResponse<Api.Export>} */
+  const { data } = await get(path);
+  if (!data.download) return notifyFailure("The file has expired. Start a new export.");
+  h("a", { href: data.download.url, download: "products.csv" }).click();
+}
+
+/** @returns {StoredJob[]} */
+const storedJobs = () => JSON.parse(sessionStorage.getItem(KEY) ?? "[]");
+
+/** @param {StoredJob[]} jobs */
+const storeJobs = (jobs) => sessionStorage.setItem(KEY, JSON.stringify(jobs));

@@ -1,3 +1,3 @@
-// What the fields of a product are called.
+// The names of a product's fields.
 
 export const LABELS = { sku: "SKU", name: "Name", description: "Description", active: "Active" };

@@ -1,27 +1,55 @@
-// What is asked for on the page of products, and how it stands in the address.
+// The state of the product list, and how the URL represents it.
 
 import { count } from "../format.js";
 import { SORTS } from "./product-filters.js";
 
-const DEFAULTS = { sku: "", name: "", description: "", active: "", sort: Object.keys(SORTS)[0], limit: "50" };
+/** @import { ListState } from "./product-filters.js" */
 
-/** The state that an address describes. */
-export const stateOf = (query) => ({
-  ...DEFAULTS,
+/** @type {ListState} */
+const DEFAULTS = {
+  sku: "",
+  name: "",
+  description: "",
+  active: "",
+  sort: Object.keys(SORTS)[0],
+  limit: "50",
   cursor: "",
-  ...Object.fromEntries([...query].filter(([name]) => name in DEFAULTS || name === "cursor")),
+};
+
+/**
+ * The state that a URL describes. Unknown parameters are ignored.
+ *
+ * @param {URLSearchParams} query
+ * @returns {ListState}
+ */
+export const stateFromQuery = (query) => ({
+  ...DEFAULTS,
+  ...Object.fromEntries([...query].filter(([name]) => Object.hasOwn(DEFAULTS, name))),
 });
 
-/** What of it must stand in the address. */
-export const given = (state) =>
-  Object.fromEntries(Object.entries(state).filter(([name, value]) => value !== DEFAULTS[name]));
+/**
+ * The part of the state that the URL must contain.
+ *
+ * @param {ListState} state
+ * @returns {Partial<ListState>}
+ */
+export const withoutDefaults = (state) =>
+  Object.fromEntries(
+    Object.entries(state).filter(([name, value]) => value !== DEFAULTS[/** @type {keyof ListState} */ (name)]),
+  );
 
+/** @param {ListState} state */
 export const isFiltered = (state) => Boolean(state.sku || state.name || state.description || state.active);
 
-/** How many there are, as exactly as the API knows. */
+/**
+ * The number of products, as exactly as the API knows it.
+ *
+ * @param {Pick<Api.Page<Api.Product>, "total" | "total_is_estimate">} page
+ * @param {boolean} filtered
+ */
 export function totalText(page, filtered) {
-  const one = page.total === 1;
-  const what = filtered ? (one ? "product matches" : "products match") : one ? "product" : "products";
-  const more = page.total_is_estimate ? (filtered ? "At least " : "About ") : "";
-  return `${more}${count(page.total)} ${what}`;
+  const isOne = page.total === 1;
+  const noun = isOne ? "product" : "products";
+  const verb = isOne ? " matches" : " match";
+  return `${page.total_is_estimate ? "About " : ""}${count(page.total)} ${noun}${filtered ? verb : ""}`;
 }

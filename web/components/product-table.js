@@ -1,15 +1,18 @@
 // The columns of the list of products.
 
 import { patch } from "../api.js";
-import { link } from "../address.js";
 import { h } from "../dom.js";
 import { count, when, whenExactly } from "../format.js";
+import { link } from "../urls.js";
 import { iconButton } from "./button.js";
-import { tell } from "./notices.js";
+import { notify } from "./notices.js";
 import { switchButton } from "./switch.js";
 
-/** `edit(id)` and `drop(product)` give what a click does. */
-export function productColumns({ edit, drop }) {
+/**
+ * @param {{ edit: (product: Api.Product) => unknown, remove: (product: Api.Product) => unknown }} actions
+ * @returns {Ui.Column<Api.Product>[]}
+ */
+export function productColumns({ edit, remove }) {
   return [
     { title: "SKU", class: "sku-cell", cell: (each) => each.sku },
     {
@@ -18,7 +21,7 @@ export function productColumns({ edit, drop }) {
       cell: (each) =>
         h(
           "button",
-          { type: "button", class: "link", data: { key: `edit-${each.id}` }, on: { click: edit(each.id) } },
+          { type: "button", class: "link", data: { key: `edit-${each.id}` }, on: { click: () => void edit(each) } },
           each.name,
         ),
     },
@@ -30,11 +33,11 @@ export function productColumns({ edit, drop }) {
           on: each.active,
           label: `${each.name} is active`,
           key: `active-${each.id}`,
-          write: (active) => flip(each, active),
+          save: (active) => setActive(each, active),
         }),
     },
     {
-      title: "Changed",
+      title: "Updated",
       class: "changed-cell",
       cell: (each) => [
         h("time", { datetime: each.updated_at, title: whenExactly(each.updated_at) }, when(each.updated_at)),
@@ -45,14 +48,14 @@ export function productColumns({ edit, drop }) {
       spoken: "Actions",
       class: "action-cell",
       cell: (each) =>
-        iconButton(`Delete ${each.name}`, { key: `delete-${each.id}`, picture: "bin", click: drop(each) }),
+        iconButton(`Delete ${each.name}`, { key: `delete-${each.id}`, symbol: "bin", click: () => remove(each) }),
     },
   ];
 }
 
-/** Where the content comes from. */
+/** @param {Api.Source} source */
 function origin(source) {
-  if (source.kind === "edit") return h("span", { class: "origin" }, "by hand");
+  if (source.kind === "edit") return h("span", { class: "origin" }, "edited manually");
   return h(
     "span",
     { class: "origin" },
@@ -61,8 +64,13 @@ function origin(source) {
   );
 }
 
-async function flip(product, active) {
+/**
+ * @param {Api.Product} product
+ * @param {boolean} active
+ */
+async function setActive(product, active) {
+  /** @type {import("../api.js").ApiResponse<Api.Product>} */
   const { data } = await patch(`/api/products/${product.id}`, { active });
-  tell(`${data.name} is ${data.active ? "active" : "not active any more"}.`);
+  notify(`${data.name} is now ${data.active ? "active" : "inactive"}.`);
   document.querySelector(`[data-row="${CSS.escape(product.id)}"]`)?.classList.toggle("inactive", !data.active);
 }

@@ -1,74 +1,120 @@
-// The form for one record of the API, new or known, in a dialog; and what happens when somebody else was faster.
+// The form for one record of the API, new or existing, in a dialog. It also resolves conflicts with other users.
 
-import { create, get, patch } from "../api.js";
-import { h, refill } from "../dom.js";
-import { busy, openDialog } from "./dialog.js";
+import { ApiError, create, get, patch } from "../api.js";
+import { h, setChildren } from "../dom.js";
+import { button } from "./button.js";
+import { conflictMessage } from "./conflict.js";
+import { busy, openDialog, problemMessage } from "./dialog.js";
 import { showErrors } from "./fields.js";
-import { versions } from "./versions.js";
+
+/** @import { Version } from "./conflict.js" */
 
 /**
- * Opens the form. Resolves with the saved record, or undefined. What is edited is read anew, so that nobody works on what a
- * list showed an hour ago.
+ * - `what`: the kind of record, as in "product"
+ * - `path`: the path of all records; `id`: the record's id, or null for a new one, which starts as `blank`
+ * - `makeFields`: creates the fields in their order; `labels`: their short names
+ * - `comparable`: the parts of a record that two versions are compared by
+ * - `errorFields`: the field to blame for an error that points at none, by the error's code
  *
- * - `what` it is, the `path` of all of them, and its `id`, or null for a new one, which is made of `blank`
- * - `fields()` makes its fields by name, in their order; `labels` name them in few words
- * - `flat(record)` is what can be compared of one: texts, and yes or no
- * - `blamed` says which field an error is about that points at none, by the error's code
+ * @template {object} Values
+ * @typedef {{
+ *   what: string,
+ *   path: string,
+ *   id: string | null,
+ *   blank: Values,
+ *   makeFields: () => Ui.Fields<Values> | Promise<Ui.Fields<Values>>,
+ *   labels: Record<string, string>,
+ *   comparable: (record: Values) => Version,
+ *   errorFields?: Record<string, string>,
+ * }} Options
  */
-export async function editRecord({ what, path, id, blank, fields, labels, flat = (record) => record, blamed = {} }) {
-  const isNew = id === null;
-  const [read, made] = await Promise.all([isNew ? { data: blank, etag: null } : get(`${path}/${id}`), fields()]);
+
+/**
+ * Opens the form. Resolves with the saved record, or undefined. An existing record is read again first, because the
+ * list may be out of date.
+ *
+ * @template {object} Values
+ * @template {Values} Saved
+ * @param {Options<Values>} options
+ * @returns {Promise<Saved | undefined>}
+ */
+export async function editRecord(options) {
+  const { what, path, id, blank, makeFields } = options;
+  const [current, fields] = await Promise.all([
+    id === null ? { data: blank, etag: null } : /** @type {Promise<Current<Values>>} */ (get(`${path}/${id}`)),
+    makeFields(),
+  ]);
   return openDialog({
-    title: `${isNew ? "New" : "Edit"} ${what}`,
-    fill: (close) => form({ what, path, id, read, fields: made, labels, flat, blamed, close }),
+    title: `${id === null ? "New" : "Edit"} ${what}`,
+    fill: (close) => form(options, current, fields, close),
   });
 }
 
-function form({ what, path, id, read, fields, labels, flat, blamed, close }) {
-  let { data: original, etag } = read;
-  const conflict = h("div");
-  const problem = h("p", { class: "message bad", role: "alert", hidden: true });
-  const button = h("button", { class: "button primary" }, id === null ? "Create" : "Save");
+/**
+ * @template Values
+ * @typedef {{ data: Values, etag: string | null }} Current
+ */
 
-  const written = () => Object.fromEntries(Object.entries(fields).map(([name, each]) => [name, each.value()]));
-  const fillIn = (record) => Object.entries(fields).forEach(([name, each]) => each.fill(record[name]));
+/**
+ * @template {object} Values
+ * @template {Values} Saved
+ * @param {Options<Values>} options
+ * @param {Current<Values>} current
+ * @param {Ui.Fields<Values>} fields
+ * @param {(saved?: Saved) => void} close
+ */
+function form({ what, path, id, labels, comparable, errorFields = {} }, current, fields, close) {
+  let { data: original, etag } = current;
+  const names = /** @type {(keyof Values)[]} */ (Object.keys(fields));
+  const conflict = h("div");
+  const problem = problemMessage();
+  const submitButton = h("button", { class: "button primary" }, id === null ? "Create" : "Save");
+
+  const entered = () => /** @type {Values} */ (Object.fromEntries(names.map((name) => [name, fields[name].value()])));
+  /** @param {Values} record */
+  const fillIn = (record) => names.forEach((name) => fields[name].fill(record[name]));
   const changes = () => {
-    const all = written();
-    const [mine, stored] = [flat(all), flat(original)];
-    return Object.fromEntries(Object.entries(all).filter(([name]) => mine[name] !== stored[name]));
+    const [mine, stored] = [comparable(entered()), comparable(original)];
+    return Object.fromEntries(Object.entries(entered()).filter(([name]) => mine[name] !== stored[name]));
   };
   const save = async () => {
-    if (id === null) return close((await create(path, written())).data);
-    if (!Object.keys(changes()).length) return close();
+    if (id !== null && !Object.keys(changes()).length) return close();
     try {
-      close((await patch(`${path}/${id}`, changes(), { headers: { "If-Match": etag } })).data);
+      /** @type {{ data: Saved }} */
+      const { data } =
+        id === null
+          ? await create(path, entered())
+          : await patch(`${path}/${id}`, changes(), { headers: { "If-Match": etag ?? "" } });
+      close(data);
     } catch (error) {
-      if (error.status !== 412) throw error;
-      await explainConflict();
+      if (!(error instanceof ApiError) || error.status !== 412) throw error;
+      await showConflict();
     }
   };
-  const explainConflict = async () => {
-    ({ data: original, etag } = await get(`${path}/${id}`));
-    const takeStored = () => {
+  const showConflict = async () => {
+    ({ data: original, etag } = await /** @type {Promise<Current<Values>>} */ (get(`${path}/${id}`)));
+    const useTheirs = () => {
       fillIn(original);
-      refill(conflict);
-      Object.values(fields)[0].control.focus();
+      setChildren(conflict);
+      fields[names[0]].control.focus();
     };
-    const keepMine = () => {
-      refill(conflict);
-      button.click();
+    const overwrite = () => {
+      setChildren(conflict);
+      submitButton.click();
     };
-    refill(conflict, versions({ what, labels, mine: flat(written()), stored: flat(original), takeStored, keepMine }));
-    conflict.querySelector("h3").focus();
+    const [mine, stored] = [comparable(entered()), comparable(original)];
+    setChildren(conflict, conflictMessage({ what, labels, mine, stored, useTheirs, overwrite }));
+    conflict.querySelector("h3")?.focus();
   };
+  /** @param {Event} event */
   const submit = async (event) => {
     event.preventDefault();
-    refill(conflict);
-    for (const each of Object.values(fields)) each.setError?.("");
-    const error = await busy(button, problem, save);
-    if (!error) return;
-    const errors =
-      error.code in blamed ? [{ pointer: `/${blamed[error.code]}`, message: error.message }] : (error.errors ?? []);
+    setChildren(conflict);
+    for (const name of names) fields[name].setError?.("");
+    const error = await busy(submitButton, problem, save);
+    if (!(error instanceof ApiError)) return;
+    const field = errorFields[error.code];
+    const errors = field ? [{ pointer: `/${field}`, message: error.message }] : error.errors;
     problem.hidden = errors.length > 0 && !showErrors(fields, errors).length;
   };
   fillIn(original);
@@ -76,13 +122,8 @@ function form({ what, path, id, read, fields, labels, flat, blamed, close }) {
     "form",
     { novalidate: true, on: { submit } },
     conflict,
-    Object.values(fields).map((each) => each.element),
+    names.map((name) => fields[name].element),
     problem,
-    h(
-      "footer",
-      { class: "actions end" },
-      h("button", { type: "button", class: "button", on: { click: () => close() } }, "Cancel"),
-      button,
-    ),
+    h("footer", { class: "actions end" }, button("Cancel", { click: () => close() }), submitButton),
   );
 }

@@ -1,73 +1,70 @@
-// The rows that were not imported, each with its reason, and the CSV of them to mend.
+// The rows that were not imported, each with its reason, and a CSV file of them to fix and import.
 
 import { download, get } from "../api.js";
-import { link, queryOf } from "../address.js";
-import { h, refill } from "../dom.js";
+import { h, setChildren } from "../dom.js";
 import { count, counted } from "../format.js";
-import { icon } from "./icons.js";
-import { reporting, tell } from "./notices.js";
+import { link, toQuery } from "../urls.js";
+import { button } from "./button.js";
+import { notify, reporting } from "./notices.js";
 import { pager } from "./pager.js";
 import { errorState } from "./states.js";
 import { table } from "./table.js";
 
 const ITEMS = 25;
+const REVOKE_MS = 60_000;
+/** @type {Ui.Column<Api.RejectedRow>[]} */
 const COLUMNS = [
   { title: "Line", class: "number", cell: (each) => count(each.line) },
-  { title: "Column", cell: (each) => each.column ?? "whole row" },
-  { title: "What is wrong", class: "main-cell", cell: (each) => each.message },
-  { title: "The row in the file", class: "wide-cell", cell: (each) => h("code", { class: "raw" }, each.raw) },
+  { title: "Column", cell: (each) => each.column ?? "Entire row" },
+  { title: "Reason", class: "main-cell", cell: (each) => each.message },
+  { title: "Original row", class: "wide-cell", cell: (each) => h("code", { class: "raw" }, each.raw) },
 ];
 
-/** `{element, show(import)}`; shown once the import has ended. */
+/**
+ * Shows the rejected rows of an import that has ended.
+ *
+ * @param {string} id
+ * @param {AbortSignal} signal
+ * @returns {Ui.View<Api.Import>}
+ */
 export function rejectedRows(id, signal) {
   const list = h("div", { class: "list-region" });
   const element = h("section", { "aria-labelledby": "rejected", hidden: true });
   const save = reporting(async () => {
     saveAs(await download(`/api/imports/${id}/rejected-rows.csv`), `rejected-rows-${id}.csv`);
-    tell("The rejected rows were downloaded. Mend them and import that file.");
+    notify("Rejected rows downloaded. Fix them, then import the file.");
   });
   const load = async (cursor = "") => {
     list.setAttribute("aria-busy", "true");
     try {
-      const page = (await get(`/api/imports/${id}/rejected-rows?${queryOf({ limit: ITEMS, cursor })}`, { signal }))
-        .data;
-      const text = page.items.length ? `Lines ${count(page.items[0].line)} to ${count(page.items.at(-1).line)}` : "";
-      refill(
-        list,
-        table({ caption: "Rejected rows by line", columns: COLUMNS, items: page.items, key: (each) => each.line }),
-        (page.next || page.prev) && pager({ text, page, onGo: load }),
-      );
+      /** @type {import("../api.js").ApiResponse<Api.Page<Api.RejectedRow>>} */
+      const { data } = await get(`/api/imports/${id}/rejected-rows?${toQuery({ limit: ITEMS, cursor })}`, { signal });
+      setChildren(list, listOf(data, load));
     } catch (error) {
-      if (!signal.aborted)
-        refill(
-          list,
-          errorState(error, () => load(cursor)),
-        );
+      if (signal.aborted) return;
+      const retry = () => load(cursor);
+      setChildren(list, errorState(error, retry));
     } finally {
       list.removeAttribute("aria-busy");
     }
   };
-  const show = (found) => {
-    element.hidden = !found.rows.rejected;
+  /** @param {Api.Import} record */
+  const show = (record) => {
+    element.hidden = !record.rows.rejected;
     if (element.hidden || element.childElementCount) return;
-    refill(
+    setChildren(
       element,
       h(
         "div",
         { class: "section-head" },
-        h("h2", { id: "rejected" }, counted(found.rows.rejected, "rejected row")),
-        h(
-          "button",
-          { type: "button", class: "button", data: { key: "save-rejected" }, on: { click: save } },
-          icon("download"),
-          "Download as CSV",
-        ),
+        h("h2", { id: "rejected" }, counted(record.rows.rejected, "rejected row")),
+        button("Download CSV", { key: "save-rejected", symbol: "download", click: save }),
       ),
       h(
         "p",
         { class: "hint" },
-        "All other rows are imported. Mend these in the downloaded file, then ",
-        h("a", { href: link("/imports") }, "import that file"),
+        "Fix these rows in the downloaded file and ",
+        h("a", { href: link("/imports") }, "import it"),
         ".",
       ),
       list,
@@ -77,8 +74,25 @@ export function rejectedRows(id, signal) {
   return { element, show };
 }
 
+/**
+ * @param {Api.Page<Api.RejectedRow>} page
+ * @param {(cursor: string) => unknown} load
+ */
+function listOf(page, load) {
+  const [first, last] = [page.items.at(0), page.items.at(-1)];
+  const text = first && last ? `Lines ${count(first.line)} to ${count(last.line)}` : "";
+  return [
+    table({ caption: "Rejected rows by line", columns: COLUMNS, items: page.items, key: (each) => each.line }),
+    (page.next || page.prev) && pager({ text, page, onGo: load }),
+  ];
+}
+
+/**
+ * @param {Blob} blob
+ * @param {string} name
+ */
 function saveAs(blob, name) {
-  const address = URL.createObjectURL(blob);
-  h("a", { href: address, download: name }).click();
-  setTimeout(() => URL.revokeObjectURL(address), 60_000);
+  const url = URL.createObjectURL(blob);
+  h("a", { href: url, download: name }).click();
+  setTimeout(() => URL.revokeObjectURL(url), REVOKE_MS);
 }

@@ -1,9 +1,12 @@
-// What is shown to whoever has no token, or one that is not valid any more.
+// The form for users without a token, or with one that is no longer valid.
 
 import { h } from "../dom.js";
-import { keepToken } from "../session.js";
+import { storeToken } from "../session.js";
 
-/** The form. `done()` is called once a token is kept. */
+/**
+ * @param {string} reason Why the user must sign in, or "".
+ * @param {() => void} done Called once the token is stored.
+ */
 export function signInForm(reason, done) {
   const field = h("input", {
     id: "token",
@@ -13,11 +16,12 @@ export function signInForm(reason, done) {
     required: true,
     "aria-describedby": "token-hint",
   });
+  /** @param {Event} event */
   const signIn = (event) => {
     event.preventDefault();
-    const given = field.value.trim();
-    if (!given) return field.focus();
-    keepToken(given);
+    const entered = field.value.trim();
+    if (!entered) return field.focus();
+    storeToken(entered);
     done();
   };
   return h(
@@ -25,14 +29,14 @@ export function signInForm(reason, done) {
     { class: "card sign-in", on: { submit: signIn } },
     h("h1", { tabindex: "-1" }, "Sign in"),
     reason && h("p", { class: "message bad", role: "alert" }, reason),
-    h("label", { for: "token" }, "Access token"),
+    h("label", { for: "token" }, "API token"),
     field,
     h(
       "p",
       { id: "token-hint", class: "hint" },
-      "Open the link that ",
+      "Open the link printed by ",
       h("code", {}, "make run"),
-      " printed, or paste its token here. It is kept until this tab is closed.",
+      ", or paste a token here. It's kept until you close this tab.",
     ),
     h("button", { class: "button primary" }, "Sign in"),
   );

@@ -1,7 +1,24 @@
-// What stands in the place of things that are not there: none yet, none found, not to be had.
+// What is shown when there is nothing to list, or when it could not be loaded.
 
+import { ApiError } from "../api.js";
 import { h, setText } from "../dom.js";
+import { button } from "./button.js";
+import { icon } from "./icons.js";
 
+/**
+ * A message with an icon, inside a page or form.
+ *
+ * @param {"bad" | "warn"} kind
+ * @param {import("./icons.js").IconName} symbol
+ * @param {string} text
+ */
+export const message = (kind, symbol, text) => h("p", { class: `message ${kind}` }, icon(symbol), text);
+
+/**
+ * @param {string} title
+ * @param {string} text
+ * @param {...Ui.Child} actions
+ */
 export function emptyState(title, text, ...actions) {
   return h(
     "div",
@@ -12,35 +29,54 @@ export function emptyState(title, text, ...actions) {
   );
 }
 
-/** A page of a list from which everything is gone, as an old link may lead to. `first` is the address of the first one. */
+/**
+ * A page of a list that is now empty, as an old link may lead to.
+ *
+ * @param {string} text
+ * @param {string} first The link to the first page.
+ */
 export const emptyPage = (text, first) =>
-  emptyState("This page is empty", text, h("a", { class: "button", href: first }, "Go to the first page"));
+  emptyState("This page is empty", text, h("a", { class: "button", href: first }, "Go to first page"));
 
-/** A failure in the place of what could not be loaded. */
-export function errorState(error, again) {
-  const title =
-    error.status === 0 ? "The server cannot be reached" : (error.problem?.title ?? "This could not be loaded");
-  const made = h(
+/**
+ * A failure in the place of what could not be loaded. Retries by itself once the connection is back.
+ *
+ * @param {unknown} error
+ * @param {() => unknown} retry
+ */
+export function errorState(error, retry) {
+  const isOffline = error instanceof ApiError && error.status === 0;
+  const element = h(
     "div",
     { class: "empty failure", role: "alert" },
-    h("p", { class: "empty-title" }, title),
-    h("p", { class: "hint" }, error.text ?? error.message),
-    h(
-      "p",
-      { class: "actions" },
-      h("button", { type: "button", class: "button", data: { key: "again" }, on: { click: again } }, "Try again"),
-    ),
+    h("p", { class: "empty-title" }, isOffline ? "Can't reach the server" : titleOf(error)),
+    h("p", { class: "hint" }, textOf(error)),
+    h("p", { class: "actions" }, button("Try again", { key: "again", click: retry })),
   );
-  if (error.status === 0) addEventListener("online", () => made.isConnected && again(), { once: true });
-  return made;
+  if (isOffline) addEventListener("online", () => element.isConnected && retry(), { once: true });
+  return element;
 }
 
-/** `{element, show(error)}` for what is read again and again: says that it cannot be read now, null that it can again. */
-export function lostState() {
+/** @param {unknown} error */
+const titleOf = (error) => (error instanceof ApiError && error.problem.title) || "Couldn't load this";
+
+/** @param {unknown} error */
+function textOf(error) {
+  if (error instanceof ApiError) return error.text;
+  return error instanceof Error ? error.message : String(error);
+}
+
+/**
+ * A warning above data that is polled, shown while the server cannot be reached. Null hides it.
+ *
+ * @returns {Ui.View<ApiError | null>}
+ */
+export function outageMessage() {
   const element = h("p", { class: "message warn", role: "status", hidden: true });
+  /** @param {ApiError | null} error */
   const show = (error) => {
     element.hidden = error === null;
-    setText(element, error ? `${error.text} This page keeps trying.` : "");
+    setText(element, error ? `${error.text} Retrying automatically.` : "");
   };
   return { element, show };
 }

@@ -1,22 +1,24 @@
-// How things stand, as a word with a shape of its own, so that colour is never all that tells.
+// A status as a word with its own icon, so that colour is never the only difference.
 
 import { h } from "../dom.js";
 import { icon } from "./icons.js";
 
+/** @type {Record<string, [import("./icons.js").IconName, string]>} */
 const KINDS = {
   uploading: ["upload", "Uploading"],
   pending: ["clock", "Pending"],
-  processing: ["turning", "Processing"],
+  processing: ["running", "Processing"],
   completed: ["check", "Completed"],
   failed: ["cross", "Failed"],
   cancelled: ["stop", "Cancelled"],
   delivered: ["check", "Delivered"],
-  disabled: ["stop", "Off"],
 };
 
+/** @param {string} status */
 export function statusBadge(status) {
-  const [picture, word] = KINDS[status] ?? ["clock", status];
-  return h("span", { class: "status", data: { status } }, icon(picture), word);
+  const [symbol, label] = KINDS[status] ?? ["clock", status];
+  return h("span", { class: "status", data: { status } }, icon(symbol), label);
 }
 
+/** The statuses of an import or a job that has not ended. */
 export const RUNNING = new Set(["pending", "processing"]);

@@ -1,34 +1,40 @@
-// A switch that writes at once, and goes back when that fails.
+// A switch that saves at once, and reverts if that fails.
 
 import { h } from "../dom.js";
 import { report } from "./notices.js";
 
-/** `write(on)` carries it out. The label is what the switch is of: only screen readers hear it. */
-export function switchButton({ on, label, key, write }) {
-  const word = h("span", { class: "switch-word", "aria-hidden": "true" }, on ? "On" : "Off");
-  const show = (value) => {
-    button.setAttribute("aria-checked", String(value));
-    word.textContent = value ? "On" : "Off";
-  };
-  const button = h(
+/**
+ * `save` stores the new state. Only screen readers read the label.
+ *
+ * @param {{ on: boolean, label: string, key: string, save: (on: boolean) => Promise<unknown> }} options
+ */
+export function switchButton({ on, label, key, save }) {
+  const state = h("span", { class: "switch-state", "aria-hidden": "true" });
+  const element = h(
     "button",
-    { type: "button", role: "switch", class: "switch", "aria-checked": String(on), "aria-label": label, data: { key } },
+    { type: "button", role: "switch", class: "switch", "aria-label": label, data: { key } },
     h("span", { class: "switch-track", "aria-hidden": "true" }),
-    word,
+    state,
   );
-  button.addEventListener("click", async () => {
-    if (button.getAttribute("aria-busy") === "true") return;
-    const wanted = button.getAttribute("aria-checked") !== "true";
+  /** @param {boolean} value */
+  const show = (value) => {
+    element.setAttribute("aria-checked", String(value));
+    state.textContent = value ? "On" : "Off";
+  };
+  show(on);
+  element.addEventListener("click", async () => {
+    if (element.getAttribute("aria-busy") === "true") return;
+    const wanted = element.getAttribute("aria-checked") !== "true";
     show(wanted);
-    button.setAttribute("aria-busy", "true");
+    element.setAttribute("aria-busy", "true");
     try {
-      await write(wanted);
+      await save(wanted);
     } catch (error) {
       show(!wanted);
       report(error);
     } finally {
-      button.removeAttribute("aria-busy");
+      element.removeAttribute("aria-busy");
     }
   });
-  return button;
+  return element;
 }

@@ -1,14 +1,22 @@
-// Tables of records. On narrow screens each row becomes a card; the roles are written out because such a layout would
-// otherwise take them away.
+// Tables of records. On narrow screens each row becomes a card. The ARIA roles are explicit, because that layout would
+// otherwise remove them.
 
 import { h } from "../dom.js";
 
 /**
- * `columns` are `{title, class, cell(item)}`; a cell is a node, a text, or a list of them. Without a title the column has
- * a heading that only screen readers see (`spoken`).
+ * `key` identifies an item in the DOM.
+ *
+ * @template Item
+ * @param {{
+ *   caption: string,
+ *   columns: Ui.Column<Item>[],
+ *   items: Item[],
+ *   key: (item: Item) => string | number,
+ *   rowClass?: (item: Item) => string,
+ * }} options
  */
 export function table({ caption, columns, items, key, rowClass = () => "" }) {
-  const heads = columns.map(({ title, spoken, class: name = "" }) =>
+  const heads = columns.map(({ title, spoken = "", class: name = "" }) =>
     h("th", { scope: "col", role: "columnheader", class: name }, title ?? h("span", { class: "sr-only" }, spoken)),
   );
   return h(
@@ -19,26 +27,35 @@ export function table({ caption, columns, items, key, rowClass = () => "" }) {
     h(
       "tbody",
       { role: "rowgroup" },
-      items.map((item) => row(columns, item, key(item), rowClass(item))),
-    ),
-  );
-}
-
-function row(columns, item, key, name) {
-  return h(
-    "tr",
-    { role: "row", class: name, data: { row: key } },
-    columns.map((column) =>
-      h(
-        "td",
-        { role: "cell", class: column.class ?? "", data: column.title ? { title: column.title } : {} },
-        h("div", { class: "cell" }, column.cell(item)),
+      items.map((item) =>
+        h(
+          "tr",
+          { role: "row", class: rowClass(item), data: { row: key(item) } },
+          columns.map((column) => cell(column, item)),
+        ),
       ),
     ),
   );
 }
 
-/** Grey bars in the place of rows that are on their way, so that nothing jumps when they come. */
+/**
+ * @template Item
+ * @param {Ui.Column<Item>} column
+ * @param {Item} item
+ */
+function cell(column, item) {
+  return h(
+    "td",
+    { role: "cell", class: column.class ?? "", data: column.title ? { title: column.title } : {} },
+    h("div", { class: "cell" }, column.cell(item)),
+  );
+}
+
+/**
+ * Grey bars in place of rows that are loading, so that the page does not jump when they arrive.
+ *
+ * @param {number} rows
+ */
 export function skeleton(rows) {
   return h(
     "div",

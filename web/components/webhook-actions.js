@@ -1,99 +1,123 @@
-// What can be done with a webhook besides editing it.
+// What a user can do with a webhook besides editing it.
 
-import { create, post, remove } from "../api.js";
+import { ApiError, create, post, remove } from "../api.js";
 import { h } from "../dom.js";
 import { counted } from "../format.js";
 import { watch } from "../watch.js";
+import { button } from "./button.js";
 import { deliveryText } from "./delivery-status.js";
-import { busy, confirm, openDialog } from "./dialog.js";
+import { busy, confirm, openDialog, problemMessage } from "./dialog.js";
 import { field, showErrors } from "./fields.js";
-import { complain, tell } from "./notices.js";
+import { notify, notifyFailure } from "./notices.js";
 import { showSecret } from "./webhook-secret.js";
 
 const DAY_MS = 24 * 3600 * 1000;
+const MINUTE_MS = 60_000;
 
-/** Sends a test event and says what came of it. Resolves with true once it is known. */
+/**
+ * Sends a test event and shows its result. Resolves with true once that is known.
+ *
+ * @param {Api.Webhook} webhook
+ * @param {AbortSignal} signal
+ */
 export async function testWebhook(webhook, signal) {
+  /** @type {import("../api.js").ApiResponse<Api.Delivery>} */
   const { data } = await post(`/api/webhooks/${webhook.id}/test`);
-  const ended = await watch(`/api/deliveries/${data.id}`, {
-    signal,
-    show: () => {},
-    ended: (each) => each.status !== "pending",
-  });
+  /** @type {Api.Delivery | null} */
+  const ended = await watch(`/api/deliveries/${data.id}`, { signal, isDone: (each) => each.status !== "pending" });
   if (!ended) return false;
-  if (ended.status === "delivered") tell(`The test arrived: ${deliveryText(ended)}.`);
-  else complain(`The test did not arrive: ${deliveryText(ended)}.`);
+  if (ended.status === "delivered") notify(`Test delivered: ${deliveryText(ended)}.`);
+  else notifyFailure(`Test failed: ${deliveryText(ended)}.`);
   return true;
 }
 
+/**
+ * Asks, then deletes the webhook. Resolves with true once it is gone.
+ *
+ * @param {Api.Webhook} webhook
+ */
 export async function deleteWebhook(webhook) {
-  const gone = await confirm({
+  const deleted = await confirm({
     title: "Delete this webhook?",
-    text: `Nothing is sent to ${webhook.url} any more, and its deliveries are forgotten.`,
+    text: `${webhook.url} will no longer receive events, and its delivery log will be deleted.`,
     action: "Delete",
     act: () => remove(`/api/webhooks/${webhook.id}`),
   });
-  if (gone) tell("The webhook was deleted.");
-  return gone;
+  if (deleted) notify("Webhook deleted.");
+  return deleted;
 }
 
-/** Makes a new secret after asking; shows it once. */
+/**
+ * Asks, then replaces the secret and shows the new one once. Resolves with true if it was replaced.
+ *
+ * @param {Api.Webhook} webhook
+ */
 export async function rotateSecret(webhook) {
-  let made;
-  const agreed = await confirm({
-    title: "Make a new secret?",
-    text: "Deliveries are signed with both secrets for 24 hours, so that your system can change over. Then the old one is worth nothing.",
-    action: "Make a new secret",
+  let secret = "";
+  const rotated = await confirm({
+    title: "Rotate the secret?",
+    text: "Both secrets will sign deliveries for 24 hours, so you can switch over. Then the old one stops working.",
+    action: "Rotate secret",
     act: async () => {
-      made = (await post(`/api/webhooks/${webhook.id}/rotate-secret`)).data;
+      /** @type {import("../api.js").ApiResponse<{ secret: string }>} */
+      const { data } = await post(`/api/webhooks/${webhook.id}/rotate-secret`);
+      secret = data.secret;
     },
   });
-  if (agreed) await showSecret(made.secret);
-  return agreed;
+  if (rotated) await showSecret(secret);
+  return rotated;
 }
 
-/** Sends again all that failed since a moment that is asked for. */
+/**
+ * Redelivers everything that has failed since a time the user chooses. Resolves with true if it did.
+ *
+ * @param {Api.Webhook} webhook
+ */
 export async function redeliverFailed(webhook) {
-  const sent = await openDialog({
-    title: "Send failed deliveries again",
-    fill: (close) => {
-      const problem = h("p", { class: "message bad", role: "alert", hidden: true });
-      const since = field({
-        label: "Failed since",
-        make: (ties) =>
-          h("input", { ...ties, type: "datetime-local", required: true, value: local(new Date(Date.now() - DAY_MS)) }),
-      });
-      const button = h("button", { class: "button primary" }, "Send them again");
-      const submit = async (event) => {
-        event.preventDefault();
-        const error = await busy(button, problem, async () =>
-          close(
-            (
-              await create(`/api/webhooks/${webhook.id}/redeliver`, {
-                since: new Date(since.control.value).toISOString(),
-              })
-            ).data,
-          ),
-        );
-        if (error?.status === 422) showErrors({ since }, error.errors);
-      };
-      return h(
-        "form",
-        { on: { submit } },
-        since.element,
-        problem,
-        h(
-          "footer",
-          { class: "actions end" },
-          h("button", { type: "button", class: "button", on: { click: () => close() } }, "Cancel"),
-          button,
-        ),
-      );
-    },
-  });
-  if (sent) tell(`${counted(sent.redelivered, "delivery is", "deliveries are")} sent again.`);
-  return Boolean(sent);
+  /** @param {(redelivered?: number) => void} close */
+  const fill = (close) => redeliverForm(webhook, close);
+  const redelivered = await openDialog({ title: "Retry failed deliveries", fill });
+  if (redelivered === undefined) return false;
+  notify(`Retrying ${counted(redelivered, "delivery", "deliveries")}.`);
+  return true;
 }
 
-/** A moment as the field for local times wants it. */
-const local = (date) => new Date(date.getTime() - date.getTimezoneOffset() * 60_000).toISOString().slice(0, 16);
+/**
+ * @param {Api.Webhook} webhook
+ * @param {(redelivered?: number) => void} close
+ */
+function redeliverForm(webhook, close) {
+  const problem = problemMessage();
+  const since = field({
+    label: "Failed since",
+    make: (attributes) =>
+      h("input", { ...attributes, type: "datetime-local", required: true, value: localTime(Date.now() - DAY_MS) }),
+  });
+  const proceed = h("button", { class: "button primary" }, "Retry deliveries");
+  const redeliver = async () => {
+    const body = { since: new Date(since.control.value).toISOString() };
+    /** @type {import("../api.js").ApiResponse<{ redelivered: number }>} */
+    const { data } = await create(`/api/webhooks/${webhook.id}/redeliver`, body);
+    close(data.redelivered);
+  };
+  /** @param {Event} event */
+  const submit = async (event) => {
+    event.preventDefault();
+    const error = await busy(proceed, problem, redeliver);
+    if (error instanceof ApiError && error.status === 422) showErrors({ since }, error.errors);
+  };
+  return h(
+    "form",
+    { on: { submit } },
+    since.element,
+    problem,
+    h("footer", { class: "actions end" }, button("Cancel", { click: () => close() }), proceed),
+  );
+}
+
+/**
+ * A time as an input for local times expects it.
+ *
+ * @param {number} time In milliseconds since the epoch.
+ */
+const localTime = (time) => new Date(time - new Date(time).getTimezoneOffset() * MINUTE_MS).toISOString().slice(0, 16);

@@ -4,52 +4,83 @@ import { get } from "../api.js";
 import { h } from "../dom.js";
 import { eventChoice } from "./event-choice.js";
 import { checkbox, field } from "./fields.js";
-import { tell } from "./notices.js";
+import { notify } from "./notices.js";
 import { editRecord } from "./record-form.js";
 import { showSecret } from "./webhook-secret.js";
 
-const NEW = { url: "", description: "", events: ["*"], enabled: true, headers: {} };
-const LABELS = { url: "Address", description: "Description", events: "Events", headers: "Headers", enabled: "On" };
-const HEADERS_HINT = "If your system wants some: one a line, as in X-Shop: north.";
+/** @type {Api.WebhookFields} */
+const BLANK = { url: "", description: "", events: ["*"], enabled: true, headers: {} };
+const LABELS = { url: "URL", description: "Description", events: "Events", headers: "Headers", enabled: "On" };
+const HEADERS_HINT = "Optional. One per line, e.g. X-Shop: north";
 
-/** Opens the form; `id` is null for a new webhook. Resolves with the saved webhook, or undefined. */
+/**
+ * Opens the form. Resolves with the saved webhook, or undefined.
+ *
+ * @param {string | null} id Null for a new webhook.
+ */
 export async function editWebhook(id) {
-  const fields = async () => fieldsFor(id === null, (await get("/api/event-types")).data.items);
-  const webhook = { what: "webhook", path: "/api/webhooks", blank: NEW, labels: LABELS, flat };
-  const saved = await editRecord({ ...webhook, id, fields });
+  const makeFields = async () => {
+    /** @type {import("../api.js").ApiResponse<{ items: Api.EventType[] }>} */
+    const { data } = await get("/api/event-types");
+    return fieldsOf(id === null, data.items);
+  };
+  /** @type {Api.Webhook | undefined} */
+  const saved = await editRecord({
+    what: "webhook",
+    path: "/api/webhooks",
+    id,
+    blank: BLANK,
+    makeFields,
+    labels: LABELS,
+    comparable,
+  });
   if (!saved) return undefined;
   if (saved.secret) await showSecret(saved.secret);
-  tell(id === null ? "The webhook was created." : "The webhook was saved.");
+  notify(id === null ? "Webhook created." : "Webhook saved.");
   return saved;
 }
 
-function fieldsFor(isNew, types) {
+/**
+ * @param {boolean} isNew
+ * @param {Api.EventType[]} types
+ * @returns {Ui.Fields<Api.WebhookFields>}
+ */
+function fieldsOf(isNew, types) {
   const url = field({
     label: LABELS.url,
-    hint: "An https address of yours. It is called with POST.",
-    make: (ties) =>
-      h("input", { ...ties, type: "url", autocomplete: "off", spellcheck: "false", placeholder: "https://" }),
+    hint: "The HTTPS URL we'll POST to.",
+    make: (attributes) =>
+      h("input", { ...attributes, type: "url", autocomplete: "off", spellcheck: "false", placeholder: "https://" }),
   });
   const headers = field({
     label: LABELS.headers,
-    hint: isNew ? HEADERS_HINT : `${HEADERS_HINT} Values are not shown again: a name alone keeps the value it has.`,
-    make: (ties) => h("textarea", { ...ties, rows: 2, spellcheck: "false" }),
+    hint: isNew ? HEADERS_HINT : `${HEADERS_HINT}. Saved values aren't shown. A name on its own keeps its value.`,
+    make: (attributes) => h("textarea", { ...attributes, rows: 2, spellcheck: "false" }),
   });
   return {
     url: { ...url, value: () => url.value().trim() },
-    description: field({ label: LABELS.description, make: (ties) => h("input", { ...ties, autocomplete: "off" }) }),
+    description: field({
+      label: LABELS.description,
+      make: (attributes) => h("input", { ...attributes, autocomplete: "off" }),
+    }),
     events: eventChoice(types),
     headers: {
       ...headers,
-      value: () => headersOf(headers.value(), isNew ? "" : null),
+      value: () => parseHeaders(headers.value(), isNew ? "" : null),
       fill: (stored) => headers.fill(Object.keys(stored).join("\n")),
     },
-    enabled: checkbox("On: deliveries are sent"),
+    enabled: checkbox("On (send deliveries)"),
   };
 }
 
-/** Lines as headers. A name alone gets `alone`: null keeps the value that is stored, and is refused where there is none. */
-function headersOf(text, alone) {
+/**
+ * Parses one header per line. A name without a value gets `missing`: null keeps the stored value, and the API refuses
+ * it if there is none.
+ *
+ * @param {string} text
+ * @param {string | null} missing
+ */
+function parseHeaders(text, missing) {
   const lines = text
     .split("\n")
     .map((line) => line.trim())
@@ -57,17 +88,24 @@ function headersOf(text, alone) {
   return Object.fromEntries(
     lines.map((line) => {
       const colon = line.indexOf(":");
-      return colon < 0 ? [line, alone] : [line.slice(0, colon).trim(), line.slice(colon + 1).trim()];
+      return colon < 0 ? [line, missing] : [line.slice(0, colon).trim(), line.slice(colon + 1).trim()];
     }),
   );
 }
 
-/** Neither events nor headers have an order. Of a header that is stored only the name is known. */
-const flat = (webhook) => ({
-  ...webhook,
-  events: webhook.events.includes("*") ? "every event" : listed(webhook.events),
-  headers: listed(
-    Object.entries(webhook.headers).map(([name, value]) => (value === null ? name : `${name} (new value)`)),
-  ),
+/**
+ * The parts of a webhook that two versions are compared by. Events and headers have no order, and of a stored header
+ * only the name is known.
+ *
+ * @param {Api.WebhookFields} webhook
+ */
+const comparable = ({ url, description, events, headers, enabled }) => ({
+  url,
+  description,
+  events: events.includes("*") ? "All events" : sortedLines(events),
+  headers: sortedLines(Object.entries(headers).map(([name, value]) => (value === null ? name : `${name} (new value)`))),
+  enabled,
 });
-const listed = (texts) => texts.toSorted().join("\n");
+
+/** @param {string[]} texts */
+const sortedLines = (texts) => texts.toSorted().join("\n");

@@ -1,30 +1,24 @@
-// A secret, shown this once.
+// Shows the secret of a webhook once.
 
 import { h } from "../dom.js";
+import { button } from "./button.js";
 import { copyButton } from "./copy.js";
 import { openDialog } from "./dialog.js";
 
+/** @param {string} secret */
 export function showSecret(secret) {
   return openDialog({
-    title: "The secret of this webhook",
+    title: "Webhook secret",
     dismissible: false,
     fill: (close) => [
-      h(
-        "p",
-        {},
-        "Your system needs it to check that a delivery comes from here. It is shown this once and cannot be read again.",
-      ),
+      h("p", {}, "Use this secret to verify that deliveries come from us. You won't be able to see it again."),
       h(
         "p",
         { class: "secret" },
         h("code", { class: "breakable" }, secret),
-        copyButton("Copy", () => secret, "The secret was copied."),
+        copyButton("Copy", () => secret, "Secret copied."),
       ),
-      h(
-        "footer",
-        { class: "actions end" },
-        h("button", { type: "button", class: "button primary", on: { click: () => close(true) } }, "I have kept it"),
-      ),
+      h("footer", { class: "actions end" }, button("I've saved it", { kind: "primary", click: () => close() })),
     ],
   });
 }

@@ -1,27 +1,35 @@
 // The columns of the list of webhooks.
 
 import { patch } from "../api.js";
-import { link } from "../address.js";
 import { h } from "../dom.js";
 import { when } from "../format.js";
+import { link } from "../urls.js";
 import { button, iconButton } from "./button.js";
 import { deliveryResult } from "./delivery-status.js";
-import { tell } from "./notices.js";
+import { notify } from "./notices.js";
 import { switchButton } from "./switch.js";
 import { deleteWebhook, testWebhook } from "./webhook-actions.js";
-import { eventNames, trouble } from "./webhook-facts.js";
+import { eventNames, webhookWarning } from "./webhook-facts.js";
 import { editWebhook } from "./webhook-form.js";
 
-/** `act(action)` makes a listener of an action; `load()` draws the list anew. */
-export function webhookColumns(act, load, signal) {
-  const flip = async (webhook, enabled) => {
+/**
+ * `act` turns an action into a click handler; `reload` reloads the list.
+ *
+ * @param {(action: Ui.Action) => () => unknown} act
+ * @param {() => unknown} reload
+ * @param {AbortSignal} signal
+ * @returns {Ui.Column<Api.Webhook>[]}
+ */
+export function webhookColumns(act, reload, signal) {
+  /** @type {(webhook: Api.Webhook, enabled: boolean) => Promise<void>} */
+  const setEnabled = async (webhook, enabled) => {
     await patch(`/api/webhooks/${webhook.id}`, { enabled });
-    tell(enabled ? "The webhook is on." : "The webhook is off. Nothing is sent to it.");
-    load();
+    notify(enabled ? "Webhook turned on." : "Webhook turned off. Nothing will be sent to it.");
+    reload();
   };
   return [
     {
-      title: "Address",
+      title: "URL",
       class: "main-cell",
       cell: (each) => [
         h(
@@ -30,7 +38,7 @@ export function webhookColumns(act, load, signal) {
           each.url,
         ),
         each.description && h("span", { class: "origin" }, each.description),
-        trouble(each),
+        webhookWarning(each),
       ],
     },
     { title: "Events", class: "events-cell", cell: (each) => eventNames(each.events) },
@@ -41,41 +49,38 @@ export function webhookColumns(act, load, signal) {
           on: each.enabled,
           label: `${each.url} is on`,
           key: `enabled-${each.id}`,
-          write: (enabled) => flip(each, enabled),
+          save: (enabled) => setEnabled(each, enabled),
         }),
     },
     {
       title: "Last delivery",
       class: "changed-cell",
-      cell: (each) =>
-        each.last_delivery
-          ? [deliveryResult(each.last_delivery), h("span", { class: "origin" }, when(each.last_delivery.at))]
-          : h("span", { class: "hint" }, "none yet"),
+      cell: ({ last_delivery: last }) =>
+        last
+          ? [deliveryResult(last), h("span", { class: "origin" }, when(last.at))]
+          : h("span", { class: "hint" }, "None yet"),
     },
-    {
-      spoken: "Actions",
-      class: "action-cell",
-      cell: (each) =>
-        h(
-          "div",
-          { class: "actions" },
-          button("Test", {
-            key: `test-${each.id}`,
-            picture: "send",
-            "aria-label": `Test ${each.url}`,
-            click: act(() => testWebhook(each, signal)),
-          }),
-          iconButton(`Edit ${each.url}`, {
-            key: `edit-${each.id}`,
-            picture: "pencil",
-            click: act(() => editWebhook(each.id)),
-          }),
-          iconButton(`Delete ${each.url}`, {
-            key: `delete-${each.id}`,
-            picture: "bin",
-            click: act(() => deleteWebhook(each)),
-          }),
-        ),
-    },
+    { spoken: "Actions", class: "action-cell", cell: (each) => rowActions(each, act, signal) },
   ];
+}
+
+/**
+ * @param {Api.Webhook} webhook
+ * @param {(action: Ui.Action) => () => unknown} act
+ * @param {AbortSignal} signal
+ */
+function rowActions(webhook, act, signal) {
+  const { id, url } = webhook;
+  return h(
+    "div",
+    { class: "actions" },
+    button("Test", {
+      key: `test-${id}`,
+      symbol: "send",
+      spoken: `Test ${url}`,
+      click: act(() => testWebhook(webhook, signal)),
+    }),
+    iconButton(`Edit ${url}`, { key: `edit-${id}`, symbol: "pencil", click: act(() => editWebhook(id)) }),
+    iconButton(`Delete ${url}`, { key: `delete-${id}`, symbol: "bin", click: act(() => deleteWebhook(webhook)) }),
+  );
 }

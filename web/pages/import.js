@@ -1,125 +1,101 @@
-// One import: its upload, its progress, how it ended, and what was rejected.
+// One import: its upload, progress, result and rejected rows.
 
 import { get, post } from "../api.js";
-import { link, shareable } from "../address.js";
 import { button } from "../components/button.js";
 import { copyButton } from "../components/copy.js";
-import { icon } from "../components/icons.js";
 import { importProgress } from "../components/import-progress.js";
-import { reporting, tell } from "../components/notices.js";
-import { receipt } from "../components/receipt.js";
+import { notify, reporting } from "../components/notices.js";
 import { rejectedRows } from "../components/rejected-rows.js";
-import { errorState, lostState } from "../components/states.js";
+import { rowCounts } from "../components/row-counts.js";
+import { errorState, message, outageMessage } from "../components/states.js";
 import { RUNNING } from "../components/status.js";
 import { throughput } from "../components/throughput.js";
-import { h, refill, setText } from "../dom.js";
+import { h, setChildren, setText } from "../dom.js";
 import { bytes, count, counted, duration, when } from "../format.js";
 import { uploadOf } from "../uploads.js";
+import { absoluteLink, link } from "../urls.js";
 import { watch } from "../watch.js";
 
-const NOT_AGAIN = "Mend the file and import it again.";
+/** @typedef {import("../api.js").ApiResponse<Api.Import>} ImportResponse */
 
+/** @param {Ui.PageContext} context */
 export function open({ main, id, signal }) {
+  const path = `/api/imports/${id}`;
   const title = h("h1", { tabindex: "-1", class: "breakable" }, "Import");
   const about = h("p", { class: "lead figures" }, " ");
   const body = h("div", { class: "stack" });
   main.append(h("p", { class: "back" }, h("a", { href: link("/imports") }, "← All imports")), title, about, body);
 
   const progress = importProgress();
-  const figures = receipt();
+  const counts = rowCounts();
   const speed = throughput(id, signal);
   const rejected = rejectedRows(id, signal);
   const reason = h("div", { role: "alert" });
   const warnings = h("div");
   const actions = h("p", { class: "actions" });
-  const lost = lostState();
-  let found = null;
+  const outage = outageMessage();
   let wasRunning = false;
+  /** @type {Api.Import | null} */
+  let shown = null;
 
-  const cancel = reporting(async () => {
+  const cancel = async () => {
     const upload = uploadOf(id);
     if (upload) await upload.cancel();
-    else show((await post(`/api/imports/${id}/cancel`)).data);
-    tell("The import was cancelled. What it had written until then stays.");
-    if (upload) show((await get(`/api/imports/${id}`)).data);
-  });
-  const retry = reporting(async () => {
-    show((await post(`/api/imports/${id}/retry`)).data);
-    follow();
-  });
-
-  const drawActions = () => {
-    const upload = uploadOf(id);
-    const runs = RUNNING.has(found.status);
-    refill(
-      actions,
-      runs && upload?.state === "broken" && doing("Send the file again", "send", "primary", () => upload.send()),
-      runs && doing("Cancel the import", "cancel", "", cancel),
-      found.status === "failed" && found.error?.retryable && doing("Try again", "retry", "primary", retry),
-      !runs && h("a", { class: "button", href: link("/imports"), data: { key: "another" } }, "Import another file"),
-      !runs &&
-        found.rows.total > 0 &&
-        h("a", { class: "button", href: link("/products"), data: { key: "products" } }, "See the products"),
-      copyButton(
-        "Copy the link",
-        () => shareable(`/imports/${id}`),
-        "The link was copied. Whoever has a token can open it.",
-      ),
-    );
+    else await update(post(`${path}/cancel`));
+    notify("Import cancelled. Products imported so far are kept.");
+    if (upload) await update(get(path));
   };
-  const show = (next) => {
-    found = next;
-    setText(title, found.filename);
-    document.title = `${found.filename} – Product Importer`;
-    setText(about, summary(found));
-    progress.show(found, uploadOf(id));
-    figures.show(found);
-    refill(
-      reason,
-      found.error &&
-        found.status === "failed" &&
-        message("bad", "cross", found.error.retryable ? found.error.message : `${found.error.message} ${NOT_AGAIN}`),
-      found.error && found.status === "cancelled" && message("warn", "stop", found.error.message),
-    );
-    refill(
+  const retry = async () => {
+    await update(post(`${path}/retry`));
+    follow();
+  };
+  /** @param {Promise<ImportResponse>} response */
+  const update = async (response) => show((await response).data);
+
+  /** @param {Api.Import} record */
+  const show = (record) => {
+    const isRunning = RUNNING.has(record.status);
+    setText(title, record.filename);
+    document.title = `${record.filename} – Product Importer`;
+    setText(about, summary(record));
+    showProgress(record);
+    counts.show(record);
+    setChildren(reason, reasonOf(record));
+    setChildren(
       warnings,
-      found.warnings.map((each) => message("warn", "warning", each)),
+      record.warnings.map((each) => message("warn", "warning", each)),
     );
-    drawActions();
-    speed.show(found);
-    if (!RUNNING.has(found.status)) rejected.show(found);
-    if (wasRunning && found.status === "completed") tell(`${found.filename} is imported: ${outcome(found.rows)}.`);
-    wasRunning = RUNNING.has(found.status);
+    speed.show(record);
+    if (!isRunning) rejected.show(record);
+    if (wasRunning && record.status === "completed") notify(`Imported ${record.filename}: ${outcome(record.rows)}.`);
+    wasRunning = isRunning;
+    shown = record;
+  };
+  /** @param {Api.Import} record */
+  const showProgress = (record) => {
+    progress.show(record, uploadOf(id));
+    setChildren(actions, importActions(record, cancel, retry));
   };
   const follow = () =>
-    watch(`/api/imports/${id}`, {
-      signal,
-      show,
-      ended: (each) => !RUNNING.has(each.status),
-      lost: lost.show,
-    }).catch((error) => {
-      if (!signal.aborted)
-        refill(
-          body,
-          errorState(error, () => location.reload()),
-        );
+    watch(path, { signal, show, isDone: (each) => !RUNNING.has(each.status), onOutage: outage.show }).catch((error) => {
+      if (signal.aborted) return;
+      setChildren(
+        body,
+        errorState(error, () => location.reload()),
+      );
     });
 
-  uploadOf(id)?.addEventListener(
-    "change",
-    () => found && RUNNING.has(found.status) && (progress.show(found, uploadOf(id)), drawActions()),
-    { signal },
-  );
-  refill(
+  uploadOf(id)?.addEventListener("change", () => shown && RUNNING.has(shown.status) && showProgress(shown), { signal });
+  setChildren(
     body,
     h(
       "section",
       { class: "card", "aria-label": "Progress" },
       progress.element,
-      lost.element,
+      outage.element,
       reason,
       warnings,
-      figures.element,
+      counts.element,
       speed.element,
       actions,
     ),
@@ -128,18 +104,52 @@ export function open({ main, id, signal }) {
   follow();
 }
 
-const doing = (label, key, kind, click) => button(label, { key, kind, click });
-const message = (kind, picture, text) => h("p", { class: `message ${kind}` }, icon(picture), text);
-
-function summary(found) {
-  const took =
-    found.finished_at && found.started_at
-      ? `, imported in ${duration((new Date(found.finished_at) - new Date(found.started_at)) / 1000)}`
-      : "";
-  return `${bytes(found.bytes.total)}, started ${when(found.created_at)}${took}${found.attempt > 1 ? `, attempt ${found.attempt}` : ""}`;
+/**
+ * @param {Api.Import} record
+ * @param {Ui.Action} cancel
+ * @param {Ui.Action} retry
+ */
+function importActions({ id, status, error, rows }, cancel, retry) {
+  const upload = uploadOf(id);
+  const isRunning = RUNNING.has(status);
+  return [
+    isRunning &&
+      upload?.state === "interrupted" &&
+      button("Retry upload", { key: "send", kind: "primary", click: () => upload.send() }),
+    isRunning && button("Cancel import", { key: "cancel", click: reporting(cancel) }),
+    status === "failed" &&
+      error?.retryable &&
+      button("Try again", { key: "retry", kind: "primary", click: reporting(retry) }),
+    !isRunning && h("a", { class: "button", href: link("/imports"), data: { key: "another" } }, "Import another file"),
+    !isRunning &&
+      rows.total > 0 &&
+      h("a", { class: "button", href: link("/products"), data: { key: "products" } }, "View products"),
+    copyButton("Copy link", () => absoluteLink(`/imports/${id}`), "Link copied. Anyone with a token can open it."),
+  ];
 }
 
+/** @param {Api.Import} record */
+function reasonOf({ status, error }) {
+  if (!error) return null;
+  if (status === "cancelled") return message("warn", "stop", error.message);
+  if (status !== "failed") return null;
+  return message(
+    "bad",
+    "cross",
+    error.retryable ? error.message : `${error.message} Fix the file and import it again.`,
+  );
+}
+
+/** @param {Api.Import} record */
+function summary({ bytes: { total }, created_at: created, started_at: started, finished_at: finished, attempt }) {
+  const parts = [bytes(total), `started ${when(created)}`];
+  if (started && finished) parts.push(`took ${duration((Date.parse(finished) - Date.parse(started)) / 1000)}`);
+  if (attempt > 1) parts.push(`attempt ${attempt}`);
+  return parts.join(", ");
+}
+
+/** @param {Api.RowCounts} rows */
 function outcome({ total, rejected }) {
-  const taken = counted(total - rejected, "row");
-  return rejected ? `${taken}, ${count(rejected)} rejected` : taken;
+  const imported = counted(total - rejected, "row");
+  return rejected ? `${imported}, ${count(rejected)} rejected` : imported;
 }

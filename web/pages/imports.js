@@ -1,21 +1,22 @@
-// Imports: choose a file and look at it before it is sent; the history of all that were sent.
+// Imports: choose and preview a file, and the history of all imports.
 
-import { get } from "../api.js";
-import { go, link, queryOf, remember } from "../address.js";
+import { ApiError, get } from "../api.js";
 import { filePicker } from "../components/file-picker.js";
 import { report } from "../components/notices.js";
 import { pager } from "../components/pager.js";
 import { emptyState, errorState } from "../components/states.js";
 import { RUNNING, statusBadge } from "../components/status.js";
 import { skeleton, table } from "../components/table.js";
-import { h, refill, setText } from "../dom.js";
+import { h, setChildren, setText } from "../dom.js";
 import { count, counted, percent, when } from "../format.js";
 import { startUpload, uploadOf } from "../uploads.js";
+import { link, navigate, toQuery, updateUrl } from "../urls.js";
 
 const PATH = "/imports";
 const ITEMS = 20;
 const REFRESH_MS = 2000;
 
+/** @type {Ui.Column<Api.Import>[]} */
 const COLUMNS = [
   {
     title: "File",
@@ -25,7 +26,7 @@ const COLUMNS = [
   {
     title: "Status",
     cell: (each) => [
-      statusBadge(uploadOf(each.id)?.state === "sending" ? "uploading" : each.status),
+      statusBadge(uploadOf(each.id)?.state === "uploading" ? "uploading" : each.status),
       each.status === "processing" && h("span", { class: "hint figures" }, ` ${percent(each.percent)}`),
     ],
   },
@@ -41,6 +42,7 @@ const COLUMNS = [
   },
 ];
 
+/** @param {Ui.PageContext} context */
 export function open({ main, query, signal }) {
   const list = h("div", { class: "list-region" }, skeleton(4));
   const total = h("span", { class: "hint" });
@@ -49,9 +51,9 @@ export function open({ main, query, signal }) {
     h(
       "p",
       { class: "lead" },
-      "Send a CSV file of your products. New SKUs are added, known ones are updated, and every row that cannot be used is explained.",
+      "Upload a CSV of your products. We add new SKUs, update existing ones, and show why any row was rejected.",
     ),
-    filePicker({ signal, start: async (file, encoding) => go(`${PATH}/${await startUpload(file, encoding)}`) }),
+    filePicker({ signal, start: async (file, encoding) => navigate(`${PATH}/${await startUpload(file, encoding)}`) }),
     h(
       "section",
       { "aria-labelledby": "history" },
@@ -61,7 +63,7 @@ export function open({ main, query, signal }) {
   );
 
   let cursor = query.get("cursor") ?? "";
-  let timer;
+  let timer = 0;
   signal.addEventListener("abort", () => clearTimeout(timer));
   const load = async () => {
     clearTimeout(timer);
@@ -71,28 +73,26 @@ export function open({ main, query, signal }) {
   };
   const refresh = async () => {
     try {
-      const page = (await get(`/api/imports?${queryOf({ limit: ITEMS, cursor })}`, { signal })).data;
+      /** @type {import("../api.js").ApiResponse<Api.Page<Api.Import>>} */
+      const { data: page } = await get(`/api/imports?${toQuery({ limit: ITEMS, cursor })}`, { signal });
       setText(total, counted(page.total, "import"));
-      refill(
-        list,
-        page.items.length
-          ? history(page, goTo)
-          : emptyState("No imports yet", "Choose a file above. What became of it is kept here."),
-      );
+      setChildren(list, history(page, goTo));
       if (page.items.some((each) => RUNNING.has(each.status))) timer = setTimeout(refresh, REFRESH_MS);
     } catch (error) {
       if (signal.aborted) return;
-      refill(list, errorState(error, load));
-      if (error.status === undefined) report(error);
+      setChildren(list, errorState(error, load));
+      if (!(error instanceof ApiError)) report(error);
     }
   };
-  const goTo = (wanted) => {
-    cursor = wanted;
-    remember(PATH, { cursor }, { replace: false });
+  /** @param {string} target */
+  const goTo = (target) => {
+    cursor = target;
+    updateUrl(PATH, { cursor }, { replace: false });
     load();
   };
   load();
   return {
+    /** @param {URLSearchParams} changed */
     change: (changed) => {
       cursor = changed.get("cursor") ?? "";
       load();
@@ -100,9 +100,14 @@ export function open({ main, query, signal }) {
   };
 }
 
+/**
+ * @param {Api.Page<Api.Import>} page
+ * @param {(cursor: string) => void} goTo
+ */
 function history(page, goTo) {
+  if (!page.items.length) return emptyState("No imports yet", "Your imports will appear here.");
   return [
-    table({ caption: "Imports, the newest first", columns: COLUMNS, items: page.items, key: (each) => each.id }),
-    (page.next || page.prev) && pager({ text: "The newest first", page, onGo: goTo }),
+    table({ caption: "Imports, newest first", columns: COLUMNS, items: page.items, key: (each) => each.id }),
+    (page.next || page.prev) && pager({ text: "Newest first", page, onGo: goTo }),
   ];
 }

@@ -1,7 +1,6 @@
-// Products: find them, write them one by one, delete all of them, take them away as a file.
+// Products: search, edit, export, delete.
 
-import { get } from "../api.js";
-import { link, queryOf, remember } from "../address.js";
+import { ApiError, get } from "../api.js";
 import { button } from "../components/button.js";
 import { report, reporting } from "../components/notices.js";
 import { pager } from "../components/pager.js";
@@ -9,89 +8,99 @@ import { deleteAll, deleteProduct } from "../components/product-deletion.js";
 import { productFilters } from "../components/product-filters.js";
 import { editProduct } from "../components/product-form.js";
 import { productJobs, startExport } from "../components/product-jobs.js";
-import { given, isFiltered, stateOf, totalText } from "../components/product-query.js";
+import { isFiltered, stateFromQuery, totalText, withoutDefaults } from "../components/product-query.js";
 import { productColumns } from "../components/product-table.js";
 import { emptyPage, emptyState, errorState } from "../components/states.js";
 import { skeleton, table } from "../components/table.js";
-import { h, refill, setText } from "../dom.js";
+import { h, setChildren, setText } from "../dom.js";
+import { link, toQuery, updateUrl } from "../urls.js";
+
+/** @import { Filter, ListState } from "../components/product-filters.js" */
 
 const PATH = "/products";
 
+/** @param {Ui.PageContext} context */
 export function open({ main, query, signal }) {
-  let state = stateOf(query);
+  let state = stateFromQuery(query);
+  /** @type {AbortController | null} */
   let loading = null;
-  let lastField = null; // which filter made the last step in the browser's history
+  /** @type {Filter | null} The text filter of the newest history entry. */
+  let lastTyped = null;
   const list = h("div", { class: "list-region" }, skeleton(8));
   const summary = h("p", { class: "hint figures", role: "status" }, " ");
 
   const load = async () => {
     loading?.abort();
-    loading = new AbortController();
-    const mine = loading;
+    const mine = new AbortController();
+    loading = mine;
     list.setAttribute("aria-busy", "true");
     try {
-      const page = (
-        await get(`/api/products?${queryOf(state)}`, {
-          signal: AbortSignal.any([mine.signal, signal]),
-        })
-      ).data;
+      const page = await fetchPage(state, AbortSignal.any([mine.signal, signal]));
       setText(summary, totalText(page, isFiltered(state)));
-      refill(list, page.items.length ? rows(page) : nothing());
+      setChildren(list, page.items.length ? rows(page) : nothing());
     } catch (error) {
       if (mine.signal.aborted || signal.aborted) return;
       setText(summary, " ");
-      refill(list, errorState(error, load));
-      if (error.status === undefined) report(error);
+      setChildren(list, errorState(error, load));
+      if (!(error instanceof ApiError)) report(error);
     } finally {
       if (mine === loading) list.removeAttribute("aria-busy");
     }
   };
-  const set = (changes, field) => {
+  /** @type {(changes: Partial<ListState>, typed: Filter | null) => void} */
+  const set = (changes, typed) => {
     state = { ...state, cursor: "", ...changes };
-    // Letters typed into one field are one step back, not one each.
-    remember(PATH, given(state), { replace: field !== null && field === lastField });
-    lastField = field;
+    // Text typed into one field makes one history entry, not one for each letter.
+    updateUrl(PATH, withoutDefaults(state), { replace: typed !== null && typed === lastTyped });
+    lastTyped = typed;
     load();
   };
+  /** @param {URLSearchParams} changed */
+  const change = (changed) => {
+    state = stateFromQuery(changed);
+    lastTyped = null;
+    filters.show(state);
+    load();
+  };
+  const clearFilters = () => {
+    updateUrl(PATH, {}, { replace: false });
+    change(new URLSearchParams());
+  };
+  /** @param {string | null} id */
   const edit = async (id) => {
     if (await editProduct(id)) await load();
   };
+  const columns = productColumns({
+    edit: (each) => reporting(() => edit(each.id))(),
+    remove: (each) => reporting(async () => (await deleteProduct(each)) && load())(),
+  });
+  /** @param {Api.Page<Api.Product>} page */
   const rows = (page) => [
     table({
       caption: "Products",
-      columns: productColumns({
-        edit: (id) => reporting(() => edit(id)),
-        drop: (each) => reporting(async () => (await deleteProduct(each)) && load()),
-      }),
+      columns,
       items: page.items,
       key: (each) => each.id,
       rowClass: (each) => (each.active ? "" : "inactive"),
     }),
     (page.next || page.prev) &&
-      pager({ text: page.prev ? "" : "The first page", page, onGo: (cursor) => set({ cursor }, null) }),
+      pager({ text: page.prev ? "" : "First page", page, onGo: (cursor) => set({ cursor }, null) }),
   ];
-  const nothing = () =>
-    isFiltered(state)
-      ? emptyState(
-          "No product matches",
-          "Loosen the filters, or clear them.",
-          button("Clear the filters", { key: "clear", click: () => change(new URLSearchParams(), true) }),
-        )
-      : state.cursor
-        ? emptyPage("Its products were deleted.", link(PATH))
-        : emptyState(
-            "No products yet",
-            "Import a file, or write the first one by hand.",
-            h("a", { class: "button primary", href: link("/imports") }, "Import a file"),
-          );
-  const filters = productFilters(state, set);
-  const change = (changed, isNew = false) => {
-    state = stateOf(changed);
-    lastField = null;
-    filters.show(state);
-    if (isNew) remember(PATH, given(state), { replace: false });
-    load();
+  const nothing = () => {
+    if (isFiltered(state))
+      return emptyState(
+        "No products match",
+        "Try different filters, or clear them.",
+        button("Clear filters", { key: "clear", click: clearFilters }),
+      );
+    if (state.cursor) return emptyPage("The products on it have been deleted.", link(PATH));
+    return emptyState(
+      "No products yet",
+      "Import a file, or add one manually.",
+      h("a", { class: "button primary", href: link("/imports") }, "Import a file"),
+    );
   };
+  const filters = productFilters(state, set);
   const jobs = productJobs(signal, load);
 
   main.append(
@@ -102,16 +111,16 @@ export function open({ main, query, signal }) {
       h(
         "div",
         { class: "actions" },
-        button("New product", { key: "new", kind: "primary", picture: "plus", click: reporting(() => edit(null)) }),
+        button("New product", { key: "new", kind: "primary", symbol: "plus", click: reporting(() => edit(null)) }),
         button("Export as CSV", {
           key: "export",
-          picture: "download",
+          symbol: "download",
           click: reporting(async () => jobs.add(await startExport(state))),
         }),
         button("Delete all", {
           key: "delete-all",
           kind: "danger-quiet",
-          picture: "bin",
+          symbol: "bin",
           click: reporting(async () => jobs.add(await deleteAll(await allProducts()))),
         }),
       ),
@@ -125,4 +134,12 @@ export function open({ main, query, signal }) {
   return { change };
 }
 
+/**
+ * @param {ListState} state
+ * @param {AbortSignal} signal
+ * @returns {Promise<Api.Page<Api.Product>>}
+ */
+const fetchPage = async (state, signal) => (await get(`/api/products?${toQuery(state)}`, { signal })).data;
+
+/** @returns {Promise<Api.Page<Api.Product>>} */
 const allProducts = async () => (await get("/api/products?limit=1")).data;

@@ -1,160 +1,160 @@
-// One webhook: what was delivered to it, how fast, what failed, and the ways to send it again.
+// One webhook: its deliveries, how fast they were, what failed, and how to retry.
 
-import { get, post } from "../api.js";
-import { go, link, queryOf, remember } from "../address.js";
+import { ApiError, get, post } from "../api.js";
 import { button } from "../components/button.js";
-import { showDelivery } from "../components/delivery.js";
+import { showDelivery } from "../components/delivery-dialog.js";
 import { deliveryColumns } from "../components/delivery-table.js";
-import { latencies } from "../components/latencies.js";
-import { reporting, tell } from "../components/notices.js";
+import { notify, reporting } from "../components/notices.js";
 import { pager } from "../components/pager.js";
-import { emptyPage, emptyState, errorState, lostState } from "../components/states.js";
+import { showResponseTimes } from "../components/response-times.js";
+import { emptyPage, emptyState, errorState, outageMessage } from "../components/states.js";
 import { skeleton, table } from "../components/table.js";
 import { deleteWebhook, redeliverFailed, rotateSecret, testWebhook } from "../components/webhook-actions.js";
 import { webhookFacts } from "../components/webhook-facts.js";
 import { editWebhook } from "../components/webhook-form.js";
-import { h, refill, setText } from "../dom.js";
+import { h, setChildren, setText } from "../dom.js";
+import { link, navigate, toQuery, updateUrl } from "../urls.js";
 import { watch } from "../watch.js";
 
+/**
+ * @typedef {{ status: string, cursor: string }} ListState
+ * @typedef {{ page: Api.Page<Api.Delivery>, webhook: Api.Webhook }} Data
+ */
+
 const ITEMS = 50;
-const DUE_SECONDS = 2; // between two looks while something is about to be sent
-const QUIET_SECONDS = 10; // and while nothing is
+const DUE_SECONDS = 2; // Between two reads while a delivery is due soon.
+const QUIET_SECONDS = 10; // Between two reads otherwise.
 const STATUSES = { "": "All", delivered: "Delivered", failed: "Failed", pending: "Pending" };
 
+/** @param {Ui.PageContext} context */
 export function open({ main, id, query, signal }) {
   const here = `/webhooks/${id}`;
   const path = `/api${here}`;
-  let webhook = null;
-  let wanted = null; // status and cursor, as they stand in the address
+  /** @type {ListState} */
+  let state = { status: "", cursor: "" };
+  /** @type {Api.Webhook | null} */
+  let shown = null;
   let watching = new AbortController();
   const title = h("h1", { tabindex: "-1", class: "breakable" }, "Webhook");
   const facts = webhookFacts();
-  const lost = lostState();
-  const picture = h("div");
+  const outage = outageMessage();
+  const chart = h("div");
   const list = h("div", { class: "list-region" }, skeleton(5));
-  const filter = h(
-    "select",
-    { id: "delivery-status" },
-    Object.entries(STATUSES).map(([value, label]) => h("option", { value }, label)),
-  );
+  const filter = statusFilter();
+  /** @param {Ui.Action} action */
   const act = (action) =>
     reporting(async () => {
       if (await action()) follow();
     });
-  /** Looks at everything here until it is told to look at something else. */
+  /** Reads the webhook and its deliveries until the page shows something else. */
   const follow = async () => {
     watching.abort();
     watching = new AbortController();
     const mine = AbortSignal.any([watching.signal, signal]);
     list.setAttribute("aria-busy", "true");
     try {
-      await watch(`${path}/deliveries?${queryOf({ ...wanted, limit: ITEMS })}`, {
+      await watch(`${path}/deliveries?${toQuery({ ...state, limit: ITEMS })}`, {
         signal: mine,
         read,
         show,
-        lost: lost.show,
+        onOutage: outage.show,
       });
     } catch (error) {
       if (mine.aborted) return;
-      about.hidden = error.status === 404;
-      refill(list, errorState(error, follow));
+      about.hidden = error instanceof ApiError && error.status === 404;
+      setChildren(list, errorState(error, follow));
       list.removeAttribute("aria-busy");
     }
   };
-  /** The deliveries first: so the webhook is never older than what they tell of it. */
+  /**
+   * Reads the deliveries first, so that the webhook is never older than they are.
+   *
+   * @param {string} deliveries
+   * @param {{ signal: AbortSignal }} options
+   */
   const read = async (deliveries, options) => {
+    /** @type {import("../api.js").ApiResponse<Api.Page<Api.Delivery>>} */
     const page = await get(deliveries, options);
-    const found = await get(path, options);
+    /** @type {import("../api.js").ApiResponse<Api.Webhook>} */
+    const webhook = await get(path, options);
     return {
-      data: { page: page.data, found: found.data },
-      etag: `${page.etag} ${found.etag}`,
+      data: { page: page.data, webhook: webhook.data },
+      etag: `${page.etag} ${webhook.etag}`,
       retryAfter: page.data.items.some(isDue) ? DUE_SECONDS : QUIET_SECONDS,
     };
   };
-  const show = ({ page, found }) => {
-    webhook = found;
-    lost.show(null);
+  /** @param {Data} data */
+  const show = ({ page, webhook }) => {
+    shown = webhook;
+    outage.show(null);
     setText(title, webhook.url);
     document.title = `${webhook.url} – Product Importer`;
     facts.show(webhook);
     about.hidden = false;
-    latencies(picture, wanted.status || wanted.cursor ? [] : page.items);
-    refill(list, page.items.length ? drawn(page) : none());
+    showResponseTimes(chart, state.status || state.cursor ? [] : page.items);
+    setChildren(list, page.items.length ? rows(page) : nothing(here, state));
     list.removeAttribute("aria-busy");
   };
-  const none = () =>
-    wanted.cursor
-      ? emptyPage(
-          "Its deliveries are in another state by now, or not kept any more.",
-          link(here, { status: wanted.status }),
-        )
-      : emptyState(
-          "No deliveries",
-          wanted.status
-            ? "None is in this state."
-            : "Nothing has happened yet that this webhook is told of. Send a test.",
-        );
+  /** @param {URLSearchParams} changed */
   const change = (changed) => {
-    wanted = { status: changed.get("status") ?? "", cursor: changed.get("cursor") ?? "" };
-    filter.value = wanted.status;
-    if (filter.selectedIndex < 0) filter.value = wanted.status = ""; // An address may say anything.
+    const status = changed.get("status") ?? "";
+    state = { status: Object.hasOwn(STATUSES, status) ? status : "", cursor: changed.get("cursor") ?? "" };
+    filter.value = state.status;
     follow();
   };
+  /** @param {Partial<ListState>} changes */
   const set = (changes) => {
-    wanted = { ...wanted, cursor: "", ...changes };
-    remember(here, wanted, { replace: false });
+    state = { ...state, cursor: "", ...changes };
+    updateUrl(here, state, { replace: false });
     follow();
   };
-  const doing = (label, key, picture, action, kind) => button(label, { key, kind, picture, click: act(action) });
-  const about = h(
-    "div",
-    { class: "stack", hidden: true },
-    facts.element,
-    h(
-      "div",
-      { class: "actions" },
-      doing("Send a test", "test", "send", () => testWebhook(webhook, signal), "primary"),
-      doing("Edit", "edit", "pencil", () => editWebhook(id)),
-      doing("New secret", "rotate", "key", () => rotateSecret(webhook)),
-      doing("Send failed ones again", "redeliver", "again", () => redeliverFailed(webhook)),
-      doing(
-        "Delete",
-        "delete",
-        "bin",
-        async () => {
-          watching.abort(); // What is gone cannot be looked at.
-          if (!(await deleteWebhook(webhook))) return true;
-          go("/webhooks");
-        },
-        "danger-quiet",
-      ),
-    ),
-  );
-  const again = async (delivery) => {
-    await post(`/api/deliveries/${delivery.id}/redeliver`);
-    tell("It is delivered again.");
-    return true;
+  /** @param {Api.Webhook} webhook */
+  const remove = async (webhook) => {
+    watching.abort(); // The page cannot show what is about to be deleted.
+    if (!(await deleteWebhook(webhook))) return true;
+    navigate("/webhooks");
+    return false;
   };
-  const drawn = (page) => [
+  /** @param {Api.Delivery} delivery */
+  const redeliver = async (delivery) => {
+    await post(`/api/deliveries/${delivery.id}/redeliver`);
+    notify("Redelivery started.");
+  };
+  /** @param {Api.Page<Api.Delivery>} page */
+  const rows = (page) => [
     table({
-      caption: "Deliveries, the newest first",
-      columns: deliveryColumns((each) => act(() => showDelivery(each.id, again))),
+      caption: "Deliveries, newest first",
+      columns: deliveryColumns((each) => act(() => showDelivery(each.id, redeliver))()),
       items: page.items,
       key: (each) => each.id,
     }),
-    (page.next || page.prev) &&
-      pager({
-        text: "The newest first",
-        page,
-        onGo: (cursor) => set({ cursor }),
-      }),
+    (page.next || page.prev) && pager({ text: "Newest first", page, onGo: (cursor) => set({ cursor }) }),
   ];
+  /** @param {(webhook: Api.Webhook) => unknown} action */
+  const actOnShown = (action) => act(() => shown && action(shown));
+  const actions = [
+    button("Send test", {
+      key: "test",
+      kind: "primary",
+      symbol: "send",
+      click: actOnShown((webhook) => testWebhook(webhook, signal)),
+    }),
+    button("Edit", { key: "edit", symbol: "pencil", click: act(() => editWebhook(id)) }),
+    button("Rotate secret", { key: "rotate", symbol: "key", click: actOnShown(rotateSecret) }),
+    button("Retry failed deliveries", {
+      key: "redeliver",
+      symbol: "retry",
+      click: actOnShown(redeliverFailed),
+    }),
+    button("Delete", { key: "delete", kind: "danger-quiet", symbol: "bin", click: actOnShown(remove) }),
+  ];
+  const about = h("div", { class: "stack", hidden: true }, facts.element, h("div", { class: "actions" }, actions));
   filter.addEventListener("change", () => set({ status: filter.value }));
   main.append(
     h("p", { class: "back" }, h("a", { href: link("/webhooks") }, "← All webhooks")),
     title,
     about,
-    lost.element,
+    outage.element,
     h(
       "section",
       { "aria-labelledby": "deliveries" },
@@ -162,9 +162,9 @@ export function open({ main, id, query, signal }) {
         "div",
         { class: "section-head" },
         h("h2", { id: "deliveries" }, "Deliveries"),
-        h("div", { class: "beside" }, h("label", { for: "delivery-status" }, "Show"), filter),
+        h("div", { class: "beside" }, h("label", { for: filter.id }, "Show"), filter),
       ),
-      picture,
+      chart,
       list,
     ),
   );
@@ -172,5 +172,29 @@ export function open({ main, id, query, signal }) {
   return { change };
 }
 
-/** Whether something is about to become of it. */
-const isDue = ({ next_attempt_at: next }) => next !== null && new Date(next) - Date.now() < 1000 * QUIET_SECONDS;
+const statusFilter = () =>
+  h(
+    "select",
+    { id: "delivery-status" },
+    Object.entries(STATUSES).map(([value, label]) => h("option", { value }, label)),
+  );
+
+/**
+ * @param {string} here
+ * @param {ListState} state
+ */
+function nothing(here, { status, cursor }) {
+  if (cursor)
+    return emptyPage("The deliveries on it now have another status or are no longer kept.", link(here, { status }));
+  return emptyState(
+    "No deliveries",
+    status ? "No deliveries have this status." : "No events have been sent to this webhook yet. Send a test.",
+  );
+}
+
+/**
+ * Whether a delivery will be attempted soon.
+ *
+ * @param {Api.Delivery} delivery
+ */
+const isDue = ({ next_attempt_at: next }) => next !== null && Date.parse(next) - Date.now() < 1000 * QUIET_SECONDS;

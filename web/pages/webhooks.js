@@ -1,7 +1,6 @@
-// Webhooks: who is told when something happens here.
+// Webhooks: the list of all webhooks.
 
 import { get } from "../api.js";
-import { queryOf, remember } from "../address.js";
 import { button } from "../components/button.js";
 import { reporting } from "../components/notices.js";
 import { pager } from "../components/pager.js";
@@ -9,14 +8,17 @@ import { emptyState, errorState } from "../components/states.js";
 import { skeleton, table } from "../components/table.js";
 import { editWebhook } from "../components/webhook-form.js";
 import { webhookColumns } from "../components/webhook-table.js";
-import { h, refill } from "../dom.js";
+import { h, setChildren } from "../dom.js";
+import { toQuery, updateUrl } from "../urls.js";
 
 const PATH = "/webhooks";
 const ITEMS = 20;
 
+/** @param {Ui.PageContext} context */
 export function open({ main, query, signal }) {
   let cursor = query.get("cursor") ?? "";
   const list = h("div", { class: "list-region" }, skeleton(3));
+  /** @param {Ui.Action} action */
   const act = (action) =>
     reporting(async () => {
       if (await action()) await load();
@@ -24,24 +26,17 @@ export function open({ main, query, signal }) {
   const load = async () => {
     list.setAttribute("aria-busy", "true");
     try {
-      const page = (await get(`/api/webhooks?${queryOf({ limit: ITEMS, cursor })}`, { signal })).data;
-      refill(
-        list,
-        page.items.length
-          ? drawn(page)
-          : emptyState(
-              "No webhooks yet",
-              "A webhook tells another system of yours when an import has ended, or products have changed.",
-              newButton("first"),
-            ),
-      );
+      /** @type {import("../api.js").ApiResponse<Api.Page<Api.Webhook>>} */
+      const { data: page } = await get(`/api/webhooks?${toQuery({ limit: ITEMS, cursor })}`, { signal });
+      setChildren(list, page.items.length ? rows(page) : nothing());
     } catch (error) {
-      if (!signal.aborted) refill(list, errorState(error, load));
+      if (!signal.aborted) setChildren(list, errorState(error, load));
     } finally {
       list.removeAttribute("aria-busy");
     }
   };
-  const drawn = (page) => [
+  /** @param {Api.Page<Api.Webhook>} page */
+  const rows = (page) => [
     table({
       caption: "Webhooks",
       columns: webhookColumns(act, load, signal),
@@ -49,19 +44,23 @@ export function open({ main, query, signal }) {
       key: (each) => each.id,
       rowClass: (each) => (each.enabled ? "" : "inactive"),
     }),
-    (page.next || page.prev) &&
-      pager({
-        text: "",
-        page,
-        onGo: (wanted) => {
-          cursor = wanted;
-          remember(PATH, { cursor }, { replace: false });
-          load();
-        },
-      }),
+    (page.next || page.prev) && pager({ text: "", page, onGo: goTo }),
   ];
+  const nothing = () =>
+    emptyState(
+      "No webhooks yet",
+      "A webhook notifies another system when an import ends or products change.",
+      newButton("first"),
+    );
+  /** @param {string} target */
+  const goTo = (target) => {
+    cursor = target;
+    updateUrl(PATH, { cursor }, { replace: false });
+    load();
+  };
+  /** @param {string} key */
   const newButton = (key) =>
-    button("New webhook", { key, kind: "primary", picture: "plus", click: act(() => editWebhook(null)) });
+    button("New webhook", { key, kind: "primary", symbol: "plus", click: act(() => editWebhook(null)) });
   main.append(
     h(
       "div",
@@ -72,12 +71,13 @@ export function open({ main, query, signal }) {
     h(
       "p",
       { class: "lead" },
-      "Each webhook is an address of yours that is called when something happens here: signed, tried again when it fails, and written down.",
+      "Webhooks notify your server when something changes. Requests are signed, retried on failure and logged.",
     ),
     list,
   );
   load();
   return {
+    /** @param {URLSearchParams} changed */
     change: (changed) => {
       cursor = changed.get("cursor") ?? "";
       load();
