@@ -8,18 +8,15 @@ from __future__ import annotations
 
 import json
 import uuid
-from bisect import bisect_right
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from itertools import accumulate
 from typing import Any
 
 from psycopg.types.json import Jsonb
 
 from chalicelib.backends.database import Transaction
 from chalicelib.errors import NotFound
-from chalicelib.limits import EVENT_DESCRIPTION_BYTES_MAX
 
 VERSION = 1
 """The version of the format of `data`. New fields do not change it; removing a field, or changing its meaning, does."""
@@ -107,21 +104,6 @@ def record(transaction: Transaction, event_type: str, key: str, data: Mapping[st
     transaction.announces = True
 
 
-def product_data(found: Mapping[str, Any]) -> dict[str, Any]:
-    """The `data` of an event that concerns a product."""
-    description = _beginning(found["description"])
-    return {
-        "id": str(found["id"]),
-        "sku": found["sku"],
-        "name": found["name"],
-        "description": description,
-        "description_is_cut": description != found["description"],
-        "active": found["active"],
-        "created_at": written(found["created_at"]),
-        "updated_at": written(found["updated_at"]),
-    }
-
-
 def message(event_type: str, created_at: datetime, data: Mapping[str, Any]) -> dict[str, Any]:
     """The message that receivers get, before it is written as JSON."""
     return {"type": event_type, "version": VERSION, "timestamp": written(created_at), "data": data}
@@ -144,14 +126,6 @@ def after(transaction: Transaction, event_id: uuid.UUID | None, limit: int) -> l
 def written(moment: datetime) -> str:
     """ISO 8601 in UTC, as everywhere in the API."""
     return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
-
-
-def _beginning(description: str) -> str:
-    """As much of the description as fits, measured as JSON: some characters take six bytes there."""
-    if len(_json(description)) <= EVENT_DESCRIPTION_BYTES_MAX:
-        return description
-    sizes = accumulate(len(_json(character)) for character in description[:EVENT_DESCRIPTION_BYTES_MAX])
-    return description[: bisect_right(list(sizes), EVENT_DESCRIPTION_BYTES_MAX)]
 
 
 def _json(content: Any) -> bytes:

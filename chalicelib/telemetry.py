@@ -93,9 +93,6 @@ def log(
     _logger.log(level, happened, exc_info=error, extra={"details": details})
 
 
-tell = log
-
-
 @contextmanager
 def log_context(**ids: Any) -> Iterator[None]:
     """Puts ids on every line that is logged inside. An id that is None is left out."""
@@ -104,9 +101,6 @@ def log_context(**ids: Any) -> Iterator[None]:
         yield
     finally:
         _ids.reset(token)
-
-
-about = log_context
 
 
 def request_id() -> str:

@@ -74,7 +74,7 @@ def create(transaction: Transaction, name: str, scopes: Sequence[str]) -> str:
         raise Conflict(f"there is already a token named {name}; revoke it first, or choose another name")
     token = _new()
     transaction.run("add_token", name=name, scopes=list(scopes), sha256=_sha256(token))
-    transaction.tell("token created", holder=name, scopes=list(scopes))
+    transaction.log("token created", holder=name, scopes=list(scopes))
     return token
 
 
@@ -82,7 +82,7 @@ def revoke(transaction: Transaction, name: str) -> None:
     """Revokes the token with that name, effective once no authorizer has it cached. Raises NotFound."""
     if not _is_a_name(name) or not transaction.run("revoke_tokens", name=name):
         raise NotFound(f"there is no token named {name} to revoke")
-    transaction.tell("token revoked", holder=name)
+    transaction.log("token revoked", holder=name)
 
 
 def listed(transaction: Transaction) -> list[Token]:

@@ -171,8 +171,6 @@ class Transaction:
         """Like `telemetry.log`, but after the commit. What is rolled back is not logged."""
         self.afterwards.append(partial(telemetry.log, happened, **more))
 
-    tell = log
-
     def run(self, name: str, /, **parameters: Any) -> int:
         """Runs a query. Returns how many rows it changed or returned."""
         self.cursor.execute(query(name), parameters)

@@ -67,7 +67,7 @@ def accept(backends: Backends) -> BulkDelete:
         acceptance.raise_floor(transaction, operation)
         _end_older_imports(transaction, operation)
         accepted = transaction.row("add_bulk_delete", BulkDelete, operation=operation, total=total)
-        transaction.tell("bulk delete accepted", bulk_delete_id=accepted.id, total=total)
+        transaction.log("bulk delete accepted", bulk_delete_id=accepted.id, total=total)
         fault_point("bulk_delete.before_accept_commit")
     fault_point("bulk_delete.before_send")
     backends.queues.send("bulk-deletes", [BulkDeleteMessage(bulk_delete=accepted.id)])
@@ -85,7 +85,7 @@ def get(transaction: Transaction, bulk_delete_id: uuid.UUID) -> BulkDelete:
 def fail(transaction: Transaction, bulk_delete_id: uuid.UUID, code: str, message: str) -> None:
     """Ends a bulk delete with a reason, unless it has already ended."""
     if transaction.run("fail_bulk_delete", id=bulk_delete_id, error_code=code, error_message=message):
-        transaction.tell(
+        transaction.log(
             "bulk delete failed",
             level=WARNING,
             bulk_delete_id=bulk_delete_id,
@@ -157,7 +157,7 @@ def _advance(
     if is_last:
         data = {"id": str(advanced.id), "deleted": advanced.deleted}
         events.record(transaction, "products.bulk_deleted", str(advanced.id), data)
-    transaction.tell(
+    transaction.log(
         "bulk delete completed" if is_last else "bulk delete advanced",
         bulk_delete_id=bulk_delete_id,
         measured={"ProductsDeleted": removed.products},

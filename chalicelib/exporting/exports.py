@@ -59,7 +59,7 @@ def accept(backends: Backends, filters: Filters) -> Export:
             message = f"{unfinished} exports are not finished yet; wait until one of them is"
             raise Conflict(message, code="too_many_exports")
         accepted = transaction.row("add_export", Export, filters=Jsonb(filters.given()))
-        transaction.tell("export accepted", export_id=accepted.id)
+        transaction.log("export accepted", export_id=accepted.id)
         fault_point("export.before_accept_commit")
     fault_point("export.before_send")
     backends.queues.send("exports", [ExportMessage(export=accepted.id)])
@@ -95,7 +95,7 @@ def download(backends: Backends, export: Export) -> Download | None:
 def fail(transaction: Transaction, export_id: uuid.UUID, code: str, message: str) -> None:
     """Ends an export with a reason, unless it has already ended. S3 itself removes the unfinished upload."""
     if transaction.run("fail_export", id=export_id, error_code=code, error_message=message):
-        transaction.tell(
+        transaction.log(
             "export failed",
             level=WARNING,
             export_id=export_id,

@@ -129,7 +129,7 @@ def _write(backends: Backends, step: _Step, upload_id: str) -> bool:
         if advanced and stored is not None:
             transaction.run("add_export_part", id=step.id, number=number, stored=Jsonb(stored))
         if advanced:
-            transaction.tell("export advanced", export_id=step.id, measured={"RowsExported": batch.rows})
+            transaction.log("export advanced", export_id=step.id, measured={"RowsExported": batch.rows})
         fault_point("export.before_step_commit")
     return advanced == 1
 
@@ -142,7 +142,7 @@ def _finish(backends: Backends, step: _Step, upload_id: str) -> bool:
     fault_point("export.after_finish")
     with backends.database.transaction() as transaction:
         if transaction.run("complete_export", version=file.version, bytes=file.size_bytes, **step.fence):
-            transaction.tell("export completed", export_id=step.id, size_bytes=file.size_bytes)
+            transaction.log("export completed", export_id=step.id, size_bytes=file.size_bytes)
         fault_point("export.before_complete_commit")
     return False
 

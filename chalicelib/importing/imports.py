@@ -51,7 +51,7 @@ def register(
             expires_seconds=UPLOAD_EXPIRES_SECONDS,
         )
         import_ = get(transaction, import_id)
-        transaction.tell("import registered", import_id=import_id, size_bytes=size_bytes)
+        transaction.log("import registered", import_id=import_id, size_bytes=size_bytes)
     return import_, backends.files.presign_upload(import_.object_key, size_bytes, CONTENT_TYPE)
 
 
@@ -95,7 +95,7 @@ def _accept_first_seen(transaction: Transaction, identity: dict[str, str], store
         )
     if accepted is None:  # Another process accepted it between two of our statements.
         return transaction.one("find_import_by_object", _Found, **identity)
-    transaction.tell("import accepted", import_id=accepted.id, size_bytes=stored.size_bytes)
+    transaction.log("import accepted", import_id=accepted.id, size_bytes=stored.size_bytes)
     return accepted
 
 
@@ -143,7 +143,7 @@ def complete_if_done(transaction: Transaction, import_id: uuid.UUID) -> bool:
         transaction.run("complete_import", id=import_id)
         fault_point("completion.after_status")
         rows = _record_event(transaction, import_id, "import.completed").rows.to_json()
-        transaction.tell("import completed", import_id=import_id, rows=rows, measured={"ImportsCompleted": 1})
+        transaction.log("import completed", import_id=import_id, rows=rows, measured={"ImportsCompleted": 1})
         fault_point("completion.after_event")
     return True
 
@@ -164,7 +164,7 @@ def fail(
     _end(transaction, import_id, "failed", code, message, retryable)
     fault_point("fail.after_status")
     _record_event(transaction, import_id, "import.failed")
-    transaction.tell(
+    transaction.log(
         "import failed", level=WARNING, import_id=import_id, code=code, reason=message, measured={"ImportsFailed": 1}
     )
     return True
@@ -213,7 +213,7 @@ def retry(backends: Backends, import_id: uuid.UUID) -> Import:
         _require_retryable(lock(transaction, import_id))
         transaction.run("reopen_import", id=import_id)
         reopened = get(transaction, import_id)
-        transaction.tell("import reopened", import_id=import_id, attempt=reopened.attempt)
+        transaction.log("import reopened", import_id=import_id, attempt=reopened.attempt)
     fault_point("retry.after_commit")
     backends.queues.send("uploads", [UploadMessage(continue_import=import_id)])
     return reopened
@@ -236,7 +236,7 @@ def _end(
         "end_import", id=import_id, status=status, error_code=code, error_message=message, retryable=retryable
     )
     if status == "cancelled":
-        transaction.tell("import cancelled", import_id=import_id, code=code)
+        transaction.log("import cancelled", import_id=import_id, code=code)
 
 
 def _record_event(transaction: Transaction, import_id: uuid.UUID, event_type: str) -> Import:

@@ -33,7 +33,7 @@ from chalicelib.limits import (
     SCAN_BLOCK_BYTES,
 )
 from chalicelib.messages import ChunkMessage, UploadMessage
-from chalicelib.telemetry import Stopwatch, about, tell
+from chalicelib.telemetry import Stopwatch, log, log_context
 
 REWRITTEN_PREFIX = "rewritten/"
 
@@ -97,7 +97,7 @@ def continue_splitting(backends: Backends, import_id: uuid.UUID, seconds_left: S
 
     An import whose file is unreadable or gone fails. Raises NotFound, Transient.
     """
-    with about(import_id=import_id):
+    with log_context(import_id=import_id):
         try:
             import_ = _to_split(backends, import_id) or _begin(backends, import_id)
             _send_unsent(backends, import_)
@@ -175,7 +175,7 @@ def _split(backends: Backends, import_: _ImportToSplit, seconds_left: SecondsLef
     with clock.stage("SplitMilliseconds"):
         to_byte = _split_on(backends, import_, seconds_left)
     size_bytes = to_byte - import_.split_offset
-    tell("file split", from_byte=import_.split_offset, measured={"SplitBytes": size_bytes, **clock.milliseconds})
+    log("file split", from_byte=import_.split_offset, measured={"SplitBytes": size_bytes, **clock.milliseconds})
 
 
 def _split_on(backends: Backends, import_: _ImportToSplit, seconds_left: SecondsLeft) -> int:

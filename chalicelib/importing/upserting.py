@@ -30,7 +30,7 @@ from chalicelib.limits import (
 )
 from chalicelib.messages import ChunkMessage
 from chalicelib.sql import query
-from chalicelib.telemetry import DEBUG, Stopwatch, about, tell
+from chalicelib.telemetry import DEBUG, Stopwatch, log, log_context
 
 
 @dataclass(frozen=True)
@@ -76,11 +76,11 @@ class _Written:
 
 def upsert_chunk(backends: Backends, message: ChunkMessage) -> None:
     """Writes one chunk's products, rejected rows and counts; the last chunk completes the import. Raises Transient."""
-    with about(import_id=message.import_id, chunk=message.chunk, attempt=message.attempt):
+    with log_context(import_id=message.import_id, chunk=message.chunk, attempt=message.attempt):
         with backends.database.transaction() as transaction:
             chunk = transaction.one("chunk_to_do", _ChunkToDo, import_id=message.import_id, number=message.chunk)
         if chunk is None or chunk.done or chunk.status != "processing":
-            tell("chunk had nothing to do", level=DEBUG)
+            log("chunk had nothing to do", level=DEBUG)
             return
         try:
             _upsert(backends, chunk)
@@ -105,7 +105,7 @@ def _upsert(backends: Backends, chunk: _ChunkToDo) -> None:
     if counts is not None:
         measured = {f"Rows{name.capitalize()}": count for name, count in asdict(counts).items()}
         size_bytes = chunk.end_byte - chunk.start_byte
-        tell("chunk written", measured={**measured, "ChunkBytes": size_bytes, **clock.milliseconds})
+        log("chunk written", measured={**measured, "ChunkBytes": size_bytes, **clock.milliseconds})
 
 
 def _read(backends: Backends, chunk: _ChunkToDo, header: Header, clock: Stopwatch) -> _Content:

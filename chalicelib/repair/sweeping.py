@@ -30,7 +30,7 @@ from chalicelib.limits import (
     UPLOAD_GRACE_SECONDS,
 )
 from chalicelib.messages import BulkDeleteMessage, ExportMessage, UploadMessage
-from chalicelib.telemetry import tell
+from chalicelib.telemetry import log
 from chalicelib.webhooks import attempts, relay
 
 
@@ -167,7 +167,7 @@ def _wake(backends: Backends, import_id: uuid.UUID) -> None:
     with backends.database.transaction() as transaction:
         transaction.run("unsend_chunks", import_id=import_id)
         transaction.run("note_wake_up", id=import_id)
-        transaction.tell("stalled import woken", import_id=import_id, measured={"Repairs": 1})
+        transaction.log("stalled import woken", import_id=import_id, measured={"Repairs": 1})
         fault_point("sweep.after_unsend")
     fault_point("sweep.before_wake")
     backends.queues.send("uploads", [UploadMessage(continue_import=import_id)])
@@ -179,7 +179,7 @@ def _wake_stalled_bulk_deletes(backends: Backends, stalled_seconds: float) -> No
             "wake_stalled_bulk_deletes", _Woken, seconds=stalled_seconds, limit=SWEEP_BULK_DELETES_MAX
         )
         for bulk_delete in woken:
-            transaction.tell("stalled bulk delete woken", bulk_delete_id=bulk_delete.id, measured={"Repairs": 1})
+            transaction.log("stalled bulk delete woken", bulk_delete_id=bulk_delete.id, measured={"Repairs": 1})
     fault_point("bulk_delete.before_wake")
     backends.queues.send("bulk-deletes", [BulkDeleteMessage(bulk_delete=bulk_delete.id) for bulk_delete in woken])
 
@@ -188,7 +188,7 @@ def _wake_stalled_exports(backends: Backends, stalled_seconds: float) -> None:
     with backends.database.transaction() as transaction:
         woken = transaction.all("wake_stalled_exports", _Woken, seconds=stalled_seconds, limit=SWEEP_EXPORTS_MAX)
         for export in woken:
-            transaction.tell("stalled export woken", export_id=export.id, measured={"Repairs": 1})
+            transaction.log("stalled export woken", export_id=export.id, measured={"Repairs": 1})
     fault_point("export.before_wake")
     backends.queues.send("exports", [ExportMessage(export=export.id) for export in woken])
 
@@ -210,5 +210,5 @@ def _accept(backends: Backends, stored: StoredFile) -> None:
         import_id = imports.accept(transaction, backends.files.bucket, stored)
     fault_point("sweep.after_accept")
     if import_id is not None:
-        tell("upload without an event accepted", import_id=import_id, measured={"Repairs": 1})
+        log("upload without an event accepted", import_id=import_id, measured={"Repairs": 1})
         backends.queues.send("uploads", [UploadMessage(continue_import=import_id)])

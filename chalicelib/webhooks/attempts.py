@@ -154,7 +154,7 @@ def _status(verdict: Verdict, delay: float | None) -> Status:
 
 def _log(transaction: Transaction, claimed: _Claimed, attempt: Attempt) -> None:
     delivered = attempt.verdict is Verdict.DELIVERED
-    transaction.tell(
+    transaction.log(
         "webhook delivered" if delivered else "webhook not delivered",
         webhook_id=claimed.delivery.webhook_id,
         delivery_id=claimed.delivery.id,
@@ -200,4 +200,4 @@ def _judge_webhook(transaction: Transaction, webhook: Webhook, attempt: Attempt)
         **attempt.result,
     )
     if webhook.enabled and not enabled:
-        transaction.tell("webhook switched off", level=WARNING, webhook_id=webhook.id, gone=gone)
+        transaction.log("webhook switched off", level=WARNING, webhook_id=webhook.id, gone=gone)

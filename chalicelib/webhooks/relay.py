@@ -16,7 +16,7 @@ from chalicelib.backends.queues import Queues
 from chalicelib.fault_points import fault_point
 from chalicelib.limits import INVOCATION_RESERVE_SECONDS, RELAY_BATCH_EVENTS, WEBHOOK_CONCURRENT_MAX
 from chalicelib.messages import TurnMessage
-from chalicelib.telemetry import tell
+from chalicelib.telemetry import log
 
 
 @dataclass(frozen=True)
@@ -60,5 +60,5 @@ def _relay_some(backends: Backends) -> bool:
     backends.queues.send("deliveries", turns)
     if relayed.events:
         created = sum(relayed.deliveries.values())
-        tell("events relayed", deliveries=created, measured={"EventsRelayed": relayed.events})
+        log("events relayed", deliveries=created, measured={"EventsRelayed": relayed.events})
     return relayed.events == RELAY_BATCH_EVENTS

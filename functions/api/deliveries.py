@@ -12,7 +12,7 @@ from chalicelib.limits import DELIVERIES_COUNT_MAX
 from chalicelib.webhooks import deliveries, webhooks
 from functions.api.delivery_models import Delivery, DeliveryWithAttempts
 from functions.api.ids import uuid_of
-from functions.api.paging import Page, Total, WindowQuery, checked, page, read_window
+from functions.api.paging import Page, Total, WindowQuery, checked, page_response, read_window
 from functions.api.routes import Resource, resource_response
 from functions.composition import backends
 
@@ -45,7 +45,7 @@ def list_deliveries(webhook_id: str) -> Response:
         count = deliveries.count(transaction, webhook.id, status)
     total = Total(min(count, DELIVERIES_COUNT_MAX), is_estimate=count > DELIVERIES_COUNT_MAX)
     items = [Delivery.of(each) for each in found]
-    return page(f"/webhooks/{webhook.id}/deliveries", window, [vars(each) for each in found], "id", items, total)
+    return page_response(f"/webhooks/{webhook.id}/deliveries", window, [each.id for each in found], items, total)
 
 
 @resource.endpoint("GET", "/deliveries/{delivery_id}", scope="read", answer=DeliveryWithAttempts)

@@ -14,7 +14,7 @@ from chalicelib.access import idempotency
 from chalicelib.access.idempotency import Claim, Outcome
 from chalicelib.errors import FieldError, Invalid, Transient
 from chalicelib.limits import IDEMPOTENCY_KEY_CHARACTERS_MAX
-from chalicelib.telemetry import WARNING, tell
+from chalicelib.telemetry import WARNING, log
 from functions.api.endpoints import Endpoint
 from functions.api.request_parsing import raw_body
 from functions.composition import backends
@@ -54,7 +54,7 @@ def _released_on_failure(claimed: Claim) -> Iterator[None]:
         try:
             idempotency.release(backends().database, claimed)
         except Transient as error:  # The key frees itself after a minute.
-            tell("an idempotency key was not released", level=WARNING, reason=str(error))
+            log("an idempotency key was not released", level=WARNING, reason=str(error))
         raise
 
 
@@ -72,7 +72,7 @@ def _store(endpoint: Endpoint, claimed: Claim, answer: Response) -> None:
     try:
         idempotency.finish(backends().database, claimed, outcome)
     except Transient as error:  # The request was carried out: answering matters more than storing the answer.
-        tell("an answer was not stored under its idempotency key", level=WARNING, reason=str(error))
+        log("an answer was not stored under its idempotency key", level=WARNING, reason=str(error))
 
 
 def _replayed(endpoint: Endpoint, outcome: Outcome) -> Response:

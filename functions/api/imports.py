@@ -11,7 +11,7 @@ from chalicelib.importing import imports, progress, records, rejected_rows
 from chalicelib.limits import POLL_SECONDS
 from functions.api.ids import uuid_of
 from functions.api.import_models import Import, NewImport, RegisteredImport, RejectedRow, Throughput
-from functions.api.paging import Page, Total, WindowQuery, checked, page, read_window, whole_number
+from functions.api.paging import Page, Total, WindowQuery, checked, page_response, read_window, whole_number
 from functions.api.routes import PREFIX, Resource, resource_response
 from functions.composition import backends
 
@@ -51,7 +51,7 @@ def list_imports() -> Response:
             below=checked(window.after, uuid.UUID),
         )
     items = [Import.of(import_) for import_ in found]
-    return page("/imports", window, [vars(import_) for import_ in found], "id", items, Total(total))
+    return page_response("/imports", window, [import_.id for import_ in found], items, Total(total))
 
 
 @resource.endpoint("GET", "/imports/{import_id}", scope="read", answer=Import, sends=("Retry-After",))
@@ -109,7 +109,7 @@ def list_rejected_rows(import_id: str) -> Response:
         total = rejected_rows.totals(transaction, import_.id).rows
     items = [RejectedRow.of(row) for row in rows]
     path = f"/imports/{import_.id}/rejected-rows"
-    return page(path, window, [vars(row) for row in rows], "line", items, Total(total))
+    return page_response(path, window, [row.line for row in rows], items, Total(total))
 
 
 @resource.endpoint("GET", "/imports/{import_id}/rejected-rows.csv", scope="read", status=303, errors=(409,))

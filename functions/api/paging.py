@@ -152,19 +152,6 @@ def page_response(
     return Response(body=text, headers=headers)
 
 
-def page(
-    path: str,
-    window: Window,
-    found: Sequence[Mapping[str, Any]],
-    key: str,
-    items: list[Any],
-    total: Total,
-    own: Mapping[str, Any] | None = None,
-) -> Response:
-    """Like `page_response`, with the keys in rows. For callers that have not moved to it yet."""
-    return page_response(path, window, [row[key] for row in found], items, total, own)
-
-
 def _link(path: str, window: Window, **position: Any) -> str:
     if window.sort is not None:
         position[SORT] = window.sort

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Container, Mapping
-from typing import Any
 
 from chalice.app import Response
 
@@ -12,7 +11,7 @@ from chalicelib.catalogue.listing import SORTS, Place
 from chalicelib.catalogue.products import Changes, Content
 from chalicelib.catalogue.sources import sources_of
 from chalicelib.errors import NotFound
-from functions.api.paging import Total, checked, page, read_window, text, whole_number
+from functions.api.paging import Total, checked, page_response, read_window, text, whole_number
 from functions.api.product_filters import ProductQuery, read_choice
 from functions.api.product_models import Product, ProductChanges, ProductPage, WholeProduct, etag, expected_versions
 from functions.api.routes import PREFIX, Resource, resource_response
@@ -34,10 +33,10 @@ def list_products() -> Response:
         results = listing.find(transaction, choice.filters, place)
         sources = sources_of(transaction, results.products)
     items = [Product.of(product, sources[product.content_version]) for product in results.products]
-    keys: list[Mapping[str, Any]] = [{sort.key: sort.key_of(product)} for product in results.products]
+    keys = [sort.key_of(product) for product in results.products]
     total = Total(results.total, results.total_is_estimate)
     own = {"search_index": "current" if results.index_is_current else "behind"}
-    return page("/products", window, keys, sort.key, items, total, own)
+    return page_response("/products", window, keys, items, total, own)
 
 
 @resource.endpoint(

@@ -11,7 +11,7 @@ from chalicelib.webhooks import deliveries, webhooks
 from functions.api.delivery_models import Delivery
 from functions.api.etags import etag_of, strong_tags
 from functions.api.ids import uuid_of
-from functions.api.paging import Page, Total, WindowQuery, checked, page, read_window
+from functions.api.paging import Page, Total, WindowQuery, checked, page_response, read_window
 from functions.api.routes import PREFIX, Resource, json_text, resource_response
 from functions.api.webhook_models import (
     NewWebhook,
@@ -40,7 +40,7 @@ def list_webhooks() -> Response:
             below=checked(window.after, uuid.UUID),
         )
     items = [Webhook.of(each) for each in found]
-    return page("/webhooks", window, [vars(each) for each in found], "id", items, Total(total))
+    return page_response("/webhooks", window, [each.id for each in found], items, Total(total))
 
 
 def _created_again(webhook_id: str) -> Response:

@@ -17,7 +17,7 @@ from chalicelib.limits import ADVANCING_SECONDS
 from infra.local.postgres.server import ROLE
 from infra.local.processes.deadline import wait_until
 from tests.cloud.deployed import Deployed
-from tests.support.log_lines import told
+from tests.support.log_lines import with_message
 
 ATTEMPTS = 5
 """MaxReceiveCount in infra/resources.yml. The consumer of the dead-letter queue receives the message once more."""
@@ -78,7 +78,7 @@ def test_an_import_that_fails_at_every_attempt_ends_and_can_be_retried(
     for ended in (first, second):
         assert (ended["status"], ended["error"]["code"], ended["error"]["retryable"]) == ("failed", code, True)
     assert (third["status"], third["rows"]["total"]) == ("completed", 2)
-    ends = [line for line in told(cloud.lines(consumer), "import failed") if line["import_id"] == first["id"]]
+    ends = [line for line in with_message(cloud.lines(consumer), "import failed") if line["import_id"] == first["id"]]
     assert [(line["code"], line["receive_count"], line["ImportsFailed"]) for line in ends] == [
         (code, ATTEMPTS + 1, 1)
     ] * 2

@@ -13,7 +13,7 @@ import pytest
 from functions.logs import NAMESPACE
 from infra.local.processes.deadline import wait_until
 from tests.cloud.deployed import STACK, STAGE, Deployed
-from tests.support.log_lines import Line, metrics, told
+from tests.support.log_lines import Line, metrics, with_message
 from tests.support.secret_forms import signature_of, written_forms
 
 CONTENT = b"".join(
@@ -47,7 +47,9 @@ def lines_about(cloud: Deployed, import_id: str) -> list[Line]:
         return [line for line in lines if line.get("import_id") == import_id and line["message"] != "request answered"]
 
     # Lambda passes on the lines of an invocation at its end, a little later than its effects can be seen.
-    wait_until(lambda: len(told(logged(), "chunk written")) == CHUNKS, LOGGED_SECONDS_MAX, "every chunk is logged")
+    wait_until(
+        lambda: len(with_message(logged(), "chunk written")) == CHUNKS, LOGGED_SECONDS_MAX, "every chunk is logged"
+    )
     return logged()
 
 
@@ -82,8 +84,8 @@ def test_the_metrics_of_its_chunks_add_up_to_its_row_counts(
 ) -> None:
     _, ended = imported
     lines = lines_about(cloud, ended["id"])
-    written = [metrics(line) for line in told(lines, "chunk written")]
-    (split,) = [metrics(line) for line in told(lines, "file split")]
+    written = [metrics(line) for line in with_message(lines, "chunk written")]
+    (split,) = [metrics(line) for line in with_message(lines, "file split")]
 
     def total(name: str) -> tuple[float, set[tuple[str, tuple[str, ...]]]]:
         values = [each[name] for each in written]
@@ -102,7 +104,9 @@ def test_the_alarm_watches_the_metric_in_the_line_of_a_failed_import(cloud: Depl
 
     def lines() -> list[Line]:
         return [
-            line for line in told(cloud.lines("split_upload"), "import failed") if line["import_id"] == failed["id"]
+            line
+            for line in with_message(cloud.lines("split_upload"), "import failed")
+            if line["import_id"] == failed["id"]
         ]
 
     wait_until(lambda: bool(lines()), LOGGED_SECONDS_MAX, "the failure is logged")

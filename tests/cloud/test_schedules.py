@@ -10,7 +10,7 @@ from infra.local.lambda_.scheduler import event
 from infra.local.processes.deadline import wait_until
 from tests.cloud.deployed import Deployed
 from tests.cloud.lost_work import LostWork
-from tests.support.log_lines import Line, told
+from tests.support.log_lines import Line, with_message
 
 DUE_SECONDS_MAX = 90.0
 """A minute, the ten seconds between the emulator's checks, and time for a slow machine."""
@@ -18,7 +18,7 @@ DUE_SECONDS_MAX = 90.0
 
 def test_the_sweep_runs_and_finds_an_upload_whose_message_was_lost(cloud: Deployed, lost_work: LostWork) -> None:
     def finds() -> list[Line]:
-        lines = told(cloud.lines("sweep"), "upload without an event accepted")
+        lines = with_message(cloud.lines("sweep"), "upload without an event accepted")
         return [line for line in lines if line["import_id"] == lost_work.upload]
 
     wait_until(lambda: bool(finds()), DUE_SECONDS_MAX, "the sweep has run")

@@ -44,7 +44,7 @@ def subscribe(pipeline: Pipeline, server: HookServer) -> dict[str, Any]:
 
 def result_of_a_test(pipeline: Pipeline, path: str) -> dict[str, Any]:
     location = pipeline.call("POST", f"{path}/test").headers["Location"].removeprefix("/api")
-    pipeline.tell()
+    pipeline.deliver_events()
     found: dict[str, Any] = pipeline.call("GET", location).json
     return found
 

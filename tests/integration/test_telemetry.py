@@ -177,7 +177,7 @@ def test_an_event_can_be_followed_to_its_receiver(pipeline: Pipeline, lines: lis
     with hook_server() as server:
         made = pipeline.call("POST", "/webhooks", {"url": server.url(), "events": ["product.created"]}).json
         pipeline.call("POST", "/products", {"sku": "A", "name": "Hammer"})
-        pipeline.tell()
+        pipeline.deliver_events()
         (relayed,) = with_message(lines, "events relayed")
         assert (relayed["EventsRelayed"], relayed["deliveries"]) == (1, 1)
         (delivered,) = with_message(lines, "webhook delivered")

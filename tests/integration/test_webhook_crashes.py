@@ -77,7 +77,7 @@ def test_a_claimed_delivery_is_not_attempted_by_another_sender(pipeline: Pipelin
         with killed_at("delivery.after_claim"):
             attempts.take_turn(pipeline.backends, sending(), uuid.UUID(webhook["id"]), lambda: 60.0)
 
-        pipeline.tell()
+        pipeline.deliver_events()
 
         assert server.received == [], "the sender that claimed it may still be sending"
 
@@ -119,7 +119,7 @@ def test_two_relays_at_once_give_each_event_one_position(pipeline: Pipeline) -> 
         with switched_on(at_point):
             relay.relay(pipeline.backends, lambda: 60.0)
         late[0].result(20)
-        pipeline.tell()
+        pipeline.deliver_events()
 
         assert len(server.received) == 3
     positions = pipeline.sql("select position from event order by id")

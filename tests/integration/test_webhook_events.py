@@ -35,7 +35,7 @@ def test_each_change_is_sent_to_the_webhooks_that_want_it(pipeline: Pipeline) ->
         accepted = bulk_deletes.accept(pipeline.backends)
         bulk_deletes.carry_out(pipeline.backends, accepted.id, lambda: 60.0)
 
-        pipeline.tell()
+        pipeline.deliver_events()
 
         assert sorted(types(every)) == sorted([
             "product.created", "product.updated", "product.updated", "product.deleted", "import.completed",
@@ -64,7 +64,7 @@ def test_the_list_of_event_types_shows_what_is_sent(pipeline: Pipeline) -> None:
         pipeline.run(b"name\nx\n")
         accepted = bulk_deletes.accept(pipeline.backends)
         bulk_deletes.carry_out(pipeline.backends, accepted.id, lambda: 60.0)
-        pipeline.tell()
+        pipeline.deliver_events()
         sent = {json.loads(each.body)["type"]: json.loads(each.body) for each in server.received}
 
     shown = {each["type"]: each["example"] for each in pipeline.call("GET", "/event-types").json["items"]}
@@ -88,7 +88,7 @@ def test_a_message_is_small_whatever_the_product_contains(pipeline: Pipeline) ->
             pipeline, "\U0001f528" * limits.SKU_CHARACTERS_MAX, name='"' * limits.NAME_CHARACTERS_MAX,
             description="\x01ü" * 20_000,
         )  # fmt: skip
-        pipeline.tell()
+        pipeline.deliver_events()
         (received,) = server.received
 
     assert len(received.body) < limits.EVENT_BYTES_MAX
@@ -103,7 +103,7 @@ def test_a_change_that_is_rolled_back_is_never_sent(pipeline: Pipeline) -> None:
         _record_and_roll_back(pipeline)
         create_product(pipeline)
         assert pipeline.call("POST", "/products", {"sku": "h-1", "name": "x"}).status == 409
-        pipeline.tell()
+        pipeline.deliver_events()
 
         assert types(server) == ["product.created"]
 
@@ -119,7 +119,7 @@ def test_a_webhook_gets_no_events_from_before_it_was_created(pipeline: Pipeline)
         create_product(pipeline, "A")
         subscribe(pipeline, server.url())
         create_product(pipeline, "B")
-        pipeline.tell()
+        pipeline.deliver_events()
 
         assert [json.loads(each.body)["data"]["sku"] for each in server.received] == ["B"]
 
@@ -135,11 +135,11 @@ def test_an_event_that_commits_late_is_sent_and_listed_in_order(pipeline: Pipeli
         with other.database.transaction() as transaction:
             events.record(transaction, "product.deleted", "slow", {"id": "1", "sku": "slow"})
             create_product(pipeline, "quick")
-            pipeline.tell()
+            pipeline.deliver_events()
             seen = pipeline.call("GET", "/events").json["items"]
             assert [each["type"] for each in seen] == ["product.created"]
         other.database.close()
-        pipeline.tell()
+        pipeline.deliver_events()
 
         assert types(server) == ["product.created", "product.deleted"]
         rest = pipeline.call("GET", f"/events?after={seen[-1]['id']}").json["items"]
@@ -150,7 +150,7 @@ def test_an_event_that_commits_late_is_sent_and_listed_in_order(pipeline: Pipeli
 def test_catching_up_page_by_page_gives_every_event_once(pipeline: Pipeline) -> None:
     for number in range(7):
         create_product(pipeline, f"S{number}")
-    pipeline.tell()
+    pipeline.deliver_events()
 
     seen: list[dict[str, Any]] = []
     path: str | None = "/events?limit=3"
@@ -171,7 +171,7 @@ def test_old_events_are_removed_with_their_log_unless_a_delivery_is_pending(pipe
         webhook = subscribe(pipeline, server.url())
         for sku in ("done", "waits"):
             create_product(pipeline, sku)
-            pipeline.tell()
+            pipeline.deliver_events()
         create_product(pipeline, "young")
         pipeline.sql("update event set created_at = now() - interval '31 days' where payload ->> 'sku' <> 'young'")
         sweeping.sweep(pipeline.backends)

@@ -26,7 +26,7 @@ def test_a_failed_delivery_is_retried_by_the_schedule_and_then_given_up_on(
     with hook_server(Reply(status=503)) as server:
         webhook = subscribe(pipeline, server.url())
         create_product(pipeline)
-        pipeline.tell()
+        pipeline.deliver_events()
         for number in range(1, retry_schedule.ATTEMPTS_MAX):
             (delivery,) = deliveries(pipeline, webhook)
             assert (delivery["status"], delivery["attempt_count"], delivery["status_code"]) == ("pending", number, 503)
@@ -47,7 +47,7 @@ def test_a_receiver_can_ask_for_a_longer_wait(pipeline: Pipeline) -> None:
     with hook_server(Reply(status=429, headers={"Retry-After": "1000"})) as server:
         webhook = subscribe(pipeline, server.url())
         create_product(pipeline)
-        pipeline.tell()
+        pipeline.deliver_events()
 
     (delivery,) = deliveries(pipeline, webhook)
     wait = datetime.fromisoformat(delivery["next_attempt_at"]) - datetime.now(UTC)
@@ -59,11 +59,11 @@ def test_after_a_success_the_webhook_is_no_longer_failing(pipeline: Pipeline) ->
     with hook_server(lambda _: next(answers)) as server:
         webhook = subscribe(pipeline, server.url())
         create_product(pipeline, "A")
-        pipeline.tell()
+        pipeline.deliver_events()
         assert show(pipeline, webhook)["failing_since"] is not None
         let_time_pass(pipeline)
         create_product(pipeline, "B")
-        pipeline.tell()
+        pipeline.deliver_events()
 
         assert show(pipeline, webhook)["failing_since"] is None
         assert [each["attempt_count"] for each in deliveries(pipeline, webhook, "status=delivered")] == [1, 2]
@@ -74,9 +74,9 @@ def test_410_gone_switches_a_webhook_off_and_gives_the_reason(pipeline: Pipeline
     with hook_server(Reply(status=410)) as server:
         webhook = subscribe(pipeline, server.url())
         create_product(pipeline, "A")
-        pipeline.tell()
+        pipeline.deliver_events()
         create_product(pipeline, "B")
-        pipeline.tell()
+        pipeline.deliver_events()
 
         found = show(pipeline, webhook)
         assert (found["enabled"], len(server.received)) == (False, 1)
@@ -89,7 +89,7 @@ def test_five_days_of_failures_switch_a_webhook_off(pipeline: Pipeline) -> None:
     with hook_server(Reply(status=500)) as server:
         webhook = subscribe(pipeline, server.url())
         create_product(pipeline, "A")
-        pipeline.tell()
+        pipeline.deliver_events()
         for days, enabled in ((4, True), (5, False)):
             pipeline.sql(f"update webhook set failing_since = now() - interval '{days} days'")
             let_time_pass(pipeline)
@@ -103,7 +103,7 @@ def test_pending_deliveries_are_sent_when_the_webhook_is_switched_on_again(pipel
         webhook = subscribe(pipeline, server.url())
         path = f"/webhooks/{webhook['id']}"
         create_product(pipeline)
-        pipeline.tell()
+        pipeline.deliver_events()
         assert pipeline.call("PATCH", path, {"enabled": False}).json["enabled"] is False
         let_time_pass(pipeline)
         # A turn whose message was sent before the webhook was switched off.
@@ -112,7 +112,7 @@ def test_pending_deliveries_are_sent_when_the_webhook_is_switched_on_again(pipel
         assert (len(server.received), delivery["status"], delivery["next_attempt_at"]) == (1, "pending", None)
 
         found = pipeline.call("PATCH", path, {"enabled": True}).json
-        pipeline.tell()
+        pipeline.deliver_events()
 
         assert (found["disabled_reason"], found["failing_since"]) == (None, None)
         assert [each["status"] for each in deliveries(pipeline, webhook)] == ["delivered"]
@@ -122,7 +122,7 @@ def test_events_are_not_delivered_to_a_webhook_that_was_off_when_they_happened(p
     with hook_server() as server:
         webhook = subscribe(pipeline, server.url(), enabled=False)
         create_product(pipeline)
-        pipeline.tell()
+        pipeline.deliver_events()
         pipeline.call("PATCH", f"/webhooks/{webhook['id']}", {"enabled": True})
         let_time_pass(pipeline)
 

@@ -23,7 +23,7 @@ def test_a_test_is_sent_even_when_the_webhook_is_off(pipeline: Pipeline) -> None
         webhook = subscribe(pipeline, server.url(), ["product.deleted"], enabled=False)
         answer = pipeline.call("POST", f"/webhooks/{webhook['id']}/test")
         assert (answer.status, answer.json["status"], answer.json["test"]) == (202, "pending", True)
-        pipeline.tell()
+        pipeline.deliver_events()
 
         found = pipeline.call("GET", answer.headers["Location"].removeprefix("/api")).json
         assert (found["status"], found["status_code"], found["attempt_count"]) == ("failed", 418, 1)
@@ -41,7 +41,7 @@ def test_a_test_is_sent_before_pending_deliveries(pipeline: Pipeline) -> None:
             create_product(pipeline, f"S{number}")
         relay.relay(pipeline.backends, lambda: 60.0)
         pipeline.call("POST", f"/webhooks/{webhook['id']}/test")
-        pipeline.tell()
+        pipeline.deliver_events()
 
         assert types(server)[0] == events.TEST_TYPE
 
@@ -51,7 +51,7 @@ def test_a_delivery_is_sent_again_with_the_same_id(pipeline: Pipeline) -> None:
     with hook_server(lambda _: next(answers)) as server:
         webhook = subscribe(pipeline, server.url())
         create_product(pipeline)
-        pipeline.tell()
+        pipeline.deliver_events()
         (delivery,) = deliveries(pipeline, webhook)
         again = f"/deliveries/{delivery['id']}/redeliver"
         assert pipeline.call("POST", again).json["code"] == "webhook_disabled"
@@ -59,10 +59,10 @@ def test_a_delivery_is_sent_again_with_the_same_id(pipeline: Pipeline) -> None:
 
         assert pipeline.call("POST", again).status == 202
         assert pipeline.call("POST", again).json["code"] == "delivery_pending"
-        pipeline.tell()
+        pipeline.deliver_events()
         assert deliveries(pipeline, webhook)[0]["status"] == "delivered"
         assert pipeline.call("POST", again).status == 202, "a successful delivery can be sent again as well"
-        pipeline.tell()
+        pipeline.deliver_events()
 
         assert len(server.received) == 3
         assert len({each.id for each in server.received}) == 1
@@ -73,14 +73,14 @@ def test_all_failed_deliveries_since_a_given_time_are_sent_again(pipeline: Pipel
         webhook = subscribe(pipeline, server.url())
         for number in range(4):
             create_product(pipeline, f"S{number}")
-        pipeline.tell()
+        pipeline.deliver_events()
         pipeline.sql("update delivery set status = 'failed'")
         old = deliveries(pipeline, webhook)[-1]
         pipeline.sql("update delivery set created_at = now() - interval '2 hours' where id = %s", old["id"])
         since = (datetime.now(UTC) - timedelta(hours=1)).isoformat()
 
         answer = pipeline.call("POST", f"/webhooks/{webhook['id']}/redeliver", {"since": since})
-        pipeline.tell()
+        pipeline.deliver_events()
 
         assert (answer.status, answer.json) == (202, {"redelivered": 3})
         assert len(server.received) == 4 + 3

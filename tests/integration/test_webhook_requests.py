@@ -26,7 +26,7 @@ def test_a_delivery_is_signed_and_logged(pipeline: Pipeline) -> None:
             pipeline, server.url("/in?shop=1"), headers={"X-Shop": "north", "Authorization": "Bearer hush"}
         )
         create_product(pipeline)
-        pipeline.tell()
+        pipeline.deliver_events()
         (received,) = server.received
 
     message = Verifier(webhook["secret"]).verify(received.body, dict(received.headers))
@@ -50,7 +50,7 @@ def test_the_beginning_of_a_long_response_is_kept(pipeline: Pipeline) -> None:
     with hook_server(Reply(status=500, body=b"\xff\x00" + b"x" * 10_000)) as server:
         webhook = subscribe(pipeline, server.url())
         create_product(pipeline)
-        pipeline.tell()
+        pipeline.deliver_events()
 
     (delivery,) = deliveries(pipeline, webhook)
     (attempt,) = pipeline.call("GET", f"/deliveries/{delivery['id']}").json["attempts"]
@@ -66,7 +66,7 @@ def test_headers_that_a_response_quotes_are_not_stored(pipeline: Pipeline) -> No
         headers = {"Authorization": 'Bearer very-"secret"', "X-Shop": "north"}
         webhook = subscribe(pipeline, server.url(), headers=headers)
         create_product(pipeline)
-        pipeline.tell()
+        pipeline.deliver_events()
         (received,) = server.received
 
     (delivery,) = deliveries(pipeline, webhook)
@@ -83,10 +83,10 @@ def test_during_a_rotation_both_secrets_sign(pipeline: Pipeline) -> None:
         webhook = subscribe(pipeline, server.url())
         rotated = pipeline.call("POST", f"/webhooks/{webhook['id']}/rotate-secret").json
         create_product(pipeline, "A")
-        pipeline.tell()
+        pipeline.deliver_events()
         pipeline.sql("update webhook set old_secret_expires_at = now() - interval '1 second'")
         create_product(pipeline, "B")
-        pipeline.tell()
+        pipeline.deliver_events()
         first, second = server.received
 
     assert rotated["secret"] != webhook["secret"]

@@ -72,7 +72,7 @@ def test_a_quick_webhook_gets_several_attempts_at_a_time(pipeline: Pipeline) -> 
     with hook_server(reply) as server:
         webhook = subscribe(pipeline, server.url())
         create_product(pipeline, "first")
-        pipeline.tell()
+        pipeline.deliver_events()
         for number in range(limits.WEBHOOK_CONCURRENT_MAX + 2):
             create_product(pipeline, f"S{number}")
         relay.relay(pipeline.backends, lambda: 60.0)
@@ -95,5 +95,5 @@ def test_a_webhook_whose_turn_ends_continues_with_a_new_message(
         attempts.take_turn(pipeline.backends, sending(), uuid.UUID(webhook["id"]), lambda: 60.0)
         assert len(server.received) == 1
 
-        pipeline.tell()
+        pipeline.deliver_events()
         assert len(server.received) == 3

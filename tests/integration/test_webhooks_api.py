@@ -189,7 +189,7 @@ def test_deleting_a_webhook_deletes_its_log_but_no_event(pipeline: Pipeline) -> 
     delivery = pipeline.call("POST", f"/webhooks/{created['id']}/test").json
     pipeline.call("POST", "/products", {"sku": "A", "name": "x"})
     pipeline.call("DELETE", f"/webhooks/{created['id']}")
-    pipeline.tell()
+    pipeline.deliver_events()
 
     assert pipeline.call("GET", f"/deliveries/{delivery['id']}").status == 404
     assert [each["type"] for each in pipeline.call("GET", "/events").json["items"]] == ["product.created"]

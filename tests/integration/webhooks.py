@@ -48,4 +48,4 @@ def let_time_pass(pipeline: Pipeline) -> None:
     """Makes every pending delivery due, ends the claims of killed senders, and runs the sweep."""
     pipeline.sql("update delivery set due_at = now(), claimed_until = null where status = 'pending'")
     sweeping.sweep(pipeline.backends)
-    pipeline.tell()
+    pipeline.deliver_events()

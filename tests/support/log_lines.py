@@ -98,9 +98,6 @@ def with_message(lines: Sequence[Line], message: str) -> list[Line]:
     return [line for line in lines if line["message"] == message]
 
 
-told = with_message
-
-
 def metrics(line: Line) -> dict[str, tuple[float, str, tuple[str, ...]]]:
     """What CloudWatch extracts from a line: each metric's value, unit and dimensions."""
     return {

@@ -200,9 +200,6 @@ class Pipeline:
                     self.deliver(function, message)
                     quiet = False
 
-    tell = deliver_events
-    """The former name, for tests that still use it."""
-
     # --- the database, from outside ----------------------------------------------------------------------------
 
     def sql(self, statement: str, *parameters: Any) -> list[dict[str, Any]]:

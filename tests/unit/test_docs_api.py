@@ -142,7 +142,7 @@ def test_the_message_on_the_webhooks_page_has_the_fields_of_a_real_one() -> None
     [http] = [fence for fence in fences(read(ROOT / "docs/webhooks.md")) if fence.language == "http"]
     message = json.loads(http.text.partition("\n\n")[2])
     [sent] = [each for each in events.TYPES if each.name == message["type"]]
-    real = events.envelope(sent.name, datetime.fromisoformat(message["timestamp"]), dict(sent.example))
+    real = events.message(sent.name, datetime.fromisoformat(message["timestamp"]), dict(sent.example))
     assert message == real
     assert f"now {events.VERSION}." in read(ROOT / "docs/webhooks.md")
 
