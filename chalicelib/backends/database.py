@@ -7,14 +7,14 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
-from typing import Any, TypeVar, overload
+from typing import Any, TypeVar
 
 import psycopg
 from psycopg import Rollback as RollBack
 from psycopg import errors as pg
 from psycopg.errors import UniqueViolation
 from psycopg.pq import TransactionStatus
-from psycopg.rows import DictRow, dict_row, tuple_row
+from psycopg.rows import TupleRow, tuple_row
 
 from chalicelib import telemetry
 from chalicelib.backends.records import Record, record_factory
@@ -72,10 +72,10 @@ class Database:
         self._conninfo = conninfo
         self._announce = announce
         self._pooled = pooled
-        self._connection: psycopg.Connection[DictRow] | None = None
+        self._connection: psycopg.Connection[TupleRow] | None = None
         self._begun_at = 0.0
 
-    def connection(self) -> psycopg.Connection[DictRow]:
+    def connection(self) -> psycopg.Connection[TupleRow]:
         """The open connection, in autocommit mode. Raises Transient when PostgreSQL cannot be reached."""
         if self._connection is None or self._connection.closed:
             conninfo = self._conninfo if isinstance(self._conninfo, str) else self._conninfo()
@@ -85,7 +85,6 @@ class Database:
                     **_UNPREPARED if self._pooled else {},
                     **_GIVEN_UP,
                     autocommit=True,
-                    row_factory=dict_row,
                     connect_timeout=DATABASE_CONNECT_SECONDS_MAX,
                     application_name=f"product-importer/{os.getpid()}",
                 )
@@ -116,7 +115,7 @@ class Database:
         if self._connection is not None:
             self._connection.close()
 
-    def _begin(self, block: ExitStack, *, continues: bool) -> psycopg.Connection[DictRow]:
+    def _begin(self, block: ExitStack, *, continues: bool) -> psycopg.Connection[TupleRow]:
         """Begins a transaction that ends with `block`, on a new connection if the present one turns out to be broken.
 
         BEGIN is the test: psycopg sends it alone and waits for its answer, so if it fails nothing else has been sent.
@@ -160,7 +159,7 @@ class UnexpectedRows(Exception):
 class Transaction:
     """Runs named queries inside one transaction. Each call is one statement with its own snapshot."""
 
-    def __init__(self, cursor: psycopg.Cursor[DictRow]) -> None:
+    def __init__(self, cursor: psycopg.Cursor[TupleRow]) -> None:
         self.cursor = cursor
         self.announces = False
         """Whether it recorded events: the relay is woken after the commit."""
@@ -176,15 +175,10 @@ class Transaction:
         self.cursor.execute(query(name), parameters)
         return self.cursor.rowcount
 
-    @overload
-    def one(self, name: str, /, **parameters: Any) -> DictRow | None: ...
-
-    @overload
-    def one(self, name: str, kind: type[Record], /, **parameters: Any) -> Record | None: ...
-
-    def one(self, name: str, kind: Any = None, /, **parameters: Any) -> Any:
+    def one(self, name: str, kind: type[Record], /, **parameters: Any) -> Record | None:
         """The first row of a query as a dataclass, or None."""
-        return self._execute(name, kind, parameters).fetchone()
+        found: Record | None = self._execute(name, kind, parameters).fetchone()
+        return found
 
     def row(self, name: str, kind: type[Record], /, **parameters: Any) -> Record:
         """The row of a query that always returns exactly one. Raises UnexpectedRows, which is a bug."""
@@ -204,23 +198,11 @@ class Transaction:
         """Whether a query returns any row."""
         return self._execute(name, tuple, parameters).fetchone() is not None
 
-    @overload
-    def all(self, name: str, /, **parameters: Any) -> list[DictRow]: ...
-
-    @overload
-    def all(self, name: str, kind: type[Record], /, **parameters: Any) -> list[Record]: ...
-
-    def all(self, name: str, kind: Any = None, /, **parameters: Any) -> Any:
+    def all(self, name: str, kind: type[Record], /, **parameters: Any) -> list[Record]:
         """Every row of a query as a dataclass. For queries that limit their rows themselves."""
         return self._execute(name, kind, parameters).fetchall()
 
-    @overload
-    def composed(self, names: Sequence[str], /, **parameters: Any) -> list[DictRow]: ...
-
-    @overload
-    def composed(self, names: Sequence[str], kind: type[Record], /, **parameters: Any) -> list[Record]: ...
-
-    def composed(self, names: Sequence[str], kind: Any = None, /, **parameters: Any) -> Any:
+    def composed(self, names: Sequence[str], kind: type[Record], /, **parameters: Any) -> list[Record]:
         """Every row of a query composed of named fragments."""
         return self._cursor_for(kind).execute("\n".join([query(name) for name in names]), parameters).fetchall()
 
@@ -229,12 +211,12 @@ class Transaction:
         if parameters:
             self.cursor.executemany(query(name), parameters)
 
-    def _execute(self, name: str, kind: type | None, parameters: Mapping[str, Any]) -> psycopg.Cursor[Any]:
+    def _execute(self, name: str, kind: type, parameters: Mapping[str, Any]) -> psycopg.Cursor[Any]:
         return self._cursor_for(kind).execute(query(name), parameters)
 
-    def _cursor_for(self, kind: type | None) -> psycopg.Cursor[Any]:
+    def _cursor_for(self, kind: type) -> psycopg.Cursor[Any]:
         """A separate cursor for each result: a shared one would apply the new row factory to the previous result."""
-        shape: Any = dict_row if kind is None else tuple_row if kind is tuple else record_factory(kind)
+        shape: Any = tuple_row if kind is tuple else record_factory(kind)
         cursor: psycopg.Cursor[Any] = self.cursor.connection.cursor(row_factory=shape)
         return cursor
 

@@ -14,6 +14,7 @@ from typing import Any
 
 import psycopg
 import requests
+from psycopg.rows import dict_row
 
 from chalicelib.backends.database import Database as Connection
 from infra.deploy import deployment, packaging, stacks
@@ -124,7 +125,7 @@ class Deployed:
         """Returns the rows of a query by the owner of the database."""
         connection = Connection(self.database.conninfo(self.owner))
         try:
-            return connection.connection().execute(statement.encode()).fetchall()
+            return connection.connection().cursor(row_factory=dict_row).execute(statement.encode()).fetchall()
         finally:
             connection.close()
 

@@ -97,6 +97,13 @@ contents = st.lists(rows, min_size=1, max_size=5)
 chunk_points = st.sampled_from(["chunk.after_copy", "chunk.after_upsert", "chunk.before_commit", "chunk.after_commit"])
 
 
+@dataclass(frozen=True)
+class SearchState:
+    """Whether the search index covers every product."""
+
+    ready: bool
+
+
 @dataclass
 class RunningImport:
     """An import that the history has started, and the content of its file."""
@@ -319,17 +326,17 @@ class Histories(RuleBasedStateMachine):
 
     @rule()
     def look_at_lists(self) -> None:
-        """Filters use a search copy that lags behind. No list may show that."""
+        """Filters use a search index that lags behind. No list may show that."""
         visible = self.sql(VISIBLE)
         with self.backends.database.transaction() as transaction:
             everything = listing.find(transaction, Filters(), BY_SKU)
             found = listing.find(transaction, Filters(name="THREE"), BY_SKU)
-            state = transaction.one("search_state", texts=["three"], edits_max=100)
+            state = transaction.row("search_state", SearchState, texts=["three"], edits_max=100)
         wanted = {row["id"] for row in visible if row["name"] == "three"}
         assert ({row.id for row in found.products}, found.total) == (wanted, len(wanted))
         assert everything.total == len(visible)
-        if state is not None and state["ready"]:
-            self._count("list from the copy" if wanted else "empty list from the copy")
+        if state.ready:
+            self._count("list from the index" if wanted else "empty list from the index")
 
     def _imported(self) -> list[tuple[int, Operation]]:
         """Returns the committed part of each import."""
@@ -498,7 +505,7 @@ def test_every_history_ends_like_its_operations_in_acceptance_order(
     print(f"{HISTORIES} histories:", dict(sorted(Histories.outcomes.items())))  # noqa: T201
     done = {
         "killed", "chunk with chunk", "chunk with clear", "Imported", "cancelled", "retried", "Put", "Patched",
-        "Renamed", "replaced", "Deleted", "Cleared", "list from the copy",
+        "Renamed", "replaced", "Deleted", "Cleared", "list from the index",
         *(f"condition {each.value}" for each in Condition),
     }  # fmt: skip
     assert done | {f"{each} by HTTP" for each in done} <= set(Histories.outcomes)
