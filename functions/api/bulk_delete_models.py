@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from chalicelib.catalogue import bulk_deletes, jobs
-from functions.api.end_reason import EndReason
+from functions.api.end_reason import EndReason, end_reason_of
 
 
 class NewBulkDelete(BaseModel):
@@ -42,7 +42,7 @@ class BulkDelete(BaseModel):
             total=bulk_delete.total,
             deleted=bulk_delete.deleted,
             percent=bulk_delete.percent,
-            error=EndReason.of(bulk_delete),
+            error=end_reason_of(bulk_delete),
             created_at=bulk_delete.created_at,
             finished_at=bulk_delete.finished_at,
         )

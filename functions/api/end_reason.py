@@ -15,9 +15,9 @@ class EndReason(BaseModel):
     code: Annotated[str, Field(description="Stable, for programs")]
     message: str
 
-    @classmethod
-    def of(cls, job: Job) -> EndReason | None:
-        """Returns the reason of a failed job; None for any other job."""
-        if job.error_code is None or job.error_message is None:
-            return None
-        return cls(code=job.error_code, message=job.error_message)
+
+def end_reason_of(job: Job) -> EndReason | None:
+    """The reason of a failed export or bulk delete; None for any other."""
+    if job.error_code is None or job.error_message is None:
+        return None
+    return EndReason(code=job.error_code, message=job.error_message)

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from chalicelib.catalogue import jobs
 from chalicelib.exporting import exports
 from chalicelib.limits import FILTER_CHARACTERS_MAX
-from functions.api.end_reason import EndReason
+from functions.api.end_reason import EndReason, end_reason_of
 
 # NUL is the only character that PostgreSQL cannot store.
 Contained = Annotated[str, Field(max_length=FILTER_CHARACTERS_MAX, pattern=r"^[^\x00]*$")]
@@ -62,7 +62,7 @@ class Export(BaseModel):
             rows=export.exported_rows,
             size_bytes=export.size_bytes,
             percent=export.percent,
-            error=EndReason.of(export),
+            error=end_reason_of(export),
             download=Download(url=download.url, expires_at=download.expires_at) if download else None,
             created_at=export.created_at,
             finished_at=export.finished_at,

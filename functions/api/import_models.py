@@ -14,6 +14,7 @@ from chalicelib.importing import records
 from chalicelib.importing.progress import Progress, ThroughputStep
 from chalicelib.importing.rejected_rows import StoredRejection
 from chalicelib.limits import FILE_BYTES_MAX, FILENAME_CHARACTERS_MAX
+from functions.api.end_reason import EndReason
 from functions.api.request_parsing import whole_number
 
 Time = Annotated[datetime, AfterValidator(lambda value: value.astimezone(UTC))]
@@ -78,11 +79,9 @@ class ByteCounts(BaseModel):
     done: Count
 
 
-class ImportEndReason(BaseModel):
+class ImportEndReason(EndReason):
     """Why an import ended early."""
 
-    code: Annotated[str, Field(description="Stable, for programs")]
-    message: str
     retryable: Annotated[bool, Field(description="Whether `retry` can help")]
 
 

@@ -20,7 +20,7 @@ from tests.cloud.deployed import Deployed
 from tests.support.log_lines import with_message
 
 ATTEMPTS = 5
-"""MaxReceiveCount in infra/resources.yml. The consumer of the dead-letter queue receives the message once more."""
+"""MaxReceiveCount in infra/resources.yml. The consumer of the dead-letter queue receives the message again."""
 VISIBILITY_SECONDS = "1"
 EMPTY_SECONDS_MAX = 120.0
 CONTENT = b"sku,name\nDEAD-1,one\nDEAD-2,two\n"

@@ -47,7 +47,7 @@ def page(request: pytest.FixtureRequest) -> Path:
 
 
 def is_known(method: str, path: str) -> bool:
-    """Whether there is such a route; `…/cancel` stands for the end of one."""
+    """Whether there is such a route; `…/cancel` abbreviates one."""
     if path.startswith("…"):
         return any(known == method and ends.endswith(normal(path[1:])) for known, ends in endpoints())
     return (method, normal(path)) in endpoints()

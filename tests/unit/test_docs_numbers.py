@@ -23,7 +23,7 @@ STATEMENTS = {
         f"whenever it has enough text for a part ({limits.EXPORT_PART_BYTES // MIB} MiB)",
         f"only if the statistics show at least {limits.MERGE_ROWS_MIN:,} rows",
         f"about {limits.SAMPLE_PAGES} pages of 8 KiB",
-        f"while the copy is behind, counted up to {limits.CATALOGUE_COUNT_ROWS_MAX:,}",
+        f"while it is behind, counted up to {limits.CATALOGUE_COUNT_ROWS_MAX:,}",
         f"after {limits.WALK_ROWS_MAX:,} products, continues as if rare",
         f"in steps of {limits.INDEX_STEP_ROWS:,} products",
         f"the delivery stays claimed for {limits.DELIVERY_LEASE_SECONDS} s",

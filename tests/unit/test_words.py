@@ -84,7 +84,8 @@ def templates() -> Iterator[Passage]:
     """What people read in the console of AWS: descriptions in the templates."""
     for file in sorted((ROOT / "infra").rglob("*.yml")):
         for number, line in enumerate(read(file).splitlines(), 1):
-            if "Description:" in line:
+            # Changing a GroupDescription would replace the security group of a stage that is deployed.
+            if "Description:" in line and "GroupDescription:" not in line:
                 yield Passage(file.relative_to(ROOT).as_posix(), number, line)
 
 
@@ -158,7 +159,6 @@ SCOPES: dict[str, Callable[[], Iterator[Passage]]] = {
     "scripts": scripts,
     "markup": markup,
 }
-CLEAN = ("documentation", "make")
 
 
 def complaints(passages: Iterator[Passage]) -> Iterator[str]:
@@ -169,7 +169,7 @@ def complaints(passages: Iterator[Passage]) -> Iterator[str]:
                 yield f"{file}:{line + text.count(chr(10), 0, found.start())}: “{found[0]}” → {instead}"
 
 
-@pytest.mark.parametrize("scope", CLEAN)
+@pytest.mark.parametrize("scope", SCOPES)
 def test_the_worst_words_are_not_used(scope: str) -> None:
     found = list(complaints(SCOPES[scope]()))
     assert not found, "\n".join(["", *found])

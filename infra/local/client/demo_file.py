@@ -35,7 +35,7 @@ _SENTENCES = (
     "Made to be used every day and repaired when it breaks.",
     "Fits through every door, comes with all screws and a key.",
     "Wipe with a damp cloth; do not immerse in water.",
-    "Oak, oiled by hand, from managed forests nearby.",
+    "Oak, oiled locally, from managed forests nearby.",
     "Ships flat in a box of recycled paper, without plastic.",
 )
 
