@@ -67,7 +67,7 @@ chaos: $(INSTALLED) emulator ## Import 500,000 rows and send 2,000 events while 
 	CHAOS=long $(BIN)/python -m pytest tests/chaos -s --timeout 1800
 
 mutate: $(INSTALLED) emulator ## Remove one safety mechanism at a time, and check that a test fails
-	$(BIN)/python tests/mutation/mutate.py
+	$(BIN)/python -m tests.mutation.mutate
 
 fuzz: $(FUZZ_VENV)/.installed ## Fuzz the splitter and the row rules, guided by coverage (RUNS=500000; Linux, Python 3.11 to 3.13)
 	@mkdir -p $(DATA_DIR)/fuzz/corpus

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.mutation.mutate import MUTATIONS, Mutation, mutated
+from tests.mutation.mutations import MUTATIONS, Mutation, mutated
 
 ROOT = Path(__file__).parents[2]
 
