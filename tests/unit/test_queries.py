@@ -1,6 +1,6 @@
 """The code names only queries that exist, with the parameters that they take; and it uses all of them.
 
-Columns need no test here: they are fields of dataclasses, which mypy checks.
+Columns are fields of dataclasses, which mypy checks; tests/integration/test_query_columns.py compares them with PostgreSQL.
 """
 
 from __future__ import annotations
