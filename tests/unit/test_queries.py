@@ -1,6 +1,7 @@
 """The code names only queries that exist, with the parameters that they take; and it uses all of them.
 
-Columns are fields of dataclasses, which mypy checks; tests/integration/test_query_columns.py compares them with PostgreSQL.
+Columns are fields of dataclasses, which mypy checks; tests/integration/test_query_columns.py compares these fields with
+PostgreSQL.
 """
 
 from __future__ import annotations
