@@ -164,12 +164,11 @@ ADDRESSES_TRIED_MAX = 3
 """At most this many addresses of a webhook's host are tried; all of them must be safe."""
 WEBHOOK_CONNECT_SECONDS_MAX = 5
 """To find the addresses of a webhook's host and to connect to one of them."""
-CONNECT_SECONDS_MAX = WEBHOOK_CONNECT_SECONDS_MAX
 EXCHANGE_SECONDS_MAX = 15
 """From looking up the host to the last byte of the response, however slowly it arrives."""
-ANSWER_BYTES_MAX = 64 * KIB
+RESPONSE_BYTES_MAX = 64 * KIB
 """At most this much of a response's body is read."""
-ANSWER_HEADERS_BYTES_MAX = 64 * KIB
+RESPONSE_HEADERS_BYTES_MAX = 64 * KIB
 RETRY_AFTER_SECONDS_MAX = 24 * 3600
 """A receiver may ask for a longer wait than the schedule's, up to this, which is the schedule's longest."""
 UNWRAPPED_KEYS_MAX = 1_000

@@ -46,7 +46,7 @@ DONE, REFUSED, USAGE = 0, 1, 2
 MAKE_TARGETS = {"create": "token", "revoke": "revoke-token"}
 COLUMNS = ("NAME", "SCOPES", "CREATED", "LAST USED", "REVOKED")
 CONNECT_SECONDS_MAX = 5
-ANSWER_SECONDS_MAX = 40
+RESPONSE_SECONDS_MAX = 40
 """Longer than the time-out of the function: after this, no answer can come."""
 SERVER_ERROR = 500
 UNSURE = "\nThe command may still have been carried out: list the tokens, and revoke a token that you never received."
@@ -124,7 +124,7 @@ def _from_a_stage(stage: str, command: Command) -> Answer:
     """Runs a command in the function of a deployment. Raises NoAnswer."""
     # One attempt: without an answer the command may have been carried out, and a second attempt would then be refused.
     once = Config(
-        connect_timeout=CONNECT_SECONDS_MAX, read_timeout=ANSWER_SECONDS_MAX, retries={"total_max_attempts": 1}
+        connect_timeout=CONNECT_SECONDS_MAX, read_timeout=RESPONSE_SECONDS_MAX, retries={"total_max_attempts": 1}
     )
     function = f"product-importer-{stage}-manage_tokens"
     client: Any = boto3.client

@@ -25,7 +25,7 @@ from infra.local.testing import READY_PREFIX, clean_environment, read_until, sta
 
 EXIT_SECONDS_MAX = 30.0
 GONE_SECONDS_MAX = 30.0
-ANSWER_SECONDS_MAX = 10.0
+RESPONSE_SECONDS_MAX = 10.0
 
 
 @dataclass
@@ -106,7 +106,7 @@ def health(run: Run) -> int:
     """The status of the API's health page."""
     with requests.Session() as session:
         session.trust_env = False
-        return session.get(f"{run.stack.url}/api/health", timeout=ANSWER_SECONDS_MAX).status_code
+        return session.get(f"{run.stack.url}/api/health", timeout=RESPONSE_SECONDS_MAX).status_code
 
 
 def test_sigterm_to_make_stops_everything_and_products_survive(tmp_path: Path) -> None:
@@ -212,7 +212,7 @@ def test_a_database_that_dies_is_restarted_on_the_same_port_and_data(
         read_until(run.make, "PostgreSQL ended unexpectedly", run.output, tmp_path)
         read_until(run.make, "PostgreSQL answers again", run.output, tmp_path)
         # A function that held a connection may fail once; then it gets a new one.
-        wait_until(lambda: health(run) == 200, ANSWER_SECONDS_MAX, "the API on the new server")
+        wait_until(lambda: health(run) == 200, RESPONSE_SECONDS_MAX, "the API on the new server")
         with psycopg.connect(before.owner_conninfo) as connection:
             assert connection.execute("select answer from survivor").fetchone() == (42,)
         assert run.stack.pids["postgres"] != before.pids["postgres"]

@@ -13,7 +13,7 @@ from typing import Any
 import requests
 
 from infra.local.processes.deadline import wait_until
-from tests.benchmark.imports import ANSWER_SECONDS_MAX, Stack
+from tests.benchmark.imports import RESPONSE_SECONDS_MAX, Stack
 from tests.benchmark.psql import Psql
 
 END_SECONDS_MAX = 300.0
@@ -88,7 +88,7 @@ def _through_the_api(stack: Stack) -> tuple[float, float]:
 
 def _call(stack: Stack, method: str, path: str, body: Any = None) -> dict[str, Any]:
     url, headers = f"{stack.stack.file.url}/api{path}", {"Authorization": f"Bearer {stack.stack.file.token}"}
-    answer = requests.request(method, url, json=body, headers=headers, timeout=ANSWER_SECONDS_MAX)
+    answer = requests.request(method, url, json=body, headers=headers, timeout=RESPONSE_SECONDS_MAX)
     answer.raise_for_status()
     content: dict[str, Any] = answer.json()
     return content

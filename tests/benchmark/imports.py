@@ -23,7 +23,7 @@ from infra.local.testing import RunningStack
 SAMPLE_SECONDS = 0.02
 MEMORY_SECONDS = 0.25
 END_SECONDS_MAX = 1800.0
-ANSWER_SECONDS_MAX = 60.0
+RESPONSE_SECONDS_MAX = 60.0
 STATISTICS_SECONDS_MAX = 60.0
 MEBIBYTE = 1024 * 1024
 RUNNING = ("pending", "processing")
@@ -90,7 +90,7 @@ class Stack:
         headers = {"Authorization": f"Bearer {self.stack.file.token}"}
         promised = {"filename": file.name, "size_bytes": file.stat().st_size}
         url = f"{self.stack.file.url}/api/imports"
-        answer = requests.post(url, json=promised, headers=headers, timeout=ANSWER_SECONDS_MAX)
+        answer = requests.post(url, json=promised, headers=headers, timeout=RESPONSE_SECONDS_MAX)
         answer.raise_for_status()
         link = answer.json()["upload"]
         with file.open("rb") as body:

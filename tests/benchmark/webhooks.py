@@ -37,7 +37,7 @@ TRIALS = 20
 QUICK_WEBHOOKS = 18
 FLOW_SECONDS = 40.0
 FLOW_EVENTS_PER_SECOND = 2.0
-SLOW_ANSWER_SECONDS = 14.0
+SLOW_RESPONSE_SECONDS = 14.0
 CONNECTIONS_MAX = 128
 QUIET_SECONDS_MAX = 60.0
 _PRODUCT = events.TYPES[0]
@@ -122,7 +122,7 @@ def flow(stack: Stack, *, bad: bool) -> list[float]:
     With `bad`, two more webhooks get the same events: one never answers, one answers after 14 s.
     """
     released = threading.Event()
-    slowly = Reply(wait=lambda: released.wait(SLOW_ANSWER_SECONDS))
+    slowly = Reply(wait=lambda: released.wait(SLOW_RESPONSE_SECONDS))
     with hook_server() as server, hook_server(slowly) as slow, _silent() as silent_url, _recording(stack) as recorder:
         urls = [server.url(f"/{number}") for number in range(QUICK_WEBHOOKS)] + (
             [slow.url(), silent_url] if bad else []

@@ -36,7 +36,7 @@ STAGE = "local"
 STACK = f"product-importer-{STAGE}"
 API_STAGE = "api"
 STACK_POLL_SECONDS = 0.1
-ANSWER_SECONDS_MAX = 60.0
+RESPONSE_SECONDS_MAX = 60.0
 END_SECONDS_MAX = 120.0
 COMMAND_SECONDS_MAX = 120.0
 RUNNING = {"pending", "processing"}
@@ -65,7 +65,7 @@ class Deployed:
     def fetch(self, method: str, url: str, **options: Any) -> requests.Response:
         """Sends a request to any URL of the account, such as a presigned link."""
         trusted = str(self.account.certificate.authority)
-        return requests.request(method, url, verify=trusted, timeout=ANSWER_SECONDS_MAX, **options)
+        return requests.request(method, url, verify=trusted, timeout=RESPONSE_SECONDS_MAX, **options)
 
     def json(self, method: str, path: str, body: Any = None) -> Any:
         """Sends a request that must succeed. Returns the JSON of its response."""

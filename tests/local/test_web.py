@@ -18,7 +18,7 @@ from infra.local.site.static_files import StaticFiles
 from tests.local.conftest import Standin
 
 UPLOADS_TO = "http://127.0.0.1:4566/files/"
-ANSWER_SECONDS_MAX = 20.0
+RESPONSE_SECONDS_MAX = 20.0
 JSON = "application/json"
 
 
@@ -51,7 +51,7 @@ class Server:
 
     def ask(self, method: str, target: str, body: bytes | None = None, **headers: str) -> Reply:
         """Sends one request, with the target exactly as given."""
-        connection = http.client.HTTPConnection(LOOPBACK, self.port, timeout=ANSWER_SECONDS_MAX)
+        connection = http.client.HTTPConnection(LOOPBACK, self.port, timeout=RESPONSE_SECONDS_MAX)
         try:
             connection.request(method, target, body, {name.replace("_", "-"): text for name, text in headers.items()})
             response = connection.getresponse()
@@ -98,7 +98,7 @@ def test_it_stops_even_if_its_loop_is_already_awake(tmp_path: Path, monkeypatch:
     def pull_late() -> None:
         pull()  # A thread that has just answered woke the loop first.
         if not trigger.lock.locked():
-            web._thread.join(ANSWER_SECONDS_MAX)
+            web._thread.join(RESPONSE_SECONDS_MAX)
         pull()
 
     monkeypatch.setattr(trigger, "_physical_pull", pull_late)

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from chalicelib.limits import ANSWER_BYTES_MAX
+from chalicelib.limits import RESPONSE_BYTES_MAX
 from chalicelib.webhooks.outbound.post import Outbound, Unreachable, Unsafe, connect_to, look_up
 from tests.unit.receiver import Receiver, receiver
 
@@ -38,7 +38,7 @@ def chunked(*chunks: bytes) -> bytes:
     return b"".join(b"%x\r\n%b\r\n" % (len(chunk), chunk) for chunk in (*chunks, b""))
 
 
-FULL = b"a" * ANSWER_BYTES_MAX
+FULL = b"a" * RESPONSE_BYTES_MAX
 
 
 @pytest.mark.parametrize(

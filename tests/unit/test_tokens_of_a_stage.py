@@ -88,7 +88,7 @@ def test_without_an_answer_there_is_no_second_attempt(
 
 
 def test_the_wait_for_an_answer_has_a_limit(play: Play, capsys: Printed, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tokens, "ANSWER_SECONDS_MAX", 0.2)
+    monkeypatch.setattr(tokens, "RESPONSE_SECONDS_MAX", 0.2)
     released = threading.Event()
     server = play(Reply(body=b'{"token": "imp_late"}', wait=lambda: released.wait(LATE_SECONDS)))
     try:
@@ -102,7 +102,7 @@ def test_the_wait_for_an_answer_has_a_limit(play: Play, capsys: Printed, monkeyp
 
 def test_the_wait_for_an_answer_is_longer_than_the_functions_time_out() -> None:
     functions = json.loads((ROOT / ".chalice" / "config.json").read_text("utf-8"))["stages"]["dev"]["lambda_functions"]
-    assert functions["manage_tokens"]["lambda_timeout"] < tokens.ANSWER_SECONDS_MAX
+    assert functions["manage_tokens"]["lambda_timeout"] < tokens.RESPONSE_SECONDS_MAX
 
 
 def test_an_unknown_stage_is_an_error_with_the_remedy(play: Play, capsys: Printed) -> None:

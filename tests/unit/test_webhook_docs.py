@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from chalicelib.limits import ANSWER_BYTES_MAX, EXCHANGE_SECONDS_MAX, KIB
+from chalicelib.limits import EXCHANGE_SECONDS_MAX, KIB, RESPONSE_BYTES_MAX
 from chalicelib.webhooks.retry_schedule import ATTEMPTS_MAX, DELAYS_SECONDS, HOUR, JITTER, MINUTE
 from chalicelib.webhooks.signatures import new_secret, sign
 
@@ -247,4 +247,4 @@ def test_the_numbers_on_the_page_are_those_of_the_code() -> None:
     assert (JITTER, ATTEMPTS_MAX) == (1 / 5, 10)
     assert "ten attempts in all" in text
     assert f"After {EXCHANGE_SECONDS_MAX} seconds without a complete response" in text
-    assert f"{ANSWER_BYTES_MAX // KIB} KiB are read" in text
+    assert f"{RESPONSE_BYTES_MAX // KIB} KiB are read" in text

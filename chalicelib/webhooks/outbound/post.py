@@ -23,10 +23,10 @@ import certifi
 from chalicelib.errors import ImporterError
 from chalicelib.limits import (
     ADDRESSES_TRIED_MAX,
-    ANSWER_BYTES_MAX,
-    ANSWER_HEADERS_BYTES_MAX,
-    CONNECT_SECONDS_MAX,
     EXCHANGE_SECONDS_MAX,
+    RESPONSE_BYTES_MAX,
+    RESPONSE_HEADERS_BYTES_MAX,
+    WEBHOOK_CONNECT_SECONDS_MAX,
 )
 from chalicelib.webhooks.outbound.bounded_socket import BoundedSocket, Deadline
 from chalicelib.webhooks.outbound.public_addresses import IPAddress, IPNetwork, is_in, is_public
@@ -101,9 +101,9 @@ class Outbound:
         allowed_networks: Sequence[IPNetwork] = (),
         allowed_ports: frozenset[int] = frozenset({80, 443}),
         *,
-        connect_seconds: float = CONNECT_SECONDS_MAX,
+        connect_seconds: float = WEBHOOK_CONNECT_SECONDS_MAX,
         total_seconds: float = EXCHANGE_SECONDS_MAX,
-        answer_bytes: int = ANSWER_BYTES_MAX,
+        response_bytes: int = RESPONSE_BYTES_MAX,
         resolve: Resolve = look_up,
         connect: Connect = connect_to,
         tls: ssl.SSLContext | None = None,
@@ -112,7 +112,7 @@ class Outbound:
         self._allowed_ports = allowed_ports
         self._connect_seconds = connect_seconds
         self._total_seconds = total_seconds
-        self._answer_bytes = answer_bytes
+        self._response_bytes = response_bytes
         self._resolve = resolve
         self._connect = connect
         self._tls = tls
@@ -194,23 +194,23 @@ class Outbound:
         client.auto_open = 0  # Never opens another connection.
         client.sock = cast(socket.socket, bounded)
         ours = {"Host": target.host_header, "Accept-Encoding": "identity", "Connection": "close"}
-        bounded.allow(ANSWER_HEADERS_BYTES_MAX)
+        bounded.allow(RESPONSE_HEADERS_BYTES_MAX)
         client.request("POST", target.path, body=body, headers={**ours, **headers})
         response = client.getresponse()
         try:
             # A chunk of a single byte takes six bytes. A response with more overhead is meant to keep us busy.
-            bounded.allow(ANSWER_HEADERS_BYTES_MAX + 8 * self._answer_bytes)
+            bounded.allow(RESPONSE_HEADERS_BYTES_MAX + 8 * self._response_bytes)
             content = self._read(response)
         finally:
             response.close()
         answered = {name.lower(): value for name, value in response.getheaders()}
-        return Response(response.status, answered, content[: self._answer_bytes])
+        return Response(response.status, answered, content[: self._response_bytes])
 
     def _read(self, response: http.client.HTTPResponse) -> bytes:
         """The body, up to one byte more than is kept. Raises IncompleteRead if it ends too early."""
         content = b""
-        while len(content) <= self._answer_bytes:
-            block = response.read(self._answer_bytes + 1 - len(content))
+        while len(content) <= self._response_bytes:
+            block = response.read(self._response_bytes + 1 - len(content))
             if not block:
                 if response.length:
                     raise http.client.IncompleteRead(content, response.length)

@@ -14,7 +14,7 @@ import requests
 from infra.local.errors import StackError
 
 CONNECT_SECONDS_MAX = 5.0
-ANSWER_SECONDS_MAX = 60.0
+RESPONSE_SECONDS_MAX = 60.0
 UPLOAD_SECONDS_MAX = 600.0
 POLL_SECONDS = 0.2
 POLL_FAILURES_MAX = 10
@@ -129,7 +129,7 @@ class ImportClient:
             time.sleep(POLL_SECONDS)
 
     def _call(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
-        timeout = (CONNECT_SECONDS_MAX, ANSWER_SECONDS_MAX)
+        timeout = (CONNECT_SECONDS_MAX, RESPONSE_SECONDS_MAX)
         try:
             answer = self._http.request(method, self._url + path, json=body, timeout=timeout)
             content = answer.json()
