@@ -54,7 +54,11 @@ class HookServer:
 
             def do_POST(self) -> None:
                 at = time.time()
-                body = self.rfile.read(int(self.headers.get("Content-Length", "0")))
+                length = int(self.headers.get("Content-Length", "0"))
+                body = self.rfile.read(length)
+                if len(body) < length:  # The sender was killed after the headers: this is no request.
+                    self.close_connection = True
+                    return
                 headers = {name.lower(): value for name, value in self.headers.items()}
                 request = Received(self.path, headers, body, at)
                 answer = reply(request)
