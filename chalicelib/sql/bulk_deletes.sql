@@ -10,7 +10,7 @@ insert into bulk_delete (operation, total) values (%(operation)s, %(total)s) ret
 -- Imports that were accepted before the bulk delete and could still write, locked.
 select id, status from import
 where operation < %(operation)s and (status = 'processing' or (status = 'failed' and retryable))
-order by id for update
+order by id for no key update
 
 -- name: never_retry
 -- A failed import from before a bulk delete: a retry would write nothing.

@@ -97,7 +97,7 @@ where id = %(id)s and status in ('pending', 'processing')
 -- Locks an export for its dead letter, unless it has ended or an invocation has advanced it recently.
 select id from export
 where id = %(id)s and status in ('pending', 'processing') and advanced_at < now() - make_interval(secs => %(seconds)s)
-for update
+for no key update
 
 -- name: wake_stalled_exports
 -- Returns the exports that need a new message. Records the wake-up, so that an export whose message waits in a long queue
