@@ -115,6 +115,19 @@ def kinds(bench: Bench, stack: Stack) -> None:
     bench.show("Other files", ["file", "MB", "seconds", "rows/s", "MB/s", "receipt"], lines)
 
 
+def rejected(bench: Bench, stack: Stack) -> None:
+    """A file of which every second row is rejected, paired with the same file without errors."""
+    lines = []
+    for _ in range(bench.runs):
+        stack.clear()
+        accepted = stack.run(bench.file("plain")).seconds
+        stack.clear()
+        half = stack.run(bench.file("half_rejected"))
+        lines.append([accepted, half.seconds, half.seconds / accepted, _receipt(half)])
+    titles = ["all accepted, s", "half rejected, s", "half rejected ÷ all accepted", "receipt"]
+    bench.show("Rejected rows", titles, lines)
+
+
 def two(bench: Bench, stack: Stack) -> None:
     """Two imports at once. Their files have the same SKUs, and differ in one row of a hundred."""
     lines = []
@@ -291,6 +304,7 @@ def others(bench: Bench, stack: Stack) -> None:
 SCENARIOS: dict[str, Callable[[Bench, Stack], None]] = {
     "paired": paired,
     "kinds": kinds,
+    "rejected": rejected,
     "two": two,
     "scan": scan,
     "searches": searches,

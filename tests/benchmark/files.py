@@ -50,12 +50,18 @@ def _wide(target: Path, directory: Path, rows: int) -> None:
     _rewrite(target, make(directory, "plain", rows), _widened, quoting=csv.QUOTE_MINIMAL)
 
 
+def _half_rejected(target: Path, directory: Path, rows: int) -> None:
+    """The plain file with an empty name in every second row."""
+    _rewrite(target, make(directory, "plain", rows), _nameless, quoting=csv.QUOTE_MINIMAL)
+
+
 KINDS: dict[str, Callable[[Path, Path, int], None]] = {
     "plain": _plain,
     "changed": _changed,
     "quoted": _quoted,
     "bare": _bare,
     "wide": _wide,
+    "half_rejected": _half_rejected,
 }
 
 
@@ -71,6 +77,10 @@ def _changed_records(lines: Iterator[str], change: Callable[[int, Record], Recor
 
 def _renamed(number: int, record: Record) -> Record:
     return [f"{record[0]} (new)", *record[1:]] if number % CHANGED_EVERY == 1 else record
+
+
+def _nameless(number: int, record: Record) -> Record:
+    return ["", *record[1:]] if number % 2 == 1 else record
 
 
 def _spread(number: int, record: Record) -> Record:

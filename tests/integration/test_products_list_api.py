@@ -13,8 +13,8 @@ import pytest
 from chalicelib import limits
 from chalicelib.catalogue import bulk_deletes
 from chalicelib.sql import query
+from tests.integration.query_plan import explained
 from tests.support import indexing
-from tests.support.query_plan import explained
 from tests.support.sequential_model import key_of
 
 if TYPE_CHECKING:

@@ -21,8 +21,8 @@ from chalicelib.importing import imports
 from chalicelib.settings import settings
 from chalicelib.sql import query
 from tests.integration.killing import killed_at
+from tests.integration.query_plan import explained
 from tests.support import indexing
-from tests.support.query_plan import explained
 
 if TYPE_CHECKING:
     from tests.support.pipeline import Pipeline
