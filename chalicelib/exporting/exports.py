@@ -54,6 +54,7 @@ class Download:
 def accept(backends: Backends, filters: Filters) -> Export:
     """Creates a pending export and queues it. Raises Conflict when too many are unfinished, Transient."""
     with backends.database.transaction() as transaction:
+        transaction.run("lock_exports")
         unfinished = transaction.value("count_unfinished_exports", int)
         if unfinished >= EXPORTS_UNFINISHED_MAX:
             message = f"{unfinished} exports are not finished yet; wait until one of them is"

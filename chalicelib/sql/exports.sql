@@ -1,3 +1,7 @@
+-- name: lock_exports
+-- Makes requests that add an export wait for each other, so that together they cannot exceed the limit.
+lock table export in share row exclusive mode
+
 -- name: count_unfinished_exports
 -- How many exports are pending or processing.
 select count(*) as total from export where status in ('pending', 'processing')

@@ -2,20 +2,31 @@
 
 from __future__ import annotations
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from chalicelib import limits
+from chalicelib import fault_points, limits
 from chalicelib.catalogue import bulk_deletes, products
+from chalicelib.catalogue.listing import Filters
 from chalicelib.catalogue.products import Content
+from chalicelib.errors import Conflict
 from chalicelib.exporting import exports
+from infra.local.processes.deadline import wait_until
 from tests.integration.test_api import SOME_ID, problem
+from tests.support.concurrency import MEET_SECONDS_MAX, workers
 from tests.support.exported import add, carry_out, downloaded, export, rows_of, show, skus
 
 if TYPE_CHECKING:
     from tests.support.pipeline import Pipeline
 
+WAITING = """
+    select pid from pg_stat_activity
+    where usename = 'importer' and (state = 'idle in transaction' or wait_event_type = 'Lock')
+"""
+"""The transactions that are held at a point or wait for a lock."""
 HOSTILE = [
     Content("=1+1", '=cmd|"/c calc"!A0', "+1\t-1", active=False),
     Content("+A;b,c", "@SUM(A1)", '"'),
@@ -139,6 +150,28 @@ def test_the_number_of_unfinished_exports_is_limited(pipeline: Pipeline, monkeyp
     assert problem(pipeline.call("POST", "/exports", {}), 409)["code"] == "too_many_exports"
     carry_out(pipeline, first["id"])
     assert pipeline.call("POST", "/exports", {}).status == 202
+
+
+def test_requests_at_the_same_moment_cannot_exceed_the_limit(
+    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("chalicelib.exporting.exports.EXPORTS_UNFINISHED_MAX", 1)
+    released = threading.Event()
+
+    def hold(point: str) -> None:
+        if point == "export.before_accept_commit":
+            assert released.wait(MEET_SECONDS_MAX)
+
+    with workers(2) as backends, fault_points.switched_on(hold), ThreadPoolExecutor(2) as pool:
+        requests = [pool.submit(exports.accept, each, Filters()) for each in backends]
+        try:
+            wait_until(lambda: len(pipeline.sql(WAITING)) == 2, MEET_SECONDS_MAX, "both held or waiting")
+        finally:
+            released.set()
+        errors = [each.exception() for each in requests]
+
+    assert [type(each) for each in errors if each is not None] == [Conflict]
+    assert len(pipeline.sql("select id from export")) == 1
 
 
 def test_deleted_products_are_not_exported(pipeline: Pipeline) -> None:

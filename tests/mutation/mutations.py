@@ -179,6 +179,8 @@ MUTATIONS = (
     Mutation("idle transactions are ended", "chalicelib/sql/migrations/0001_catalogue.sql",
              "alter role importer set idle_in_transaction_session_timeout = '5s';", "",
              ("tests/integration/test_freeze.py",)),
+    Mutation("requests for exports wait for each other", "chalicelib/exporting/exports.py",
+             '        transaction.run("lock_exports")\n', "", ("tests/integration/test_exports.py",)),
     Mutation("fence of exports", "chalicelib/sql/exports.sql", " and steps = %(steps)s", "",
              ("tests/integration/test_exporting.py",)),
     Mutation("a part number for each step", "chalicelib/exporting/writing.py",
