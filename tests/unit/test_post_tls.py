@@ -88,6 +88,11 @@ def test_a_valid_certificate_is_accepted_and_the_server_gets_the_name(authority:
     assert sent(authority.server(NAME), authority.trusting).status == 200
 
 
+def test_informational_responses_are_skipped_inside_tls(authority: Authority) -> None:
+    hints = b"HTTP/1.1 103 Early Hints\r\nLink: </>; rel=preload\r\n\r\n"
+    assert sent(authority.server(NAME), authority.trusting, hints + hints + OK).body == b"ok"
+
+
 @pytest.mark.parametrize(
     ("name", "until", "trusted", "words"),
     [

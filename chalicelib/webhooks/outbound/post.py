@@ -24,6 +24,7 @@ from chalicelib.errors import ImporterError
 from chalicelib.limits import (
     ADDRESSES_TRIED_MAX,
     EXCHANGE_SECONDS_MAX,
+    INFORMATIONAL_RESPONSES_MAX,
     RESPONSE_BYTES_MAX,
     RESPONSE_HEADERS_BYTES_MAX,
     WEBHOOK_CONNECT_SECONDS_MAX,
@@ -46,6 +47,21 @@ class Response:
     status: int
     headers: Mapping[str, str]
     body: bytes
+
+
+class _FinalResponse(http.client.HTTPResponse):
+    """Skips every informational response before the final one (RFC 9110, 15.2); http.client skips only 100.
+
+    101 is final: no other protocol was asked for, so what would follow cannot be read.
+    """
+
+    def _read_status(self) -> tuple[str, int, str]:
+        for _ in range(INFORMATIONAL_RESPONSES_MAX + 1):
+            version, status, reason = super()._read_status()  # type: ignore[misc]  # typeshed lists only public names
+            if status >= 200 or status == http.HTTPStatus.SWITCHING_PROTOCOLS:
+                return version, status, reason
+            http.client.parse_headers(self.fp)
+        raise Unreachable(f"more than {INFORMATIONAL_RESPONSES_MAX} informational responses (1xx) before a final one")
 
 
 Resolve = Callable[[str, float], Sequence[IPAddress]]
@@ -192,6 +208,7 @@ class Outbound:
     def _exchange(self, bounded: BoundedSocket, target: Target, headers: Mapping[str, str], body: bytes) -> Response:
         client = http.client.HTTPConnection(target.host, target.port)
         client.auto_open = 0  # Never opens another connection.
+        client.response_class = _FinalResponse
         client.sock = cast(socket.socket, bounded)
         ours = {"Host": target.host_header, "Accept-Encoding": "identity", "Connection": "close"}
         bounded.allow(RESPONSE_HEADERS_BYTES_MAX)
