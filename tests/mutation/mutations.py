@@ -267,6 +267,7 @@ MUTATIONS = (
              (POST_RESPONSES,)),
     Mutation("a limit of informational responses", POST, "for _ in range(INFORMATIONAL_RESPONSES_MAX + 1):",
              "while True:", (POST_RESPONSES,)),
+    Mutation("incomplete headers are an error", POST, "if bounded.ended:", "if False:", (POST_RESPONSES,)),
     Mutation("an incomplete response is an error", POST, "if response.length:", "if False:", (POST_RESPONSES,)),
     Mutation("certificates", POST, "(self._tls or _tls())",
              "ssl._create_unverified_context()", (POST_TLS,)),

@@ -215,6 +215,8 @@ class Outbound:
         client.request("POST", target.path, body=body, headers={**ours, **headers})
         response = client.getresponse()
         try:
+            if bounded.ended:  # http.client takes the end of the connection for the end of the headers.
+                raise http.client.IncompleteRead(b"")
             # A chunk of a single byte takes six bytes. A response with more overhead is meant to keep us busy.
             bounded.allow(RESPONSE_HEADERS_BYTES_MAX + 8 * self._response_bytes)
             content = self._read(response)
