@@ -31,7 +31,8 @@ from chalicelib.limits import (
 )
 from chalicelib.webhooks.outbound.bounded_socket import BoundedSocket, Deadline
 from chalicelib.webhooks.outbound.public_addresses import IPAddress, IPNetwork, is_in, is_public
-from chalicelib.webhooks.outbound.urls import Target, Unsafe, check_headers, parse
+from chalicelib.webhooks.outbound.unsafe import Unsafe
+from chalicelib.webhooks.outbound.urls import Target, check_headers, parse
 
 __all__ = ["Outbound", "Response", "Unreachable", "Unsafe"]
 
@@ -174,9 +175,8 @@ class Outbound:
             ports = " or ".join(str(port) for port in sorted(self._allowed_ports))
             raise Unsafe(f"port {target.port} is not allowed: use port {ports}")
         if not all(ok or is_public(address) for ok, address in zip(within, addresses, strict=True)):
-            raise Unsafe(
-                f"{target.host} has an address that is not public: use a server that can be reached from the internet"
-            )
+            remedy = "use a server that can be reached from the internet"
+            raise Unsafe(f"{target.shown_host} has an address that is not public: {remedy}")
         return addresses
 
     def _resolved(self, target: Target, deadline: Deadline) -> list[IPAddress]:
@@ -187,11 +187,11 @@ class Outbound:
         try:
             addresses = list(self._resolve(target.host, deadline.remaining()))
         except TimeoutError:
-            raise Unreachable(f"the name {target.host} was not resolved within {deadline.seconds:g} s") from None
+            raise Unreachable(f"the name {target.shown_host} was not resolved within {deadline.seconds:g} s") from None
         except OSError:
             addresses = []
         if not addresses:
-            raise Unreachable(f"the name {target.host} could not be resolved")
+            raise Unreachable(f"the name {target.shown_host} could not be resolved")
         return addresses
 
     def _connected(self, target: Target, addresses: Sequence[IPAddress], deadline: Deadline) -> socket.socket:
