@@ -14,6 +14,7 @@ CHANGES = """-- name: changes
 HISTORIES = "tests/integration/test_acceptance_order.py"
 POST_REQUESTS = "tests/unit/test_post.py"
 POST_RESPONSES = "tests/unit/test_post_responses.py"
+COUNTED_LIMITS = "tests/integration/test_counted_limits.py"
 HOST_NAMES = "tests/unit/test_hosts.py"
 POST_TLS = "tests/unit/test_post_tls.py"
 SEALING = "tests/unit/test_sealing.py"
@@ -183,6 +184,21 @@ MUTATIONS = (
              ("tests/integration/test_freeze.py",)),
     Mutation("requests for exports wait for each other", "chalicelib/exporting/exports.py",
              '        transaction.run("lock_exports")\n', "", ("tests/integration/test_exports.py",)),
+    Mutation("requests for webhooks wait for each other", "chalicelib/webhooks/webhooks.py",
+             '        transaction.run("lock_webhooks")\n', "", (COUNTED_LIMITS,)),
+    Mutation("requests for tokens wait for each other", "chalicelib/access/tokens.py",
+             '    transaction.run("lock_tokens")\n', "", (COUNTED_LIMITS,)),
+    Mutation("installed tokens wait for each other", "chalicelib/access/tokens.py",
+             '        connection.execute(query("lock_tokens"))\n', "", (COUNTED_LIMITS,)),
+    Mutation("senders of one webhook wait for each other", ATTEMPTS,
+             'webhook = transaction.one("lock_webhook", Webhook', 'webhook = transaction.one("find_webhook", Webhook',
+             (COUNTED_LIMITS,)),
+    Mutation("a failed delivery is sent again by one request", DELIVERIES_SQL, " limit %(limit)s for no key update",
+             " limit %(limit)s", (COUNTED_LIMITS,)),
+    Mutation("a test needs a webhook that is not being deleted", "chalicelib/webhooks/deliveries.py",
+             "except ForeignKeyViolation:", "except ZeroDivisionError:", (COUNTED_LIMITS,)),
+    Mutation("a secret is rotated in a webhook that exists", "chalicelib/webhooks/webhooks.py",
+             "        _locked(transaction, webhook_id, lambda _: True)\n", "", (COUNTED_LIMITS,)),
     Mutation("fence of exports", "chalicelib/sql/exports.sql", " and steps = %(steps)s", "",
              ("tests/integration/test_exporting.py",)),
     Mutation("a part number for each step", "chalicelib/exporting/writing.py",
@@ -213,7 +229,7 @@ MUTATIONS = (
     Mutation("a retried import is indexed again", "chalicelib/sql/imports.sql", ", indexed = false", "",
              ("tests/integration/test_search_index.py",)),
     Mutation("only imports that had ended before are indexed", "chalicelib/sql/search_index.sql",
-             "    and i.id || ':' || i.attempt = any(s.imports)\n", "",
+             "on i.id || ':' || i.attempt = any(s.imports)", "on true",
              ("tests/integration/test_search_index.py",)),
     Mutation("indexing waits for an import", "chalicelib/catalogue/search_index.py",
              'if transaction.value("is_import_running", bool):', "if False:",
