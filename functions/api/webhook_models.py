@@ -49,10 +49,13 @@ Url = Annotated[
     Field(
         min_length=1,
         max_length=URL_CHARACTERS_MAX,
-        pattern=r"^[!-~]+$",
-        description="Where events are sent with POST; the host must be reachable from the internet",
+        description="Where events are sent with POST. The host must be reachable from the internet; an international "
+        "name may be written in Unicode (`müller.example`) or in ASCII (`xn--mller-kva.example`). Everything after the "
+        "host must be percent-encoded",
+        json_schema_extra={"format": "iri", "pattern": r"^[Hh][Tt][Tt][Pp][Ss]?://[^\s\\#@/?]+([/?][!-~]*)?$"},
     ),
 ]
+"""The full rules, and the messages, are in `chalicelib/webhooks/outbound/urls.py`; the pattern is for generators."""
 EventTypes = Annotated[
     list[Annotated[str, Field(json_schema_extra={"enum": [events.EVERY_TYPE, *events.NAMES]})]],
     Field(
@@ -70,9 +73,21 @@ Description = Annotated[
 ]
 _NO_OTHER_NAMES: dict[str, Any] = {"additionalProperties": False}
 """pydantic documents the names that match the pattern, but not that all others are refused."""
-HeaderName = Annotated[str, Field(pattern=rf"^[!#$%&'*+.^_`|~0-9A-Za-z-]{{1,{WEBHOOK_HEADER_NAME_CHARACTERS_MAX}}}$")]
+# `own_headers` checks names and values, because its messages name the header. What follows describes its rules.
+HeaderName = Annotated[
+    str,
+    Field(
+        json_schema_extra={"pattern": rf"^[!#$%&'*+.^_`|~0-9A-Za-z-]{{1,{WEBHOOK_HEADER_NAME_CHARACTERS_MAX}}}$"},
+    ),
+]
 HeaderValue = Annotated[
-    str, Field(max_length=WEBHOOK_HEADER_VALUE_CHARACTERS_MAX, pattern=r"^([!-~]([ \t!-~]*[!-~])?)?$")
+    str,
+    Field(
+        json_schema_extra={
+            "maxLength": WEBHOOK_HEADER_VALUE_CHARACTERS_MAX,
+            "pattern": r"^([!-~]([ \t!-~]*[!-~])?)?$",
+        }
+    ),
 ]
 
 
