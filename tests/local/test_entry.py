@@ -7,6 +7,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from infra import entry
 from infra.project import ROOT
 
 RUN_SECONDS_MAX = 60
+ENV_CAN_BLOCK = subprocess.run(["env", "--block-signal=INT", "true"], capture_output=True, check=False).returncode == 0
 MAKEFILE = (ROOT / "Makefile").read_text("utf-8")
 OTHER_PYTHON = {"tests.fuzz.fuzz_boundaries"}
 """In an environment of its own; libFuzzer handles Ctrl-C."""
@@ -91,8 +93,35 @@ def test_ctrl_c_while_other_programs_are_imported_prints_one_line(
     assert ended.stderr in {f"{entry.NOTHING_STARTED}\n", "Interrupted.\n"}
 
 
+@pytest.mark.parametrize("moment_ms", [0, 1, 2, 4, 8, 16, 32, 64])
+def test_ctrl_c_while_python_starts_is_held_back_until_it_can_be_handled(moment_ms: int) -> None:
+    """The signal is blocked as `env --block-signal=INT` blocks it. Whenever it comes, the end is the same."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "infra.local.client", "import", "none.csv"],
+            cwd=ROOT,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        time.sleep(moment_ms / 1000)
+        process.send_signal(signal.SIGINT)
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    _, printed = process.communicate(timeout=RUN_SECONDS_MAX)
+    assert (process.returncode, printed) == (entry.INTERRUPTED, f"{entry.NOTHING_STARTED}\n")
+
+
+@pytest.mark.skipif(not ENV_CAN_BLOCK, reason="env cannot block signals")
+def test_make_blocks_ctrl_c_while_python_starts() -> None:
+    ran = subprocess.run(["make", "-n", "tokens", "run", "bench"], cwd=ROOT, capture_output=True, text=True, check=True)
+    commands = [line for line in ran.stdout.splitlines() if "-m infra" in line]
+    assert len(commands) >= 3
+    assert all("env --block-signal=INT .venv/bin/python -m infra" in command for command in commands)
+
+
 def test_every_command_of_the_makefile_handles_ctrl_c() -> None:
-    modules = re.findall(r"(?:python|\$\(PYTHON\)) -m ((?:infra )?[\w.]+)", MAKEFILE)
+    modules = re.findall(r"(?:\$\(RUN\)|(?:python|\$\(PYTHON\)) -m) ((?:infra )?[\w.]+)", MAKEFILE)
     assert len(modules) > 20
     for module in set(modules) - OTHER_PYTHON - {"venv", "pip"}:
         if not module.startswith("infra "):
