@@ -16,8 +16,8 @@ from pathlib import PurePosixPath
 from chalicelib import acceptance, events
 from chalicelib.backends import Backends
 from chalicelib.backends.database import Transaction
-from chalicelib.backends.file_store import FileGone, PresignedUpload, StoredFile
-from chalicelib.errors import Conflict, NotFound
+from chalicelib.backends.file_store import PresignedUpload, StoredFile
+from chalicelib.errors import Conflict, FileUnavailable, NotFound
 from chalicelib.fault_points import fault_point
 from chalicelib.importing.records import Import, ImportState, Status
 from chalicelib.limits import FILENAME_CHARACTERS_MAX, UPLOAD_EXPIRES_SECONDS
@@ -170,10 +170,9 @@ def fail(
     return True
 
 
-def fail_without_file(transaction: Transaction, import_id: uuid.UUID) -> bool:
-    """Ends a running import whose file is no longer stored."""
-    message = "The uploaded file was removed before it was read completely. Upload it again."
-    return fail(transaction, import_id, "file_gone", message, retryable=False)
+def fail_without_file(transaction: Transaction, import_id: uuid.UUID, error: FileUnavailable) -> bool:
+    """Ends a running import whose file cannot be read."""
+    return fail(transaction, import_id, error.code, str(error), retryable=error.retryable)
 
 
 def cancel(backends: Backends, import_id: uuid.UUID) -> Import:
@@ -195,18 +194,15 @@ def cancel_for_bulk_delete(transaction: Transaction, import_id: uuid.UUID) -> No
 def retry(backends: Backends, import_id: uuid.UUID) -> Import:
     """Reopens a failed import at its old place in the acceptance order. Finished chunks are not done again.
 
-    Raises NotFound, Conflict (it did not fail, a retry cannot help, or its file is gone), Transient.
+    Raises NotFound, Conflict (it did not fail, a retry cannot help, or its file cannot be read), Transient.
     """
     with backends.database.transaction() as transaction:
         import_ = get(transaction, import_id)
     _require_retryable(import_)
     try:
         backends.files.find(*import_.data_location)
-    except FileGone:
-        raise Conflict(
-            "the uploaded file is no longer stored, so the import cannot be retried; upload the file again",
-            code="file_gone",
-        ) from None
+    except FileUnavailable as error:
+        raise Conflict(f"the import cannot be retried: {error}", code=error.code) from None
     with backends.database.transaction() as transaction:
         # Chunks before the import, as everywhere: a worker may still hold a chunk and be about to lock the import.
         transaction.run("unsend_chunks", import_id=import_id)

@@ -11,7 +11,8 @@ from datetime import UTC, datetime, timedelta
 
 from chalicelib.access import idempotency
 from chalicelib.backends import Backends
-from chalicelib.backends.file_store import FileGone, StoredFile
+from chalicelib.backends.file_store import StoredFile
+from chalicelib.errors import FileGone, FileRefused, FileUnavailable
 from chalicelib.fault_points import fault_point
 from chalicelib.importing import imports
 from chalicelib.importing.records import ImportFile
@@ -99,15 +100,23 @@ def _accept_lost_uploads(backends: Backends) -> None:
             "pending_imports", _PendingImport, limit=SWEEP_IMPORTS_MAX, grace_seconds=UPLOAD_GRACE_SECONDS
         )
     for import_ in pending:
-        try:
-            stored = backends.files.find(import_.object_key)
-        except FileGone:
-            if import_.overdue:
-                message = "The file was not uploaded before its link expired. Start a new upload."
-                with backends.database.transaction() as transaction:
-                    imports.fail(transaction, import_.id, "upload_expired", message, retryable=False)
-            continue
-        _accept(backends, stored)
+        uploaded = _uploaded(backends, import_.object_key)
+        if not uploaded and import_.overdue:
+            message = "The file was not uploaded before its link expired. Start a new upload."
+            with backends.database.transaction() as transaction:
+                imports.fail(transaction, import_.id, "upload_expired", message, retryable=False)
+        for stored in uploaded:
+            _accept(backends, stored)
+
+
+def _uploaded(backends: Backends, key: str) -> list[StoredFile]:
+    """Returns the newest version of an object, if there is one. If it cannot be read, its import will say why."""
+    try:
+        return [backends.files.find(key)]
+    except FileRefused:
+        return backends.files.versions_of(key, limit=1)
+    except FileGone:
+        return []
 
 
 def _accept_dropped_files(backends: Backends, event_seconds: float) -> None:
@@ -156,9 +165,9 @@ def _wake_stalled(backends: Backends, stalled_seconds: float) -> None:
             continue
         try:
             backends.files.find(*import_.data_location)
-        except FileGone:
+        except FileUnavailable as error:
             with backends.database.transaction() as transaction:
-                imports.fail_without_file(transaction, import_.id)
+                imports.fail_without_file(transaction, import_.id, error)
             continue
         _wake(backends, import_.id)
 
