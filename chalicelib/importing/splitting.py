@@ -23,7 +23,7 @@ from chalicelib.csvfile.filetype import refuse_non_csv
 from chalicelib.csvfile.header import Header, read_header
 from chalicelib.errors import FileUnavailable, UnreadableFile
 from chalicelib.fault_points import fault_point
-from chalicelib.importing import imports
+from chalicelib.importing import arrivals, imports
 from chalicelib.importing.records import Import
 from chalicelib.limits import (
     CHUNK_BYTES,
@@ -84,10 +84,7 @@ class _UnsentChunk:
 
 def split_upload(backends: Backends, bucket: str, stored: StoredFile, seconds_left: SecondsLeft) -> None:
     """Accepts an object in S3 as an import and splits it. Raises Transient."""
-    with backends.database.transaction() as transaction:
-        import_id = imports.accept(transaction, bucket, stored)
-        fault_point("accept.before_commit")
-    fault_point("accept.after_commit")
+    import_id = arrivals.accept(backends, bucket, stored)
     if import_id is not None:
         continue_splitting(backends, import_id, seconds_left)
 

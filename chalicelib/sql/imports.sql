@@ -39,6 +39,22 @@ where bucket = %(bucket)s and object_key = %(object_key)s and object_version = %
 select id from import
 where bucket = %(bucket)s and object_key = %(object_key)s and object_version is null and status <> 'pending'
 
+-- name: find_expected_object
+-- Whether an object belongs to an import or to a registered upload, whose key no other upload uses.
+select from import
+where bucket = %(bucket)s and object_key = %(object_key)s
+  and (object_version = %(object_version)s or object_version is null)
+
+-- name: known_objects
+-- Which of these objects belong to an import, or to a registration that ended before they arrived.
+select o.object_key, o.object_version
+from unnest(%(keys)s::text[], %(versions)s::text[]) as o (object_key, object_version)
+where exists (
+  select from import i
+  where i.bucket = %(bucket)s and i.object_key = o.object_key
+    and (i.object_version = o.object_version or (i.object_version is null and i.status <> 'pending'))
+)
+
 -- name: find_import
 -- One import with the sums of its chunks. Progress is summed on reading, so writers do not contend for a counter.
 select i.*, s.* from import i cross join lateral import_sums(i.id) s
