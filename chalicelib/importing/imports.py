@@ -4,14 +4,16 @@ pending ──accept──▶ processing ──complete──▶ completed
    │                    │  ▲
    │                    │  └────retry──── failed      (only where a retry can help)
    ├──cancel/expire──▶  ├──fail──────────▶ failed
-   └─────────────────▶  └──cancel────────▶ cancelled
+   └─────────────────▶  └──cancel────────▶ cancelled      (also a file that is plainly not a product file, at once)
 """
 
 from __future__ import annotations
 
 import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
+from typing import Any
 
 from chalicelib import acceptance, events
 from chalicelib.backends import Backends
@@ -19,6 +21,7 @@ from chalicelib.backends.database import Transaction
 from chalicelib.backends.file_store import PresignedUpload, StoredFile
 from chalicelib.errors import Conflict, FileUnavailable, NotFound
 from chalicelib.fault_points import fault_point
+from chalicelib.importing import ignored_files
 from chalicelib.importing.records import Import, ImportState, Status
 from chalicelib.limits import FILENAME_CHARACTERS_MAX, UPLOAD_EXPIRES_SECONDS
 from chalicelib.messages import UploadMessage
@@ -71,10 +74,10 @@ def renew(backends: Backends, import_id: uuid.UUID) -> tuple[Import, PresignedUp
 def accept(transaction: Transaction, bucket: str, stored: StoredFile) -> uuid.UUID | None:
     """Returns the import of an object in S3. The first time the object is seen, the import enters the acceptance order.
 
-    The same object version is always the same import. Returns None when its registration ended before it arrived, and
-    for the empty objects that consoles create to show a folder.
+    The same object version is always the same import. Returns None when its registration ended before it arrived, when
+    it is plainly not a product file, and for the empty objects that consoles create to show a folder.
     """
-    if stored.key.endswith("/"):
+    if stored.key.endswith("/") and not stored.size_bytes:
         return None
     acceptance.enter(transaction)  # So that a bulk delete sees every import accepted before it.
     identity = {"bucket": bucket, "object_key": stored.key, "object_version": stored.version}
@@ -90,13 +93,23 @@ def _accept_first_seen(transaction: Transaction, identity: dict[str, str], store
         if transaction.exists("find_ended_registration", bucket=identity["bucket"], object_key=stored.key):
             return None
         filename = PurePosixPath(stored.key).name[:FILENAME_CHARACTERS_MAX] or stored.key[-FILENAME_CHARACTERS_MAX:]
-        accepted = transaction.one(
-            "accept_dropped_import", _Found, **identity, size_bytes=stored.size_bytes, filename=filename
-        )
+        dropped = {**identity, "size_bytes": stored.size_bytes, "filename": filename}
+        reason = ignored_files.why_ignored(stored.key, stored.size_bytes)
+        if reason is not None:
+            _ignore(transaction, dropped, reason)
+            return None
+        accepted = transaction.one("accept_dropped_import", _Found, **dropped)
     if accepted is None:  # Another process accepted it between two of our statements.
         return transaction.one("find_import_by_object", _Found, **identity)
     transaction.log("import accepted", import_id=accepted.id, size_bytes=stored.size_bytes)
     return accepted
+
+
+def _ignore(transaction: Transaction, dropped: Mapping[str, Any], reason: str) -> None:
+    """Records a file that is not imported, so that users see why. It takes no place in the acceptance order."""
+    ignored = transaction.one("record_ignored_import", _Found, **dropped, error_code="file_ignored", reason=reason)
+    if ignored is not None:
+        transaction.log("file ignored", import_id=ignored.id, code="file_ignored", reason=reason)
 
 
 def get(transaction: Transaction, import_id: uuid.UUID) -> Import:

@@ -29,6 +29,15 @@ values ('processing', nextval('operation'), %(filename)s, %(bucket)s, %(object_k
 on conflict on constraint import_object do nothing
 returning id
 
+-- name: record_ignored_import
+-- A file that is plainly not a product file: its import has ended before it began. Returns nothing if it exists.
+insert into import (status, filename, bucket, object_key, object_version, size_bytes, error_code, error_message,
+                    started_at, finished_at)
+values ('cancelled', %(filename)s, %(bucket)s, %(object_key)s, %(object_version)s, %(size_bytes)s, %(error_code)s,
+        %(reason)s, now(), now())
+on conflict on constraint import_object do nothing
+returning id
+
 -- name: find_import_by_object
 -- The import of one version of an object.
 select id from import
