@@ -193,7 +193,7 @@ def _translation(error: ClientError, key: str, reads: bool) -> ImporterError | N
     code = error.response["Error"]["Code"]
     match _meaning(error):
         case Refusal() as refusal if reads:
-            message = f"“{key}” {refusal.reason}. {refusal.remedy}"
+            message = f"“{key}” {refusal.reason} (S3 answers {code}). {refusal.remedy}"
             return FileRefused(message, code=refusal.code, retryable=refusal.retryable)
         case Meaning.GONE:
             return FileGone(f"“{key}” is no longer stored. Upload it again.")

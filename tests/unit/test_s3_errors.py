@@ -136,6 +136,7 @@ def test_an_object_that_is_refused_says_why_and_what_to_do(store: S3FileStore, c
         read(store)
     assert (error.value.code, error.value.retryable) == (expected, retryable)
     assert ("retry the import" in str(error.value)) == retryable
+    assert f"(S3 answers {code})" in str(error.value)
 
 
 @pytest.mark.parametrize("code", TRANSIENT)
