@@ -12,15 +12,17 @@
     │   ├── UnsupportedMediaType     415: the body is not JSON (functions/api/request_parsing.py)
     │   └── UnreadableFile           the uploaded file cannot be imported at all: its import fails with this reason
     ├── Transient                    infrastructure failed: answered as 503, retried by the queue
-    ├── FileGone                     an object, or that version of it, is no longer stored
+    ├── FileUnavailable              a stored object cannot be read: an import of it fails with this reason
+    │   ├── FileGone                 the object, or that version of it, is no longer stored
+    │   └── FileRefused              S3 refuses to return it: archived, encrypted, no permission (backends/s3_errors.py)
     ├── UploadGone                   a multipart upload was removed before it was finished
     ├── Unreachable                  a customer's server did not answer (webhooks/outbound/post.py)
     ├── Unsealable                   a stored secret cannot be opened (backends/sealing.py)
     ├── MissingSetting               the process is misconfigured (settings.py)
     └── MigrationError               the database cannot be migrated (backends/migrations.py)
 
-FileGone to Unsealable are caught by the functions that expect them. Anything that gets out, and anything else that is
-raised, is a bug or a mistake in the setup: answered as 500, retried by the queue, then dead-lettered.
+FileUnavailable to Unsealable are caught by the functions that expect them. Anything that gets out, and anything else
+that is raised, is a bug or a mistake in the setup: answered as 500, retried by the queue, then dead-lettered.
 """
 
 from __future__ import annotations
@@ -111,8 +113,27 @@ class Transient(ImporterError):
     """Infrastructure failed; a later try may succeed."""
 
 
-class FileGone(ImporterError):
+class FileUnavailable(ImporterError):
+    """An object cannot be read. An import of it fails with this code and message."""
+
+    code = "file_unavailable"
+    retryable = False
+    """Whether the object can become readable, so that a retry helps."""
+
+
+class FileGone(FileUnavailable):
     """The object, or that version of it, is no longer stored."""
+
+    code = "file_gone"
+
+
+class FileRefused(FileUnavailable):
+    """The object is stored, but S3 refuses to return it."""
+
+    def __init__(self, message: str, *, code: str, retryable: bool) -> None:
+        super().__init__(message)
+        self.code = code
+        self.retryable = retryable
 
 
 class UploadGone(ImporterError):

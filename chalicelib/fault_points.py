@@ -12,6 +12,7 @@ from contextlib import contextmanager
 POINTS = (
     "accept.before_commit",
     "accept.after_commit",
+    "arrival.after_accept",
     "split.after_head",
     "split.after_rewrite",
     "split.before_begin_commit",
@@ -37,7 +38,6 @@ POINTS = (
     "fail.after_status",
     "retry.after_commit",
     "sweep.after_cursor",
-    "sweep.after_accept",
     "sweep.before_wake",
     "sweep.after_unsend",
     "dead_letter.before_commit",

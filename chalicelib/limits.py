@@ -99,6 +99,8 @@ SWEEP_EXPORTS_MAX = 100
 """How many exports one sweep wakes."""
 SWEEP_LIST_VERSIONS_MAX = 1000
 """How many object versions one sweep checks for files whose event was lost."""
+KEY_VERSIONS_MAX = 1000
+"""How many versions of one key are put in order: a page of a listing. Older ones are accepted as they are found."""
 SWEEP_EVENT_SECONDS = 60
 """How long the sweep waits for an object's own event before it accepts the object."""
 RETRY_SECONDS_MIN = 5

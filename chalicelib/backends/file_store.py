@@ -1,6 +1,7 @@
 """The file store as the domain sees it: objects with versions. `s3.py` implements it.
 
-Every read names a version, so that a replaced object never mixes into what is being read.
+Every read names a version, so that a replaced object never mixes into what is being read. Every read raises
+FileUnavailable: FileGone if the object is not stored, FileRefused if the store refuses to return it.
 """
 
 from __future__ import annotations
@@ -9,10 +10,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
-
-from chalicelib.errors import FileGone, UploadGone
-
-__all__ = ["CSV_TYPE", "FileGone", "FileStore", "PresignedUpload", "StoredFile", "StoredPart", "UploadGone"]
 
 CSV_TYPE = "text/csv; charset=utf-8"
 
@@ -54,13 +51,13 @@ class FileStore(Protocol):
         """A link that downloads one version of a CSV under a file name. It is a secret until it expires."""
 
     def find(self, key: str, version: str | None = None) -> StoredFile:
-        """An object's newest version, or the one that is named. Raises FileGone."""
+        """An object's newest version, or the one that is named, if it can be read. Raises FileUnavailable."""
 
     def read(self, key: str, version: str, start: int, end: int) -> bytes:
-        """Bytes start..end (half-open) of one version. Raises FileGone."""
+        """Bytes start..end (half-open) of one version. Raises FileUnavailable."""
 
     def blocks(self, key: str, version: str, start: int, block_bytes: int) -> Iterator[bytes]:
-        """One version from `start` to its end, in blocks. Raises FileGone."""
+        """One version from `start` to its end, in blocks. Raises FileUnavailable."""
 
     def write(self, key: str, blocks: Iterable[bytes]) -> StoredFile:
         """Streams blocks into a new version of an object, holding a few parts in memory."""
@@ -78,7 +75,13 @@ class FileStore(Protocol):
         else writes.
         """
 
+    def versions_of(self, key: str, limit: int) -> list[StoredFile]:
+        """The newest `limit` (≤ 1000) versions of one object, the newest first, in the store's own order."""
+
     def list_versions(
         self, prefix: str, limit: int, key_marker: str | None, version_marker: str | None
     ) -> tuple[list[StoredFile], str | None, str | None]:
-        """Up to `limit` (≤ 1000) object versions after the markers, and the next page's markers, None at the end."""
+        """Up to `limit` (≤ 1000) object versions after the markers, and the next page's markers, None at the end.
+
+        In the order of their keys; those of one key as in `versions_of`.
+        """

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, BinaryIO, Literal, cast
 
 import boto3
 from boto3.s3.transfer import TransferConfig
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import ClientError
 from botocore.response import StreamingBody
 
 from chalicelib.backends.clients import DATA_READ_SECONDS_MAX, client_config
 from chalicelib.backends.file_store import CSV_TYPE, PresignedUpload, StoredFile, StoredPart
-from chalicelib.errors import FileGone, Transient, UploadGone
+from chalicelib.backends.s3_errors import is_beyond_the_end, translated
+from chalicelib.errors import FileGone, UploadGone
 from chalicelib.limits import DOWNLOAD_EXPIRES_SECONDS, MIB, UPLOAD_EXPIRES_SECONDS
 
 if TYPE_CHECKING:
@@ -26,7 +27,6 @@ WRITE_PART_BYTES = 16 * MIB
 """Part size of a written object: the 10,000 parts that S3 allows hold more than any file."""
 _PART_CHECKSUM: Literal["CRC32"] = "CRC32"
 """S3 compares it with what it received, for each part and for the whole object."""
-_GONE = {"404", "NoSuchKey", "NoSuchVersion", "NoSuchBucket", "MethodNotAllowed", "405"}
 
 
 class S3FileStore:
@@ -62,14 +62,20 @@ class S3FileStore:
 
     def find(self, key: str, version: str | None = None) -> StoredFile:
         named: dict[str, Any] = {"VersionId": version} if version else {}
-        with _translated(key):
-            head = self._s3.head_object(Bucket=self.bucket, Key=key, **named)
-        return StoredFile(key, head.get("VersionId", "null"), head["ContentLength"], head["LastModified"])
+        with translated(key, reads=True):
+            try:
+                found: Mapping[str, Any] = self._s3.get_object(Bucket=self.bucket, Key=key, Range="bytes=0-0", **named)
+                _finish(found)
+            except ClientError as error:
+                if not is_beyond_the_end(error):
+                    raise
+                found = self._s3.head_object(Bucket=self.bucket, Key=key, **named)
+        return StoredFile(key, found.get("VersionId", "null"), _size_of(found), found["LastModified"])
 
     def read(self, key: str, version: str, start: int, end: int) -> bytes:
         if start >= end:
             return b""
-        with _translated(key):
+        with translated(key, reads=True):
             answer = self._s3.get_object(
                 Bucket=self.bucket, Key=key, VersionId=version, Range=f"bytes={start}-{end - 1}"
             )
@@ -77,7 +83,7 @@ class S3FileStore:
         return data if _is_part(answer) else data[start:end]
 
     def blocks(self, key: str, version: str, start: int, block_bytes: int) -> Iterator[bytes]:
-        with _translated(key):
+        with translated(key, reads=True):
             answer = self._s3.get_object(Bucket=self.bucket, Key=key, VersionId=version, Range=f"bytes={start}-")
             if not _is_part(answer):
                 _skip(answer["Body"], start)
@@ -85,7 +91,7 @@ class S3FileStore:
                 yield block
 
     def write(self, key: str, blocks: Iterable[bytes]) -> StoredFile:
-        with _translated(key):
+        with translated(key):
             self._s3.upload_fileobj(
                 cast(BinaryIO, _Stream(iter(blocks))),
                 self.bucket,
@@ -99,14 +105,14 @@ class S3FileStore:
         return self.find(key)
 
     def begin_parts(self, key: str) -> str:
-        with _translated(key):
+        with translated(key):
             begun = self._s3.create_multipart_upload(
                 Bucket=self.bucket, Key=key, ContentType=CSV_TYPE, ChecksumAlgorithm=_PART_CHECKSUM
             )
         return begun["UploadId"]
 
     def write_part(self, key: str, upload_id: str, number: int, data: bytes) -> StoredPart:
-        with _upload_translated(key):
+        with translated(key):
             stored = self._s3.upload_part(
                 Bucket=self.bucket,
                 Key=key,
@@ -121,7 +127,7 @@ class S3FileStore:
 
     def finish_parts(self, key: str, upload_id: str, parts: Sequence[StoredPart]) -> StoredFile:
         try:
-            with _upload_translated(key):
+            with translated(key):
                 self._s3.complete_multipart_upload(
                     Bucket=self.bucket, Key=key, UploadId=upload_id, MultipartUpload={"Parts": cast(Any, list(parts))}
                 )
@@ -132,13 +138,18 @@ class S3FileStore:
             except FileGone:
                 raise UploadGone(f"the upload of {key} was removed") from None
 
+    def versions_of(self, key: str, limit: int) -> list[StoredFile]:
+        # Longer keys that begin with this one come after it.
+        listed, _, _ = self.list_versions(key, limit, None, None)
+        return [each for each in listed if each.key == key]
+
     def list_versions(
         self, prefix: str, limit: int, key_marker: str | None, version_marker: str | None
     ) -> tuple[list[StoredFile], str | None, str | None]:
         markers: dict[str, Any] = {}
         if key_marker and version_marker:
             markers = {"KeyMarker": key_marker, "VersionIdMarker": version_marker}
-        with _translated(prefix):
+        with translated(prefix):
             page = self._s3.list_object_versions(Bucket=self.bucket, Prefix=prefix, MaxKeys=limit, **markers)
         versions = [
             StoredFile(each["Key"], each["VersionId"], each["Size"], each["LastModified"])
@@ -150,6 +161,19 @@ class S3FileStore:
 def _is_part(answer: Mapping[str, Any]) -> bool:
     """Whether the answer is the range. A server may send the whole object instead; ministack does, for a version."""
     return "ContentRange" in answer
+
+
+def _finish(answer: Mapping[str, Any]) -> None:
+    """Reads the one byte that was asked for, so that the connection can be used again. Drops what follows it."""
+    with closing(answer["Body"]) as body:
+        body.read(1)
+
+
+def _size_of(answer: Mapping[str, Any]) -> int:
+    """The size of the whole object, from an answer with its first byte, with all of it, or without content."""
+    if _is_part(answer):
+        return int(answer["ContentRange"].rpartition("/")[2])
+    return int(answer["ContentLength"])
 
 
 def _skip(body: StreamingBody, count: int) -> None:
@@ -185,29 +209,3 @@ def _client(endpoint: str | None) -> S3Client:
             Config(signature_version="s3v4", s3={"addressing_style": "path"})
         ),
     )
-
-
-@contextmanager
-def _upload_translated(key: str) -> Iterator[None]:
-    try:
-        with _translated(key):
-            yield
-    except ClientError as error:
-        if error.response["Error"]["Code"] == "NoSuchUpload":
-            raise UploadGone(f"the upload of {key} was removed") from error
-        raise
-
-
-@contextmanager
-def _translated(key: str) -> Iterator[None]:
-    try:
-        yield
-    except ClientError as error:
-        code = error.response["Error"]["Code"]
-        if code in _GONE:
-            raise FileGone(f"{key} is no longer stored") from error
-        if error.response["ResponseMetadata"]["HTTPStatusCode"] >= 500 or code in {"SlowDown", "RequestTimeout"}:
-            raise Transient(f"S3 answered {code} for {key}") from error
-        raise
-    except (BotoCoreError, OSError) as error:
-        raise Transient(f"S3 could not be reached for {key}: {type(error).__name__}") from error

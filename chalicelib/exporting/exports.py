@@ -10,10 +10,9 @@ from psycopg.types.json import Jsonb
 
 from chalicelib.backends import Backends
 from chalicelib.backends.database import Transaction
-from chalicelib.backends.file_store import FileGone
 from chalicelib.catalogue.jobs import Job
 from chalicelib.catalogue.listing import Filters
-from chalicelib.errors import Conflict, NotFound
+from chalicelib.errors import Conflict, FileUnavailable, NotFound
 from chalicelib.fault_points import fault_point
 from chalicelib.importing.progress import percent_of
 from chalicelib.limits import DOWNLOAD_EXPIRES_SECONDS, EXPORTS_UNFINISHED_MAX
@@ -81,13 +80,13 @@ def key_of(export_id: uuid.UUID) -> str:
 
 
 def download(backends: Backends, export: Export) -> Download | None:
-    """Returns a new link to the file; None before the file is complete and after it has expired. Raises Transient."""
+    """Returns a new link to the file; None if there is none yet, or no longer. Raises Transient."""
     if export.object_version is None:
         return None
     key = key_of(export.id)
     try:
         backends.files.find(key, export.object_version)
-    except FileGone:
+    except FileUnavailable:
         return None
     url = backends.files.presign_download(key, export.object_version, f"products-{export.id}.csv")
     return Download(url, datetime.now(UTC) + timedelta(seconds=DOWNLOAD_EXPIRES_SECONDS))

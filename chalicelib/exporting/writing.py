@@ -18,8 +18,8 @@ from typing import Any
 from psycopg.types.json import Jsonb
 
 from chalicelib.backends import Backends
-from chalicelib.backends.file_store import UploadGone
 from chalicelib.catalogue import listing
+from chalicelib.errors import UploadGone
 from chalicelib.exporting import csv_text, exports
 from chalicelib.fault_points import fault_point
 from chalicelib.limits import (

@@ -4,12 +4,13 @@ pending ──accept──▶ processing ──complete──▶ completed
    │                    │  ▲
    │                    │  └────retry──── failed      (only where a retry can help)
    ├──cancel/expire──▶  ├──fail──────────▶ failed
-   └─────────────────▶  └──cancel────────▶ cancelled
+   └─────────────────▶  └──cancel────────▶ cancelled      (also a file that is plainly not a product file, at once)
 """
 
 from __future__ import annotations
 
 import uuid
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import PurePosixPath
 from typing import Any
@@ -17,10 +18,11 @@ from typing import Any
 from chalicelib import acceptance, events
 from chalicelib.backends import Backends
 from chalicelib.backends.database import Transaction
-from chalicelib.backends.file_store import FileGone, PresignedUpload, StoredFile
-from chalicelib.errors import Conflict, NotFound
+from chalicelib.backends.file_store import PresignedUpload, StoredFile
+from chalicelib.errors import Conflict, FileUnavailable, NotFound
 from chalicelib.fault_points import fault_point
-from chalicelib.importing.outcomes import Result
+from chalicelib.importing import ignored_files
+from chalicelib.importing.outcomes import FILE_IGNORED, Result
 from chalicelib.importing.records import Import, ImportState, Status
 from chalicelib.limits import FILENAME_CHARACTERS_MAX, UPLOAD_EXPIRES_SECONDS
 from chalicelib.messages import UploadMessage
@@ -73,10 +75,10 @@ def renew(backends: Backends, import_id: uuid.UUID) -> tuple[Import, PresignedUp
 def accept(transaction: Transaction, bucket: str, stored: StoredFile) -> uuid.UUID | None:
     """Returns the import of an object in S3. The first time the object is seen, the import enters the acceptance order.
 
-    The same object version is always the same import. Returns None when its registration ended before it arrived, and
-    for the empty objects that consoles create to show a folder.
+    The same object version is always the same import. Returns None when its registration ended before it arrived, when
+    it is plainly not a product file, and for the empty objects that consoles create to show a folder.
     """
-    if stored.key.endswith("/"):
+    if stored.key.endswith("/") and not stored.size_bytes:
         return None
     acceptance.enter(transaction)  # So that a bulk delete sees every import accepted before it.
     identity = {"bucket": bucket, "object_key": stored.key, "object_version": stored.version}
@@ -92,13 +94,23 @@ def _accept_first_seen(transaction: Transaction, identity: dict[str, str], store
         if transaction.exists("find_ended_registration", bucket=identity["bucket"], object_key=stored.key):
             return None
         filename = PurePosixPath(stored.key).name[:FILENAME_CHARACTERS_MAX] or stored.key[-FILENAME_CHARACTERS_MAX:]
-        accepted = transaction.one(
-            "accept_dropped_import", _Found, **identity, size_bytes=stored.size_bytes, filename=filename
-        )
+        dropped = {**identity, "size_bytes": stored.size_bytes, "filename": filename}
+        reason = ignored_files.why_ignored(stored.key, stored.size_bytes)
+        if reason is not None:
+            _ignore(transaction, dropped, reason)
+            return None
+        accepted = transaction.one("accept_dropped_import", _Found, **dropped)
     if accepted is None:  # Another process accepted it between two of our statements.
         return transaction.one("find_import_by_object", _Found, **identity)
     transaction.log("import accepted", import_id=accepted.id, size_bytes=stored.size_bytes)
     return accepted
+
+
+def _ignore(transaction: Transaction, dropped: Mapping[str, Any], reason: str) -> None:
+    """Records a file that is not imported, so that users see why. It takes no place in the acceptance order."""
+    ignored = transaction.one("record_ignored_import", _Found, **dropped, error_code=FILE_IGNORED, reason=reason)
+    if ignored is not None:
+        transaction.log("file ignored", import_id=ignored.id, code=FILE_IGNORED, reason=reason)
 
 
 def get(transaction: Transaction, import_id: uuid.UUID) -> Import:
@@ -172,10 +184,9 @@ def fail(
     return True
 
 
-def fail_without_file(transaction: Transaction, import_id: uuid.UUID) -> bool:
-    """Ends a running import whose file is no longer stored."""
-    message = "The uploaded file was removed before it was read completely. Upload it again."
-    return fail(transaction, import_id, "file_gone", message, retryable=False)
+def fail_without_file(transaction: Transaction, import_id: uuid.UUID, error: FileUnavailable) -> bool:
+    """Ends a running import whose file cannot be read."""
+    return fail(transaction, import_id, error.code, str(error), retryable=error.retryable)
 
 
 def cancel(backends: Backends, import_id: uuid.UUID) -> Import:
@@ -197,18 +208,15 @@ def cancel_for_bulk_delete(transaction: Transaction, import_id: uuid.UUID) -> No
 def retry(backends: Backends, import_id: uuid.UUID) -> Import:
     """Reopens a failed import at its old place in the acceptance order. Finished chunks are not done again.
 
-    Raises NotFound, Conflict (it did not fail, a retry cannot help, or its file is gone), Transient.
+    Raises NotFound, Conflict (it did not fail, a retry cannot help, or its file cannot be read), Transient.
     """
     with backends.database.transaction() as transaction:
         import_ = get(transaction, import_id)
     _require_retryable(import_)
     try:
         backends.files.find(*import_.data_location)
-    except FileGone:
-        raise Conflict(
-            "the uploaded file is no longer stored, so the import cannot be retried; upload the file again",
-            code="file_gone",
-        ) from None
+    except FileUnavailable as error:
+        raise Conflict(f"the import cannot be retried: {error}", code=error.code) from None
     with backends.database.transaction() as transaction:
         # Chunks before the import, as everywhere: a worker may still hold a chunk and be about to lock the import.
         transaction.run("unsend_chunks", import_id=import_id)

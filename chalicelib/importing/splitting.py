@@ -15,15 +15,15 @@ from psycopg.types.json import Jsonb
 
 from chalicelib.backends import Backends
 from chalicelib.backends.database import Transaction
-from chalicelib.backends.file_store import FileGone, StoredFile
+from chalicelib.backends.file_store import StoredFile
 from chalicelib.backends.queues import SEND_BATCH_MESSAGES_MAX
 from chalicelib.csvfile import transcode
 from chalicelib.csvfile.boundaries import Chunk, Splitter
 from chalicelib.csvfile.filetype import refuse_non_csv
 from chalicelib.csvfile.header import Header, read_header
-from chalicelib.errors import UnreadableFile
+from chalicelib.errors import FileUnavailable, UnreadableFile
 from chalicelib.fault_points import fault_point
-from chalicelib.importing import imports
+from chalicelib.importing import arrivals, imports
 from chalicelib.importing.records import Import
 from chalicelib.limits import (
     CHUNK_BYTES,
@@ -84,10 +84,7 @@ class _UnsentChunk:
 
 def split_upload(backends: Backends, bucket: str, stored: StoredFile, seconds_left: SecondsLeft) -> None:
     """Accepts an object in S3 as an import and splits it. Raises Transient."""
-    with backends.database.transaction() as transaction:
-        import_id = imports.accept(transaction, bucket, stored)
-        fault_point("accept.before_commit")
-    fault_point("accept.after_commit")
+    import_id = arrivals.accept(backends, bucket, stored)
     if import_id is not None:
         continue_splitting(backends, import_id, seconds_left)
 
@@ -95,7 +92,7 @@ def split_upload(backends: Backends, bucket: str, stored: StoredFile, seconds_le
 def continue_splitting(backends: Backends, import_id: uuid.UUID, seconds_left: SecondsLeft) -> None:
     """Splits what is not split yet and sends what is unsent; hands over to a new invocation when time runs out.
 
-    An import whose file is unreadable or gone fails. Raises NotFound, Transient.
+    An import whose file cannot be read fails. Raises NotFound, Transient.
     """
     with log_context(import_id=import_id):
         try:
@@ -108,9 +105,9 @@ def continue_splitting(backends: Backends, import_id: uuid.UUID, seconds_left: S
         except UnreadableFile as error:
             with backends.database.transaction() as transaction:
                 imports.fail(transaction, import_id, error.code, error.message, retryable=False)
-        except FileGone:
+        except FileUnavailable as error:
             with backends.database.transaction() as transaction:
-                imports.fail_without_file(transaction, import_id)
+                imports.fail_without_file(transaction, import_id, error)
 
 
 def _to_split(backends: Backends, import_id: uuid.UUID) -> _ImportToSplit | None:

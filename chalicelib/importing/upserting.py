@@ -16,9 +16,9 @@ from typing import Any
 from chalicelib import acceptance
 from chalicelib.backends import Backends
 from chalicelib.backends.database import RollBack, Transaction, UniqueViolation
-from chalicelib.backends.file_store import FileGone
 from chalicelib.csvfile.header import Header
 from chalicelib.csvfile.rows import RejectedRow, oversized_row, read_rows
+from chalicelib.errors import FileUnavailable
 from chalicelib.fault_points import fault_point
 from chalicelib.importing import copy_text, imports, rejected_rows
 from chalicelib.importing.records import LockedChunk, RowCounts, Status
@@ -84,9 +84,9 @@ def upsert_chunk(backends: Backends, message: ChunkMessage) -> None:
             return
         try:
             _upsert(backends, chunk)
-        except FileGone:
+        except FileUnavailable as error:
             with backends.database.transaction() as transaction:
-                imports.fail_without_file(transaction, message.import_id)
+                imports.fail_without_file(transaction, message.import_id, error)
 
 
 def _upsert(backends: Backends, chunk: _ChunkToDo) -> None:

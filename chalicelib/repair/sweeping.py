@@ -6,14 +6,16 @@ Each step is limited; what one sweep leaves, the next one finds. No step depends
 from __future__ import annotations
 
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from chalicelib.access import idempotency
 from chalicelib.backends import Backends
-from chalicelib.backends.file_store import FileGone, StoredFile
+from chalicelib.backends.file_store import StoredFile
+from chalicelib.errors import FileGone, FileRefused, FileUnavailable
 from chalicelib.fault_points import fault_point
-from chalicelib.importing import imports
+from chalicelib.importing import arrivals, imports
 from chalicelib.importing.records import ImportFile
 from chalicelib.limits import (
     ABANDONED_SECONDS,
@@ -62,14 +64,6 @@ class _Cursor:
 
 
 @dataclass(frozen=True)
-class _KnownObject:
-    """An object that an import knows."""
-
-    object_key: str
-    object_version: str
-
-
-@dataclass(frozen=True)
 class _Woken:
     """A bulk delete or an export that was stalled."""
 
@@ -99,15 +93,22 @@ def _accept_lost_uploads(backends: Backends) -> None:
             "pending_imports", _PendingImport, limit=SWEEP_IMPORTS_MAX, grace_seconds=UPLOAD_GRACE_SECONDS
         )
     for import_ in pending:
-        try:
-            stored = backends.files.find(import_.object_key)
-        except FileGone:
-            if import_.overdue:
-                message = "The file was not uploaded before its link expired. Start a new upload."
-                with backends.database.transaction() as transaction:
-                    imports.fail(transaction, import_.id, "upload_expired", message, retryable=False)
-            continue
-        _accept(backends, stored)
+        uploaded = _uploaded(backends, import_.object_key)
+        if not uploaded and import_.overdue:
+            message = "The file was not uploaded before its link expired. Start a new upload."
+            with backends.database.transaction() as transaction:
+                imports.fail(transaction, import_.id, "upload_expired", message, retryable=False)
+        _accept(backends, uploaded)
+
+
+def _uploaded(backends: Backends, key: str) -> list[StoredFile]:
+    """Returns the newest version of an object, if there is one. If it cannot be read, its import will say why."""
+    try:
+        return [backends.files.find(key)]
+    except FileRefused:
+        return backends.files.versions_of(key, limit=1)
+    except FileGone:
+        return []
 
 
 def _accept_dropped_files(backends: Backends, event_seconds: float) -> None:
@@ -117,25 +118,14 @@ def _accept_dropped_files(backends: Backends, event_seconds: float) -> None:
     stored, key_marker, version_marker = backends.files.list_versions(
         imports.UPLOADS_PREFIX, SWEEP_LIST_VERSIONS_MAX, cursor.key_marker, cursor.version_marker
     )
-    old_enough = datetime.now(UTC) - timedelta(seconds=event_seconds)
-    candidates = [each for each in stored if each.modified_at < old_enough]
+    if stored and key_marker is not None:
+        # The next page may begin with older versions of the last key. They come before those on this page.
+        stored = list(dict.fromkeys([*arrivals.versions_of(backends, stored[-1].key), *stored]))
     with backends.database.transaction() as transaction:
-        known = transaction.all(
-            "known_objects",
-            _KnownObject,
-            bucket=backends.files.bucket,
-            keys=[each.key for each in candidates],
-            versions=[each.version for each in candidates],
-        )
         transaction.run("move_sweep_cursor", key_marker=key_marker, version_marker=version_marker)
     fault_point("sweep.after_cursor")
-    seen = {(each.object_key, each.object_version) for each in known}
-    # The oldest first, in the order of their events, because later files win. S3 gives times in whole seconds, and
-    # lists the last version of a key first.
-    candidates.reverse()
-    for each in sorted(candidates, key=lambda each: (each.modified_at, each.key)):
-        if (each.key, each.version) not in seen:
-            _accept(backends, each)
+    old_enough = datetime.now(UTC) - timedelta(seconds=event_seconds)
+    _accept(backends, [each for each in stored if each.modified_at < old_enough])
 
 
 def _wake_stalled(backends: Backends, stalled_seconds: float) -> None:
@@ -156,9 +146,9 @@ def _wake_stalled(backends: Backends, stalled_seconds: float) -> None:
             continue
         try:
             backends.files.find(*import_.data_location)
-        except FileGone:
+        except FileUnavailable as error:
             with backends.database.transaction() as transaction:
-                imports.fail_without_file(transaction, import_.id)
+                imports.fail_without_file(transaction, import_.id, error)
             continue
         _wake(backends, import_.id)
 
@@ -205,10 +195,6 @@ def _prune_events(backends: Backends) -> None:
         transaction.run("prune_events", days=EVENTS_KEPT_DAYS, limit=SWEEP_EVENTS_MAX)
 
 
-def _accept(backends: Backends, stored: StoredFile) -> None:
-    with backends.database.transaction() as transaction:
-        import_id = imports.accept(transaction, backends.files.bucket, stored)
-    fault_point("sweep.after_accept")
-    if import_id is not None:
+def _accept(backends: Backends, listed: Sequence[StoredFile]) -> None:
+    for import_id in arrivals.accept_unknown(backends, backends.files.bucket, listed):
         log("upload without an event accepted", import_id=import_id, measured={"Repairs": 1})
-        backends.queues.send("uploads", [UploadMessage(continue_import=import_id)])

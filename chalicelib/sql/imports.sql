@@ -29,6 +29,15 @@ values ('processing', nextval('operation'), %(filename)s, %(bucket)s, %(object_k
 on conflict on constraint import_object do nothing
 returning id
 
+-- name: record_ignored_import
+-- A file that is plainly not a product file: its import has ended before it began. Returns nothing if it exists.
+insert into import (status, filename, bucket, object_key, object_version, size_bytes, error_code, error_message,
+                    started_at, finished_at)
+values ('cancelled', %(filename)s, %(bucket)s, %(object_key)s, %(object_version)s, %(size_bytes)s, %(error_code)s,
+        %(reason)s, now(), now())
+on conflict on constraint import_object do nothing
+returning id
+
 -- name: find_import_by_object
 -- The import of one version of an object.
 select id from import
@@ -38,6 +47,22 @@ where bucket = %(bucket)s and object_key = %(object_key)s and object_version = %
 -- A registration that ended (cancelled, expired) before its object arrived: the object is not imported.
 select id from import
 where bucket = %(bucket)s and object_key = %(object_key)s and object_version is null and status <> 'pending'
+
+-- name: find_expected_object
+-- Whether an object belongs to an import or to a registered upload, whose key no other upload uses.
+select from import
+where bucket = %(bucket)s and object_key = %(object_key)s
+  and (object_version = %(object_version)s or object_version is null)
+
+-- name: known_objects
+-- Which of these objects belong to an import, or to a registration that ended before they arrived.
+select o.object_key, o.object_version
+from unnest(%(keys)s::text[], %(versions)s::text[]) as o (object_key, object_version)
+where exists (
+  select from import i
+  where i.bucket = %(bucket)s and i.object_key = o.object_key
+    and (i.object_version = o.object_version or (i.object_version is null and i.status <> 'pending'))
+)
 
 -- name: find_import
 -- One import with the sums of its chunks. Progress is summed on reading, so writers do not contend for a counter.

@@ -12,16 +12,6 @@ select key_marker, version_marker from sweep_cursor
 -- Both markers are null at the end of the listing: the next sweep starts from the beginning.
 update sweep_cursor set key_marker = %(key_marker)s, version_marker = %(version_marker)s
 
--- name: known_objects
--- Which of these objects belong to an import, or to a registration that ended before they arrived.
-select o.object_key, o.object_version
-from unnest(%(keys)s::text[], %(versions)s::text[]) as o (object_key, object_version)
-where exists (
-  select from import i
-  where i.bucket = %(bucket)s and i.object_key = o.object_key
-    and (i.object_version = o.object_version or (i.object_version is null and i.status <> 'pending'))
-)
-
 -- name: stalled_imports
 -- Running imports that neither the splitter nor a worker has advanced for a while.
 select i.id, i.data_key, i.data_version, i.object_key, i.object_version,

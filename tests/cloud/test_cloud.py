@@ -19,6 +19,7 @@ from standardwebhooks import Webhook as Verifier
 from chalicelib.backends.credentials import RDS_AUTHORITIES
 from chalicelib.backends.sealing import KMS_FORMAT
 from chalicelib.limits import CHUNK_BYTES
+from infra.local.processes.deadline import wait_until
 from infra.local.processes.ports import LOOPBACK
 from tests.cloud.certificates import Authority
 from tests.cloud.deployed import STACK, Deployed
@@ -83,6 +84,29 @@ def test_files_are_accessible_only_with_signed_links(cloud: Deployed) -> None:
     assert cloud.fetch("PUT", link["url"], data=content, headers=link["headers"]).status_code == 200
     # A second upload does not replace the file.
     assert cloud.fetch("PUT", link["url"], data=content, headers=link["headers"]).status_code == 412
+
+
+def test_files_that_a_client_drops_are_imported_in_the_order_of_their_versions(cloud: Deployed) -> None:
+    bucket = cloud.deployer.cloudformation.describe_stack_resource(StackName=STACK, LogicalResourceId="Files")
+    s3, key = cloud.account.client("s3"), "uploads/spring/dropped ü.csv"
+    put = [
+        s3.put_object(
+            Bucket=bucket["StackResourceDetail"]["PhysicalResourceId"], Key=key, Body=b"sku,name\nDROP-1,%d\n" % number
+        )["VersionId"]
+        for number in range(3)
+    ]
+
+    def completed() -> list[str]:
+        statement = (
+            "select object_version from import where status = 'completed' and object_key = '{}' order by operation"
+        )
+        return [row["object_version"] for row in cloud.query(statement.format(key))]
+
+    wait_until(lambda: len(completed()) == len(put), SEEN_SECONDS_MAX, "the dropped files are imported")
+    assert completed() == put
+    (product,) = cloud.json("GET", "/products?sku=DROP-1")["items"]
+    assert product["name"] == "2"
+    assert cloud.call("DELETE", f"/products/{product['id']}").status_code == 204
 
 
 def test_a_webhook_is_delivered_and_its_secret_is_sealed_with_kms(cloud: Deployed) -> None:

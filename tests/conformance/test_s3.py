@@ -12,7 +12,8 @@ import requests
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from chalicelib.backends.file_store import FileGone, UploadGone
+from chalicelib.backends.s3 import S3FileStore
+from chalicelib.errors import FileGone, FileRefused, UploadGone
 from infra.local.processes.deadline import wait_until
 from tests.conformance.conftest import Emulated
 from tests.conformance.stores import HTTP_SECONDS_MAX, BucketClients, Store
@@ -159,6 +160,72 @@ def test_every_version_is_in_some_page(store: Store, names: str, limit: int) -> 
         if key_marker is None:
             break
     assert (found, key_marker) == (put, None)
+
+
+@pytest.mark.parametrize("name", ["a.csv", "ä b+%.csv"])
+def test_versions_are_listed_in_the_order_in_which_they_were_put_within_one_second(store: Store, name: str) -> None:
+    key = f"elsewhere/{uuid.uuid4().hex}/{name}"
+    put = [store.others.put(key, b"%d" % number) for number in range(10)]
+    store.others.put(f"{key}2", b"x")
+    store.others.remove(key)
+    put.append(store.others.put(key, b"after a delete marker"))
+    assert [each.version for each in store.files.versions_of(key, 100)] == put[::-1]
+    # The delete marker counts, too.
+    assert [each.version for each in store.files.versions_of(key, 3)] in (put[:-4:-1], put[:-3:-1])
+    assert [each.key for each in store.files.versions_of(f"{key}2", 100)] == [f"{key}2"]
+    assert store.files.versions_of(f"{key}3", 100) == []
+
+
+def test_the_version_of_a_bucket_without_versions_is_listed_as_null(s3: Any, emulated: Emulated, key: str) -> None:
+    bucket = f"conformance-{uuid.uuid4().hex[:12]}"
+    s3.create_bucket(Bucket=bucket)
+    for content in (b"old", b"new"):
+        s3.put_object(Bucket=bucket, Key=key, Body=content)
+    (listed,) = s3.list_object_versions(Bucket=bucket, Prefix=key)["Versions"]
+    assert listed["VersionId"] == "null"
+
+
+def test_an_empty_object_is_found_and_read(store: Store, key: str) -> None:
+    version = store.others.put(key, b"")
+    assert store.files.find(key) == store.files.find(key, version)
+    assert (store.files.find(key).version, store.files.find(key).size_bytes) == (version, 0)
+    assert store.files.read(key, version, 0, 0) == b""
+
+
+@pytest.mark.parametrize("storage_class", ["GLACIER", "DEEP_ARCHIVE"])
+def test_an_archived_object_is_refused_until_it_is_restored(
+    s3: Any, ours: Emulated, key: str, storage_class: str
+) -> None:
+    files = S3FileStore(ours.bucket)
+    archived = {"Bucket": ours.bucket, "Key": key}
+    version = s3.put_object(**archived, Body=CONTENT, StorageClass=storage_class)["VersionId"]
+    reads = (lambda: files.find(key), lambda: files.find(key, version), lambda: files.read(key, version, 0, 3))
+    for read in reads:
+        with pytest.raises(FileRefused) as refused:
+            read()
+        assert (refused.value.code, refused.value.retryable) == ("file_archived", True)
+    assert [each.version for each in files.versions_of(key, 10)] == [version]
+    ours.needs("restored_versions")
+    s3.restore_object(**archived, VersionId=version, RestoreRequest={"Days": 1})
+    assert files.read(key, version, 0, 3) == CONTENT[:3]
+
+
+def test_an_object_with_its_uploaders_key_is_refused(s3: Any, ours: Emulated, key: str) -> None:
+    uploaders = {"SSECustomerAlgorithm": "AES256", "SSECustomerKey": "k" * 32}
+    version = s3.put_object(Bucket=ours.bucket, Key=key, Body=CONTENT, **uploaders)["VersionId"]
+    files = S3FileStore(ours.bucket)
+    for read in (lambda: files.find(key, version), lambda: files.read(key, version, 0, 3)):
+        with pytest.raises(FileRefused) as refused:
+            read()
+        assert (refused.value.code, refused.value.retryable) == ("file_encrypted", False)
+
+
+@pytest.mark.usefixtures("ours")
+def test_a_bucket_that_does_not_exist_is_no_missing_file(key: str) -> None:
+    files = S3FileStore(f"conformance-{uuid.uuid4().hex[:12]}")
+    for read in (lambda: files.find(key), lambda: files.read(key, "null", 0, 3)):
+        with pytest.raises(ClientError, match="NoSuchBucket"):
+            read()
 
 
 def test_parts_make_one_object_whichever_process_writes_them(store: Store, key: str) -> None:

@@ -14,8 +14,9 @@ from typing import Any
 
 from chalicelib.backends import Backends
 from chalicelib.backends.database import Database
-from chalicelib.backends.file_store import CSV_TYPE, FileGone, PresignedUpload, StoredFile, StoredPart, UploadGone
+from chalicelib.backends.file_store import CSV_TYPE, PresignedUpload, StoredFile, StoredPart
 from chalicelib.backends.queues import Message
+from chalicelib.errors import FileGone, UploadGone
 from chalicelib.limits import UPLOAD_EXPIRES_SECONDS
 
 BUCKET = "memory"
@@ -102,6 +103,9 @@ class MemoryFileStore:
         assert numbers == sorted(set(numbers))
         assert all(stored[part["PartNumber"]][0] == part["ETag"] for part in parts), "a part was replaced"
         return self.put(key, b"".join(stored[number][1] for number in numbers))
+
+    def versions_of(self, key: str, limit: int) -> list[StoredFile]:
+        return [self.find(key, version) for version in reversed(self._versions.get(key, {}))][:limit]
 
     def list_versions(
         self, prefix: str, limit: int, key_marker: str | None, version_marker: str | None

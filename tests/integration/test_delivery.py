@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from chalicelib import limits
-from chalicelib.backends.file_store import FileGone
 from chalicelib.backends.s3 import S3FileStore
 from chalicelib.backends.sqs import SqsQueues
-from chalicelib.errors import Transient
+from chalicelib.errors import FileGone, Transient
 from chalicelib.repair import sweeping
 from functions.invocations import InvocationFailed
 

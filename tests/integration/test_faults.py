@@ -45,7 +45,8 @@ KILLED_ON = {"the first time": {1}, "twice in a row": {1, 2}, "the second time":
 ONCE_ONLY = {
     "split.before_done_commit", "completion.after_status", "completion.after_event", "fail.after_status",
     "retry.after_commit", "dead_letter.before_commit", "bulk_delete.before_accept_commit", "bulk_delete.before_send",
-    "bulk_delete.before_wake", "sweep.after_accept", "sweep.after_unsend", "sweep.before_wake", "accept.before_commit",
+    "bulk_delete.before_wake", "arrival.after_accept", "sweep.after_unsend", "sweep.before_wake",
+    "accept.before_commit",
     "accept.after_commit", "export.before_accept_commit", "export.before_send", "export.before_wake",
     "export.after_open", "export.before_finish", "export.after_finish", "export.before_complete_commit",
     "split.after_head", "split.after_rewrite", "split.before_begin_commit", "split.after_begin_commit",
@@ -332,7 +333,7 @@ def check_indexing(sql: SQL) -> None:
 
 def scenario_of(point: str) -> tuple[Callable[[World, SQL], None], Callable[[SQL], None]]:
     stage = point.partition(".")[0]
-    if stage == "sweep":
+    if stage in {"sweep", "arrival"}:
         return scenario_lost, check_import
     if stage in {"fail", "retry", "dead_letter"}:
         return scenario_poison, check_import
@@ -348,7 +349,7 @@ def scenario_of(point: str) -> tuple[Callable[[World, SQL], None], Callable[[SQL
 
 
 DONE_BY_THEN = {
-    "split.after_begin_commit", "retry.after_commit", "sweep.after_accept", "bulk_delete.before_send",
+    "split.after_begin_commit", "retry.after_commit", "arrival.after_accept", "bulk_delete.before_send",
     "export.before_send",
 }  # fmt: skip
 """Points after a commit: a second attempt finds the work done and does not reach the point again."""

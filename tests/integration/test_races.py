@@ -12,6 +12,7 @@ import psycopg
 import pytest
 
 from chalicelib.backends import Backends, connect
+from chalicelib.backends.file_store import StoredFile
 from chalicelib.catalogue import bulk_deletes
 from chalicelib.fault_points import switched_on
 from chalicelib.importing import imports, splitting, upserting
@@ -296,6 +297,49 @@ def test_two_splitters_of_one_import_create_each_chunk_once(
     starts = [chunk["start_byte"] for chunk in chunks]
     assert starts == sorted(set(starts)), "each byte is in one chunk"
     assert [chunk["number"] for chunk in chunks] == list(range(len(chunks)))
+
+
+def test_two_workers_that_handle_the_events_of_one_key_accept_its_versions_in_order(
+    pipeline: Pipeline, other: Backends
+) -> None:
+    one, two, three = versions = _versions(pipeline, 3)
+
+    # The first worker has accepted the oldest version when the second overtakes it.
+    with held_at("arrival.after_accept", lambda: split(other, pipeline, three)):
+        split(pipeline.backends, pipeline, two)
+        split(pipeline.backends, pipeline, one)
+
+    assert accepted(pipeline) == [each.version for each in versions]
+
+
+def test_an_older_version_that_another_worker_is_accepting_still_comes_first(
+    pipeline: Pipeline, other: Backends
+) -> None:
+    one, two = versions = _versions(pipeline, 2)
+
+    with held_at("accept.before_commit", lambda: split(other, pipeline, one)) as release:
+        racer = in_thread(lambda: split(pipeline.backends, pipeline, two))
+        wait_for_lock(pipeline)
+        release()
+        racer.finish()
+
+    assert accepted(pipeline) == [each.version for each in versions]
+
+
+def split(backends: Backends, pipeline: Pipeline, stored: StoredFile) -> None:
+    splitting.split_upload(backends, stored_bucket(pipeline), stored, lambda: 60.0)
+
+
+def accepted(pipeline: Pipeline) -> list[str]:
+    """The versions of all imports in the acceptance order."""
+    return [row["object_version"] for row in pipeline.sql("select object_version from import order by operation")]
+
+
+def _versions(pipeline: Pipeline, count: int) -> list[StoredFile]:
+    """Puts versions of one key. Returns them, the oldest first."""
+    for number in range(count):
+        key = _uploaded(pipeline, b"sku,name\nA,%d\n" % number)
+    return pipeline.backends.files.versions_of(key, limit=count)[::-1]
 
 
 def test_the_database_itself_refuses_a_second_event_of_one_attempt(pipeline: Pipeline) -> None:

@@ -35,6 +35,8 @@ HOSTS = "chalicelib/webhooks/outbound/hosts.py"
 BOUNDED_SOCKET = "chalicelib/webhooks/outbound/bounded_socket.py"
 SEALING_CODE = "chalicelib/backends/sealing.py"
 FILE_STORE = "chalicelib/backends/s3.py"
+S3_ERRORS = "chalicelib/backends/s3_errors.py"
+ARRIVALS = "chalicelib/importing/arrivals.py"
 ATTEMPTS = "chalicelib/webhooks/attempts.py"
 DATABASE = "chalicelib/backends/database.py"
 BROKEN = "tests/integration/test_broken_connections.py"
@@ -440,8 +442,31 @@ MUTATIONS = (
     Mutation("no MERGE into a catalogue that seems small", "chalicelib/importing/upserting.py",
              'if transaction.value("seems_small", bool, rows=MERGE_ROWS_MIN):', "if False:",
              ("tests/integration/test_import.py",)),
-    Mutation("lost files are accepted in the order they came in", "chalicelib/repair/sweeping.py",
-             "    candidates.reverse()\n", "", ("tests/integration/test_restore.py",)),
+    Mutation("lost files are accepted in the order they came in", ARRIVALS, "in reversed(listed):", "in listed:",
+             ("tests/unit/test_arrivals.py", "tests/integration/test_restore.py")),
+    Mutation("a version counts as no older than those that S3 lists after it", ARRIVALS,
+             "= max(each.modified_at, times.get(each.key, each.modified_at))", "= each.modified_at",
+             ("tests/unit/test_arrivals.py",)),
+    Mutation("older versions of a key are accepted first", ARRIVALS,
+             "return versions[places[0] + 1 :] if places else []", "return []",
+             ("tests/integration/test_arrivals.py",)),
+    Mutation("older versions of a key are split", ARRIVALS,
+             'backends.queues.send("uploads", [UploadMessage(continue_import=import_id)])', "pass",
+             ("tests/integration/test_arrivals.py",)),
+    Mutation("the sweep reads every version of a page's last key", "chalicelib/repair/sweeping.py",
+             "if stored and key_marker is not None:", "if False:", ("tests/integration/test_arrivals.py",)),
+    Mutation("a file that S3 refuses to return is refused", S3_ERRORS, "case Refusal() as refusal if reads:",
+             "case Refusal() as refusal if False:", ("tests/integration/test_refused_files.py",)),
+    Mutation("a missing bucket is no missing file", S3_ERRORS, '"NoSuchBucket": OURS', '"NoSuchBucket": GONE',
+             ("tests/unit/test_s3_errors.py",)),
+    Mutation("finding a file reads it", FILE_STORE,
+             'found: Mapping[str, Any] = self._s3.get_object(Bucket=self.bucket, Key=key, Range="bytes=0-0", **named)\n'
+             "                _finish(found)",
+             "found: Mapping[str, Any] = self._s3.head_object(Bucket=self.bucket, Key=key, **named)",
+             ("tests/unit/test_s3_errors.py",)),
+    Mutation("junk in the bucket is ignored", "chalicelib/importing/imports.py",
+             "if reason is not None:\n            _ignore(", "if False:\n            _ignore(",
+             ("tests/integration/test_ignored_files.py",)),
     Mutation("a retry goes to the message's own queue", "functions/consumers.py",
              "retry_after(self.queue, ", 'retry_after("deliveries", ',
              ("tests/unit/test_consumers.py", "tests/integration/test_retries.py")),

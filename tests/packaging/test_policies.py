@@ -27,7 +27,7 @@ OBJECT_ACTIONS = {
     "complete_multipart_upload": {"s3:PutObject"},
     # boto3 aborts its multipart upload when a part fails.
     "upload_fileobj": {"s3:PutObject", "s3:AbortMultipartUpload"},
-    # Both with and without a version.
+    # Both with and without a version, like the reads of S3FileStore.find, which is the only user of HEAD.
     "head_object": {"s3:GetObject", "s3:GetObjectVersion"},
     "get_object": {"s3:GetObjectVersion"},
 }
@@ -83,9 +83,10 @@ def _granted(package: Package, function: str) -> set[tuple[str, str]]:
     granted: set[tuple[str, str]] = set()
     for statement in inline["PolicyDocument"]["Statement"]:
         assert statement["Effect"] == "Allow"
-        assert set(statement) == {"Sid", "Effect", "Action", "Resource"}
+        assert set(statement) - {"Condition"} == {"Sid", "Effect", "Action", "Resource"}
+        condition = _condition_text(statement.get("Condition"))
         resources = statement["Resource"] if isinstance(statement["Resource"], list) else [statement["Resource"]]
-        granted |= {(action, _resource_text(each)) for action in statement["Action"] for each in resources}
+        granted |= {(action, _resource_text(each) + condition) for action in statement["Action"] for each in resources}
     return granted
 
 
@@ -96,6 +97,15 @@ def _resource_text(resource: Any) -> str:
         case {"Fn::GetAtt": [name, "Arn"]}:
             return f"{name}.Arn"
     raise AssertionError(f"unknown form of a resource in a policy: {resource}")
+
+
+def _condition_text(condition: Any) -> str:
+    match condition:
+        case None:
+            return ""
+        case {"StringLike": {"s3:prefix": str(prefix), **others}, **more} if not others and not more:
+            return f" listed under {prefix}"
+    raise AssertionError(f"unknown form of a condition in a policy: {condition}")
 
 
 def _needed(package: Package, function: str) -> set[tuple[str, str]]:
@@ -122,7 +132,7 @@ def _permissions(package: Package, call: Call, operation: str, source: str | Non
         case "sealer":
             return {(KEY_ACTIONS[operation], "WebhookKey.Arn")}
     if operation == "list_object_versions":
-        return {(action, "Files.Arn") for action in BUCKET_ACTIONS[operation]}
+        return {(action, f"Files.Arn listed under {UPLOADS_PREFIX}*") for action in BUCKET_ACTIONS[operation]}
     permissions: set[tuple[str, str]] = set()
     for action in OBJECT_ACTIONS[operation]:
         prefixes = PREFIXES[call.caller]
@@ -207,6 +217,6 @@ def test_no_other_module_calls_aws() -> None:
         "chalicelib/backends/sealing.py": "kms",
         "chalicelib/backends/credentials.py": "secretsmanager",
     }
-    # The time-outs of all clients. It creates none.
-    assert importing == {*clients, "chalicelib/backends/clients.py"}
+    # The time-outs of all clients, and what S3's errors mean. They create none.
+    assert importing == {*clients, "chalicelib/backends/clients.py", "chalicelib/backends/s3_errors.py"}
     assert {operation for name, operation in calls if name in clients} == {"get_secret_value"}
