@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from tests.support.pipeline import Message, Pipeline
 
 KEY = "uploads/a.csv"
+EVENT_SECONDS_MAX = 20
 
 
 def content(name: object) -> bytes:
@@ -29,7 +30,7 @@ def content(name: object) -> bytes:
 def drop(pipeline: Pipeline, name: object, key: str = KEY) -> tuple[str, Message]:
     """Puts a version. Returns it, and its event."""
     version = pipeline.drop(content(name), key)
-    event = pipeline.receive("uploads", wait_seconds=5)
+    event = pipeline.receive("uploads", wait_seconds=EVENT_SECONDS_MAX)
     assert event is not None
     return version, event
 

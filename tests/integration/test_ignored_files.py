@@ -10,6 +10,7 @@ from chalicelib.repair import sweeping
 if TYPE_CHECKING:
     from tests.support.pipeline import Pipeline
 
+EVENT_SECONDS_MAX = 20
 GOOD = [f"{place}{number}.csv" for place in ("", "spring/") for number in range(4)] + ["products.txt", "data"]
 JUNK = {
     ".DS_Store": b"\0\0\0\1Bud1",
@@ -30,10 +31,12 @@ def imports_of(pipeline: Pipeline) -> list[dict[str, Any]]:
     return list(answer.json["items"])
 
 
-def split_all(pipeline: Pipeline) -> None:
-    while pipeline.split_next():
-        pass
-    pipeline.upsert_all()
+def split(pipeline: Pipeline, events: int = 1) -> None:
+    """Handles this many events of S3, which may be late on a busy machine."""
+    for _ in range(events):
+        event = pipeline.receive("uploads", wait_seconds=EVENT_SECONDS_MAX)
+        assert event is not None
+        pipeline.deliver("split_upload", event)
 
 
 def ignored(pipeline: Pipeline) -> dict[str, Any]:
@@ -53,7 +56,8 @@ def test_a_synced_folder_imports_its_products_and_shows_what_was_ignored(pipelin
     for name, content in JUNK.items():
         pipeline.drop(content, f"uploads/{name}")
 
-    split_all(pipeline)
+    split(pipeline, events=len(GOOD) + len(JUNK))
+    pipeline.upsert_all()
 
     found = imports_of(pipeline)
     assert len(found) == len(GOOD) + len(JUNK)
@@ -72,7 +76,7 @@ def test_a_synced_folder_imports_its_products_and_shows_what_was_ignored(pipelin
 
 def test_an_ignored_file_is_recorded_once(pipeline: Pipeline) -> None:
     pipeline.drop(b"x", "uploads/.DS_Store")
-    event = pipeline.receive("uploads", wait_seconds=5)
+    event = pipeline.receive("uploads", wait_seconds=EVENT_SECONDS_MAX)
     assert event is not None
 
     for _ in range(2):
@@ -87,7 +91,7 @@ def test_an_ignored_file_is_recorded_once(pipeline: Pipeline) -> None:
 
 def test_an_ignored_file_cannot_be_retried_or_cancelled(pipeline: Pipeline) -> None:
     pipeline.drop(b"x", "uploads/Thumbs.db")
-    assert pipeline.split_next()
+    split(pipeline)
 
     path = f"/imports/{ignored(pipeline)['id']}"
 
@@ -98,7 +102,7 @@ def test_an_ignored_file_cannot_be_retried_or_cancelled(pipeline: Pipeline) -> N
 def test_a_newer_version_of_an_ignored_file_is_ignored_too_and_delays_nothing(pipeline: Pipeline) -> None:
     for _ in range(2):
         pipeline.drop(b"x", "uploads/.DS_Store")
-    split_all(pipeline)
+    split(pipeline, events=2)
 
     assert [each["error"]["code"] for each in imports_of(pipeline)] == ["file_ignored"] * 2
 
@@ -111,17 +115,18 @@ def test_a_file_that_a_user_registered_is_imported_whatever_its_name(pipeline: P
 
 def test_an_empty_data_file_fails_and_its_next_version_is_imported(pipeline: Pipeline) -> None:
     pipeline.drop(b"", "uploads/products.csv")
-    assert pipeline.split_next()
+    split(pipeline)
     assert [each["error"]["code"] for each in imports_of(pipeline)] == ["file_empty"]
 
     pipeline.drop(b"sku,name\nA,one\n", "uploads/products.csv")
-    split_all(pipeline)
+    split(pipeline)
+    pipeline.upsert_all()
 
     assert pipeline.products()["a"][1] == "one"
 
 
 def test_a_folder_with_content_is_shown_as_ignored(pipeline: Pipeline) -> None:
     pipeline.drop(b"sku,name\nA,one\n", "uploads/spring/")
-    assert pipeline.split_next()
+    split(pipeline)
 
     assert "ends with a slash" in ignored(pipeline)["error"]["message"]

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 CONTENT = b"sku,name\nA,one\n"
 KEY = "uploads/spring.csv"
+EVENT_SECONDS_MAX = 20
 ARCHIVED = {"StorageClass": "GLACIER"}
 UPLOADERS_KEY = {"SSECustomerAlgorithm": "AES256", "SSECustomerKey": "k" * 32}
 
@@ -24,6 +25,14 @@ UPLOADERS_KEY = {"SSECustomerAlgorithm": "AES256", "SSECustomerKey": "k" * 32}
 def put(pipeline: Pipeline, key: str = KEY, **how: Any) -> str:
     """Puts a file as an S3 client does. Returns its version."""
     return str(pipeline.s3.put_object(Bucket=pipeline.services.bucket, Key=key, Body=CONTENT, **how)["VersionId"])
+
+
+def split(pipeline: Pipeline, events: int = 1) -> None:
+    """Handles this many events of S3, which may be late on a busy machine."""
+    for _ in range(events):
+        event = pipeline.receive("uploads", wait_seconds=EVENT_SECONDS_MAX)
+        assert event is not None
+        pipeline.deliver("split_upload", event)
 
 
 def the_import(pipeline: Pipeline) -> dict[str, Any]:
@@ -46,7 +55,7 @@ def refusing(prefix: str = "") -> Callable[..., Any]:
 def test_an_archived_file_fails_at_once_and_a_retry_imports_it_when_it_is_restored(pipeline: Pipeline) -> None:
     version = put(pipeline, **ARCHIVED)
 
-    assert pipeline.split_next()
+    split(pipeline)
 
     failed = the_import(pipeline)
     assert (failed["status"], failed["error"]["code"], failed["error"]["retryable"]) == (
@@ -71,7 +80,7 @@ def test_an_archived_file_fails_at_once_and_a_retry_imports_it_when_it_is_restor
 def test_a_file_with_its_uploaders_key_fails_at_once_and_cannot_be_retried(pipeline: Pipeline) -> None:
     put(pipeline, **UPLOADERS_KEY)
 
-    assert pipeline.split_next()
+    split(pipeline)
 
     failed = the_import(pipeline)
     assert (failed["error"]["code"], failed["error"]["retryable"]) == ("file_encrypted", False)
@@ -85,7 +94,7 @@ def test_a_registered_upload_whose_event_was_lost_fails_with_the_reason(
 ) -> None:
     registered = pipeline.register(len(CONTENT))
     put(pipeline, pipeline.sql("select object_key from import")[0]["object_key"], **how)
-    assert pipeline.receive("uploads", wait_seconds=5)
+    assert pipeline.receive("uploads", wait_seconds=EVENT_SECONDS_MAX)
 
     sweeping.sweep(pipeline.backends)
     ended = pipeline.finish(registered["id"])
@@ -97,7 +106,7 @@ def test_a_file_that_is_archived_while_it_is_imported_fails_with_the_reason(
     pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import_id = pipeline.upload(CONTENT)
-    pipeline.split_next()
+    split(pipeline)
     monkeypatch.setattr(S3FileStore, "read", refusing("uploads/"))
 
     pipeline.upsert_all()
@@ -110,7 +119,7 @@ def test_a_copy_in_utf8_that_is_archived_fails_with_the_reason(
     pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import_id = pipeline.upload(CONTENT.decode().encode("utf-16"))
-    pipeline.split_next()
+    split(pipeline)
     monkeypatch.setattr(S3FileStore, "read", refusing("rewritten/"))
 
     pipeline.upsert_all()
@@ -123,7 +132,7 @@ def test_the_sweep_ends_a_stalled_import_whose_file_is_refused_instead_of_waking
     pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import_id = pipeline.upload(CONTENT)
-    pipeline.split_next()
+    split(pipeline)
     monkeypatch.setattr(S3FileStore, "find", refusing("uploads/"))
 
     for _ in range(2):
