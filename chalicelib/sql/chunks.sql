@@ -73,10 +73,3 @@ order by line limit %(limit)s
 select line, column_name, code, message, raw from rejected_row
 where import_id = %(import_id)s and line < %(line)s
 order by line desc limit %(limit)s
-
--- name: next_rejected_rows
--- For the CSV, one page at a time. A row with an unclosed quote swallows the rows after it until it is fixed, so these
--- come last.
-select line, code = 'quote_unclosed' as is_unclosed, message, raw from rejected_row
-where import_id = %(import_id)s and (code = 'quote_unclosed', line) > (%(after_unclosed)s, %(after_line)s)
-order by code = 'quote_unclosed', line limit %(limit)s
