@@ -56,14 +56,6 @@ class StoredRejection:
         return self.code not in {ROW_TOO_LONG, QUOTE_UNCLOSED}
 
 
-@dataclass(frozen=True)
-class StoredTotals:
-    """How much of an import's allowance for rejected rows is used."""
-
-    rows: int
-    bytes: int
-
-
 def page(
     transaction: Transaction, import_id: uuid.UUID, limit: int, *, after: int | None = None, before: int | None = None
 ) -> list[StoredRejection]:
@@ -74,9 +66,9 @@ def page(
     return transaction.all("rejected_rows_after_line", StoredRejection, line=after or 0, **key)
 
 
-def totals(transaction: Transaction, import_id: uuid.UUID) -> StoredTotals:
-    """Returns how many rejected rows of an import are stored, and their bytes."""
-    return transaction.row("rejected_rows_totals", StoredTotals, import_id=import_id)
+def count(transaction: Transaction, import_id: uuid.UUID) -> int:
+    """Returns how many rejected rows of an import are stored."""
+    return transaction.value("count_rejected_rows", int, import_id=import_id)
 
 
 def csv_link(backends: Backends, import_id: uuid.UUID) -> str:
@@ -86,7 +78,7 @@ def csv_link(backends: Backends, import_id: uuid.UUID) -> str:
     """
     with backends.database.transaction() as transaction:
         import_ = imports.get(transaction, import_id)
-        unstored = import_.rejected - totals(transaction, import_id).rows
+        unstored = import_.rejected - count(transaction, import_id)
     header = import_.csv_header
     if header is None:
         raise Conflict("the file's header was never read, so there are no rejected rows", code="no_rejected_rows")

@@ -34,6 +34,7 @@ SEALING_CODE = "chalicelib/backends/sealing.py"
 FILE_STORE = "chalicelib/backends/s3.py"
 ATTEMPTS = "chalicelib/webhooks/attempts.py"
 DATABASE = "chalicelib/backends/database.py"
+ORDERS = "tests/integration/test_orders.py"
 REJECTED_ROWS = "chalicelib/importing/rejected_rows.py"
 REJECTED_CSV = "tests/unit/test_rejected_csv.py"
 BROKEN = "tests/integration/test_broken_connections.py"
@@ -133,6 +134,10 @@ MUTATIONS = (
              " and len(record) <= record_bytes_max", "", (REJECTED_CSV,)),
     Mutation("rejected rows in UTF-8 are not decoded twice", REJECTED_ROWS, "if is_rewritten else", "if False else",
              (REJECTED_CSV,)),
+    Mutation("the allowance of rejected rows is exact", "chalicelib/importing/upserting.py",
+             "if excess := kept[len(fitting) :]:", "if excess := []:", (ORDERS,)),
+    Mutation("the allowance of rejected rows is read under a lock", "chalicelib/importing/upserting.py",
+             "    imports.lock(transaction, import_id)\n", "", (ORDERS,)),
     Mutation("split_done", "chalicelib/importing/imports.py", "locked.split_done and ", "",
              ("tests/integration/test_races.py",)),
     Mutation("fence of the splitters", "chalicelib/sql/imports.sql", " and split_offset = %(from_offset)s", "",
