@@ -42,6 +42,10 @@ _ACTIVE: dict[str, bool | None] = {
     "off": False,
     "inactive": False,
 }
+ROW_TOO_LONG = "row_too_long"
+"""The code of a line of which only the beginning is kept."""
+QUOTE_UNCLOSED = "quote_unclosed"
+"""The code of a line that opens a quote: the rest of its row, if there is any, was read as rows of its own."""
 _new_tuple = tuple.__new__
 _UNDECODABLE = re.compile("[\udc80-\udcff]")
 """The surrogates to which the surrogateescape error handler decodes bytes that are not UTF-8."""
@@ -103,7 +107,7 @@ def oversized_row(head: bytes, line: int) -> RejectedRow:
     return RejectedRow(
         line,
         None,
-        "row_too_long",
+        ROW_TOO_LONG,
         f"This line has more than {RECORD_BYTES_MAX:,} bytes, the most that a row may have. Only its first "
         f"{OVERSIZED_ROW_BYTES_STORED:,} bytes are kept here. Shorten it, or add the missing line breaks.",
         head[:OVERSIZED_ROW_BYTES_STORED].rstrip(b"\r\n"),
@@ -230,7 +234,7 @@ class _Refused(Exception):
 def _refuse_unclosed(line: int, cells: list[str]) -> NoReturn:  # noqa: ARG001  # a Judge, like the others
     raise _Refused(
         None,
-        "quote_unclosed",
+        QUOTE_UNCLOSED,
         f"A quote opens in this line and is not closed within {RECORD_BYTES_MAX:,} bytes or before the end of the "
         "file, so only this line was left out. Close the quote. If it is part of the text, double it.",
     )

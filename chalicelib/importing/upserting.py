@@ -20,7 +20,7 @@ from chalicelib.csvfile.header import Header
 from chalicelib.csvfile.rows import RejectedRow, oversized_row, read_rows
 from chalicelib.errors import FileUnavailable
 from chalicelib.fault_points import fault_point
-from chalicelib.importing import copy_text, imports, rejected_rows
+from chalicelib.importing import copy_text, imports
 from chalicelib.importing.records import LockedChunk, RowCounts, Status
 from chalicelib.limits import (
     MERGE_ROWS_MIN,
@@ -72,6 +72,14 @@ class _Written:
     created: int
     updated: int
     unchanged: int
+
+
+@dataclass(frozen=True)
+class _Used:
+    """How much of an import's allowance for stored rejected rows is used."""
+
+    rows: int
+    bytes: int
 
 
 def upsert_chunk(backends: Backends, message: ChunkMessage) -> None:
@@ -167,11 +175,19 @@ def _write_by(
     fault_point("chunk.after_lock")
     written = transaction.row(statement, _Written, operation=chunk.operation, floor=floor)
     fault_point("chunk.after_upsert")
-    _keep_rejected(transaction, chunk.import_id, rejected)
+    kept = _keep_rejected(transaction, chunk.import_id, rejected)
     fault_point("chunk.after_rejected")
+    kept = _without_excess(transaction, chunk.import_id, kept)
     superseded = accepted - written.created - written.updated - written.unchanged
     counts = RowCounts(written.created, written.updated, written.unchanged, superseded, len(rejected))
-    transaction.run("finish_chunk", import_id=chunk.import_id, number=chunk.number, **asdict(counts))
+    transaction.run(
+        "finish_chunk",
+        import_id=chunk.import_id,
+        number=chunk.number,
+        **asdict(counts),
+        stored_rows=len(kept),
+        stored_bytes=sum(len(row.raw) for row in kept),
+    )
     # Here, because a separate transaction would wait for the disk again.
     transaction.run("empty_incoming")
     if not imports.complete_if_done(transaction, chunk.import_id):
@@ -180,13 +196,37 @@ def _write_by(
     return counts
 
 
-def _keep_rejected(transaction: Transaction, import_id: uuid.UUID, rejected: list[RejectedRow]) -> None:
-    """Stores rejected rows up to the import's allowance; their count is exact however many are stored."""
+def _keep_rejected(transaction: Transaction, import_id: uuid.UUID, rejected: list[RejectedRow]) -> list[RejectedRow]:
+    """Stores rejected rows up to the import's allowance; their count is exact however many are stored.
+
+    Returns the rows that it has stored. Chunks that store rows at the same moment may have used the same allowance.
+    """
     if not rejected:
-        return
-    stored = rejected_rows.totals(transaction, import_id)
-    rows_left = max(REJECTED_ROWS_STORED_MAX - stored.rows, 0)
-    bytes_left = REJECTED_BYTES_STORED_MAX - stored.bytes
-    sizes = accumulate(len(row.raw) for row in rejected)
-    kept = [row for row, size in zip(rejected[:rows_left], sizes, strict=False) if size <= bytes_left]
+        return []
+    kept = _fitting(transaction, import_id, rejected)
     transaction.many("add_rejected_row", [{"import_id": import_id, **row._asdict()} for row in kept])
+    return kept
+
+
+def _without_excess(transaction: Transaction, import_id: uuid.UUID, kept: list[RejectedRow]) -> list[RejectedRow]:
+    """Removes the rows for which other chunks, committed in the meantime, have left no room. Returns the others.
+
+    It locks the import, as completing it does a moment later, so no other chunk commits any from here on. They are not
+    inserted under this lock, because chunks would then wait for one another.
+    """
+    if not kept:
+        return kept
+    imports.lock(transaction, import_id)
+    fitting = _fitting(transaction, import_id, kept)
+    if excess := kept[len(fitting) :]:
+        transaction.run("remove_rejected_rows", import_id=import_id, lines=[row.line for row in excess])
+    return fitting
+
+
+def _fitting(transaction: Transaction, import_id: uuid.UUID, rows: list[RejectedRow]) -> list[RejectedRow]:
+    """Returns the first of these rows: as many as the chunks that are done have left room for."""
+    used = transaction.row("rejected_rows_allowance_used", _Used, import_id=import_id)
+    rows_left = max(REJECTED_ROWS_STORED_MAX - used.rows, 0)
+    bytes_left = REJECTED_BYTES_STORED_MAX - used.bytes
+    sizes = accumulate(len(row.raw) for row in rows)
+    return [row for row, size in zip(rows[:rows_left], sizes, strict=False) if size <= bytes_left]

@@ -39,10 +39,11 @@ where c.import_id = %(import_id)s and c.number = %(number)s
 select done from chunk where import_id = %(import_id)s and number = %(number)s for update
 
 -- name: finish_chunk
--- The chunk is done, with the outcomes of its rows.
+-- The chunk is done, with the outcomes of its rows, and what it uses of the import's allowance for rejected rows.
 update chunk
 set done = true, done_at = now(), created = %(created)s, updated = %(updated)s, unchanged = %(unchanged)s,
-    superseded = %(superseded)s, rejected = %(rejected)s
+    superseded = %(superseded)s, rejected = %(rejected)s,
+    rejected_stored = %(stored_rows)s, rejected_stored_bytes = %(stored_bytes)s
 where import_id = %(import_id)s and number = %(number)s
 
 -- name: import_throughput
@@ -63,14 +64,23 @@ from span cross join generate_series(1, steps) as step
 left join finished f on step = least(width_bucket(extract(epoch from f.done_at), since, until, steps), steps)
 group by step, since, until, steps order by step
 
--- name: rejected_rows_totals
--- How much of the import's allowance for rejected rows is used.
-select count(*) as rows, coalesce(sum(length(raw)), 0)::bigint as bytes from rejected_row where import_id = %(import_id)s
+-- name: rejected_rows_allowance_used
+-- Summed over the chunks that are done: counting the rows would take longer with every row.
+select coalesce(sum(rejected_stored), 0)::bigint as rows, coalesce(sum(rejected_stored_bytes), 0)::bigint as bytes
+from chunk where import_id = %(import_id)s
+
+-- name: count_rejected_rows
+-- The stored rejected rows of an import.
+select count(*) from rejected_row where import_id = %(import_id)s
 
 -- name: add_rejected_row
 -- Store a rejected row.
 insert into rejected_row (import_id, line, column_name, code, message, raw)
 values (%(import_id)s, %(line)s, %(column)s, %(code)s, %(message)s, %(raw)s)
+
+-- name: remove_rejected_rows
+-- Those for which the import has no room.
+delete from rejected_row where import_id = %(import_id)s and line = any(%(lines)s)
 
 -- name: rejected_rows_after_line
 -- The next rejected rows, in the order of the file.
@@ -83,10 +93,3 @@ order by line limit %(limit)s
 select line, column_name, code, message, raw from rejected_row
 where import_id = %(import_id)s and line < %(line)s
 order by line desc limit %(limit)s
-
--- name: next_rejected_rows
--- For the CSV, one page at a time. A row with an unclosed quote swallows the rows after it until it is fixed, so these
--- come last.
-select line, code = 'quote_unclosed' as is_unclosed, message, raw from rejected_row
-where import_id = %(import_id)s and (code = 'quote_unclosed', line) > (%(after_unclosed)s, %(after_line)s)
-order by code = 'quote_unclosed', line limit %(limit)s

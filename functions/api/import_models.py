@@ -229,7 +229,8 @@ class RejectedRow(BaseModel):
     column: Annotated[str | None, Field(description="Null when the whole row was rejected")]
     code: str
     message: str
-    raw: Annotated[str, Field(description="The row as it is in the file")]
+    raw: Annotated[str, Field(description="The row as it is in the file, or its beginning")]
+    raw_is_cut: Annotated[bool, Field(description="Whether `raw` is only the beginning of a row that is too long")]
 
     @classmethod
     def of(cls, row: StoredRejection) -> RejectedRow:
@@ -240,6 +241,7 @@ class RejectedRow(BaseModel):
             code=row.code,
             message=row.message,
             raw=row.raw.decode("utf-8", "replace"),
+            raw_is_cut=row.raw_is_cut,
         )
 
 

@@ -106,7 +106,7 @@ def list_rejected_rows(import_id: str) -> Response:
             after=checked(window.after, whole_number),
             before=checked(window.before, whole_number),
         )
-        total = rejected_rows.totals(transaction, import_.id).rows
+        total = rejected_rows.count(transaction, import_.id)
     items = [RejectedRow.of(row) for row in rows]
     path = f"/imports/{import_.id}/rejected-rows"
     return page_response(path, window, [row.line for row in rows], items, Total(total))

@@ -6,6 +6,7 @@ import gzip
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import requests
 
 from chalicelib import limits
 from chalicelib.backends.database import Transaction
@@ -176,22 +177,25 @@ def test_other_encodings_give_the_same_products(pipeline: Pipeline, packed: obje
     assert pipeline.products() == {"ä-1": ("ä-1", "Größe XL", "", True), "b": ("B", "€ 5", "x", True)}
 
 
-def test_the_rejected_rows_can_be_fixed_and_uploaded_again(pipeline: Pipeline) -> None:
-    import requests
-
-    first = pipeline.run(b'sku;name;active\r\nA;one;maybe\r\nB;"two; or\n2";yes\r\n;=three;no\r\nC;"four\r\nD;five;on')
-    answer = pipeline.call("GET", f"/imports/{first['id']}/rejected-rows.csv")
+def rejected_csv(pipeline: Pipeline, import_id: str) -> requests.Response:
+    """Downloads the CSV of rejected rows."""
+    answer = pipeline.call("GET", f"/imports/{import_id}/rejected-rows.csv")
     assert answer.status == 303
-    rejected = requests.get(answer.headers["Location"], timeout=10)
+    return requests.get(answer.headers["Location"], timeout=10)
+
+
+def test_the_rejected_rows_can_be_fixed_and_uploaded_again(pipeline: Pipeline) -> None:
+    first = pipeline.run(b'sku;name;active\r\nA;one;maybe\r\nB;"two; or\n2";yes\r\n;=three;no\r\nC;"four\r\nD;five;on')
+    rejected = rejected_csv(pipeline, first["id"])
     assert rejected.headers["Content-Disposition"].startswith("attachment")
     assert rejected.headers["Content-Type"] == "text/csv; charset=utf-8"
     lines = rejected.content.split(b"\r\n")
     assert lines[0] == b"rejected_line;rejected_because;sku;name;active"
     assert [line.rpartition(b'";')[2] for line in lines[1:3]] == [b"A;one;maybe", b";=three;no"]
-    assert lines[3].endswith(b'C;"four')  # It would swallow what follows, so it comes last.
+    assert lines[3].endswith(b'That line begins: C;""four";;;')  # In its columns, the quote would swallow what follows.
 
-    fixed = rejected.content.replace(b"maybe", b"yes").replace(b";;=three", b";E;=three").replace(b'"four', b"four;no")
-    second = pipeline.run(fixed)
+    fixed = rejected.content.replace(b"maybe", b"yes").replace(b";;=three", b";E;=three")
+    second = pipeline.run(fixed.replace(b'four";;;', b'four";C;four;no'))
 
     assert second["rows"]["created"] == 3
     assert second["warnings"] == []
@@ -202,23 +206,76 @@ def test_the_rejected_rows_can_be_fixed_and_uploaded_again(pipeline: Pipeline) -
     assert len(fixed_table) == 5
 
 
+def test_a_row_that_was_cut_is_rejected_again_until_it_is_completed(pipeline: Pipeline) -> None:
+    description = "d" * 50_000
+    pipeline.run(b"sku,name,description\nA,Hammer," + description.encode())
+    too_long = b"A,Hammer," + b"long text " * (limits.RECORD_BYTES_MAX // 10)
+    first = pipeline.run(b"sku,name,description\n" + too_long + b"\nB,,no name\n")
+    shown = pipeline.call("GET", f"/imports/{first['id']}/rejected-rows").json["items"]
+    assert [(row["line"], row["code"], row["raw_is_cut"]) for row in shown] == [
+        (2, "row_too_long", True),
+        (3, "name_missing", False),
+    ]
+
+    fixed = rejected_csv(pipeline, first["id"]).content.replace(b"B,,", b"B,Nail,")
+    second = pipeline.run(fixed)
+
+    assert {name: second["rows"][name] for name in ("created", "updated", "rejected")} == {
+        "created": 1,
+        "updated": 0,
+        "rejected": 1,
+    }
+    assert pipeline.products() == {"a": ("A", "Hammer", description, True), "b": ("B", "Nail", "no name", True)}
+    (again,) = pipeline.sql("select line, code, raw from rejected_row where import_id = %s", second["id"])
+    assert (again["line"], again["code"]) == (2, "sku_missing")
+    assert b"line 2 of the imported file. That line begins: A,Hammer,long text" in again["raw"]
+
+    completed = rejected_csv(pipeline, second["id"]).content.replace(b'",,,', b'",A,Hammer,short')
+    assert pipeline.run(completed)["rows"]["updated"] == 1
+    assert pipeline.products()["a"] == ("A", "Hammer", "short", True)
+
+
+def test_rejected_rows_of_a_file_in_another_encoding_are_not_decoded_twice(pipeline: Pipeline) -> None:
+    """Their CSV is UTF-8. A byte that has no meaning in the declared encoding stays a reason to reject its row."""
+    more = {"encoding": "windows-1252"}
+    first = pipeline.run(b"sku;name\nA;Gr\x81n\nB;\nC;Gr\xfcn", **more)
+    assert (first["rows"]["created"], first["rows"]["rejected"]) == (1, 2)
+
+    fixed = rejected_csv(pipeline, first["id"]).content.replace(b"B;", "B;Größe".encode())
+    second = pipeline.run(fixed, **more)
+
+    assert (second["rows"]["created"], second["rows"]["rejected"]) == (1, 1)
+    assert pipeline.products() == {"b": ("B", "Größe", "", True), "c": ("C", "Grün", "", True)}
+
+
 def test_the_csv_of_rejected_rows_is_complete_over_many_pages(
     pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import requests
-
-    from chalicelib.importing import rejected_rows
-
-    monkeypatch.setattr(rejected_rows, "REJECTED_ROWS_PER_READ", 3)
+    monkeypatch.setattr("chalicelib.importing.rejected_rows.REJECTED_ROWS_PER_READ", 3)
     bad = [f",nameless {number}" for number in range(20)]
-    bad[7] = '"never closed,x'
     ended = pipeline.run("\n".join(["sku,name", *bad]).encode())
     assert ended["rows"]["rejected"] == 20
 
-    answer = pipeline.call("GET", f"/imports/{ended['id']}/rejected-rows.csv")
-    lines = requests.get(answer.headers["Location"], timeout=10).content.decode().splitlines()
+    lines = rejected_csv(pipeline, ended["id"]).content.decode().splitlines()
 
-    assert [line.rpartition('",')[2] for line in lines[1:]] == bad[:7] + bad[8:] + bad[7:8]
+    assert [line.rpartition('",')[2] for line in lines[1:]] == bad
+
+
+def test_rejected_rows_beyond_the_allowance_are_counted_and_their_csv_says_so(
+    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("chalicelib.importing.splitting.CHUNK_BYTES", 10)
+    monkeypatch.setattr("chalicelib.importing.upserting.REJECTED_ROWS_STORED_MAX", 5)
+    ended = pipeline.run("\n".join(["sku,name", *(f",{number:03}" for number in range(20))]).encode())
+    assert ended["rows"]["rejected"] == 20
+    assert pipeline.call("GET", f"/imports/{ended['id']}/rejected-rows").json["total"] == 5
+
+    lines = rejected_csv(pipeline, ended["id"]).content.decode().splitlines()
+
+    assert len(lines) == 2 + 5
+    assert "15 more rows were rejected" in lines[1]
+    again = pipeline.run("\n".join(lines).encode())["rows"]
+    assert (again["total"], again["rejected"]) == (6, 6)
 
 
 def test_warnings_name_the_columns_that_were_ignored(pipeline: Pipeline) -> None:

@@ -25,6 +25,7 @@ LOCKED_IN_ORDER_OTHERWISE = {
     "upsert_incoming",  # by the order of its rows
     "index_edits",  # one invocation at a time: product_search_state
     "index_range",
+    "remove_rejected_rows",  # rows that the same transaction has added
     "relay_events",  # one invocation at a time: relay_state
 }
 

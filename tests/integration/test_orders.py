@@ -158,7 +158,7 @@ class Again:
             )
             self._connection.execute(
                 "update chunk set done = false, done_at = null, created = 0, updated = 0, unchanged = 0,"
-                " superseded = 0, rejected = 0"
+                " superseded = 0, rejected = 0, rejected_stored = 0, rejected_stored_bytes = 0"
             )
             self._connection.execute("update import set status = 'processing', finished_at = null")
             self._connection.execute("delete from rejected_row")
@@ -322,6 +322,31 @@ def test_the_last_chunks_done_at_once_complete_the_import_once(
     receipt = ended["rows"]
     assert (ended["status"], receipt["created"], receipt["rejected"]) == ("completed", len(rows) - WORKERS, WORKERS)
     assert completion_events(pipeline) == [import_id]
+
+
+@pytest.mark.parametrize("allowed", [0, 3, 4, 11, 12, 13])
+def test_chunks_at_once_store_together_no_more_rejected_rows_than_an_import_may(
+    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch, allowed: int
+) -> None:
+    """Each finds the allowance unused, whether it ends with a number of rows or of bytes."""
+    bad_per_chunk, raw_bytes = 3, LINE_BYTES - 1
+    maximum, unit = ("REJECTED_BYTES_STORED_MAX", raw_bytes) if allowed % 2 else ("REJECTED_ROWS_STORED_MAX", 1)
+    monkeypatch.setattr(f"chalicelib.importing.upserting.{maximum}", allowed * unit)
+    monkeypatch.setattr("chalicelib.importing.splitting.CHUNK_BYTES", ROWS_PER_CHUNK * LINE_BYTES)
+    rows = [(f"S{n}", "name" if n % ROWS_PER_CHUNK >= bad_per_chunk else "", "") for n in range(4 * ROWS_PER_CHUNK)]
+    import_id = pipeline.upload(b"sku,name,description,active\n" + fixed_lines(rows))
+    pipeline.split_next()
+    messages = [to_do(message) for message in pipeline.chunks()]
+
+    with workers(WORKERS) as backends, fault_points.switched_on(meeting_at(["chunk.after_rejected"], WORKERS)):
+        together(*(partial(upsert_chunk, each, message) for each, message in zip(backends, messages, strict=True)))
+
+    ended = pipeline.show(import_id)
+    assert (ended["status"], ended["rows"]["rejected"]) == ("completed", WORKERS * bad_per_chunk)
+    stored = pipeline.sql("select line, length(raw) as bytes from rejected_row order by line")
+    assert len(stored) == min(allowed, WORKERS * bad_per_chunk)
+    assert {row["bytes"] for row in stored} <= {raw_bytes}
+    assert {(row["line"] - 2) % ROWS_PER_CHUNK for row in stored} <= set(range(bad_per_chunk))
 
 
 def test_events_delivered_twice_at_once_and_again_later_import_each_file_once(

@@ -39,6 +39,9 @@ S3_ERRORS = "chalicelib/backends/s3_errors.py"
 ARRIVALS = "chalicelib/importing/arrivals.py"
 ATTEMPTS = "chalicelib/webhooks/attempts.py"
 DATABASE = "chalicelib/backends/database.py"
+ORDERS = "tests/integration/test_orders.py"
+REJECTED_ROWS = "chalicelib/importing/rejected_rows.py"
+REJECTED_CSV = "tests/unit/test_rejected_csv.py"
 BROKEN = "tests/integration/test_broken_connections.py"
 
 
@@ -128,6 +131,18 @@ MUTATIONS = (
              "for no key update", "for update", ("tests/integration/test_locks.py",)),
     Mutation("the lock of a dead export leaves room for foreign keys", "chalicelib/sql/exports.sql",
              "for no key update", "for update", ("tests/integration/test_locks.py",)),
+    Mutation("an incomplete rejected row is not written as a row", REJECTED_ROWS, "row.is_one_row and ", "",
+             (REJECTED_CSV,)),
+    Mutation("a rejected row with an open quote does not swallow others", REJECTED_ROWS,
+             "ROW_TOO_LONG, QUOTE_UNCLOSED}", "ROW_TOO_LONG}", (REJECTED_CSV,)),
+    Mutation("the two columns in front do not make a row too long", REJECTED_ROWS,
+             " and len(record) <= record_bytes_max", "", (REJECTED_CSV,)),
+    Mutation("rejected rows in UTF-8 are not decoded twice", REJECTED_ROWS, "if is_rewritten else", "if False else",
+             (REJECTED_CSV,)),
+    Mutation("the allowance of rejected rows is exact", "chalicelib/importing/upserting.py",
+             "if excess := kept[len(fitting) :]:", "if excess := []:", (ORDERS,)),
+    Mutation("the allowance of rejected rows is read under a lock", "chalicelib/importing/upserting.py",
+             "    imports.lock(transaction, import_id)\n", "", (ORDERS,)),
     Mutation("split_done", "chalicelib/importing/imports.py", "locked.split_done and ", "",
              ("tests/integration/test_races.py",)),
     Mutation("fence of the splitters", "chalicelib/sql/imports.sql", " and split_offset = %(from_offset)s", "",
