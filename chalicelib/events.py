@@ -71,6 +71,8 @@ _IMPORT = {
     "id": "019abe6e-9e3b-7c1e-8f45-0d7f6a2b3c4d",
     "filename": "products.csv",
     "status": "completed",
+    "outcome": "completed_with_rejected_rows",
+    "summary": "Completed with 1 rejected row",
     "attempt": 1,
     "rows": {"total": 5, "created": 2, "updated": 1, "unchanged": 1, "superseded": 0, "rejected": 1},
     "error": None,
@@ -78,6 +80,8 @@ _IMPORT = {
 _FAILED_IMPORT = {
     **_IMPORT,
     "status": "failed",
+    "outcome": "failed",
+    "summary": "Failed after 3 rows were written",
     "error": {"code": "split_failed", "message": "The file could not be read to its end.", "retryable": True},
 }
 
@@ -92,7 +96,11 @@ TYPES = (
         "All products were deleted, and their rows have been removed.",
         {"id": "019abe6e-9e3b-7c1e-8f45-0d7f6a2b3c4d", "deleted": 500_000},
     ),
-    EventType("import.completed", "An import completed. `rows` contains its results.", _IMPORT),
+    EventType(
+        "import.completed",
+        "An import completed. `outcome` says whether every row was accepted, and `rows` contains the counts.",
+        _IMPORT,
+    ),
     EventType("import.failed", "An import failed. `error` contains the reason.", _FAILED_IMPORT),
 )
 NAMES = tuple(each.name for each in TYPES)

@@ -34,6 +34,9 @@ declare namespace Api {
 
   type ImportStatus = "pending" | "processing" | "completed" | "failed" | "cancelled";
 
+  type ImportOutcome =
+    "completed" | "completed_with_rejected_rows" | "nothing_imported" | "failed" | "cancelled" | "ignored";
+
   interface RowCounts {
     total: number;
     created: number;
@@ -46,6 +49,8 @@ declare namespace Api {
   interface Import {
     id: string;
     status: ImportStatus;
+    outcome: ImportOutcome | null; // null while the import is pending or processing
+    summary: string | null;
     filename: string;
     percent: number;
     rows: RowCounts;

@@ -10,8 +10,9 @@ pending ──accept──▶ processing ──complete──▶ completed
 from __future__ import annotations
 
 import uuid
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import PurePosixPath
+from typing import Any
 
 from chalicelib import acceptance, events
 from chalicelib.backends import Backends
@@ -19,6 +20,7 @@ from chalicelib.backends.database import Transaction
 from chalicelib.backends.file_store import FileGone, PresignedUpload, StoredFile
 from chalicelib.errors import Conflict, NotFound
 from chalicelib.fault_points import fault_point
+from chalicelib.importing.outcomes import Result
 from chalicelib.importing.records import Import, ImportState, Status
 from chalicelib.limits import FILENAME_CHARACTERS_MAX, UPLOAD_EXPIRES_SECONDS
 from chalicelib.messages import UploadMessage
@@ -242,5 +244,20 @@ def _end(
 def _record_event(transaction: Transaction, import_id: uuid.UUID, event_type: str) -> Import:
     """Records the event in the transaction of the change. The unique key allows one per attempt."""
     import_ = get(transaction, import_id)
-    events.record(transaction, event_type, f"{import_id}:{import_.attempt}", import_.event_data())
+    events.record(transaction, event_type, f"{import_id}:{import_.attempt}", _event_data(import_))
     return import_
+
+
+def _event_data(import_: Import) -> dict[str, Any]:
+    result = Result.of(import_.status, import_.error_code, import_.rows)
+    reason = import_.end_reason
+    return {
+        "id": str(import_.id),
+        "filename": import_.filename,
+        "status": import_.status,
+        "outcome": result.outcome if result else None,
+        "summary": result.summary if result else None,
+        "attempt": import_.attempt,
+        "rows": import_.rows.to_json(),
+        "error": asdict(reason) if reason else None,
+    }

@@ -128,18 +128,6 @@ class Import(ImportState, ImportFile):
         """The outcomes of all rows that are done."""
         return RowCounts(self.created, self.updated, self.unchanged, self.superseded, self.rejected)
 
-    def event_data(self) -> dict[str, Any]:
-        """The data of this import's events."""
-        reason = self.end_reason
-        return {
-            "id": str(self.id),
-            "filename": self.filename,
-            "status": self.status,
-            "attempt": self.attempt,
-            "rows": self.rows.to_json(),
-            "error": asdict(reason) if reason else None,
-        }
-
 
 @dataclass(frozen=True)
 class LockedChunk:

@@ -11,6 +11,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from chalicelib.backends.file_store import PresignedUpload
 from chalicelib.csvfile.transcode import ENCODINGS
 from chalicelib.importing import records
+from chalicelib.importing.outcomes import Outcome, Result
 from chalicelib.importing.progress import Progress, ThroughputStep
 from chalicelib.importing.rejected_rows import StoredRejection
 from chalicelib.limits import FILE_BYTES_MAX, FILENAME_CHARACTERS_MAX
@@ -94,6 +95,8 @@ class Import(BaseModel):
                 {
                     "id": "019a2b3c-0000-7000-8000-000000000000",
                     "status": "processing",
+                    "outcome": None,
+                    "summary": None,
                     "filename": "products.csv",
                     "percent": 42.5,
                     "rows": {
@@ -114,13 +117,50 @@ class Import(BaseModel):
                     "created_at": "2026-01-31T12:00:00Z",
                     "started_at": "2026-01-31T12:00:02Z",
                     "finished_at": None,
-                }
+                },
+                {
+                    "id": "019a2b3c-0000-7000-8000-000000000000",
+                    "status": "completed",
+                    "outcome": "completed_with_rejected_rows",
+                    "summary": "Completed with 10 rejected rows",
+                    "filename": "products.csv",
+                    "percent": 100.0,
+                    "rows": {
+                        "total": 500_000,
+                        "created": 480_000,
+                        "updated": 19_000,
+                        "unchanged": 900,
+                        "superseded": 90,
+                        "rejected": 10,
+                    },
+                    "bytes": {"total": 75_000_000, "done": 75_000_000},
+                    "bytes_per_second": 15_000_000,
+                    "rows_per_second": 100_000,
+                    "eta_seconds": None,
+                    "attempt": 1,
+                    "error": None,
+                    "warnings": [],
+                    "created_at": "2026-01-31T12:00:00Z",
+                    "started_at": "2026-01-31T12:00:02Z",
+                    "finished_at": "2026-01-31T12:00:07Z",
+                },
             ]
         }
     )
 
     id: Annotated[str, Field(description="Opaque")]
     status: Literal["pending", "processing", "completed", "failed", "cancelled"]
+    outcome: Annotated[
+        Outcome | None,
+        Field(
+            description="How the import ended; null while it is pending or processing. `completed`: every row was "
+            "accepted. `completed_with_rejected_rows`: some rows were. `nothing_imported`: completed, but every row "
+            "was rejected, or the file has no rows. `ignored`: the object in S3 is not a product file"
+        ),
+    ]
+    summary: Annotated[
+        str | None, Field(description="The outcome as one English phrase for people; programs compare `outcome`")
+    ]
     filename: str
     percent: Annotated[float, Field(ge=0, le=100, description="Never decreases; 100 exactly when completed")]
     rows: RowCounts
@@ -206,9 +246,12 @@ class RejectedRow(BaseModel):
 def _content(import_: records.Import) -> dict[str, Any]:
     progress = Progress.of(import_, datetime.now(UTC))
     reason = import_.end_reason
+    result = Result.of(import_.status, import_.error_code, import_.rows)
     return {
         "id": str(import_.id),
         "status": import_.status,
+        "outcome": result.outcome if result else None,
+        "summary": result.summary if result else None,
         "filename": import_.filename,
         "percent": progress.percent,
         "rows": import_.rows.to_json(),

@@ -16,6 +16,7 @@ import pytest
 import app
 from chalicelib import events
 from chalicelib.csvfile import header, rows
+from chalicelib.importing import outcomes
 from functions.api.endpoints import Endpoint, endpoints_of
 from functions.api.routes import PREFIX
 from tests.support import markdown
@@ -145,6 +146,18 @@ def test_the_message_on_the_webhooks_page_has_the_fields_of_a_real_one() -> None
     real = events.message(sent.name, datetime.fromisoformat(message["timestamp"]), dict(sent.example))
     assert message == real
     assert f"now {events.VERSION}." in read(ROOT / "docs/webhooks.md")
+
+
+def test_the_data_on_the_webhooks_page_is_that_of_a_completed_import() -> None:
+    [data] = [fence for fence in fences(read(ROOT / "docs/webhooks.md")) if fence.language == "json"]
+    [completed] = [each for each in events.TYPES if each.name == "import.completed"]
+    assert json.loads(data.text) == completed.example
+
+
+def test_every_outcome_of_an_import_is_listed() -> None:
+    section = read(API).partition("### How an import ended\n")[2].partition("\n## ")[0]
+    listed = [outcome.strip("`") for outcome, *_ in markdown.rows(f"## Outcomes\n{section}", "Outcomes")]
+    assert tuple(listed) == outcomes.OUTCOMES
 
 
 # --- the file -----------------------------------------------------------------------------------------------------

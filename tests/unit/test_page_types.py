@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 import app
+from chalicelib.importing.outcomes import OUTCOMES
 from functions.api.endpoints import endpoints_of
 from functions.api.openapi import document
 
@@ -46,6 +47,12 @@ def test_every_declared_field_exists_in_the_api(api: dict[str, Any], name: str) 
     declared = declared_fields(name)
     assert declared
     assert declared <= known.keys()
+
+
+def test_the_outcomes_of_an_import_are_those_of_the_api() -> None:
+    declared = re.search(r"type ImportOutcome =(.*?);", TYPES, re.DOTALL)
+    assert declared
+    assert tuple(re.findall(r'"(\w+)"', declared[1])) == OUTCOMES
 
 
 def declared_fields(name: str) -> set[str]:

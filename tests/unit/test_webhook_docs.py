@@ -236,7 +236,7 @@ def test_the_example_on_the_page_is_signed_as_the_page_says() -> None:
 
 
 def test_the_page_has_a_program_for_each_of_these_and_no_other() -> None:
-    assert len(re.findall(r"^```(?!http)\w+$", PAGE, re.MULTILINE)) == len(PROGRAMS)
+    assert len(re.findall(r"^```(?!http|json)\w+$", PAGE, re.MULTILINE)) == len(PROGRAMS)
 
 
 def test_the_numbers_on_the_page_are_those_of_the_code() -> None:
