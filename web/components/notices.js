@@ -7,13 +7,20 @@ import { icon } from "./icons.js";
 const SHOWN_MS = 8000;
 const NOTICES_MAX = 4;
 
+/** @typedef {"good" | "warn" | "plain" | "bad"} NoticeKind */
+
+/** @type {Record<NoticeKind, import("./icons.js").IconName>} */
+const ICONS = { good: "check", warn: "warning", plain: "stop", bad: "cross" };
+
 /**
- * Confirms that something worked. Disappears by itself, but not while the pointer or the focus is on it.
+ * Confirms that something worked, or says how it ended. Disappears by itself, but not while the pointer or the focus is
+ * on it.
  *
  * @param {string} text
+ * @param {NoticeKind} kind
  */
-export function notify(text) {
-  const notice = add("good", "messages", text);
+export function notify(text, kind = "good") {
+  const notice = add(kind, "messages", text);
   /** @returns {unknown} */
   const expire = () => (notice.matches(":hover, :focus-within") ? setTimeout(expire, SHOWN_MS) : notice.remove());
   setTimeout(expire, SHOWN_MS);
@@ -63,7 +70,7 @@ export function clearFailures() {
 }
 
 /**
- * @param {"good" | "bad"} kind
+ * @param {NoticeKind} kind
  * @param {"messages" | "alerts"} region
  * @param {string} text
  */
@@ -73,13 +80,7 @@ function add(kind, region, text) {
     { type: "button", class: "icon-button", "aria-label": "Dismiss", on: { click: () => notice.remove() } },
     icon("close"),
   );
-  const notice = h(
-    "div",
-    { class: `notice ${kind}` },
-    icon(kind === "good" ? "check" : "cross"),
-    h("p", {}, text),
-    dismiss,
-  );
+  const notice = h("div", { class: `notice ${kind}` }, icon(ICONS[kind]), h("p", {}, text), dismiss);
   const place = byId(region);
   place.append(notice);
   while (place.childElementCount > NOTICES_MAX) place.firstElementChild?.remove();
