@@ -1,6 +1,6 @@
 // Calls the HTTP API. Every failure becomes an ApiError whose message can be shown to the user.
 
-import { token } from "./session.js";
+import { noteAccepted, noteRefused, token } from "./session.js";
 
 const RESPONSE_MS_MAX = 40_000;
 const UNREACHABLE = "Can't reach the server. Check your connection.";
@@ -112,16 +112,33 @@ async function call(method, path, options) {
 /**
  * @param {string} method
  * @param {string} path
- * @param {Options} options
+ * @param {Options} [options]
  */
-async function send(method, path, { body, headers = {}, signal } = {}) {
+async function send(method, path, options) {
+  const used = token() ?? "";
+  let response = await request(method, path, used, options);
+  if (response.status === 401 && used) noteRefused(used);
+  const newer = token();
+  // The user has signed in again in the meantime, perhaps in another tab.
+  if (response.status === 401 && newer && newer !== used) response = await request(method, path, newer, options);
+  if (!response.ok) throw await failure(response);
+  noteAccepted(used);
+  return response;
+}
+
+/**
+ * @param {string} method
+ * @param {string} path
+ * @param {string} used The token.
+ * @param {Options} [options]
+ */
+async function request(method, path, used, { body, headers = {}, signal } = {}) {
   /** @type {Record<string, string>} */
-  const all = { Authorization: `Bearer ${token() ?? ""}`, ...headers };
+  const all = { Authorization: `Bearer ${used}`, ...headers };
   if (body !== undefined) all["Content-Type"] = "application/json";
   const timeout = AbortSignal.timeout(RESPONSE_MS_MAX);
-  let response;
   try {
-    response = await fetch(path, {
+    return await fetch(path, {
       method,
       headers: all,
       body: body === undefined ? null : JSON.stringify(body),
@@ -132,16 +149,11 @@ async function send(method, path, { body, headers = {}, signal } = {}) {
     const isTimeout = error instanceof DOMException && error.name === "TimeoutError";
     throw new ApiError(0, isTimeout ? TOO_SLOW : UNREACHABLE);
   }
-  if (!response.ok) throw await failure(response);
-  return response;
 }
 
 /** @param {Response} response */
 async function failure(response) {
   const problem = /** @type {Api.Problem} */ (await response.json().catch(() => ({})));
   const message = problem.detail ?? `The server returned ${response.status} ${response.statusText}.`;
-  const error = new ApiError(response.status, message, problem);
-  // app.js shows the sign-in form, whichever request failed.
-  if (error.status === 401) dispatchEvent(new Event("signed-out"));
-  return error;
+  return new ApiError(response.status, message, problem);
 }
