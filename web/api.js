@@ -3,8 +3,8 @@
 import { noteAccepted, noteRefused, token } from "./session.js";
 
 const RESPONSE_MS_MAX = 40_000;
-const UNREACHABLE = "Can't reach the server. Check your connection.";
-const TOO_SLOW = "The server took too long to respond. Try again.";
+const UNREACHABLE = "Can't reach the server.";
+const TOO_SLOW = "The server took too long to respond.";
 
 /** @typedef {{ body?: unknown, headers?: Record<string, string>, signal?: AbortSignal }} Options */
 
@@ -137,18 +137,35 @@ async function request(method, path, used, { body, headers = {}, signal } = {}) 
   const all = { Authorization: `Bearer ${used}`, ...headers };
   if (body !== undefined) all["Content-Type"] = "application/json";
   const timeout = AbortSignal.timeout(RESPONSE_MS_MAX);
+  const isSent = navigator.onLine; // Or may have been.
   try {
-    return await fetch(path, {
+    const response = await fetch(path, {
       method,
       headers: all,
       body: body === undefined ? null : JSON.stringify(body),
       signal: signal ? AbortSignal.any([signal, timeout]) : timeout,
     });
+    dispatchEvent(new Event("answered"));
+    return response;
   } catch (error) {
     if (signal?.aborted) throw error;
-    const isTimeout = error instanceof DOMException && error.name === "TimeoutError";
-    throw new ApiError(0, isTimeout ? TOO_SLOW : UNREACHABLE);
+    throw new ApiError(0, noAnswer(method, error, isSent));
   }
+}
+
+/**
+ * What the user has to know when there is no response: whether a change may have been carried out.
+ *
+ * @param {string} method
+ * @param {unknown} error
+ * @param {boolean} isSent
+ */
+function noAnswer(method, error, isSent) {
+  const isTimeout = error instanceof DOMException && error.name === "TimeoutError";
+  const text = isTimeout ? TOO_SLOW : UNREACHABLE;
+  if (method === "GET") return `${text} ${isTimeout ? "Try again." : "Check your connection."}`;
+  if (!isSent) return "You're offline. Nothing was changed. Try again once you're back online.";
+  return `${text} Your change may not have been made. Check before you try again.`;
 }
 
 /** @param {Response} response */
