@@ -2,6 +2,7 @@
 
 import { clearFailures, report } from "./components/notices.js";
 import { signInForm } from "./components/sign-in.js";
+import { listLink } from "./components/states.js";
 import { byId, h, setChildren } from "./dom.js";
 import * as importPage from "./pages/import.js";
 import * as imports from "./pages/imports.js";
@@ -135,7 +136,8 @@ function closeDialogs() {
 function showNotFound() {
   main.append(
     h("h1", { tabindex: "-1" }, "Page not found"),
-    h("p", {}, h("a", { href: "#/imports" }, "Go to imports")),
+    h("p", { class: "lead breakable" }, `There is no page at #${currentRoute().path}.`),
+    h("p", {}, listLink()),
   );
 }
 
