@@ -20,10 +20,7 @@ const ICONS = { good: "check", warn: "warning", plain: "stop", bad: "cross" };
  * @param {NoticeKind} kind
  */
 export function notify(text, kind = "good") {
-  const notice = add(kind, "messages", text);
-  /** @returns {unknown} */
-  const expire = () => (notice.matches(":hover, :focus-within") ? setTimeout(expire, SHOWN_MS) : notice.remove());
-  setTimeout(expire, SHOWN_MS);
+  expireLater(add(kind, "messages", text));
 }
 
 /**
@@ -42,7 +39,8 @@ export function notifyFailure(text) {
  */
 export function report(error) {
   if (error instanceof ApiError) {
-    if (error.status !== 401) notifyFailure(error.text);
+    if (error.status === 0) notifyOutage(error.text);
+    else if (error.status !== 401) notifyFailure(error.text);
     return;
   }
   const { name, message } = error instanceof Error ? error : new Error(String(error));
@@ -63,6 +61,31 @@ export const reporting = (action) => async () => {
     report(error);
   }
 };
+
+/**
+ * Says that there was no response. Disappears by itself some time after the connection is back.
+ *
+ * @param {string} text
+ */
+function notifyOutage(text) {
+  const notice = add("bad", "alerts", text);
+  const isBack = new AbortController();
+  const end = () => {
+    isBack.abort();
+    expireLater(notice);
+  };
+  addEventListener("online", end, { signal: isBack.signal });
+  addEventListener("answered", end, { signal: isBack.signal });
+}
+
+/**
+ * Removes a notice after a while, but not while the pointer or the focus is on it.
+ *
+ * @param {HTMLElement} notice
+ */
+function expireLater(notice) {
+  setTimeout(() => (notice.matches(":hover, :focus-within") ? expireLater(notice) : notice.remove()), SHOWN_MS);
+}
 
 /** Removes the failures of earlier actions. */
 export function clearFailures() {
