@@ -16,7 +16,13 @@ SCHEMATHESIS_VENV := .venv-schemathesis
 NODE_VENV := .venv-node
 WEB_TOOLS := node_modules/.installed
 WITH_NODE := PATH="$(CURDIR)/node_modules/.bin:$(CURDIR)/$(NODE_VENV)/bin:$$PATH"
+# Ctrl-C ends these with one line; `python -m infra` does that for programs outside of the package.
+PYTEST := $(BIN)/python -m infra pytest
 export DATA_DIR
+
+# The shell gets these values in the environment, as "$$FILE", and with their dollar signs: a file may have any name.
+USER_VALUES := FILE ENCODING ROWS NAME SCOPE PARAMETERS
+$(foreach name,$(USER_VALUES),$(if $(filter command%,$(origin $(name))),$(eval export override $(name) := $$(value $(name)))))
 
 .DEFAULT_GOAL := help
 .PHONY: help run demo import psql token tokens revoke-token quick test bench bench-rivals chaos mutate fuzz schemathesis huge
@@ -30,10 +36,11 @@ run: $(INSTALLED) $(if $(DOCKER),,emulator) ## Start everything and print the li
 	@exec env STOP_WITH_PARENT=1 $(BIN)/python -m infra.local
 
 demo: $(INSTALLED) ## Generate a file of 500,000 products and import it into the running stack (ROWS=500000)
-	@$(BIN)/python -m infra.local.client demo $(if $(ROWS),--rows $(ROWS))
+	@$(BIN)/python -m infra.local.client demo $(if $(value ROWS),--rows "$$ROWS")
 
-import: $(INSTALLED) ## Import your own file into the running stack (FILE=products.csv)
-	@$(BIN)/python -m infra.local.client import "$(FILE)"
+# The program ends with status 0 (every row), 3 (some rows rejected) or 1. make shows it as "Error 3" and ends with 2.
+import: $(INSTALLED) ## Import your own file into the running stack (FILE=products.csv ENCODING=windows-1252)
+	@$(BIN)/python -m infra.local.client import $(if $(value ENCODING),--encoding "$$ENCODING") -- "$$FILE"
 
 psql: $(INSTALLED) ## Open psql on the running stack's database
 	@$(BIN)/python -m infra.local.client psql
@@ -42,32 +49,32 @@ psql: $(INSTALLED) ## Open psql on the running stack's database
 OF_STAGE = $(if $(filter-out file,$(origin STAGE)),--stage "$(STAGE)")
 
 token: $(INSTALLED) ## Create an API token and show it once (NAME='the shop' SCOPE=read|write|admin STAGE=dev)
-	@$(BIN)/python -m infra.tokens $(OF_STAGE) create $(if $(SCOPE),--scope "$(SCOPE)") -- "$(NAME)"
+	@$(BIN)/python -m infra.tokens $(OF_STAGE) create $(if $(value SCOPE),--scope "$$SCOPE") -- "$$NAME"
 
 tokens: $(INSTALLED) ## List the API tokens with name, scope and last use (STAGE=dev)
 	@$(BIN)/python -m infra.tokens $(OF_STAGE) list
 
 revoke-token: $(INSTALLED) ## Revoke an API token (NAME='the shop' STAGE=dev)
-	@$(BIN)/python -m infra.tokens $(OF_STAGE) revoke -- "$(NAME)"
+	@$(BIN)/python -m infra.tokens $(OF_STAGE) revoke -- "$$NAME"
 
 quick: $(INSTALLED) ## Run the unit tests that are not marked slow (PYTEST_ARGS='-k name' TEST_PROCESSES=2)
-	$(BIN)/python -m pytest -n $(TEST_PROCESSES) -m "not slow" tests/unit $(PYTEST_ARGS)
+	$(PYTEST) -n $(TEST_PROCESSES) -m "not slow" tests/unit $(PYTEST_ARGS)
 
 # Each process has its own stacks. A file stays in one process, and the order of files is kept: it starts with the slow ones.
 test: $(INSTALLED) $(SCHEMATHESIS_VENV)/.installed emulator cloud-emulator lambda-dependencies ## Run every test, on embedded stacks (PYTEST_ARGS='-k name' TEST_PROCESSES=2)
-	$(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
+	$(PYTEST) -n $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
 
 bench: $(INSTALLED) emulator ## Compare imports with psql on the same server (BENCH_ARGS='--runs 5 --only paired')
-	$(BIN)/python -m tests.benchmark $(BENCH_ARGS)
+	$(BIN)/python -m infra tests.benchmark $(BENCH_ARGS)
 
 bench-rivals: $(INSTALLED) emulator $(RIVALS_VENV)/.installed ## Compare imports with psql, dlt and, if it is installed, pgloader
-	$(BIN)/python -m tests.benchmark --only others $(BENCH_ARGS)
+	$(BIN)/python -m infra tests.benchmark --only others $(BENCH_ARGS)
 
 chaos: $(INSTALLED) emulator ## Import 500,000 rows and send 2,000 events while processes are killed (CHAOS_SEED= repeats a run)
-	CHAOS=long $(BIN)/python -m pytest tests/chaos -s --timeout 1800
+	CHAOS=long $(PYTEST) tests/chaos -s --timeout 1800
 
 mutate: $(INSTALLED) emulator ## Remove one safety mechanism at a time, and check that a test fails
-	$(BIN)/python -m tests.mutation.mutate
+	$(BIN)/python -m infra tests.mutation.mutate
 
 fuzz: $(FUZZ_VENV)/.installed ## Fuzz the splitter and the row rules, guided by coverage (RUNS=500000; Linux, Python 3.11 to 3.13)
 	@mkdir -p $(DATA_DIR)/fuzz/corpus
@@ -75,11 +82,11 @@ fuzz: $(FUZZ_VENV)/.installed ## Fuzz the splitter and the row rules, guided by 
 		-dict=tests/fuzz/boundaries.dict -artifact_prefix=$(DATA_DIR)/fuzz/ $(DATA_DIR)/fuzz/corpus tests/fuzz/corpus
 
 schemathesis: $(INSTALLED) $(SCHEMATHESIS_VENV)/.installed emulator ## Test the running API against its OpenAPI document (SCHEMATHESIS_ARGS='--max-examples 1000')
-	$(BIN)/python -m tests.contract $(SCHEMATHESIS_ARGS)
+	$(BIN)/python -m infra tests.contract $(SCHEMATHESIS_ARGS)
 
 huge: $(INSTALLED) emulator ## Split a generated file of 5,000 MB, and show time and memory (HUGE_FILE_MB=5000)
 	HUGE_FILE_MB=$(or $(HUGE_FILE_MB),5000) \
-		$(BIN)/python -m pytest -o log_cli=true --log-cli-level=INFO tests/integration/test_huge_file.py
+		$(PYTEST) -o log_cli=true --log-cli-level=INFO tests/integration/test_huge_file.py
 
 check: $(INSTALLED) check-web ## Check format, lint, types and the direction of imports
 	$(BIN)/ruff format --check .
@@ -105,11 +112,11 @@ conformance: $(INSTALLED) ## Test what we need of S3 and SQS on each emulator (E
 	@for emulator in $(EMULATORS); do \
 		EMULATOR=$$emulator $(BIN)/python -m infra.local.s3_sqs.installation || exit 1; \
 		echo "--- $$emulator ---"; \
-		EMULATOR=$$emulator $(BIN)/python -m pytest tests/conformance tests/acceptance/test_story.py -rs || exit 1; \
+		EMULATOR=$$emulator $(PYTEST) tests/conformance tests/acceptance/test_story.py -rs || exit 1; \
 	done
 
 cloud-test: $(INSTALLED) cloud-emulator lambda-dependencies ## Deploy the package to an emulated AWS account that enforces policies, and use it
-	$(BIN)/python -m pytest tests/cloud $(PYTEST_ARGS)
+	$(PYTEST) tests/cloud $(PYTEST_ARGS)
 
 cloud-emulator: $(INSTALLED)
 	@$(BIN)/python -m infra.local.s3_sqs.installation ministack-cloud
@@ -121,14 +128,14 @@ down: $(INSTALLED) ## Stop the Docker containers; the data of PostgreSQL stays i
 	@$(BIN)/python -m infra.compose down
 
 package: $(INSTALLED) ## Build out/<stage>/deployment.zip and template.json for a deployment (STAGE=dev)
-	@$(BIN)/python -m infra.deploy.packaging "$(STAGE)"
+	@$(BIN)/python -m infra.deploy.packaging -- "$(STAGE)"
 
 deploy: $(INSTALLED) ## Deploy a stage with your AWS credentials (STAGE=dev PARAMETERS='AlarmEmail=…')
-	@$(BIN)/python -m infra.deploy.deployment deploy "$(STAGE)" $(PARAMETERS)
+	@$(BIN)/python -m infra.deploy.deployment deploy -- "$(STAGE)" $$PARAMETERS
 
 destroy: $(INSTALLED) ## Delete a stage; keeps files, the key of secrets and a database snapshot (STAGE=…)
-	@test "$(origin STAGE)" != file || { echo "Name the stage to delete: make destroy STAGE=dev"; exit 1; }
-	@$(BIN)/python -m infra.deploy.deployment destroy "$(STAGE)"
+	@test "$(origin STAGE)" != file || { echo "STAGE is required. Example: make destroy STAGE=dev" >&2; exit 2; }
+	@$(BIN)/python -m infra.deploy.deployment destroy -- "$(STAGE)"
 
 # The package's dependencies: prepared once, then kept in DATA_DIR.
 lambda-dependencies: $(INSTALLED)

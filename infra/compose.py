@@ -16,6 +16,8 @@ from pathlib import Path
 import psycopg
 
 from chalicelib.backends import migrations
+from infra import entry
+from infra.arguments import Parser, one_of
 from infra.local import docker
 from infra.local.aws import Endpoint, forget_personal_settings
 from infra.local.s3_sqs import resources
@@ -34,13 +36,16 @@ docker compose down --volumes
 
 def main(arguments: list[str]) -> int:
     """Runs one of the commands. Returns the exit status."""
-    if len(arguments) != 1 or arguments[0] not in COMMANDS:
-        sys.stderr.write("usage: python -m infra.compose up|down\n")
-        return 2
+    parser = Parser(prog="python -m infra.compose", make="make up, or make down")
+    parser.add_argument("command", type=one_of([*COMMANDS]))
+    chosen = parser.parse_args(arguments).command
     directory = data_dir()
     passwords = docker.environment_file(directory)
-    status = _docker(passwords, *COMMANDS[arguments[0]])
-    return _set_up_and_report(directory, passwords) if status == 0 and arguments[0] == "up" else status
+    try:
+        status = _docker(passwords, *COMMANDS[chosen])
+        return _set_up_and_report(directory, passwords) if status == 0 and chosen == "up" else status
+    except KeyboardInterrupt:
+        raise entry.Interrupted("Containers may be running: make up starts the rest, make down stops all.") from None
 
 
 def _set_up_and_report(directory: Path, passwords: Path) -> int:
@@ -80,4 +85,4 @@ def _docker(passwords: Path, *command: str) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    entry.run(main)

@@ -38,12 +38,18 @@ from chalicelib.backends.database import Database
 from chalicelib.errors import Transient
 from functions.authorize import AUTHORIZER_TTL_SECONDS
 from functions.manage_tokens import Answer, answered
+from infra import entry
+from infra.arguments import USAGE, Parser, one_of
 from infra.local import stack_file
 from infra.local.errors import StackNotRunning
-from infra.project import data_dir
+from infra.project import STAGE, STAGE_RULE, data_dir
 
-DONE, REFUSED, USAGE = 0, 1, 2
-MAKE_TARGETS = {"create": "token", "revoke": "revoke-token"}
+DONE, REFUSED = 0, 1
+MAKE = {
+    "list": "make tokens",
+    "create": "make token NAME='the shop' SCOPE=write",
+    "revoke": "make revoke-token NAME='the shop'",
+}
 COLUMNS = ("NAME", "SCOPES", "CREATED", "LAST USED", "REVOKED")
 CONNECT_SECONDS_MAX = 5
 RESPONSE_SECONDS_MAX = 40
@@ -58,11 +64,8 @@ def main(arguments: list[str]) -> int:
     """Runs a command. Returns the exit status."""
     options = _parse(arguments)
     command = {name: value for name, value in vars(options).items() if name != "stage"}
-    if command.get("name") == "":
-        sys.stderr.write(f"NAME is required: make {MAKE_TARGETS[options.command]} NAME='the shop'\n")
-        return REFUSED
     try:
-        answer = _from_a_stage(options.stage, command) if options.stage else _from_a_database(command)
+        answer = _from_a_database(command) if options.stage is None else _from_a_stage(options.stage, command)
     except (NoAnswer, BadDatabaseUrl, StackNotRunning, Transient) as error:
         sys.stderr.write(f"{error}\n")
         return USAGE
@@ -83,16 +86,26 @@ class NoAnswer(Exception):
 
 
 def _parse(arguments: list[str]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m infra.tokens", description="Create, list and revoke API tokens.")
-    parser.add_argument("--stage", help="a deployment; without it, the running local stack")
+    parser = Parser(prog="python -m infra.tokens", description="Create, list and revoke API tokens.", make=MAKE["list"])
+    parser.add_argument("--stage", type=_stage, help="a deployment; without it, the running local stack")
     commands = parser.add_subparsers(required=True, dest="command")
-    commands.add_parser("list", help="show names, scopes and times of all tokens")
-    create = commands.add_parser("create", help="create a token and show it once")
+    commands.add_parser("list", help="show names, scopes and times of all tokens", make=MAKE["list"])
+    create = commands.add_parser("create", help="create a token and show it once", make=MAKE["create"])
     create.add_argument("name", help="the person or system that will use the token")
-    create.add_argument("--scope", choices=tokens.SCOPES, default="read", help="each scope includes the ones before it")
-    revoke = commands.add_parser("revoke", help="revoke a token")
+    scope_help = f"{', '.join(tokens.SCOPES)}: each includes the ones before it"
+    create.add_argument("--scope", type=one_of(tokens.SCOPES), default="read", help=scope_help)
+    revoke = commands.add_parser("revoke", help="revoke a token", make=MAKE["revoke"])
     revoke.add_argument("name")
-    return parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
+    if options.command != "list" and not options.name:
+        commands.choices[options.command].error("NAME is required")
+    return options
+
+
+def _stage(name: str) -> str:
+    if not STAGE.fullmatch(name):
+        raise argparse.ArgumentTypeError(f"must be {STAGE_RULE}, not {name!r}")
+    return name
 
 
 # --- where the command runs -----------------------------------------------------------------------------------------
@@ -121,7 +134,7 @@ def _stack_conninfo() -> str:
 
 
 def _from_a_stage(stage: str, command: Command) -> Answer:
-    """Runs a command in the function of a deployment. Raises NoAnswer."""
+    """Runs a command in the function of a deployment. Raises NoAnswer, and Interrupted when Ctrl-C ends the wait."""
     # One attempt: without an answer the command may have been carried out, and a second attempt would then be refused.
     once = Config(
         connect_timeout=CONNECT_SECONDS_MAX, read_timeout=RESPONSE_SECONDS_MAX, retries={"total_max_attempts": 1}
@@ -138,6 +151,8 @@ def _from_a_stage(stage: str, command: Command) -> Answer:
             ) from error
         unsure = error.response["ResponseMetadata"]["HTTPStatusCode"] >= SERVER_ERROR
         raise NoAnswer(f"{function} cannot be invoked: {error}{UNSURE if unsure else ''}") from error
+    except KeyboardInterrupt:
+        raise entry.Interrupted(UNSURE.strip()) from None
     except BotoCoreError as error:
         unsure = isinstance(error, ReadTimeoutError | ConnectionClosedError | ResponseStreamingError)
         raise NoAnswer(f"{function} did not answer: {error}{UNSURE if unsure else ''}") from error
@@ -178,4 +193,4 @@ PRESENTED: dict[str, Callable[[Answer], str]] = {"create": _token, "list": _tabl
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    entry.run(main)

@@ -93,12 +93,17 @@ def listed(transaction: Transaction) -> list[Token]:
 def install(conninfo: str, name: str, scopes: Sequence[str], token: str | None = None) -> str:
     """Makes `token`, or a new one, the only token with that name, and returns it. Raises ValueError when too short."""
     token = token or _new()
-    if len(token) < TOKEN_CHARACTERS_MIN:
-        raise ValueError(f"a token needs at least {TOKEN_CHARACTERS_MIN} characters")
+    check_strength(token)
     with psycopg.connect(conninfo) as connection:
         connection.execute(query("revoke_tokens"), {"name": name})
         connection.execute(query("install_token"), {"name": name, "scopes": list(scopes), "sha256": _sha256(token)})
     return token
+
+
+def check_strength(token: str) -> None:
+    """Raises ValueError when a token that a user has chosen is too short."""
+    if len(token) < TOKEN_CHARACTERS_MIN:
+        raise ValueError(f"a token needs at least {TOKEN_CHARACTERS_MIN} characters")
 
 
 def _new() -> str:

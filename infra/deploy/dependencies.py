@@ -26,6 +26,7 @@ from pathlib import Path
 from chalice.deploy.packager import DependencyBuilder
 from chalice.utils import OSUtils
 
+from infra import entry
 from infra.deploy.errors import DependenciesMissing
 from infra.project import ROOT, data_dir
 
@@ -159,7 +160,7 @@ def _normalised(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name.partition("[")[0]).lower()
 
 
-def main() -> int:
+def main(_arguments: list[str]) -> int:
     """Prepares the dependencies, with a message if they have to be downloaded. Returns the exit status."""
     cache = cache_directory()
     if not _directory(cache).is_dir():
@@ -174,4 +175,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    entry.run(main)

@@ -3,12 +3,13 @@
     python -m infra.deploy.deployment deploy|destroy STAGE [ParameterName=value …]
 
 Credentials and region are those of the AWS command line. Deploying again updates only the stacks that differ. The
-parameters are those of infra/resources.yml and infra/deploy/*.yml; one that was set keeps its value until it is set
-again.
+parameters are those of infra/resources.yml and infra/deploy/*.yml, except those that a deployment sets itself; one that
+was set keeps its value until it is set again.
 """
 
 from __future__ import annotations
 
+import argparse
 import hashlib
 import json
 import sys
@@ -18,27 +19,34 @@ from pathlib import Path
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from infra import entry
+from infra.arguments import Parser
 from infra.deploy import packaging, site, stacks
 from infra.deploy.dependencies import cache_directory
-from infra.deploy.errors import DeployError, MigrationFailed, UnknownParameters
+from infra.deploy.errors import DeployError, MigrationFailed, ReservedParameters, UnknownParameters
 from infra.deploy.every_function import functions_of
 from infra.deploy.stacks import NO_STACK, PARTS, STANDALONE_PARTS, Account, report, s3_origin
 from infra.project import ROOT
 from infra.site_files import security_headers
 
-COMMANDS = ("deploy", "destroy")
+MAKE = {"deploy": "make deploy STAGE=dev PARAMETERS='AlarmEmail=ops@shop.example'", "destroy": "make destroy STAGE=dev"}
+OWN_PARAMETERS = frozenset({
+    "Stage", "SubnetIds", "SecurityGroupIds", "DatabaseGroupId", "DatabaseHost", "DatabaseProxyHost",
+    "OwnerSecretArn", "ImporterSecretArn", "ApiId", "ContentSecurityPolicy",
+})  # fmt: skip
+"""The parameters that connect the stacks of a stage. A deployment sets them itself."""
+INTERRUPTED = "AWS completes what it has begun. To complete the rest, run the command again."
 ANY_ORIGIN = "*"
 
 
 def main(arguments: list[str]) -> int:
     """Runs one of the commands. Returns the exit status."""
-    if len(arguments) < 2 or arguments[0] not in COMMANDS or any("=" not in each for each in arguments[2:]):
-        sys.stderr.write("usage: python -m infra.deploy.deployment deploy|destroy STAGE [ParameterName=value …]\n")
-        return 2
-    command, stage = arguments[:2]
-    wanted = dict(each.split("=", 1) for each in arguments[2:])
+    options = _parse(arguments)
+    command, stage = options.command, options.stage
+    wanted = dict(getattr(options, "parameters", ()))
     try:
         packaging.check_stage(stage)
+        check_own_parameters(wanted)
         account = Account.from_credentials()
         if command == "destroy":
             destroy(account, stage)
@@ -49,7 +57,25 @@ def main(arguments: list[str]) -> int:
     except (DeployError, BotoCoreError, ClientError) as error:
         sys.stderr.write(f"{error}\n")
         return 1
+    except KeyboardInterrupt:
+        raise entry.Interrupted(INTERRUPTED) from None
     return 0
+
+
+def _parse(arguments: list[str]) -> argparse.Namespace:
+    parser = Parser(prog="python -m infra.deploy.deployment", make=MAKE["deploy"])
+    commands = parser.add_subparsers(required=True, dest="command")
+    for command, make in MAKE.items():
+        commands.add_parser(command, make=make).add_argument("stage")
+    commands.choices["deploy"].add_argument("parameters", nargs="*", type=_parameter)
+    return parser.parse_args(arguments)
+
+
+def _parameter(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not (name and equals):
+        raise argparse.ArgumentTypeError(f"must be Name=value, or several separated by spaces, not {text!r}")
+    return name, value
 
 
 def deploy(account: Account, stage: str, out: Path, wanted: Mapping[str, str]) -> str:
@@ -92,13 +118,24 @@ def destroy(account: Account, stage: str) -> None:
     )
 
 
+def check_own_parameters(wanted: Mapping[str, str]) -> None:
+    """Raises ReservedParameters when a parameter is one that the deployment sets: a stack would get a foreign value."""
+    reserved = sorted(OWN_PARAMETERS.intersection(wanted))
+    if reserved:
+        raise ReservedParameters(
+            f"PARAMETERS must not contain {', '.join(reserved)}: the deployment sets it. To deploy another stage: "
+            "make deploy STAGE=…"
+        )
+
+
 def check_parameters(out: Path, wanted: Mapping[str, str]) -> None:
     """Raises UnknownParameters when a parameter is in none of the templates: it would have no effect."""
     bodies = [(out / packaging.TEMPLATE).read_text("utf-8"), *map(template_of, STANDALONE_PARTS)]
     declared = set().union(*map(stacks.declared_parameters, bodies))
-    unknown = sorted(set(wanted) - declared)
+    valid = declared - OWN_PARAMETERS
+    unknown = sorted(set(wanted) - valid)
     if unknown:
-        raise UnknownParameters(f"Unknown parameter: {', '.join(unknown)}. Valid names: {', '.join(sorted(declared))}.")
+        raise UnknownParameters(f"Unknown parameter: {', '.join(unknown)}. Valid names: {', '.join(sorted(valid))}.")
 
 
 def deploy_application(account: Account, stage: str, out: Path, values: Mapping[str, str], artifacts: str) -> None:
@@ -194,4 +231,4 @@ def _zip_key(out: Path) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    entry.run(main)

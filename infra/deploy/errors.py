@@ -4,6 +4,7 @@ DeployError
 ├── InvalidStage           the name of the stage cannot be used
 ├── UnsupportedRegion      functions could not verify a database in this region
 ├── UnknownParameters      no template has a parameter of this name
+├── ReservedParameters     the deployment sets the parameter itself
 ├── DependenciesMissing    a requirement could not be downloaded for Lambda
 ├── PackagingFailed        Chalice failed, or two template parts contradict each other
 ├── StackFailed            CloudFormation could not create, update or delete a stack
@@ -25,6 +26,10 @@ class UnsupportedRegion(DeployError):
 
 class UnknownParameters(DeployError):
     """A parameter is in none of the templates, so setting it would have no effect."""
+
+
+class ReservedParameters(DeployError):
+    """A parameter connects the stacks of a stage, so the deployment sets it."""
 
 
 class DependenciesMissing(DeployError):

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import shutil
 import subprocess
 import sys
@@ -22,11 +21,13 @@ from typing import Any
 import yaml
 
 from chalicelib.settings import LOCAL_STAGE
+from infra import entry
+from infra.arguments import Parser
 from infra.deploy import archive, dependencies, every_function, rds_authorities
 from infra.deploy.dependencies import cache_directory
 from infra.deploy.errors import DeployError, InvalidStage, PackagingFailed, UnsupportedRegion
 from infra.deploy.stacks import STANDALONE_PARTS
-from infra.project import ROOT
+from infra.project import ROOT, STAGE, STAGE_RULE
 
 TEMPLATES = (
     ROOT / "infra" / "resources.yml",
@@ -35,7 +36,6 @@ TEMPLATES = (
 """The template parts that are merged into Chalice's template, one for each topic."""
 MODEL_STAGE = "dev"
 """A stage that is not in .chalice/config.json gets the settings of this one."""
-STAGE = re.compile(r"[a-z][a-z0-9-]{0,19}")
 HANDLERS = "app.py"
 """The only module that is packaged as source: it lists every function, so people can read what Lambda loads."""
 UNNEEDED = ("/__pycache__/", "/.")
@@ -47,12 +47,12 @@ ZIP, TEMPLATE = "deployment.zip", "template.json"
 
 def main(arguments: list[str]) -> int:
     """Packages one stage. Returns the exit status."""
-    if len(arguments) != 1:
-        sys.stderr.write("usage: python -m infra.deploy.packaging STAGE\n")
-        return 2
+    parser = Parser(prog="python -m infra.deploy.packaging", make="make package STAGE=dev")
+    parser.add_argument("stage")
+    stage = parser.parse_args(arguments).stage
     try:
-        check_stage(arguments[0])
-        out = package(arguments[0], Path("out"), cache_directory())
+        check_stage(stage)
+        out = package(stage, Path("out"), cache_directory())
     except DeployError as error:
         sys.stderr.write(f"{error}\n")
         return 1
@@ -62,16 +62,22 @@ def main(arguments: list[str]) -> int:
 
 
 def check_stage(stage: str) -> None:
-    """Raises InvalidStage when a stage of this name must not be deployed.
+    """Raises InvalidStage when no stage can have this name, or when a stage of this name must not be deployed.
 
     `local` may send webhooks into private networks. Names like `dev-database` clash with another stage's stacks: the
     application of `dev-database` and the database of `dev` would have the same stack name.
     """
+    _check_name(stage)
     if stage == LOCAL_STAGE:
         raise InvalidStage(f"STAGE={stage} is reserved for the local stack. Choose another name.")
     suffix = next((f"-{part}" for part in STANDALONE_PARTS if stage.endswith(f"-{part}")), None)
     if suffix is not None:
         raise InvalidStage(f"STAGE={stage} clashes with a stack of another stage: choose a name without {suffix}.")
+
+
+def _check_name(stage: str) -> None:
+    if not STAGE.fullmatch(stage):
+        raise InvalidStage(f"STAGE={stage} is not valid: it must be {STAGE_RULE}.")
 
 
 def check_region(region: str) -> None:
@@ -92,11 +98,7 @@ def package(stage: str, out: Path, cache: Path) -> Path:
     The zip is the same for every stage. The stage `local` can be packaged too, for an emulator of AWS.
     Raises InvalidStage, PackagingFailed, DependenciesMissing.
     """
-    if not STAGE.fullmatch(stage):
-        raise InvalidStage(
-            f"STAGE={stage} is not valid: a stage is up to 20 lower-case letters, digits and dashes, and begins with a "
-            "letter."
-        )
+    _check_name(stage)
     installed = dependencies.prepare(cache)
     target = out / stage
     target.mkdir(parents=True, exist_ok=True)
@@ -151,8 +153,8 @@ def _copy_project(project: Path, stage: str, installed: Path) -> None:
     vendor = project / "vendor"
     vendor.mkdir()
     shutil.copytree(ROOT / "functions", vendor / "functions", ignore=ignored)
-    for entry in installed.iterdir():
-        (vendor / entry.name).symlink_to(entry)
+    for each in installed.iterdir():
+        (vendor / each.name).symlink_to(each)
 
 
 def _run_chalice(project: Path, stage: str) -> None:
@@ -181,4 +183,4 @@ def _packaged(entries: Mapping[str, bytes]) -> dict[str, bytes]:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    entry.run(main)

@@ -22,6 +22,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 
 from chalicelib.backends.credentials import RDS_AUTHORITIES
+from infra import entry
 
 BUNDLE = "https://truststore.pki.rds.amazonaws.com/global/global-bundle.pem"
 DOWNLOAD_SECONDS_MAX = 30
@@ -115,4 +116,4 @@ def _read(source: str) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    entry.run(main)

@@ -5,17 +5,16 @@ from __future__ import annotations
 import os
 import sys
 
+from infra import entry
 from infra.local import options
 from infra.local.errors import StackError
 from infra.local.supervisor import Supervisor
 
 
-def main() -> int:
-    """Runs the stack. Returns 0 after it was asked to stop, 1 when it could not start or broke."""
+def main(_arguments: list[str]) -> int:
+    """Runs the stack. Returns 0 after it was asked to stop, 1 when it could not start or broke. Raises Interrupted."""
     try:
         Supervisor(options.read(os.environ), _say).run()
-    except KeyboardInterrupt:
-        return 0
     except StackError as error:
         sys.stderr.write(f"The stack cannot run: {error}\n")
         return 1
@@ -28,4 +27,4 @@ def _say(line: str) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    entry.run(main)

@@ -19,7 +19,7 @@
     │   ├── FunctionTimedOut
     │   └── FunctionCrashed
     ├── ApiError             (client/http.py) the API refused a request or did not answer
-    └── NoSuchFile           (client/__main__.py) there is no file to import
+    └── FileUnusable         (client/product_file.py) the file to import is missing, empty, unreadable or changing
 
 Commands print its message without a traceback: what happened, to which thing, and what to do now. Any other exception
 is a bug in the local stack.

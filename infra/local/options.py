@@ -5,12 +5,16 @@ The programs that use a running stack read the few variables of their own: DATA_
 
 from __future__ import annotations
 
+import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import get_args, get_type_hints
 from urllib.parse import urlsplit
 
+from chalicelib.access import tokens
+from chalicelib.settings import Settings
 from infra import project
 from infra.local import docker
 from infra.local.docker import Containers
@@ -18,6 +22,9 @@ from infra.local.errors import OptionError
 
 EMULATORS = ("localstack", "ministack", "external")
 PARAMETER_PREFIX = "PARAMETER_"
+OWN_PARAMETER = "Stage"
+"""The parameter of infra/resources.yml that names our bucket and queues."""
+LOG_LEVELS = get_args(get_type_hints(Settings)["log_level"])
 PORT_MAX = 65535
 WORKERS_MAX = 64
 
@@ -57,7 +64,7 @@ class Options:
 def read(environment: Mapping[str, str]) -> Options:
     """The options in the environment. Raises OptionError, which names the variable."""
     data_dir = project.data_dir(environment).resolve()
-    containers = _containers(data_dir, environment) if environment.get("DOCKER") == "1" else None
+    containers = _containers(data_dir, environment) if _choice(environment, "DOCKER", ("1",)) else None
     emulator = "external" if containers else chosen_emulator(environment)
     return Options(
         port=_port(environment, "PORT") or Options.port,
@@ -65,27 +72,52 @@ def read(environment: Mapping[str, str]) -> Options:
         emulator=emulator,
         endpoint_url=_endpoint_url(environment, containers) if emulator == "external" else None,
         containers=containers,
-        api_token=environment.get("API_TOKEN") or None,
+        api_token=_api_token(environment),
         workers=_number(environment, "WORKERS", 1, WORKERS_MAX) or os.cpu_count() or 1,
         postgres_port=_port(environment, "POSTGRES_PORT"),
         emulator_port=_port(environment, "EMULATOR_PORT"),
-        log_level=environment.get("LOG_LEVEL") or Options.log_level,
-        chalice_stage=environment.get("CHALICE_STAGE") or Options.chalice_stage,
-        parameters={
-            name.removeprefix(PARAMETER_PREFIX): value
-            for name, value in environment.items()
-            if name.startswith(PARAMETER_PREFIX)
-        },
+        log_level=_choice(environment, "LOG_LEVEL", LOG_LEVELS) or Options.log_level,
+        chalice_stage=_choice(environment, "CHALICE_STAGE", _chalice_stages()) or Options.chalice_stage,
+        parameters=_parameters(environment),
         stop_with_parent=environment.get("STOP_WITH_PARENT") == "1",
     )
 
 
 def chosen_emulator(environment: Mapping[str, str]) -> str | None:
     """EMULATOR, if it is set. Raises OptionError for an unknown one."""
-    value = environment.get("EMULATOR")
-    if value and value not in EMULATORS:
-        raise OptionError(f"EMULATOR must be one of {', '.join(EMULATORS)}, not {value!r}")
+    return _choice(environment, "EMULATOR", EMULATORS)
+
+
+def _choice(environment: Mapping[str, str], name: str, choices: Sequence[str]) -> str | None:
+    value = environment.get(name)
+    if value and value not in choices:
+        one_of = f"one of {', '.join(choices)}" if len(choices) > 1 else f"{choices[0]} or empty"
+        raise OptionError(f"{name} must be {one_of}, not {value!r}")
     return value or None
+
+
+def _chalice_stages() -> list[str]:
+    """The stages in .chalice/config.json. Chalice itself would use its defaults for any other."""
+    return list(json.loads((project.ROOT / ".chalice" / "config.json").read_text("utf-8"))["stages"])
+
+
+def _api_token(environment: Mapping[str, str]) -> str | None:
+    """Checked here, so that a token that is too short is refused before anything is started."""
+    token = environment.get("API_TOKEN") or None
+    if token is not None:
+        try:
+            tokens.check_strength(token)
+        except ValueError as error:
+            raise OptionError(f"API_TOKEN: {error}") from None
+    return token
+
+
+def _parameters(environment: Mapping[str, str]) -> dict[str, str]:
+    names = [name for name in environment if name.startswith(PARAMETER_PREFIX)]
+    parameters = {name.removeprefix(PARAMETER_PREFIX): environment[name] for name in names}
+    if OWN_PARAMETER in parameters:
+        raise OptionError(f"{PARAMETER_PREFIX}{OWN_PARAMETER} cannot be set: the stage of the local stack is fixed")
+    return parameters
 
 
 def _containers(data_dir: Path, environment: Mapping[str, str]) -> Containers:

@@ -15,8 +15,9 @@ from pathlib import Path
 from chalicelib.access import tokens
 from chalicelib.backends import migrations
 from chalicelib.backends.migrations import MigrationError
+from infra.entry import Interrupted
 from infra.local import aws, backing, stack_file
-from infra.local.errors import MigrationFailed, OptionError, StackBroke, StackNotRunning
+from infra.local.errors import MigrationFailed, OptionError, StackBroke, StackError, StackNotRunning
 from infra.local.lambda_.event_sources import EventSources
 from infra.local.lambda_.triggers import API_FUNCTION
 from infra.local.lambda_.zygote_client import ZygoteClient
@@ -54,7 +55,7 @@ class Supervisor:
         self._parent = os.getppid()
 
     def run(self) -> None:
-        """Starts everything, serves until a signal arrives, stops everything. Raises StackError."""
+        """Starts everything, serves until a signal arrives, stops everything. Raises StackError, Interrupted."""
         self._make_data_dir()
         url = f"http://{LOOPBACK}:{self._options.port}"
         with ExitStack() as cleanup:
@@ -65,7 +66,11 @@ class Supervisor:
             self._listen_to_signals()
             aws.forget_personal_settings()
             started = time.monotonic()
-            self._start(url, listener, cleanup)
+            try:
+                self._start(url, listener, cleanup)
+            except StackError:
+                self._check_signal()  # Ctrl-C also reaches programs that run here for a moment, such as initdb.
+                raise
             self._say(f"Started in {time.monotonic() - started:.1f} s. Ctrl-C stops everything.")
             self._watch()
             self._say("Stopping …")
@@ -103,9 +108,12 @@ class Supervisor:
         cleanup.callback(zygote.stop)
 
         database.wait_ready()
+        self._check_signal()
         self._migrate(database)
         token = _token(database, options)
+        self._check_signal()
         s3_and_sqs.wait_ready()
+        self._check_signal()
         created = resources.create(s3_and_sqs.endpoint, declared)
         self._check_signal()
         events = EventSources(zygote, s3_and_sqs.endpoint, options.workers, self._say)
@@ -199,15 +207,12 @@ class Supervisor:
 
     def _check_signal(self) -> None:
         if self._stop.is_set():
-            raise KeyboardInterrupt
+            raise Interrupted("The stack was stopped before it was ready.")
 
 
 def _token(database: _Database, options: Options) -> str:
     """The token of this start; the token of the last start is no longer valid."""
-    try:
-        return tokens.install(database.owner_conninfo, TOKEN_NAME, TOKEN_SCOPES, options.api_token)
-    except ValueError as error:
-        raise OptionError(f"API_TOKEN: {error}") from None
+    return tokens.install(database.owner_conninfo, TOKEN_NAME, TOKEN_SCOPES, options.api_token)
 
 
 def _last(directory: Path) -> StackFile | None:

@@ -145,6 +145,18 @@ def test_kill_9_ends_every_process_and_the_next_start_recovers(tmp_path: Path, v
         assert connection.execute("select answer from survivor").fetchone() == (42,)
 
 
+def test_ctrl_c_before_the_stack_is_ready_ends_with_one_line_and_leaves_nothing(tmp_path: Path) -> None:
+    with make_run(tmp_path, free_port(), ready=False) as run:
+        read_until(run.make, "Creating the PostgreSQL cluster", run.output, tmp_path)
+        processes = run.processes()
+        os.killpg(run.make.pid, signal.SIGINT)
+        run.finish()
+        printed = [line for line in run.output if not line.startswith("make:")]
+        assert printed[-1] == "Interrupted. The stack was stopped before it was ready."
+        assert not any("Traceback" in line for line in printed)
+        assert_nothing_is_left(processes, [run.port])
+
+
 def test_an_orphaned_postmaster_is_stopped_first(tmp_path: Path) -> None:
     with make_run(tmp_path, free_port()) as run:
         # The worst case: both the supervisor and PostgreSQL's tether are killed.

@@ -126,20 +126,27 @@ def test_a_file_that_cannot_be_imported_fails_with_the_reason(stack: RunningStac
 def test_the_command_line_imports_a_file_and_reports_the_result_by_its_exit_status(
     stack: RunningStack, tmp_path: Path
 ) -> None:
-    good, bad = tmp_path / "good.csv", tmp_path / "bad.csv"
-    good.write_bytes(b"sku,name\nCLI-1,one\n,two\n")
-    bad.write_bytes(b"price\n1\n")
+    files = {
+        "good.csv": (b"sku,name\nCLI-1,one\n", 0, "Completed"),
+        "half.csv": (b"sku,name\nCLI-1,one\n,two\n", 3, "Completed with 1 rejected row"),
+        "none.csv": (b"sku,name\n,two\n", 1, "Nothing was imported: the only row was rejected"),
+        "bad.csv": (b"price\n1\n", 1, "Failed before any row was written"),
+    }
+    windows = "sku,name\nCLI-2,Größe\n".encode("windows-1252")
 
     def run(*arguments: str) -> subprocess.CompletedProcess[str]:
         environment = {**clean_environment(), "URL": stack.file.url, "TOKEN": stack.file.token}
         command = [sys.executable, "-m", "infra.local.client", "import", *arguments]
         return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
 
-    ended = run(str(good))
-    assert ended.returncode == 0, ended.stderr
-    assert "rejected 1" in ended.stdout
-    assert "The SKU is empty" in ended.stdout
-    assert run(str(bad)).returncode == 1
+    for name, (content, status, last_line) in files.items():
+        (tmp_path / name).write_bytes(content)
+        ended = run(str(tmp_path / name))
+        assert (ended.returncode, ended.stdout.splitlines()[-1]) == (status, last_line), ended.stderr
+        assert ("The SKU is empty" in ended.stdout) == (name in {"half.csv", "none.csv"})
+    (tmp_path / "windows.csv").write_bytes(windows)
+    assert run(str(tmp_path / "windows.csv")).returncode == 1
+    assert run("--encoding", "windows-1252", str(tmp_path / "windows.csv")).returncode == 0
     assert run(str(tmp_path / "missing.csv")).returncode == 2
 
 

@@ -24,6 +24,8 @@ from pathlib import Path
 from typing import Any
 
 from chalicelib.backends import migrations
+from infra import entry
+from infra.arguments import Parser, whole_number
 from infra.local.testing import backing_services, running_stack
 from tests.benchmark import deletes, files, psql, rivals, search, stages
 from tests.benchmark import webhooks as hooks
@@ -31,6 +33,7 @@ from tests.benchmark.imports import Measured, Stack
 from tests.support import indexing
 
 WORKERS = "2"
+ROWS_MAX, RUNS_MAX = 50_000_000, 100
 MANY_WEBHOOKS = 20
 RATIO_HEADER = ["ratio", "median", "min", "max"]
 OPERATIONS = (1, 2)
@@ -316,6 +319,8 @@ SCENARIOS: dict[str, Callable[[Bench, Stack], None]] = {
     "others": others,
 }
 
+ALL = [*SCENARIOS, "budget"]
+
 INDEXING = {"searches", "copying", "large_searches"}
 """Scenarios that decide themselves when the catalogue may be indexed."""
 
@@ -350,7 +355,7 @@ def main(arguments: list[str]) -> int:
     directory.mkdir(parents=True, exist_ok=True)
     bench = Bench(directory, options.rows, options.runs, options.large_rows)
     bench.results["machine"] = f"{platform.machine()}, {os.cpu_count()} processors, Python {platform.python_version()}"
-    chosen = options.only.split(",") if options.only else [*SCENARIOS, "budget"]
+    chosen = options.only
     with running_stack(_empty(directory / "stack"), WORKERS=WORKERS) as running:
         stack = Stack(running)
         for name in chosen:
@@ -366,12 +371,23 @@ def main(arguments: list[str]) -> int:
 
 
 def _parse(arguments: list[str]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m tests.benchmark", description="Measure imports against psql.")
-    parser.add_argument("--rows", type=int, default=500_000)
-    parser.add_argument("--large-rows", type=int, default=5_000_000)
-    parser.add_argument("--runs", type=int, default=3)
-    parser.add_argument("--only", help=f"of {', '.join([*SCENARIOS, 'budget'])}")
+    parser = Parser(
+        prog="python -m tests.benchmark",
+        description="Measure imports against psql.",
+        make="make bench BENCH_ARGS='--runs 5 --only paired,kinds'",
+    )
+    parser.add_argument("--rows", type=whole_number(1, ROWS_MAX), default=500_000)
+    parser.add_argument("--large-rows", type=whole_number(1, ROWS_MAX), default=5_000_000)
+    parser.add_argument("--runs", type=whole_number(1, RUNS_MAX), default=3)
+    parser.add_argument("--only", type=_scenarios, default=ALL, help=f"of {', '.join(ALL)}")
     return parser.parse_args(arguments)
+
+
+def _scenarios(text: str) -> list[str]:
+    names = text.split(",")
+    if unknown := set(names) - set(ALL):
+        raise argparse.ArgumentTypeError(f"must be of {', '.join(ALL)}, not {', '.join(sorted(unknown))!r}")
+    return names
 
 
 def _show_paired(bench: Bench, seconds: dict[str, list[float]]) -> None:
@@ -435,4 +451,4 @@ def _empty(directory: Path) -> Path:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    entry.run(main)

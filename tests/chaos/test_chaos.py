@@ -23,10 +23,11 @@ import requests
 from infra.local.testing import RunningStack, running_stack
 from tests.support.sample_files import assignment_like, reference
 from tests.support.storm import BUSY_SECONDS_MAX, StormyStack
+from tests.support.variables import whole_number
 
 logger = logging.getLogger(__name__)
 
-SEED = int(os.environ.get("CHAOS_SEED") or random.SystemRandom().randrange(1 << 32))
+SEED = whole_number("CHAOS_SEED") or random.SystemRandom().randrange(1 << 32)
 VISIBILITY_SECONDS = "5"
 SAMPLE_SECONDS = 0.05
 LOOP_SECONDS = 0.02

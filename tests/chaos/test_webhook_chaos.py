@@ -31,8 +31,9 @@ from chalicelib.webhooks import attempts, relay
 from infra.local.testing import RunningStack, running_stack
 from tests.support.hook_server import HookServer, Received, Reply
 from tests.support.storm import LOOK_SECONDS, StormyStack, aws_environment
+from tests.support.variables import whole_number
 
-SEED = int(os.environ.get("CHAOS_SEED") or random.SystemRandom().randrange(1 << 32))
+SEED = whole_number("CHAOS_SEED") or random.SystemRandom().randrange(1 << 32)
 VISIBILITY_SECONDS = "5"
 PATHS = ("/one", "/two")
 FAILED_SHARE = 0.2

@@ -7,10 +7,10 @@ The short trial is one of the tests.
 
 from __future__ import annotations
 
-import sys
 import tempfile
 from pathlib import Path
 
+from infra import entry
 from tests.contract import trial
 
 EXAMPLES = 100
@@ -24,4 +24,4 @@ def main(options: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    entry.run(main)

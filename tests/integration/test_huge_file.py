@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import subprocess
 import sys
 from itertools import pairwise
@@ -15,12 +14,13 @@ import pytest
 from chalicelib.csvfile.header import Header
 from chalicelib.csvfile.rows import RejectedRow, read_rows
 from chalicelib.limits import CHUNK_BYTES, MIB, RECORD_BYTES_MAX, SCAN_BLOCK_BYTES
+from tests.support.variables import whole_number
 
 if TYPE_CHECKING:
     from tests.integration.huge_file import HugeFile
     from tests.support.pipeline import Pipeline
 
-MEGABYTES = int(os.environ.get("HUGE_FILE_MB", "300"))
+MEGABYTES = whole_number("HUGE_FILE_MB") or 300
 FUNCTION_BYTES_MAX = 256 * MIB
 
 logger = logging.getLogger(__name__)

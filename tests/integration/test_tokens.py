@@ -19,9 +19,10 @@ from chalicelib.errors import Conflict, Invalid
 from chalicelib.settings import read
 from functions.authorize import AUTHORIZER_TTL_SECONDS
 from infra import tokens as terminal
+from infra.arguments import USAGE
 from infra.local import stack_file
 from infra.local.lambda_.context import LambdaContext
-from infra.tokens import DONE, REFUSED, USAGE
+from infra.tokens import DONE, REFUSED
 
 if TYPE_CHECKING:
     from infra.local.testing import Services

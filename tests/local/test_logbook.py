@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
-from infra.local.processes import logbook
+from infra.local.processes import console_line, logbook
 from infra.local.processes.logbook import LogBook
 
 
@@ -19,6 +20,35 @@ def test_lines_are_written_whole_even_if_they_arrive_in_pieces(tmp_path: Path) -
     book.close()
     assert (tmp_path / "program.log").read_text() == "first größe\n[WARNING] second\nthird\n"
     assert echoed == ["program: [WARNING] second"]
+
+
+FAILED_IMPORT = json.dumps({
+    "timestamp": "2026-11-24T09:30:00.000Z", "level": "WARNING", "message": "import failed", "logger": "chalicelib",
+    "stage": "local", "function": "split_upload", "import_id": "019abe6e", "code": "column_missing",
+    "reason": "The file has no name column.", "ImportsFailed": 1, "_aws": {"CloudWatchMetrics": ["x" * 500]},
+})  # fmt: skip
+CRASH = json.dumps({"level": "ERROR", "message": "failed", "exception": "Traceback:\n  File …\nValueError: a bug"})
+
+
+@pytest.mark.parametrize(
+    ("line", "shown"),
+    [
+        (FAILED_IMPORT, "program: warning: import failed: The file has no name column."),
+        (CRASH, "program: error: failed: ValueError: a bug"),
+        ('{"level": "ERROR"}', 'program: {"level": "ERROR"}'),
+        ('["level", "ERROR"]', 'program: ["level", "ERROR"]'),
+        ("ERROR " + "x" * 1000, "program: ERROR " + "x" * 261 + " … (in logs/program.log)"),
+    ],
+)
+def test_the_terminal_shows_one_short_line_and_the_file_has_all_of_it(tmp_path: Path, line: str, shown: str) -> None:
+    echoed: list[str] = []
+    book = LogBook(tmp_path, echoed.append)
+    with book.pipe("program") as pipe:
+        pipe.write(f"{line}\n".encode())
+    book.close()
+    assert echoed == [shown]
+    assert len(shown) <= console_line.CHARACTERS_MAX
+    assert (tmp_path / "program.log").read_text() == f"{line}\n"
 
 
 def test_files_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

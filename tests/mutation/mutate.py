@@ -12,13 +12,13 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from infra import entry
 from tests.mutation.mutations import MUTATIONS, DoesNotApply, Mutation, mutated
 
 ROOT = Path(__file__).parents[2]
@@ -120,4 +120,4 @@ def _copy_project(copy: Path) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    entry.run(main)

@@ -8,6 +8,7 @@ import re
 
 import boto3
 import pytest
+import yaml
 from botocore.config import Config
 
 from infra.deploy import deployment, packaging
@@ -260,7 +261,30 @@ def test_a_region_without_certificate_authorities_is_refused_before_anything_is_
     assert aws.actions == []
 
 
-@pytest.mark.parametrize("arguments", [[], ["deploy"], ["remove", "dev"], ["deploy", "dev", "AlarmEmail"]])
-def test_wrong_arguments_print_the_usage(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    assert deployment.main(arguments) == 2
-    assert "usage:" in capsys.readouterr().err
+@pytest.mark.parametrize(
+    "arguments", [[], ["deploy"], ["remove", "dev"], ["deploy", "dev", "AlarmEmail"], ["deploy", "dev", "=x"]]
+)
+def test_wrong_arguments_print_an_example(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        deployment.main(arguments)
+    assert ended.value.code == 2
+    assert "Example: make deploy STAGE=dev" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", sorted(deployment.OWN_PARAMETERS))
+def test_a_parameter_that_the_deployment_sets_is_refused(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert deployment.main(["deploy", STAGE, f"{name}=other"]) == 1
+    assert f"PARAMETERS must not contain {name}" in capsys.readouterr().err
+
+
+def test_every_parameter_is_set_by_the_deployment_or_has_a_default(package: Package) -> None:
+    """A new parameter that connects two stacks has to be added to those that users cannot set."""
+    templates = [
+        json.loads((package.zip.parent / packaging.TEMPLATE).read_text("utf-8")),
+        *(yaml.safe_load(deployment.template_of(part)) for part in STANDALONE_PARTS),
+    ]
+    declared = {name: body for template in templates for name, body in template["Parameters"].items()}
+    outputs = {name for template in templates for name in template.get("Outputs", {})}
+    connecting = {name for name, body in declared.items() if "Default" not in body} | (outputs & declared.keys())
+    # Empty by default, for emulators that run functions outside of a network.
+    assert connecting | {"Stage", "SecurityGroupIds"} == deployment.OWN_PARAMETERS

@@ -10,9 +10,10 @@ from contextlib import ExitStack
 import pytest
 
 from infra import tokens
+from infra.arguments import USAGE
 from infra.local.aws import Endpoint, forget_personal_settings
 from infra.project import ROOT
-from infra.tokens import DONE, REFUSED, USAGE
+from infra.tokens import DONE, REFUSED
 from tests.support.hook_server import HookServer, Received, Reply, hook_server
 
 Play = Callable[[Callable[[Received], Reply | None] | Reply], HookServer]
@@ -128,5 +129,7 @@ def test_a_command_that_never_reached_the_function_was_not_carried_out(
 
 @pytest.mark.parametrize(("command", "target"), [("create", "token"), ("revoke", "revoke-token")])
 def test_a_missing_name_is_refused_with_the_remedy(capsys: Printed, command: str, target: str) -> None:
-    assert tokens.main(["--stage", "dev", command, ""]) == REFUSED
-    assert capsys.readouterr().err == f"NAME is required: make {target} NAME='the shop'\n"
+    with pytest.raises(SystemExit) as ended:
+        tokens.main(["--stage", "dev", command, ""])
+    assert ended.value.code == USAGE
+    assert capsys.readouterr().err.startswith(f"NAME is required. Example: make {target} NAME='the shop'")

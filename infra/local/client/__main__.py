@@ -1,11 +1,12 @@
 """Uses the running stack from the terminal: imports a file, creates and imports a demo file, opens psql.
 
-    python -m infra.local.client import products.csv
+    python -m infra.local.client import products.csv [--encoding windows-1252]
     python -m infra.local.client demo [--rows 500000]
     python -m infra.local.client psql
 
 Speaks HTTP like any other client. Finds the stack in DATA_DIR/stack.json, or by URL and TOKEN. Exit status:
-0 completed, 1 failed or cancelled, 2 wrong usage (no such file, no stack).
+0 every row was accepted, 3 some rows were rejected, 1 the import failed or was cancelled, or no row was accepted,
+2 wrong usage (no such file, no stack), 130 Ctrl-C.
 """
 
 from __future__ import annotations
@@ -20,18 +21,22 @@ from pathlib import Path
 from psycopg.conninfo import conninfo_to_dict
 from rich.console import Console
 
+from chalicelib.csvfile.transcode import ENCODINGS
+from infra import entry
+from infra.arguments import USAGE, Parser, one_of, whole_number
 from infra.local import stack_file
-from infra.local.client import demo_file
-from infra.local.client.http import ApiError, ImportClient, Report
+from infra.local.client import demo_file, product_file, receipt
+from infra.local.client.http import ApiError, ImportClient
 from infra.local.client.view import ImportView
 from infra.local.errors import StackError, StackNotRunning
 from infra.local.postgres.server import programs
 from infra.project import data_dir
 
-COMPLETED, NOT_COMPLETED, USAGE = 0, 1, 2
+EVERY_ROW, NOT_IMPORTED, SOME_REJECTED = 0, 1, 3
+STATUS_OF = {"completed": EVERY_ROW, "completed_with_rejected_rows": SOME_REJECTED}
+"""The exit status of each outcome; of every other outcome, NOT_IMPORTED."""
 ROWS_DEFAULT = 500_000
 ROWS_MAX = 50_000_000
-REJECTED_ROWS_SHOWN = 5
 
 
 def main(arguments: list[str]) -> int:
@@ -41,35 +46,37 @@ def main(arguments: list[str]) -> int:
     try:
         if options.command == "psql":
             _psql(directory)
-        client = _client(directory)
-        file = _demo_file(directory, options.rows) if options.command == "demo" else _own_file(options.file)
-        return _import(client, file)
+        if options.command == "demo":
+            client = _client(directory)
+            return _import(client, _demo_file(directory, options.rows))
+        product_file.check(options.file)  # First, because without a file no stack is needed.
+        return _import(_client(directory), options.file, options.encoding)
     except ApiError as error:
         sys.stderr.write(f"{error}\n")
-        return NOT_COMPLETED
+        return NOT_IMPORTED
     except StackError as error:
         sys.stderr.write(f"{error}\n")
         return USAGE
 
 
-class NoSuchFile(StackError):
-    """There is no file to import at the given path."""
-
-
 def _parse(arguments: list[str]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m infra.local.client", description="Use the running local stack.")
+    parser = Parser(prog="python -m infra.local.client", description="Use the running local stack.")
     commands = parser.add_subparsers(dest="command", required=True)
-    commands.add_parser("import", help="import a CSV file").add_argument("file")
-    demo = commands.add_parser("demo", help="create a file of products and import it")
-    demo.add_argument("--rows", type=_rows, default=ROWS_DEFAULT, help=f"{ROWS_DEFAULT:,} by default")
-    commands.add_parser("psql", help="open psql on the database")
+    own = commands.add_parser("import", help="import a CSV file", make=f"{product_file.EXAMPLE} ENCODING=windows-1252")
+    own.add_argument("file", type=_path)
+    own.add_argument("--encoding", type=one_of([*ENCODINGS]), help="if it is neither UTF-8 nor marked as UTF-16")
+    demo = commands.add_parser("demo", help="create a file of products and import it", make="make demo ROWS=500000")
+    demo.add_argument(
+        "--rows", type=whole_number(1, ROWS_MAX), default=ROWS_DEFAULT, help=f"{ROWS_DEFAULT:,} by default"
+    )
+    commands.add_parser("psql", help="open psql on the database", make="make psql")
     return parser.parse_args(arguments)
 
 
-def _rows(text: str) -> int:
-    if not text.isdigit() or not 1 <= int(text) <= ROWS_MAX:
-        raise argparse.ArgumentTypeError(f"must be a whole number from 1 to {ROWS_MAX:,}, not {text!r}")
-    return int(text)
+def _path(name: str) -> Path:
+    if not name:
+        raise argparse.ArgumentTypeError("is required")
+    return Path(name)
 
 
 def _client(directory: Path) -> ImportClient:
@@ -83,48 +90,27 @@ def _client(directory: Path) -> ImportClient:
     return client
 
 
-def _own_file(name: str) -> Path:
-    if not name:
-        raise NoSuchFile("FILE is required: make import FILE=products.csv")
-    file = Path(name)
-    if not file.is_file():
-        problem = "is not a file" if file.exists() else "does not exist"
-        raise NoSuchFile(f"{name!r} {problem}: make import FILE=products.csv")
-    return file
-
-
 def _demo_file(directory: Path, rows: int) -> Path:
     file = directory / f"demo-{rows}.csv"
     if not file.exists():
         started = time.monotonic()
-        demo_file.write(file, rows)
+        try:
+            demo_file.write(file, rows)
+        except OSError as error:
+            raise StackError(f"{file} cannot be created: {error.strerror}") from None
         size_mb = file.stat().st_size / 1_000_000
         sys.stdout.write(f"Created {file}: {rows:,} rows, {size_mb:.0f} MB, in {time.monotonic() - started:.1f} s\n")
     return file
 
 
-def _import(client: ImportClient, file: Path) -> int:
+def _import(client: ImportClient, file: Path, encoding: str | None = None) -> int:
     console = Console()
-    with ImportView(console, file.name) as view:
+    with ImportView(console, product_file.name_of(file)) as view:
         started = time.monotonic()
-        report = client.run(file, view)
+        report = client.run(file, view, encoding)
         seconds = time.monotonic() - started
-    _print_receipt(console, client, report, seconds)
-    return COMPLETED if report.status == "completed" else NOT_COMPLETED
-
-
-def _print_receipt(console: Console, client: ImportClient, report: Report, seconds: float) -> None:
-    rows = report.rows
-    console.print(f"{report.status}: {', '.join(f'{name} {count:,}' for name, count in rows.items())}", markup=False)
-    if rows.get("total"):
-        console.print(f"total: {rows['total'] / seconds:,.0f} rows/s ({seconds:.1f} s with the upload)", markup=False)
-    if report.rows_per_second:
-        console.print(f"processing: {report.rows_per_second:,.0f} rows/s", markup=False)
-    for line in [report.error, *report.warnings]:
-        if line:
-            console.print(line, markup=False)
-    for row in client.rejected_rows(report, REJECTED_ROWS_SHOWN) if rows.get("rejected") else []:
-        console.print(f"  line {row.get('line')}: {row.get('message')}", markup=False)
+    receipt.show(console, client, report, seconds)
+    return STATUS_OF.get(report.outcome or "", NOT_IMPORTED)
 
 
 def _psql(directory: Path) -> None:
@@ -139,4 +125,4 @@ def _psql(directory: Path) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    entry.run(main)

@@ -43,9 +43,12 @@ _SENTENCES = (
 def write(file: Path, rows: int) -> int:
     """Writes a file with this many data rows. Returns how many different SKUs it contains."""
     partial = file.with_name(f".{file.name}.partial")
-    with partial.open("wb") as stream:
-        _write_records(stream, rows)
-    partial.replace(file)
+    try:
+        with partial.open("wb") as stream:
+            _write_records(stream, rows)
+        partial.replace(file)
+    finally:
+        partial.unlink(missing_ok=True)
     return rows - sum(1 for row in range(rows) if _is_duplicate(row))
 
 

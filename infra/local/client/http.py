@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from pathlib import Path
-from typing import IO, Any, Protocol
+from typing import Any, NoReturn, Protocol
 
 import requests
 
+from infra.entry import Interrupted
+from infra.local.client import product_file
+from infra.local.client.product_file import FileUnusable, ProductFile
 from infra.local.errors import StackError
 
 CONNECT_SECONDS_MAX = 5.0
@@ -19,7 +23,6 @@ UPLOAD_SECONDS_MAX = 600.0
 POLL_SECONDS = 0.2
 POLL_FAILURES_MAX = 10
 """In a row. A stack under load may fail to answer now and then, but not this often."""
-UPLOAD_READ_BYTES = 1024 * 1024
 TERMINAL = ("completed", "failed", "cancelled")
 
 
@@ -50,6 +53,10 @@ class Report:
     percent: float
     rows: Mapping[str, int]
     error: str | None
+    outcome: str | None = None
+    """How it ended, for programs; None while it runs."""
+    summary: str | None = None
+    """The same for people."""
     rows_per_second: float | None = None
     warnings: list[str] = field(default_factory=list)
 
@@ -62,6 +69,8 @@ class Report:
             percent=float(content["percent"]),
             rows=content["rows"],
             error=_text(content.get("error")),
+            outcome=content.get("outcome"),
+            summary=content.get("summary"),
             rows_per_second=content.get("rows_per_second"),
             warnings=[text for text in map(_text, content.get("warnings") or []) if text],
         )
@@ -85,20 +94,54 @@ class ImportClient:
             return False
         return True
 
-    def run(self, file: Path, watcher: Watcher) -> Report:
-        """Uploads a file and follows its import to the end. Raises ApiError."""
-        size = file.stat().st_size
-        created = self._call("POST", "/api/imports", {"filename": file.name, "size_bytes": size})
-        with file.open("rb") as stream:
-            self._upload(created["upload"], _Watched(stream, size, watcher))
-        return self._watch(str(created["id"]), watcher)
+    def run(self, path: Path, watcher: Watcher, encoding: str | None = None) -> Report:
+        """Uploads a file and follows its import to the end. Raises ApiError, FileUnusable, Interrupted."""
+        with product_file.opened(path) as file:
+            file.notify = watcher.uploading
+            import_id = self._send(file, encoding)
+        try:
+            return self._watch(import_id, watcher)
+        except KeyboardInterrupt:
+            raise Interrupted(f"The import continues. Watch it: {self.page_of(import_id)}") from None
+
+    def page_of(self, import_id: str) -> str:
+        """The link to the page that shows an import."""
+        return f"{self._url}/#/imports/{import_id}"
 
     def rejected_rows(self, report: Report, count: int) -> list[Mapping[str, Any]]:
         """The first rejected rows."""
         page = self._call("GET", f"/api/imports/{report.id}/rejected-rows?limit={count}")
         return list(page["items"])
 
-    def _upload(self, upload: Mapping[str, Any], body: _Watched) -> None:
+    def _send(self, file: ProductFile, encoding: str | None) -> str:
+        """Registers and uploads a file; returns the id of its import. If that fails, no import stays behind."""
+        try:
+            created = self._call("POST", "/api/imports", _registration(file, encoding))
+        except KeyboardInterrupt:
+            raise Interrupted("Nothing was imported.") from None
+        import_id = str(created["id"])
+        try:
+            self._upload(created["upload"], file)
+        except (FileUnusable, ApiError):
+            with suppress(ApiError):
+                self._cancel(import_id)
+            raise
+        except KeyboardInterrupt:
+            self._end_upload(import_id)
+        return import_id
+
+    def _end_upload(self, import_id: str) -> NoReturn:
+        """Cancels an import whose upload was interrupted. Raises Interrupted."""
+        try:
+            result = f"{self._cancel(import_id).summary}."
+        except ApiError:
+            result = f"The import could not be cancelled. See whether the file had arrived: {self.page_of(import_id)}"
+        raise Interrupted(result) from None
+
+    def _cancel(self, import_id: str) -> Report:
+        return Report.of(self._call("POST", f"/api/imports/{import_id}/cancel"))
+
+    def _upload(self, upload: Mapping[str, Any], body: ProductFile) -> None:
         try:
             # A session of its own: the token of the other one must not reach S3.
             with requests.Session() as s3:
@@ -108,7 +151,7 @@ class ImportClient:
                     upload["method"], upload["url"], data=body, headers=upload["headers"], timeout=timeout
                 )
         except requests.RequestException as error:
-            raise ApiError(f"The upload to S3 failed: {error}") from None
+            raise ApiError(f"The upload to S3 failed: {_cause(error)}") from None
         if not answer.ok:
             raise ApiError(f"S3 refused the upload ({answer.status_code}): {answer.text[:500]}")
 
@@ -134,39 +177,34 @@ class ImportClient:
             answer = self._http.request(method, self._url + path, json=body, timeout=timeout)
             content = answer.json()
         except requests.RequestException as error:
-            raise StackSilent(f"{self._url} does not answer as expected: {error}") from None
+            raise StackSilent(f"{self._url} does not answer as expected: {_cause(error)}") from None
         if answer.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR:
             raise StackSilent(f"{self._url} answers {answer.status_code}: {content.get('detail')}")
         if not answer.ok:
-            raise ApiError(f"{content.get('title')} ({answer.status_code}): {content.get('detail')}")
+            raise ApiError(f"{content.get('title')} ({answer.status_code}): {_explained(content)}")
         return dict(content)
 
 
-class _Watched:
-    """A file that reports how much of it was read. It has a length, so requests sends it as one stream."""
+def _registration(file: ProductFile, encoding: str | None) -> dict[str, Any]:
+    registration = {"filename": file.name, "size_bytes": file.size}
+    return registration if encoding is None else {**registration, "encoding": encoding}
 
-    def __init__(self, stream: IO[bytes], size: int, watcher: Watcher) -> None:
-        self._stream = stream
-        self._size = size
-        self._watcher = watcher
 
-    def __len__(self) -> int:
-        return self._size
+def _cause(error: requests.RequestException) -> str:
+    """What went wrong, without the names of classes and functions."""
+    if isinstance(error, requests.Timeout):
+        return "there was no response in time"
+    if isinstance(error, requests.ConnectionError):
+        return "the connection failed"
+    if isinstance(error, requests.JSONDecodeError):
+        return "the response is not JSON"
+    return str(error)
 
-    def read(self, count: int = -1) -> bytes:
-        """Reads like a file, but in larger pieces than http.client asks for."""
-        piece = self._stream.read(max(count, UPLOAD_READ_BYTES) if count >= 0 else -1)
-        self._watcher.uploading(self._stream.tell(), self._size)
-        return piece
 
-    def __iter__(self) -> _Watched:
-        return self
-
-    def __next__(self) -> bytes:
-        piece = self.read(UPLOAD_READ_BYTES)
-        if not piece:
-            raise StopIteration
-        return piece
+def _explained(problem: Mapping[str, Any]) -> str:
+    """The detail of a problem, and what it says about each field."""
+    fields = [f"{each['pointer'].removeprefix('/')}: {each['message']}" for each in problem.get("errors") or []]
+    return "; ".join([str(problem.get("detail")), *fields])
 
 
 def _text(value: Any) -> str | None:

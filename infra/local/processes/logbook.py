@@ -15,6 +15,8 @@ from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from typing import IO
 
+from infra.local.processes.console_line import console_line
+
 FILE_BYTES_MAX = 5 * 1024 * 1024
 OLD_FILES_MAX = 2
 LINE_BYTES_MAX = 64 * 1024
@@ -135,7 +137,7 @@ class LogBook:
             log.tail.append(line)
             log.handler.emit(logging.LogRecord(name, logging.INFO, "", 0, line, None, None))
         if noteworthy.search(line):
-            self._echo(f"{name}: {line}")
+            self._echo(console_line(name, line))
 
     def _handler(self, name: str) -> RotatingFileHandler:
         file = self._directory / f"{name}.log"

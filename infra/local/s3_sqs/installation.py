@@ -19,6 +19,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from infra import entry
 from infra.local.errors import InstallationFailed, StackError
 from infra.local.options import chosen_emulator
 from infra.project import ROOT
@@ -77,7 +78,7 @@ BY_NAME = {distribution.name: distribution for distribution in (LOCALSTACK, MINI
 def main(arguments: Sequence[str] = ()) -> int:
     """Installs the emulator that is named or chosen. Returns the exit status."""
     if len(arguments) > 1 or any(name not in BY_NAME for name in arguments):
-        sys.stderr.write(f"usage: python -m infra.local.s3_sqs.installation [{'|'.join(BY_NAME)}]\n")
+        sys.stderr.write(f"The name of an emulator must be one of {', '.join(BY_NAME)}, not {' '.join(arguments)!r}\n")
         return 2
     try:
         choice = arguments[0] if arguments else chosen_emulator(os.environ)
@@ -135,4 +136,4 @@ def _pip_install(distribution: Distribution) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    entry.run(main)
