@@ -11,7 +11,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import ROWS, PageErrors, Shop
-from tests.browser.page_actions import choose, row_count, slow_upload, status
+from tests.browser.page_actions import choose, click_three_times, hold, row_count, slow_upload, status
 
 SMALL = b"sku,name,description\nIMP-1,Hammer,Ash handle\nIMP-2,Nail,\n,No SKU,\nIMP-1,Claw hammer,Steel\n"
 
@@ -92,7 +92,12 @@ def test_a_running_import_can_be_cancelled(page: Page, shop: Shop) -> None:
     with shop.holding("select from product where sku = 'HELD-1' for update"):
         import_file(page, b"sku,name\nHELD-1,Held by another transaction\n", "cancelled.csv")
         expect(status(page)).to_have_text("Processing")
-        page.get_by_role("button", name="Cancel import").click()
+        cancels = hold(page, "POST", re.compile("/cancel$"))
+        with page.expect_request(re.compile("/cancel$")):
+            click_three_times(page, page.get_by_role("button", name="Cancel import"))
+        expect(page.get_by_role("button", name="Cancel import")).to_have_attribute("aria-busy", "true")
+        assert len(cancels.routes) == 1
+        cancels.release()
         expect(status(page)).to_have_text("Cancelled before any row was written")
     expect(page.get_by_text("cancelled.csv: Cancelled before any row was written")).to_be_visible()
     expect(page.get_by_role("button", name="Cancel import")).to_be_hidden()
