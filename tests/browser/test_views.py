@@ -73,7 +73,7 @@ def fail_midway(shop: Shop, import_id: str) -> None:
 @pytest.fixture(scope="module")
 def seen() -> PageErrors:
     """The errors of the page that visits every view."""
-    return PageErrors(expected=["HTTP|status of (400|409|412|422)"])
+    return PageErrors(expected=["HTTP|status of (400|404|409|412|422)"])
 
 
 @pytest.fixture(scope="module")

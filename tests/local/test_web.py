@@ -136,6 +136,17 @@ def test_an_unchanged_page_is_checked_but_not_sent_again(server: Server) -> None
     assert server.ask("GET", "/index.html", If_None_Match=reply.headers["ETag"]).body == b"changed"
 
 
+def test_the_guides_of_the_project_are_sent_as_text(server: Server) -> None:
+    assert server.ask("GET", "/webhooks.txt").status == 404
+    guide = server.directory.parent / "docs" / "webhooks.md"
+    guide.parent.mkdir()
+    guide.write_text("# Receiving webhooks")
+    reply = server.ask("GET", "/webhooks.txt")
+    assert (reply.status, reply.body) == (200, b"# Receiving webhooks")
+    assert reply.headers["Content-Type"] == "text/plain; charset=utf-8"
+    assert server.ask("GET", "/webhooks.txt/").status == 404
+
+
 @pytest.mark.parametrize(
     "header",
     [

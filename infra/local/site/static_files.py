@@ -14,7 +14,7 @@ from infra.site_files import REVALIDATE, SiteFiles, content_type
 
 NOT_FOUND = "not-found.html"
 """What browsers get in place of a file that does not exist."""
-COMPRESSED = frozenset({".css", ".csv", ".html", ".js", ".json", ".svg", ".txt"})
+COMPRESSED = frozenset({".css", ".csv", ".html", ".js", ".json", ".md", ".svg", ".txt"})
 """Compressed for clients that accept it, as CloudFront does."""
 _TAG = r'(?:W/)?"([\x21\x23-\x7e\x80-\xff]*)"'
 _LIST = re.compile(rf"[ \t,]*(?:{_TAG}[ \t]*(?:,[ \t,]*|$))+")
