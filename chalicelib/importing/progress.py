@@ -13,7 +13,10 @@ from chalicelib.limits import RATE_WINDOW_SECONDS, THROUGHPUT_STEPS_MAX, UNFINIS
 
 @dataclass(frozen=True)
 class Progress:
-    """`percent` has one decimal, never decreases, and is 100 exactly when the import is completed."""
+    """`percent` has one decimal, never decreases, and is 100 exactly when the import is completed.
+
+    Bytes are those of the uploaded file, even if a copy of it with another size (in UTF-8, unpacked) is read instead.
+    """
 
     percent: float
     total_bytes: int
@@ -34,9 +37,9 @@ class Progress:
         is_processing = import_.status == "processing"
         return cls(
             percent=percent_of(import_.status, done, total),
-            total_bytes=total,
-            done_bytes=done,
-            bytes_per_second=round(rate) if rate is not None else None,
+            total_bytes=import_.size_bytes,
+            done_bytes=done * import_.size_bytes // total if total else 0,
+            bytes_per_second=round(rate * import_.size_bytes / total) if rate is not None and total else None,
             rows_per_second=round(rate * import_.rows.total / done) if rate is not None and done else None,
             eta_seconds=round((total - done) / rate) if rate and is_processing else None,
         )

@@ -65,6 +65,12 @@ with logged as (
 )
 delete from webhook where id = %(id)s and (select count(*) from logged) >= 0
 
+-- name: note_test
+-- Records the attempt of a test at its webhook. A test does not say whether the webhook works for events.
+update webhook set
+  last_at = now(), last_status_code = %(status_code)s, last_milliseconds = %(milliseconds)s, last_error = %(error)s
+where id = %(id)s
+
 -- name: note_success
 -- Records a successful attempt at its webhook.
 update webhook set

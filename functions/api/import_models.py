@@ -74,7 +74,7 @@ class RowCounts(BaseModel):
 
 
 class ByteCounts(BaseModel):
-    """How much of the file has been processed."""
+    """How much of the file has been processed, in bytes of the file as it was uploaded."""
 
     total: Count
     done: Count

@@ -31,6 +31,8 @@ MISTAKES = "sku,name,description\n" + "".join(
     )
     for each in range(8)
 )
+MIDWAY = "sku,name,description\n" + "".join(f"MID-{each},Chair {each},{'Oak ' * 25}\n" for each in range(50_000))
+"""Long enough to be imported in several chunks."""
 
 
 @pytest.fixture(scope="module")
@@ -39,20 +41,39 @@ def stocked_shop(shop: Shop, big_file: Path) -> Iterator[Shop]:
     shop.upload(big_file.read_bytes(), "catalogue.csv")
     shop.upload(MISTAKES.encode(), "with mistakes.csv")
     shop.upload(b"sku,price\nMUG-01,9.90\n", "nameless.csv")
+    shop.upload(b"sku,name\n" + b"CH-9,\n" * 30, "no name.csv")
+    midway = shop.upload(MIDWAY.encode(), "failed midway.csv")
     stopped = shop.call("POST", "/imports", {"filename": "stopped.csv", "size_bytes": 5}).json()
     shop.call("POST", f"/imports/{stopped['id']}/cancel")
     shop.call("POST", "/imports", {"filename": "not here yet.csv", "size_bytes": 5})
     shop.product("RUN-LAST", "Held by another transaction")
     shop.wait_for_imports()
+    fail_midway(shop, midway)
     with shop.holding("select from product where sku = 'RUN-LAST' for update"):
         shop.upload(big_file.read_bytes() + b"\r\nHeld,run-last,", "running.csv")
         yield shop
 
 
+def fail_midway(shop: Shop, import_id: str) -> None:
+    """Makes a finished import one whose last chunk could not be written."""
+    shop.sql(
+        "update import set status = 'failed', retryable = true, error_code = 'chunk_failed', error_message ="
+        " 'Part 2 of the file could not be written after several tries, because of an error on our side.'"
+        " where id = %s",
+        import_id,
+    )
+    shop.sql(
+        "update chunk set done = false, done_at = null, created = 0"
+        " where import_id = %s and number = (select max(number) from chunk where import_id = %s)",
+        import_id,
+        import_id,
+    )
+
+
 @pytest.fixture(scope="module")
 def seen() -> PageErrors:
     """The errors of the page that visits every view."""
-    return PageErrors(expected=["HTTP|status of (409|412|422)"])
+    return PageErrors(expected=["HTTP|status of (400|404|409|412|422)"])
 
 
 @pytest.fixture(scope="module")

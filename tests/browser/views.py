@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import re
+import tempfile
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
 
 from playwright.sync_api import Page, expect
 
@@ -18,6 +21,12 @@ PREVIEWED = (
     b'PAN-24;Iron pan 24 cm;"Ready to use;\nkeep it dry";39.00\n'
     b"LAMP-7;Desk lamp;;54.50\n"
 )
+
+REFUSAL: dict[str, Any] = {
+    "status": 400,
+    "headers": {"Access-Control-Allow-Origin": "*"},
+    "body": "<Error><Code>RequestTimeout</Code></Error>",
+}
 
 View = Callable[[Page, Shop], None]
 
@@ -45,7 +54,7 @@ def file_refused(page: Page, shop: Shop) -> None:
     expect(page.get_by_role("button", name="Start import")).to_be_disabled()
 
 
-def one_import(filename: str, ended: str) -> View:
+def one_import(filename: str, ended: str | re.Pattern[str]) -> View:
     """The page of an import in the stocked shop."""
 
     def go(page: Page, shop: Shop) -> None:
@@ -54,6 +63,41 @@ def one_import(filename: str, ended: str) -> View:
         expect(status(page)).to_have_text(ended)
 
     return go
+
+
+def interrupted_upload(page: Page, shop: Shop) -> None:
+    imports(page, shop)
+    page.route(re.compile("/uploads/"), lambda route: route.fulfill(**REFUSAL))
+    choose(page, "a catalogue with quite_a_long_name_that_does_not_fit_on_a_phone_2026-11-27.csv", PREVIEWED)
+    page.get_by_role("button", name="Start import").click()
+    expect(status(page)).to_have_text("Upload interrupted")
+    page.unroute(re.compile("/uploads/"))
+
+
+def changed_file(page: Page, shop: Shop) -> None:
+    imports(page, shop)
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "spring catalogue.csv"
+        file.write_bytes(PREVIEWED)
+        page.get_by_label("Choose a CSV file").set_input_files(file)
+        expect(page.get_by_role("button", name="Start import")).to_be_enabled()
+    page.get_by_role("button", name="Start import").click()
+    expect(page.get_by_text("spring catalogue.csv has changed on disk")).to_be_visible()
+
+
+def wide_file(page: Page, shop: Shop) -> None:
+    imports(page, shop)
+    others = [f"Option {number}" for number in range(1, 40)]
+    cells = ["Value, somewhat longer"] * len(others)
+    head, row = [";".join([*others, each, *more]) for each, more in (("sku", ["Title"]), ("MUG-01", ["Leading mug"]))]
+    choose(page, "wide.csv", f"{head}\n{row.replace('Option', 'Value')}\n{';'.join([*cells, 'M-2', 'x'])}\n".encode())
+    expect(page.get_by_role("button", name="Start import")).to_be_enabled()
+
+
+def workbook(page: Page, shop: Shop) -> None:
+    imports(page, shop)
+    choose(page, "book.xlsx", b"PK\x03\x04xl/workbook.xml")
+    expect(page.get_by_role("button", name="Start import")).to_be_disabled()
 
 
 def products(page: Page, shop: Shop) -> None:
@@ -110,6 +154,17 @@ def _show_webhooks(page: Page, fake: FakeWebhooks) -> None:
     fake.install(page)
     page.goto("/#/webhooks")
     expect(page.get_by_role("table", name="Webhooks")).to_be_visible()
+
+
+def webhook_tested(page: Page, shop: Shop) -> None:
+    fake = _sample_webhooks()
+    fake.response_body = '{"ok": true, "message": "Thanks. We have queued this delivery as number 4711."}'
+    fake.add("https://down.example/a/receiver/that/does/not/respond")
+    _show_webhooks(page, fake)
+    for name in ("stock", "down"):
+        page.get_by_role("button", name=f"Test https://{name}.example").click()
+    expect(page.get_by_text("Test delivered:")).to_be_visible()
+    expect(page.get_by_text("Test failed:")).to_be_visible()
 
 
 def webhook(page: Page, shop: Shop) -> None:
@@ -182,18 +237,36 @@ def _sample_webhooks() -> FakeWebhooks:
     return fake
 
 
+def missing_import(page: Page, shop: Shop) -> None:
+    page.goto("/#/imports/019a2b3c-0000-7000-8000-000000000000")
+    expect(page.get_by_role("link", name="Go to imports")).to_be_visible()
+
+
+def missing_file(page: Page, shop: Shop) -> None:
+    page.goto("/products/1")
+    expect(page.get_by_role("heading", name="Page not found")).to_be_visible()
+
+
 def api_docs(page: Page, shop: Shop) -> None:
     page.goto("/api-docs.html")
-    expect(page.get_by_role("heading", name="Schemas")).to_be_visible()
+    expect(page.locator("#schemas section").last).to_be_visible()
 
 
 VIEWS: dict[str, View] = {
     "imports": imports,
     "import-preview": file_preview,
     "import-refused": file_refused,
+    "import-wide": wide_file,
+    "import-workbook": workbook,
     "import-completed": one_import("catalogue.csv", "Completed"),
-    "import-rejected": one_import("with mistakes.csv", "Completed"),
-    "import-failed": one_import("nameless.csv", "Failed"),
+    "import-rejected": one_import("with mistakes.csv", "Completed with 3 rejected rows"),
+    "import-nothing": one_import("no name.csv", "Nothing was imported: all 30 rows were rejected"),
+    "import-failed": one_import("nameless.csv", "Failed before any row was written"),
+    "import-failed-midway": one_import("failed midway.csv", re.compile(r"Failed after [\d,]+ rows were written")),
+    "import-cancelled": one_import("stopped.csv", "Cancelled before any row was written"),
+    "import-waiting": one_import("not here yet.csv", "Waiting for the file"),
+    "import-interrupted": interrupted_upload,
+    "import-changed": changed_file,
     "import-processing": one_import("running.csv", "Processing"),
     "products": products,
     "products-none": no_products,
@@ -205,11 +278,14 @@ VIEWS: dict[str, View] = {
     "webhooks": webhooks,
     "webhooks-none": no_webhooks,
     "webhook": webhook,
+    "webhook-tested": webhook_tested,
     "webhook-form": webhook_form,
     "webhook-conflict": webhook_conflict,
     "webhook-secret": webhook_secret,
     "webhook-delivery": webhook_delivery,
     "webhook-redeliver": webhook_redeliver,
+    "missing-import": missing_import,
+    "missing-file": missing_file,
     "api-docs": api_docs,
     "sign-in": sign_in,
 }

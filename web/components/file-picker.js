@@ -2,12 +2,10 @@
 
 import { preview } from "../csv-preview.js";
 import { h, setChildren } from "../dom.js";
-import { readHead } from "../file-head.js";
+import { isUnreadable, readHead } from "../file-head.js";
 import { filePreview } from "./file-preview.js";
 import { icon } from "./icons.js";
 import { notifyFailure, report } from "./notices.js";
-
-const UNREADABLE = new Set(["NotReadableError", "NotFoundError"]);
 
 /**
  * `start` uploads the file. The page accepts dropped files until `signal` is aborted.
@@ -37,7 +35,7 @@ export function filePicker({ signal, start }) {
       zone.hidden = true;
       chosen.querySelector("h2")?.focus();
     } catch (error) {
-      if (error instanceof DOMException && UNREADABLE.has(error.name))
+      if (isUnreadable(error))
         notifyFailure("Your browser can't read this file. Check that it still exists and isn't a folder.");
       else report(error);
     }

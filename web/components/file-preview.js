@@ -1,6 +1,7 @@
 // What the browser can say about a file before the upload.
 
 import { h, setChildren, uniqueId } from "../dom.js";
+import { changedText, hasChanged } from "../file-head.js";
 import { bytes, count, counted } from "../format.js";
 import { button } from "./button.js";
 import { busy, problemMessage } from "./dialog.js";
@@ -31,6 +32,8 @@ const ENCODINGS = {
   gb18030: "GB 18030",
 };
 const FIELD_NAMES = { sku: "SKU", name: "Name", description: "Description", active: "Active" };
+const COLUMNS_MANY = 6; // More columns may not fit beside each other.
+const NO_ROWS = "This file has column names, but no rows. Nothing would be imported.";
 const NOT_UTF8 =
   "This file isn't UTF-8, so we're reading it as Windows-1252. " +
   "Check that the text below looks right, or choose another encoding.";
@@ -52,26 +55,35 @@ export function filePreview({ file, head, read, start, reset }) {
   /** @type {string | null} The user's choice. */
   let encoding = null;
   let found = read(null);
-  const send = button("Start import", {
-    kind: "primary",
-    click: () => busy(send, problem, () => start(file, encoding ?? (found.isGuess ? found.encoding : null))),
-  });
+  const begin = async () => {
+    if (await hasChanged(file, head)) showChanged();
+    else await start(file, encoding ?? (found.isGuess ? found.encoding : null));
+  };
+  const send = button("Start import", { kind: "primary", click: () => busy(send, problem, begin) });
   const other = button("Choose another file", { click: reset });
+  const showChanged = () => {
+    const again = button("Choose file again", { kind: "primary", click: reset });
+    setChildren(content, message("warn", "warning", changedText(file.name)), h("div", { class: "actions" }, again));
+    again.focus();
+  };
   const draw = () => {
     found = read(encoding);
     setChildren(
       content,
       found.problem && message("bad", "cross", found.problem),
       found.isGuess && message("warn", "warning", NOT_UTF8),
+      !found.problem && head.isWhole && !found.records && message("warn", "warning", NO_ROWS),
       h(
         "div",
         { class: "section-head" },
-        facts(found, head, (value) => {
-          encoding = value;
-          draw();
-        }),
+        found.columns.length > 0 &&
+          facts(found, head, (value) => {
+            encoding = value;
+            draw();
+          }),
         h("div", { class: "actions" }, send, other),
       ),
+      !found.problem && found.columns.length > COLUMNS_MANY && h("p", { class: "columns-used" }, usedText(found)),
       found.columns.length > 0 && sample(found),
     );
     send.disabled = Boolean(found.problem);
@@ -121,11 +133,24 @@ function facts(found, head, choose) {
   return h(
     "dl",
     { class: "facts" },
-    found.columns.length > 0 && fact("Separator", found.delimiter ? SEPARATORS[found.delimiter] : "None (one column)"),
-    found.columns.length > 0 && fact("Columns", count(found.columns.length)),
+    fact("Separator", found.delimiter ? SEPARATORS[found.delimiter] : "None (one column)"),
+    fact("Columns", count(found.columns.length)),
     head.isGzip && fact("Compression", "gzip"),
     h("div", {}, h("dt", {}, h("label", { for: id }, "Encoding")), h("dd", {}, select)),
   );
+}
+
+/**
+ * Names the columns that are used, because they may be out of sight.
+ *
+ * @param {Preview} found
+ */
+function usedText({ columns }) {
+  const used = columns.flatMap(({ name, field }, index) =>
+    field ? [`${FIELD_NAMES[field]} from column ${count(index + 1)}, “${name}”`] : [],
+  );
+  const ignored = counted(columns.length - used.length, "other column");
+  return `Imported: ${used.join("; ")}. Ignored: ${ignored}.`;
 }
 
 /** @param {Preview} found */
@@ -169,6 +194,6 @@ function sample({ columns, rows }) {
 
 /** @param {number} rows */
 function sampleTitle(rows) {
-  if (!rows) return "Preview: no rows";
+  if (!rows) return "Preview: column names";
   return `Preview: first ${rows === 1 ? "row" : `${rows} rows`}`;
 }

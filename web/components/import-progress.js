@@ -1,13 +1,15 @@
-// The progress of an import: first the upload from this browser, then the work of the importer.
+// The progress of an import: first the upload from this browser, then the work of the importer, then what it wrote.
 
 import { h, setChildren, setText } from "../dom.js";
-import { bytes, bytesPerSecond, count, duration, percent } from "../format.js";
-import { statusBadge } from "./status.js";
+import { bytes, bytesPerSecond, count, counted, duration, percent } from "../format.js";
+import { importBadge, importState, RUNNING } from "./status.js";
 
 /** @import { Upload } from "../uploads.js" */
 
-const WAITING = "Waiting for the file. If its upload was interrupted, cancel this import and choose the file again.";
-const RECEIVED = "File received. The import will start shortly.";
+const WAITING =
+  "Another tab or program may be uploading the file. If the upload was interrupted, cancel this import and choose the " +
+  "file again.";
+const RECEIVED = "The import will start shortly.";
 
 /** Shows the progress of an import, and of its upload if that runs in this tab. */
 export function importProgress() {
@@ -16,33 +18,30 @@ export function importProgress() {
   const bar = h("progress", { max: 100, value: 0, "aria-label": "Progress" });
   const detail = h("p", { class: "hint figures progress-detail" }, " ");
   const element = h("div", { class: "progress" }, h("div", { class: "progress-head" }, status, figure), bar, detail);
-  let shownStatus = "";
+  let shown = "";
 
   /**
    * @param {Api.Import} record
    * @param {Upload} [upload]
    */
   const show = (record, upload) => {
-    const active = record.status === "pending" && isUnfinished(upload) ? upload : null;
-    const state = active ? "uploading" : record.status;
-    if (state !== shownStatus) setChildren(status, statusBadge(state));
-    shownStatus = state;
-    const part = active ? percentOf(active.sentBytes, active.size) : record.percent;
+    const state = importState(record, upload);
+    const label = `${state} ${record.summary}`;
+    if (label !== shown) setChildren(status, importBadge(record, upload));
+    shown = label;
+    const part = upload && isSending(state) ? percentOf(upload.sentBytes, upload.size) : record.percent;
     bar.value = part;
+    bar.hidden = !part && !["uploading", "processing"].includes(state);
     element.dataset.status = state;
-    setText(figure, state === "pending" ? "" : percent(part));
-    if (active) setText(detail, uploadText(active));
-    else if (state === "pending") setText(detail, upload ? RECEIVED : WAITING);
-    else setText(detail, importText(record));
+    setText(figure, bar.hidden || state === "nothing_imported" ? "" : percent(part));
+    setText(detail, detailOf(record, state, upload));
+    detail.hidden = !detail.textContent;
   };
   return { element, show };
 }
 
-/**
- * @param {Upload} [upload]
- * @returns {upload is Upload}
- */
-const isUnfinished = (upload) => upload?.state === "uploading" || upload?.state === "interrupted";
+/** @param {string} state */
+const isSending = (state) => state === "uploading" || state === "interrupted";
 
 /**
  * @param {number} part
@@ -50,9 +49,23 @@ const isUnfinished = (upload) => upload?.state === "uploading" || upload?.state 
  */
 const percentOf = (part, whole) => (whole ? Math.floor((1000 * part) / whole) / 10 : 0);
 
+/**
+ * @param {Api.Import} record
+ * @param {string} state
+ * @param {Upload} [upload]
+ */
+function detailOf(record, state, upload) {
+  if (upload && isSending(state)) return uploadText(upload);
+  if (state === "waiting") return WAITING;
+  if (state === "received") return RECEIVED;
+  if (RUNNING.has(record.status) || record.status === "completed") return importText(record);
+  return writtenText(record);
+}
+
 /** @param {Upload} upload */
-function uploadText({ error, sentBytes, size, rate }) {
-  if (error) return error.text;
+function uploadText({ state, sentBytes, size, rate }) {
+  if (state === "interrupted") return sentBytes ? `Stopped after ${bytes(sentBytes)} of ${bytes(size)}` : "";
+  if (sentBytes >= size) return `${bytes(size)} uploaded · waiting for confirmation`;
   const parts = [`${bytes(sentBytes)} of ${bytes(size)} uploaded`];
   if (rate) parts.push(bytesPerSecond(rate), `about ${duration(Math.ceil((size - sentBytes) / rate))} left`);
   return parts.join(" · ");
@@ -60,15 +73,29 @@ function uploadText({ error, sentBytes, size, rate }) {
 
 /** @param {Api.Import} record */
 function importText(record) {
-  const ended = record.finished_at !== null;
   const { done, total } = record.bytes;
-  const parts = [
-    ended && record.status === "completed"
-      ? `${bytes(total)} processed`
-      : `${bytes(done)} of ${bytes(total)} processed`,
-  ];
+  const hasEnded = record.finished_at !== null;
+  if (!hasEnded && !record.rows.total) return `Reading the file of ${bytes(total)}`;
+  const parts = [hasEnded ? `${bytes(total)} processed` : `${bytes(done)} of ${bytes(total)} processed`];
   if (record.rows_per_second)
-    parts.push(`${count(record.rows_per_second)} rows per second${ended ? " on average" : ""}`);
+    parts.push(`${count(record.rows_per_second)} rows per second${hasEnded ? " on average" : ""}`);
   if (record.eta_seconds !== null) parts.push(`about ${duration(record.eta_seconds)} left`);
   return parts.join(" · ");
+}
+
+/**
+ * What an import that ended early wrote, and what it did not.
+ *
+ * @param {Api.Import} record
+ */
+function writtenText({ status, error, rows, percent: part }) {
+  const written = rows.created + rows.updated;
+  if (!written) return "Nothing was written.";
+  const rest = `The other ${percent(100 - part)} of the file was not imported.`;
+  const verb = written === 1 ? "was" : "were";
+  if (error?.code === "products_deleted")
+    return `${counted(written, "row")} ${verb} written first, then deleted with all other products. ${rest}`;
+  const stay = written === 1 ? "it stays" : "they stay";
+  const end = status === "failed" ? "it failed" : "it was cancelled";
+  return `${counted(written, "row")} ${verb} written before ${end}; ${stay}. ${rest}`;
 }

@@ -7,16 +7,20 @@ import { icon } from "./icons.js";
 const SHOWN_MS = 8000;
 const NOTICES_MAX = 4;
 
+/** @typedef {"good" | "warn" | "plain" | "bad"} NoticeKind */
+
+/** @type {Record<NoticeKind, import("./icons.js").IconName>} */
+const ICONS = { good: "check", warn: "warning", plain: "stop", bad: "cross" };
+
 /**
- * Confirms that something worked. Disappears by itself, but not while the pointer or the focus is on it.
+ * Confirms that something worked, or says how it ended. Disappears by itself, but not while the pointer or the focus is
+ * on it.
  *
  * @param {string} text
+ * @param {NoticeKind} kind
  */
-export function notify(text) {
-  const notice = add("good", "messages", text);
-  /** @returns {unknown} */
-  const expire = () => (notice.matches(":hover, :focus-within") ? setTimeout(expire, SHOWN_MS) : notice.remove());
-  setTimeout(expire, SHOWN_MS);
+export function notify(text, kind = "good") {
+  expireLater(add(kind, "messages", text));
 }
 
 /**
@@ -35,7 +39,8 @@ export function notifyFailure(text) {
  */
 export function report(error) {
   if (error instanceof ApiError) {
-    if (error.status !== 401) notifyFailure(error.text);
+    if (error.status === 0) notifyOutage(error.text);
+    else if (error.status !== 401) notifyFailure(error.text);
     return;
   }
   const { name, message } = error instanceof Error ? error : new Error(String(error));
@@ -57,13 +62,38 @@ export const reporting = (action) => async () => {
   }
 };
 
+/**
+ * Says that there was no response. Disappears by itself some time after the connection is back.
+ *
+ * @param {string} text
+ */
+function notifyOutage(text) {
+  const notice = add("bad", "alerts", text);
+  const isBack = new AbortController();
+  const end = () => {
+    isBack.abort();
+    expireLater(notice);
+  };
+  addEventListener("online", end, { signal: isBack.signal });
+  addEventListener("answered", end, { signal: isBack.signal });
+}
+
+/**
+ * Removes a notice after a while, but not while the pointer or the focus is on it.
+ *
+ * @param {HTMLElement} notice
+ */
+function expireLater(notice) {
+  setTimeout(() => (notice.matches(":hover, :focus-within") ? expireLater(notice) : notice.remove()), SHOWN_MS);
+}
+
 /** Removes the failures of earlier actions. */
 export function clearFailures() {
   byId("alerts").replaceChildren();
 }
 
 /**
- * @param {"good" | "bad"} kind
+ * @param {NoticeKind} kind
  * @param {"messages" | "alerts"} region
  * @param {string} text
  */
@@ -73,13 +103,7 @@ function add(kind, region, text) {
     { type: "button", class: "icon-button", "aria-label": "Dismiss", on: { click: () => notice.remove() } },
     icon("close"),
   );
-  const notice = h(
-    "div",
-    { class: `notice ${kind}` },
-    icon(kind === "good" ? "check" : "cross"),
-    h("p", {}, text),
-    dismiss,
-  );
+  const notice = h("div", { class: `notice ${kind}` }, icon(ICONS[kind]), h("p", {}, text), dismiss);
   const place = byId(region);
   place.append(notice);
   while (place.childElementCount > NOTICES_MAX) place.firstElementChild?.remove();

@@ -16,8 +16,8 @@ const REVOKE_MS = 60_000;
 const COLUMNS = [
   { title: "Line", class: "number", cell: (each) => count(each.line) },
   { title: "Column", cell: (each) => each.column ?? "Entire row" },
-  { title: "Reason", class: "main-cell", cell: (each) => each.message },
-  { title: "Original row", class: "wide-cell", cell: (each) => h("code", { class: "raw" }, each.raw) },
+  { title: "Reason", class: "main-cell sentence-cell", cell: (each) => each.message },
+  { title: "Original row", class: "wide-cell sentence-cell", cell: (each) => h("code", { class: "raw" }, each.raw) },
 ];
 
 /**
@@ -63,6 +63,7 @@ export function rejectedRows(id, signal) {
       h(
         "p",
         { class: "hint" },
+        record.outcome === "completed_with_rejected_rows" && "All other rows were imported. ",
         "Fix these rows in the downloaded file and ",
         h("a", { href: link("/imports") }, "import it"),
         ".",

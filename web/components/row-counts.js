@@ -28,8 +28,7 @@ export function rowCounts() {
   );
   /** @param {Api.Import} record */
   const show = (record) => {
-    const isRunning = RUNNING.has(record.status);
-    element.hidden = !record.started_at && !isRunning;
+    element.hidden = record.status !== "processing" && !record.rows.total;
     for (const { name, value, note, element: figure } of figures) {
       setText(value, count(record.rows[name]));
       if (name === "total") setText(note, totalNote(record.status));

@@ -3,20 +3,30 @@
 import { get, post } from "../api.js";
 import { button } from "../components/button.js";
 import { copyButton } from "../components/copy.js";
+import { icon } from "../components/icons.js";
 import { importProgress } from "../components/import-progress.js";
-import { notify, reporting } from "../components/notices.js";
+import { notify, notifyFailure, reporting } from "../components/notices.js";
 import { rejectedRows } from "../components/rejected-rows.js";
 import { rowCounts } from "../components/row-counts.js";
 import { errorState, message, outageMessage } from "../components/states.js";
-import { RUNNING } from "../components/status.js";
+import { importState, RUNNING } from "../components/status.js";
 import { throughput } from "../components/throughput.js";
 import { h, setChildren, setText } from "../dom.js";
-import { bytes, count, counted, duration, when } from "../format.js";
+import { bytes, duration, when } from "../format.js";
 import { uploadOf } from "../uploads.js";
 import { absoluteLink, link } from "../urls.js";
 import { watch } from "../watch.js";
 
+/** @import { Upload } from "../uploads.js" */
 /** @typedef {import("../api.js").ApiResponse<Api.Import>} ImportResponse */
+
+/** @type {Partial<Record<NonNullable<Api.Import["outcome"]>, import("../components/notices.js").NoticeKind>>} */
+const NOTICES = {
+  completed: "good",
+  completed_with_rejected_rows: "warn",
+  nothing_imported: "warn",
+  failed: "bad",
+};
 
 /** @param {Ui.PageContext} context */
 export function open({ main, id, signal }) {
@@ -40,10 +50,9 @@ export function open({ main, id, signal }) {
 
   const cancel = async () => {
     const upload = uploadOf(id);
-    if (upload) await upload.cancel();
-    else await update(post(`${path}/cancel`));
-    notify("Import cancelled. Products imported so far are kept.");
-    if (upload) await update(get(path));
+    if (upload && upload.state !== "uploaded") await upload.cancel();
+    else await post(`${path}/cancel`);
+    await update(get(path));
   };
   const retry = async () => {
     await update(post(`${path}/retry`));
@@ -55,26 +64,30 @@ export function open({ main, id, signal }) {
   /** @param {Api.Import} record */
   const show = (record) => {
     const isRunning = RUNNING.has(record.status);
+    // Its upload no longer matters once the import has ended, or has its file after all.
+    const upload = uploadOf(id);
+    if (!isRunning || (record.status !== "pending" && upload?.state === "interrupted")) upload?.stop();
     setText(title, record.filename);
     document.title = `${record.filename} – Product Importer`;
-    setText(about, summary(record));
-    showProgress(record);
+    setText(about, factsOf(record));
+    showUpload(record);
     counts.show(record);
-    setChildren(reason, reasonOf(record));
     setChildren(
       warnings,
       record.warnings.map((each) => message("warn", "warning", each)),
     );
     speed.show(record);
     if (!isRunning) rejected.show(record);
-    if (wasRunning && record.status === "completed") notify(`Imported ${record.filename}: ${outcome(record.rows)}.`);
+    if (wasRunning && !isRunning) announce(record);
     wasRunning = isRunning;
     shown = record;
   };
   /** @param {Api.Import} record */
-  const showProgress = (record) => {
-    progress.show(record, uploadOf(id));
-    setChildren(actions, importActions(record, cancel, retry));
+  const showUpload = (record) => {
+    const upload = uploadOf(id);
+    progress.show(record, upload);
+    replace(reason, reasonOf(record, upload));
+    replace(actions, importActions(record, upload, cancel, retry));
   };
   const follow = () =>
     watch(path, { signal, show, isDone: (each) => !RUNNING.has(each.status), onOutage: outage.show }).catch((error) => {
@@ -85,7 +98,7 @@ export function open({ main, id, signal }) {
       );
     });
 
-  uploadOf(id)?.addEventListener("change", () => shown && RUNNING.has(shown.status) && showProgress(shown), { signal });
+  uploadOf(id)?.addEventListener("change", () => shown && showUpload(shown), { signal });
   setChildren(
     body,
     h(
@@ -105,22 +118,43 @@ export function open({ main, id, signal }) {
 }
 
 /**
+ * Replaces the children of an element only if they differ, so that a button under the pointer stays the same button, and
+ * an alert is not read twice.
+ *
+ * @param {HTMLElement} parent
+ * @param {Ui.Child} children
+ */
+function replace(parent, children) {
+  const next = [...h("div", {}, children).childNodes];
+  const shown = [...parent.childNodes];
+  const isSame = next.length === shown.length && next.every((each, index) => each.isEqualNode(shown[index]));
+  if (!isSame) setChildren(parent, next);
+}
+
+/**
  * @param {Api.Import} record
+ * @param {Upload | undefined} upload
  * @param {Ui.Action} cancel
  * @param {Ui.Action} retry
  */
-function importActions({ id, status, error, rows }, cancel, retry) {
-  const upload = uploadOf(id);
+function importActions(record, upload, cancel, retry) {
+  const { id, status, error, rows } = record;
+  const state = importState(record, upload);
   const isRunning = RUNNING.has(status);
+  const hasChanged = upload?.state === "changed";
+  // "Cancel import" has a place of its own, so that the second click of a double click on another button cannot hit it.
   return [
-    isRunning &&
-      upload?.state === "interrupted" &&
-      button("Retry upload", { key: "send", kind: "primary", click: () => upload.send() }),
-    isRunning && button("Cancel import", { key: "cancel", click: reporting(cancel) }),
+    isRunning && !hasChanged && button("Cancel import", { key: "cancel", click: reporting(cancel) }),
+    state === "interrupted" &&
+      button("Retry upload", { key: "send", kind: "primary", click: reporting(() => upload?.retry()) }),
+    hasChanged &&
+      h("a", { class: "button primary", href: link("/imports"), data: { key: "another" } }, "Choose file again"),
+    !isRunning &&
+      !hasChanged &&
+      h("a", { class: "button", href: link("/imports"), data: { key: "another" } }, "Import another file"),
     status === "failed" &&
       error?.retryable &&
-      button("Try again", { key: "retry", kind: "primary", click: reporting(retry) }),
-    !isRunning && h("a", { class: "button", href: link("/imports"), data: { key: "another" } }, "Import another file"),
+      button("Retry import", { key: "retry", kind: "primary", click: reporting(retry) }),
     !isRunning &&
       rows.total > 0 &&
       h("a", { class: "button", href: link("/products"), data: { key: "products" } }, "View products"),
@@ -128,28 +162,44 @@ function importActions({ id, status, error, rows }, cancel, retry) {
   ];
 }
 
-/** @param {Api.Import} record */
-function reasonOf({ status, error }) {
-  if (!error) return null;
-  if (status === "cancelled") return message("warn", "stop", error.message);
-  if (status !== "failed") return null;
-  return message(
-    "bad",
-    "cross",
-    error.retryable ? error.message : `${error.message} Fix the file and import it again.`,
-  );
+/**
+ * Why the upload or the import does not continue.
+ *
+ * @param {Api.Import} record
+ * @param {Upload} [upload]
+ */
+function reasonOf({ status, error }, upload) {
+  return [
+    upload?.reason && message("warn", "warning", upload.reason),
+    error && status === "failed" && message("bad", "cross", error.message),
+    error &&
+      status === "cancelled" &&
+      error.code !== "cancelled_by_user" && // The status says so.
+      h("p", { class: "message plain" }, icon("stop"), error.message),
+  ];
 }
 
 /** @param {Api.Import} record */
-function summary({ bytes: { total }, created_at: created, started_at: started, finished_at: finished, attempt }) {
+function factsOf({
+  status,
+  bytes: { total },
+  created_at: created,
+  started_at: started,
+  finished_at: finished,
+  attempt,
+}) {
   const parts = [bytes(total), `started ${when(created)}`];
-  if (started && finished) parts.push(`took ${duration((Date.parse(finished) - Date.parse(started)) / 1000)}`);
+  if (started && finished) {
+    const verb = status === "completed" ? "took" : `${status} after`;
+    parts.push(`${verb} ${duration((Date.parse(finished) - Date.parse(started)) / 1000)}`);
+  }
   if (attempt > 1) parts.push(`attempt ${attempt}`);
   return parts.join(", ");
 }
 
-/** @param {Api.RowCounts} rows */
-function outcome({ total, rejected }) {
-  const imported = counted(total - rejected, "row");
-  return rejected ? `${imported}, ${count(rejected)} rejected` : imported;
+/** @param {Api.Import} record */
+function announce({ filename, outcome, summary }) {
+  const kind = (outcome && NOTICES[outcome]) ?? "plain";
+  if (kind === "bad") notifyFailure(`${filename}: ${summary}`);
+  else notify(`${filename}: ${summary}`, kind);
 }

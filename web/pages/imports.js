@@ -5,7 +5,7 @@ import { filePicker } from "../components/file-picker.js";
 import { report } from "../components/notices.js";
 import { pager } from "../components/pager.js";
 import { emptyState, errorState } from "../components/states.js";
-import { RUNNING, statusBadge } from "../components/status.js";
+import { importBadge, RUNNING } from "../components/status.js";
 import { skeleton, table } from "../components/table.js";
 import { h, setChildren, setText } from "../dom.js";
 import { count, counted, percent, when } from "../format.js";
@@ -15,26 +15,31 @@ import { link, navigate, toQuery, updateUrl } from "../urls.js";
 const PATH = "/imports";
 const ITEMS = 20;
 const REFRESH_MS = 2000;
+const NONE = "–"; // Before the file has arrived, there is nothing to count.
 
 /** @type {Ui.Column<Api.Import>[]} */
 const COLUMNS = [
   {
     title: "File",
-    class: "main-cell",
+    class: "main-cell sentence-cell",
     cell: (each) => h("a", { href: link(`${PATH}/${each.id}`), data: { key: `import-${each.id}` } }, each.filename),
   },
   {
     title: "Status",
+    class: "status-cell",
     cell: (each) => [
-      statusBadge(uploadOf(each.id)?.state === "uploading" ? "uploading" : each.status),
+      importBadge(each, uploadOf(each.id)),
       each.status === "processing" && h("span", { class: "hint figures" }, ` ${percent(each.percent)}`),
     ],
   },
-  { title: "Rows", class: "number", cell: (each) => count(each.rows.total) },
+  { title: "Rows", class: "number", cell: (each) => (each.status === "pending" ? NONE : count(each.rows.total)) },
   {
     title: "Rejected",
     class: "number",
-    cell: (each) => (each.rows.rejected ? h("span", { class: "bad-text" }, count(each.rows.rejected)) : "0"),
+    cell: (each) => {
+      if (each.status === "pending") return NONE;
+      return each.rows.rejected ? h("span", { class: "bad-text" }, count(each.rows.rejected)) : "0";
+    },
   },
   {
     title: "Started",

@@ -9,9 +9,10 @@ import { pager } from "../components/pager.js";
 import { showResponseTimes } from "../components/response-times.js";
 import { emptyPage, emptyState, errorState, outageMessage } from "../components/states.js";
 import { skeleton, table } from "../components/table.js";
-import { deleteWebhook, redeliverFailed, rotateSecret, testWebhook } from "../components/webhook-actions.js";
+import { deleteWebhook, redeliverFailed, rotateSecret } from "../components/webhook-actions.js";
 import { webhookFacts } from "../components/webhook-facts.js";
 import { editWebhook } from "../components/webhook-form.js";
+import { webhookTests } from "../components/webhook-test.js";
 import { h, setChildren, setText } from "../dom.js";
 import { link, navigate, toQuery, updateUrl } from "../urls.js";
 import { watch } from "../watch.js";
@@ -61,8 +62,8 @@ export function open({ main, id, query, signal }) {
       });
     } catch (error) {
       if (mine.aborted) return;
-      about.hidden = error instanceof ApiError && error.status === 404;
-      setChildren(list, errorState(error, follow));
+      const isGone = error instanceof ApiError && error.status === 404;
+      setChildren(isGone ? body : list, errorState(error, follow));
       list.removeAttribute("aria-busy");
     }
   };
@@ -91,7 +92,9 @@ export function open({ main, id, query, signal }) {
     document.title = `${webhook.url} – Product Importer`;
     facts.show(webhook);
     about.hidden = false;
-    showResponseTimes(chart, state.status || state.cursor ? [] : page.items);
+    // The chart shows the latest deliveries, not a selection of them.
+    chart.hidden = Boolean(state.status || state.cursor || !page.items.length);
+    showResponseTimes(chart, page.items);
     setChildren(list, page.items.length ? rows(page) : nothing(here, state));
     list.removeAttribute("aria-busy");
   };
@@ -130,15 +133,11 @@ export function open({ main, id, query, signal }) {
     }),
     (page.next || page.prev) && pager({ text: "Newest first", page, onGo: (cursor) => set({ cursor }) }),
   ];
+  const tests = webhookTests(signal, () => follow());
   /** @param {(webhook: Api.Webhook) => unknown} action */
   const actOnShown = (action) => act(() => shown && action(shown));
   const actions = [
-    button("Send test", {
-      key: "test",
-      kind: "primary",
-      symbol: "send",
-      click: actOnShown((webhook) => testWebhook(webhook, signal)),
-    }),
+    button("Send test", { key: "test", kind: "primary", symbol: "send", click: act(() => tests.run(id)) }),
     button("Edit", { key: "edit", symbol: "pencil", click: act(() => editWebhook(id)) }),
     button("Rotate secret", { key: "rotate", symbol: "key", click: actOnShown(rotateSecret) }),
     button("Retry failed deliveries", {
@@ -148,11 +147,16 @@ export function open({ main, id, query, signal }) {
     }),
     button("Delete", { key: "delete", kind: "danger-quiet", symbol: "bin", click: actOnShown(remove) }),
   ];
-  const about = h("div", { class: "stack", hidden: true }, facts.element, h("div", { class: "actions" }, actions));
+  const about = h(
+    "div",
+    { class: "stack", hidden: true },
+    facts.element,
+    h("div", {}, h("div", { class: "actions" }, actions), tests.place(id)),
+  );
   filter.addEventListener("change", () => set({ status: filter.value }));
-  main.append(
-    h("p", { class: "back" }, h("a", { href: link("/webhooks") }, "← All webhooks")),
-    title,
+  const body = h(
+    "div",
+    {},
     about,
     outage.element,
     h(
@@ -168,6 +172,7 @@ export function open({ main, id, query, signal }) {
       list,
     ),
   );
+  main.append(h("p", { class: "back" }, h("a", { href: link("/webhooks") }, "← All webhooks")), title, body);
   change(query);
   return { change };
 }
