@@ -1,21 +1,22 @@
 """The promise: the catalogue is always what the operations give one at a time in acceptance order.
 
 Hypothesis invents histories: imports with and without some columns, edits, renames, deletes, bulk deletes, cancels,
-failures and retries; chunks in any order, repeated, killed; and two things really at the same time. After every step
-the table must equal a sequential model of what has been committed so far. In half of the histories, people use the HTTP
-API for everything they do, with conditions and without. In the other half they use the domain.
+failures and retries; rows that are rejected; chunks in any order, repeated, killed; and two things really at the same
+time. After every step the table, and the rejected rows of each import, must equal a sequential model of what has been
+committed so far. In half of the histories, people use the HTTP API for everything they do, with conditions and without.
+In the other half they use the domain.
 """
 
 from __future__ import annotations
 
-import csv
-import io
+import itertools
 import os
 import threading
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, TypeVar
 
 import pytest
@@ -48,8 +49,11 @@ from tests.integration.fakes import BUCKET, MemoryFileStore, RecordingQueues, me
 from tests.integration.killing import Killed
 from tests.integration.writers import CHANGED, TAKEN, Condition, DomainWriter, HttpWriter, Refused, Writer
 from tests.support import indexing
+from tests.support.concurrency import meeting_at
 from tests.support.owner import Owner
 from tests.support.sequential_model import (
+    AnyRow,
+    BadRow,
     Cleared,
     Deleted,
     FileRow,
@@ -72,6 +76,8 @@ PICKS = 12
 SECONDS_PER_HISTORY_MAX = 1.5
 """A fifth of a second is usual."""
 JOIN_SECONDS_MAX = 60
+REJECTED_ROWS_STORED_MAX = 1
+"""So few that two chunks at once have room for only one."""
 BY_SKU = Place(SORTS["sku"], 100)
 EMPTY = f"""
     delete from product; delete from import; delete from event; delete from bulk_delete;
@@ -82,10 +88,19 @@ VISIBLE = """
     where not p.deleted and p.version >= b.floor order by sku_key
 """
 COMMITTED = """
-    select i.id, i.operation, array(select first_line from chunk where import_id = i.id and done order by 1) as lines
-    from import i
+    select i.id, i.operation, s.rejected,
+           array(select first_line from chunk where import_id = i.id and done order by 1) as lines,
+           array(select line from rejected_row where import_id = i.id order by line) as stored_lines,
+           array(select code from rejected_row where import_id = i.id order by line) as stored_codes,
+           array(select raw from rejected_row where import_id = i.id order by line) as stored_raws
+    from import i cross join lateral import_sums(i.id) s
 """
-"""The part of every import that counts: the first lines of its done chunks. Each row is one line after the header."""
+"""The part of every import that counts: the first lines of its done chunks. Each row is one line after the header. And
+how many of these rows were rejected, and which of them are stored."""
+UNDONE = """
+    select c.import_id, c.number, c.first_line as line from chunk c join import i on i.id = c.import_id
+    where i.status = 'processing' and not c.done order by c.import_id, c.number
+"""
 
 skus = st.sampled_from(["a", "A", "b", "B", "é", "E\u0301", "c"])
 names = st.sampled_from(["one", "two", "three"])
@@ -93,7 +108,18 @@ descriptions = st.sampled_from(["", "x", "y"])
 actives = st.sampled_from([True, False])
 conditions = st.sampled_from(Condition)
 rows = st.builds(FileRow, skus, names, descriptions, st.none() | actives)
-contents = st.lists(rows, min_size=1, max_size=5)
+bad_rows = st.sampled_from(
+    [
+        BadRow("sku_missing", b" ,one"),
+        BadRow("name_missing", b"a,"),
+        BadRow("too_few_fields", b"b"),
+        BadRow("too_many_fields", b"c,one,,,,x"),
+        BadRow("invalid_utf8", b"A,\xff"),
+        BadRow("nul_character", b"B,o\0ne"),
+        BadRow("quote_unclosed", b'E,"two'),
+    ]
+)
+contents = st.lists(st.one_of(rows, rows, bad_rows), min_size=1, max_size=5)
 chunk_points = st.sampled_from(["chunk.after_copy", "chunk.after_upsert", "chunk.before_commit", "chunk.after_commit"])
 
 
@@ -109,8 +135,12 @@ class RunningImport:
     """An import that the history has started, and the content of its file."""
 
     id: uuid.UUID
-    rows: list[FileRow]
+    rows: list[AnyRow]
     chunks: list[int] = field(default_factory=list)
+
+    def at(self, line: int) -> AnyRow:
+        """The row in a line of the file, whose header is the first."""
+        return self.rows[line - 2]
 
 
 class Histories(RuleBasedStateMachine):
@@ -145,7 +175,7 @@ class Histories(RuleBasedStateMachine):
         merges=st.booleans(),
     )
     def start_two_imports(
-        self, first: list[FileRow], second: list[FileRow], described: bool, switched: bool, by_http: bool, merges: bool
+        self, first: list[AnyRow], second: list[AnyRow], described: bool, switched: bool, by_http: bool, merges: bool
     ) -> None:
         vars(upserting)["MERGE_ROWS_MIN"] = -1 if merges else MERGE_ROWS_MIN
         if by_http:
@@ -158,11 +188,8 @@ class Histories(RuleBasedStateMachine):
 
     @precondition(lambda self: len(self.imports) < 4)
     @rule(content=contents, described=actives, switched=actives)
-    def start_import(self, content: list[FileRow], described: bool, switched: bool) -> None:
-        kept = [
-            FileRow(row.sku, row.name, row.description if described else None, row.active if switched else None)
-            for row in content
-        ]
+    def start_import(self, content: list[AnyRow], described: bool, switched: bool) -> None:
+        kept = _in_columns(content, described, switched)
         stored = self.writer.upload(f"uploads/{uuid.uuid4()}.csv", _csv(kept, described, switched))
         splitting.split_upload(self.backends, BUCKET, stored, lambda: 60.0)
         found = self.sql("select id from import where object_key = %s", stored.key)
@@ -307,14 +334,42 @@ class Histories(RuleBasedStateMachine):
         _at_once(first, second)
         self._count(f"chunk with {what}")
 
+    @precondition(lambda self: self.imports)
+    @rule()
+    def reject_together(self) -> None:
+        """Both chunks have stored their rejected rows before the first of them locks the import."""
+        found = {each.id: each for each in self.imports}
+        bad = [row for row in self.sql(UNDONE) if isinstance(found[row["import_id"]].at(row["line"]), BadRow)]
+        for one, other in itertools.pairwise(bad):
+            if one["import_id"] == other["import_id"]:
+                with switched_on(meeting_at(["chunk.after_rejected"], 2)):
+                    _at_once(*map(_upserting, self.workers, (one, other)))
+                self._count("rejected together")
+                return
+
     # --- the promise --------------------------------------------------------------------------------------------------
 
     @invariant()
-    def the_table_is_what_the_sequence_gives(self) -> None:
+    def the_table_and_the_rejected_rows_are_what_the_sequence_gives(self) -> None:
         visible = self.sql(VISIBLE)
         real = {key_of(row["sku"]): (row["sku"], row["name"], row["description"], row["active"]) for row in visible}
-        assert real == replay([*self.history, *self._imported()])
+        found = {each.id: each for each in self.imports}
+        committed = self.sql(COMMITTED)
+        assert {row["id"] for row in committed} == set(found)
+        imported = [Imported(tuple((line, found[row["id"]].at(line)) for line in row["lines"])) for row in committed]
+        operations = [row["operation"] for row in committed]
+        assert real == replay([*self.history, *zip(operations, imported, strict=True)])
         assert len(real) == len(visible)
+        for row, each in zip(committed, imported, strict=True):
+            self._check_rejected(row, each)
+
+    def _check_rejected(self, row: dict[str, Any], imported: Imported) -> None:
+        stored = list(zip(row["stored_lines"], row["stored_codes"], row["stored_raws"], strict=True))
+        assert row["rejected"] == len(imported.rejections)
+        assert set(stored) <= set(imported.rejections)
+        assert len(stored) == min(row["rejected"], REJECTED_ROWS_STORED_MAX)
+        if row["rejected"] > REJECTED_ROWS_STORED_MAX:
+            self._count("more rejected than stored")
 
     @invariant()
     def the_receipts_add_up(self) -> None:
@@ -337,15 +392,6 @@ class Histories(RuleBasedStateMachine):
         assert everything.total == len(visible)
         if state.ready:
             self._count("list from the index" if wanted else "empty list from the index")
-
-    def _imported(self) -> list[tuple[int, Operation]]:
-        """Returns the committed part of each import."""
-        rows = {each.id: each.rows for each in self.imports}
-        committed = self.sql(COMMITTED)
-        assert {row["id"] for row in committed} == set(rows)
-        return [
-            (row["operation"], Imported(tuple(rows[row["id"]][line - 2] for line in row["lines"]))) for row in committed
-        ]
 
     # --- steps --------------------------------------------------------------------------------------------------------
 
@@ -415,15 +461,35 @@ class Histories(RuleBasedStateMachine):
         return self.owner.sql(statement, *parameters)
 
 
-def _csv(content: list[FileRow], described: bool, switched: bool) -> bytes:
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(["sku", "name", *(["description"] if described else []), *(["active"] if switched else [])])
+def _upserting(worker: Backends, chunk: dict[str, Any]) -> Callable[[], None]:
+    message = ChunkMessage(import_id=chunk["import_id"], chunk=chunk["number"], attempt=1)
+    return partial(upserting.upsert_chunk, worker, message)
+
+
+def _in_columns(content: list[AnyRow], described: bool, switched: bool) -> list[AnyRow]:
+    """Returns the rows without the columns that the file lacks. Only one may open a quote: a second would close it."""
+    kept: list[AnyRow] = []
     for row in content:
-        active = "" if row.active is None else "yes" if row.active else "no"
-        described_cell = [row.description] if described else []
-        writer.writerow([row.sku, row.name, *described_cell, *([active] if switched else [])])
-    return out.getvalue().encode()
+        if isinstance(row, FileRow):
+            row = FileRow(row.sku, row.name, row.description if described else None, row.active if switched else None)
+        elif row.code not in {"too_few_fields", "too_many_fields"}:
+            row = BadRow(row.code, row.raw + b"," * (described + switched))
+        if row not in kept or not isinstance(row, BadRow) or row.code != "quote_unclosed":
+            kept.append(row)
+    return kept
+
+
+def _csv(content: list[AnyRow], described: bool, switched: bool) -> bytes:
+    header = ["sku", "name", *(["description"] if described else []), *(["active"] if switched else [])]
+    return b"\n".join([",".join(header).encode(), *(_line(row, described, switched) for row in content)]) + b"\n"
+
+
+def _line(row: AnyRow, described: bool, switched: bool) -> bytes:
+    if isinstance(row, BadRow):
+        return row.raw
+    active = "" if row.active is None else "yes" if row.active else "no"
+    cells = [row.sku, row.name, *([row.description or ""] if described else []), *([active] if switched else [])]
+    return ",".join(cells).encode()
 
 
 def _pick(data: st.DataObject, candidates: Sequence[T]) -> T:
@@ -481,6 +547,7 @@ def test_every_history_ends_like_its_operations_in_acceptance_order(
     monkeypatch.setattr(
         "chalicelib.importing.upserting.MERGE_ROWS_MIN", MERGE_ROWS_MIN
     )  # monkeypatch restores it at the end.
+    monkeypatch.setattr("chalicelib.importing.upserting.REJECTED_ROWS_STORED_MAX", REJECTED_ROWS_STORED_MAX)
     monkeypatch.setattr("chalicelib.repair.sweeping.TOMBSTONE_SECONDS_MIN", 0)
     from app import app  # reads the environment
 
@@ -504,7 +571,8 @@ def test_every_history_ends_like_its_operations_in_acceptance_order(
 
     print(f"{HISTORIES} histories:", dict(sorted(Histories.outcomes.items())))  # noqa: T201
     done = {
-        "killed", "chunk with chunk", "chunk with clear", "Imported", "cancelled", "retried", "Put", "Patched",
+        "killed", "chunk with chunk", "chunk with clear", "rejected together", "more rejected than stored",
+        "Imported", "cancelled", "retried", "Put", "Patched",
         "Renamed", "replaced", "Deleted", "Cleared", "list from the index",
         *(f"condition {each.value}" for each in Condition),
     }  # fmt: skip

@@ -30,13 +30,28 @@ class FileRow:
 
 
 @dataclass(frozen=True)
-class Imported:
-    """An import: the rows that count, in the order of the file."""
+class BadRow:
+    """A row of a file that is rejected, with this code and these bytes."""
 
-    rows: tuple[FileRow, ...]
+    code: str
+    raw: bytes
+
+
+AnyRow = FileRow | BadRow
+Rejection = tuple[int, str, bytes]
+"""(line, code, bytes of the row)"""
+
+
+@dataclass(frozen=True)
+class Imported:
+    """An import: the rows that count, in the order of the file, each with its line."""
+
+    rows: tuple[tuple[int, AnyRow], ...]
 
     def apply(self, catalogue: Catalogue) -> None:
-        for row in self.rows:
+        for _, row in self.rows:
+            if isinstance(row, BadRow):
+                continue
             _, _, description, active = catalogue.get(key_of(row.sku), ("", "", "", True))
             catalogue[key_of(row.sku)] = (
                 row.sku,
@@ -44,6 +59,11 @@ class Imported:
                 description if row.description is None else row.description,
                 active if row.active is None else row.active,
             )
+
+    @property
+    def rejections(self) -> list[Rejection]:
+        """The rows that are rejected, whatever else happens."""
+        return [(line, row.code, row.raw) for line, row in self.rows if isinstance(row, BadRow)]
 
 
 @dataclass(frozen=True)
