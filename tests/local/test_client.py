@@ -43,6 +43,7 @@ class FakeApi(ThreadingHTTPServer):
     cancelled = False
     cancel_status = 200
     polls_until_the_end = 2
+    poll_status = 200
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
@@ -90,7 +91,8 @@ class _Handler(BaseHTTPRequestHandler):
         elif self.path.startswith("/api/imports/"):
             self.server.polls += 1
             is_over = self.server.polls > self.server.polls_until_the_end
-            self._answer(200, self._import(self.server.status if is_over else "processing"))
+            content = self._import(self.server.status if is_over else "processing")
+            self._answer(self.server.poll_status, content)
             if self.server.polls > 1:
                 self.server.reached.set()
         else:
@@ -327,6 +329,16 @@ def test_ctrl_c_after_the_upload_says_that_the_import_continues(api: FakeApi, pr
     api.polls_until_the_end = 1_000_000
     assert interrupted(api, products) == f"Interrupted. The import continues. Watch it: {api.url}/#/imports/1\n"
     assert not api.cancelled
+
+
+def test_a_stack_that_falls_silent_is_named_with_the_link_to_the_import(
+    api: FakeApi, products: Path, monkeypatch: pytest.MonkeyPatch, capsys: Printed
+) -> None:
+    monkeypatch.setattr("infra.local.client.http.POLL_SECONDS", 0)
+    api.poll_status = 503
+    assert main(["import", str(products)]) == NOT_IMPORTED
+    printed = capsys.readouterr().err
+    assert printed == f"{api.url} answers 503: None. See how the import ends: {api.url}/#/imports/1\n"
 
 
 # --- no stack -----------------------------------------------------------------------------------------------------

@@ -101,6 +101,8 @@ class ImportClient:
             import_id = self._send(file, encoding)
         try:
             return self._watch(import_id, watcher)
+        except StackSilent as error:
+            raise StackSilent(f"{error}. See how the import ends: {self.page_of(import_id)}") from None
         except KeyboardInterrupt:
             raise Interrupted(f"The import continues. Watch it: {self.page_of(import_id)}") from None
 

@@ -37,5 +37,6 @@ class ImportView:
     def importing(self, report: Report) -> None:
         """Moves the second bar."""
         self._progress.start_task(self._import)
-        note = f"{report.status}, {report.rows.get('total', 0):,} rows"
+        rows = report.rows.get("total", 0)
+        note = f"{report.status}, {rows:,} {'row' if rows == 1 else 'rows'}"
         self._progress.update(self._import, completed=report.percent, note=note)
