@@ -5,7 +5,8 @@ fragments in listing.sql; values are always bound.
 
 A page is found in one of three ways. Without filters, an index gives it in order. With filters, a sample of the table
 shows whether matching products are common. If they are, walking through the catalogue in order soon fills a page. If
-they are rare, all of them are looked up in the search index, or in the whole catalogue while the index is behind.
+they are rare, all of them are looked up in the search index, or in the whole catalogue while the index is behind. Texts
+are folded before they are compared, so where they are read makes no difference; the index has them folded already.
 """
 
 from __future__ import annotations
@@ -28,9 +29,10 @@ from chalicelib.limits import (
 
 @dataclass(frozen=True)
 class Filters:
-    """Which products to list; None does not filter. Texts match as substrings, case-insensitively, without wildcards.
+    """Which products to list; None and a blank text do not filter. Texts match as substrings, without wildcards.
 
-    `q` matches in the SKU, the name or the description.
+    A text is trimmed and compared as SKUs are: upper and lower case are the same, and so are composed and decomposed
+    letters. `q` matches in the SKU, the name or the description.
     """
 
     sku: str | None = None
@@ -40,8 +42,14 @@ class Filters:
     active: bool | None = None
 
     def given(self) -> dict[str, str | bool]:
-        """Returns the filters that are set."""
-        return {name: value for name, value in asdict(self).items() if value is not None}
+        """Returns the filters that are set, as they were given: the database trims the others, too."""
+        filters = asdict(self).items()
+        return {name: value for name, value in filters if value is not None and not _is_blank(value)}
+
+
+def _is_blank(value: str | bool) -> bool:
+    """Whether the database would trim it to nothing: it trims what Python does."""
+    return isinstance(value, str) and not value.strip()
 
 
 _CONDITIONS = {
@@ -58,7 +66,7 @@ _INDEXED = {
     "q": "indexed_text",
     "active": "indexed_active",
 }
-"""The same conditions on the search index."""
+"""The same filters on the search index."""
 
 
 @dataclass(frozen=True)
@@ -181,17 +189,22 @@ def _whole(transaction: Transaction, place: Place, state: _SearchState) -> Resul
 
 def _filtered(transaction: Transaction, given: Mapping[str, Any], place: Place, state: _SearchState) -> Results:
     by_index = state.ready and state.indexable
-    estimate = _estimate_if_common(transaction, given, state.pages)
+    estimate = _estimate_if_common(transaction, given, state)
     if estimate is not None:
         products = _walk(transaction, given, place, WALK_ROWS_MAX if by_index else None)
         if len(products) == place.limit or not by_index:
             return Results(products, max(estimate, len(products)), total_is_estimate=True)
-    return _find_all(transaction, given, place, by_index=by_index)
+    return _find_all(transaction, given, place, state)
 
 
 def conditions(given: Iterable[str]) -> tuple[str, ...]:
     """Returns the fragments that apply the given filters to a product `p`."""
     return tuple(_CONDITIONS[name] for name in given)
+
+
+def _indexed(given: Iterable[str]) -> tuple[str, ...]:
+    """Returns the fragments that apply the given filters to an entry `s` of the search index."""
+    return tuple(_INDEXED[name] for name in given)
 
 
 def _walk(
@@ -206,16 +219,15 @@ def _walk(
     return products[::-1] if place.backwards else products
 
 
-def _find_all(transaction: Transaction, given: Mapping[str, Any], place: Place, *, by_index: bool) -> Results:
+def _find_all(transaction: Transaction, given: Mapping[str, Any], place: Place, state: _SearchState) -> Results:
     """Finds every product that passes the filters, counts them, and returns one page of them."""
     seek, order = place.fragments()
-    source: Sequence[str] = ("found_in_catalogue",)
-    if by_index:
-        source = ("found_in_index", *(_INDEXED[name] for name in given), "found_in_edits")
-    transaction.run("with_indexes" if by_index else "in_parallel")
+    source: Sequence[str] = ("found_in_catalogue", *conditions(given))
+    if state.ready:
+        source = ("found_in_index", *_indexed(given), "found_in_edits", *conditions(given), "found_in_edits_end")
+    transaction.run("with_indexes" if state.ready and state.indexable else "in_parallel")
     names = (
         *source,
-        *conditions(given),
         "matching_page",
         *seek,
         order,
@@ -233,15 +245,16 @@ def _search_state(transaction: Transaction, given: Mapping[str, Any]) -> _Search
     return transaction.row("search_state", _SearchState, texts=texts, edits_max=SEARCH_EDITS_MAX)
 
 
-def _estimate_if_common(transaction: Transaction, given: Mapping[str, Any], pages: int) -> int | None:
+def _estimate_if_common(transaction: Transaction, given: Mapping[str, Any], state: _SearchState) -> int | None:
     """Estimates from a sample how many products pass, to two digits. None when the sample has too few of them."""
-    if pages <= SAMPLE_PAGES:
+    if state.pages <= SAMPLE_PAGES:
         return None
-    names = ("sample", *conditions(given))
-    (sample,) = transaction.composed(names, _Sample, percent=100 * SAMPLE_PAGES / pages, **given)
+    share = SAMPLE_PAGES / state.pages
+    names = ("sample_index", *_indexed(given)) if state.ready else ("sample", *conditions(given))
+    (sample,) = transaction.composed(names, _Sample, percent=100 * share, **given)
     if sample.matches < SAMPLE_MATCHES_MIN:
         return None
-    return int(float(f"{sample.matches * pages / SAMPLE_PAGES:.1e}"))
+    return int(float(f"{sample.matches / share:.1e}"))
 
 
 def _size(transaction: Transaction, state: _SearchState) -> tuple[int, bool]:

@@ -13,23 +13,34 @@ where not p.deleted and p.version >= (select floor from barrier)
 and p.id = %(id)s
 
 -- name: with_sku
--- Condition: the SKU contains the text. The database lower-cases both sides, in the same collation. strpos has no
--- wildcards: `%` and `_` are literal.
-and strpos(lower(p.sku collate pg_c_utf8), lower(%(sku)s::text collate pg_c_utf8)) > 0
+-- Condition: the SKU contains the text. Texts are compared in the form that decides whether two SKUs are the same; a
+-- subquery folds the wanted one once, not for every row. strpos has no wildcards: `%` and `_` are literal.
+and strpos(p.sku_key, (select sku_key(%(sku)s::text))) > 0
 
 -- name: with_name
--- Condition: the name contains the text.
-and strpos(lower(p.name collate pg_c_utf8), lower(%(name)s::text collate pg_c_utf8)) > 0
+-- Condition: the name contains the text. Folding can cost twenty times as much as lower-casing, which therefore comes first
+-- and rules out most names (see certain_part). If the name is ASCII, and the whole text is certain, it decides alone.
+and strpos(lower(p.name collate pg_c_utf8), (select certain_part(%(name)s::text))) > 0
+and ((octet_length(p.name) = length(p.name)
+      and (select certain_part(%(name)s::text) = sku_key(%(name)s::text)))
+     or strpos(folded(p.name), (select sku_key(%(name)s::text))) > 0)
 
 -- name: with_description
 -- Condition: the description contains the text.
-and strpos(lower(p.description collate pg_c_utf8), lower(%(description)s::text collate pg_c_utf8)) > 0
+and strpos(lower(p.description collate pg_c_utf8), (select certain_part(%(description)s::text))) > 0
+and ((octet_length(p.description) = length(p.description)
+      and (select certain_part(%(description)s::text) = sku_key(%(description)s::text)))
+     or strpos(folded(p.description), (select sku_key(%(description)s::text))) > 0)
 
 -- name: with_text
 -- Condition: the SKU, the name or the description contains the text.
-and (strpos(lower(p.sku collate pg_c_utf8), lower(%(q)s::text collate pg_c_utf8)) > 0
-  or strpos(lower(p.name collate pg_c_utf8), lower(%(q)s::text collate pg_c_utf8)) > 0
-  or strpos(lower(p.description collate pg_c_utf8), lower(%(q)s::text collate pg_c_utf8)) > 0)
+and (strpos(p.sku_key, (select sku_key(%(q)s::text))) > 0
+  or (strpos(lower(p.name collate pg_c_utf8), (select certain_part(%(q)s::text))) > 0
+      and ((octet_length(p.name) = length(p.name) and (select certain_part(%(q)s::text) = sku_key(%(q)s::text)))
+           or strpos(folded(p.name), (select sku_key(%(q)s::text))) > 0))
+  or (strpos(lower(p.description collate pg_c_utf8), (select certain_part(%(q)s::text))) > 0
+      and ((octet_length(p.description) = length(p.description) and (select certain_part(%(q)s::text) = sku_key(%(q)s::text)))
+           or strpos(folded(p.description), (select sku_key(%(q)s::text))) > 0)))
 
 -- name: with_active
 -- Condition: active or not.
@@ -102,7 +113,7 @@ select
     and waiting.edits <= %(edits_max)s as ready,
   not exists (select from unnest(%(texts)s::text[]))
     or exists (
-      select from unnest(%(texts)s::text[]) as t, unnest(show_trgm(lower(t collate pg_c_utf8))) as trigram
+      select from unnest(%(texts)s::text[]) as t, unnest(show_trgm(sku_key(t))) as trigram
       where strpos(trigram, ' ') = 0
     ) as indexable,
   case when s.floor = b.floor then s.shown_count else 0 end + waiting.shown_change as shown,
@@ -117,40 +128,53 @@ from product_search_state s, barrier b, lateral (
 select count(*) as matches from product p tablesample system (%(percent)s) repeatable (1)
 where not p.deleted and p.version >= (select floor from barrier)
 
+-- name: sample_index
+-- The same in the search index, which has the texts folded. The content of a product that readers see is above the floor.
+-- The caller appends the conditions on the index.
+select count(*) as matches from product_search s tablesample system (%(percent)s) repeatable (1)
+where s.content_version >= (select floor from barrier)
+
 -- name: with_indexes
 -- For found_in_index: use indexes, however few or many products the planner expects.
 select prefer_indexes()
 
 -- name: found_in_index
--- Every product that may pass the filters, by the search index. The caller appends the conditions on the index, then
+-- Every product that passes the filters, by the search index. The caller appends the conditions on the index, then
 -- found_in_edits.
 with hits as materialized (
-  select s.sku_key from product_search s where true
+  select s.sku_key, s.content_version from product_search s where true
 
 -- name: found_in_edits
--- Adds the noted edits, and joins with the catalogue, where the filters decide. The caller appends the filters, then
--- matching_page.
-  union select sku_key from product_search_edit
+-- Adds the noted edits, and joins with the catalogue. A product whose content is as it was indexed has passed the filters;
+-- they decide about the others. The caller appends the filters, then found_in_edits_end.
+  union all select sku_key, null from product_search_edit
 ), matching as materialized (
-  select p.id, p.sku_key from hits h join product p on p.sku_key = h.sku_key
+  select p.id, p.sku_key
+  from (select sku_key, max(content_version) as content_version from hits group by sku_key) h
+  join product p on p.sku_key = h.sku_key
   where not p.deleted and p.version >= (select floor from barrier)
+    and (p.content_version = h.content_version or (true
+
+-- name: found_in_edits_end
+-- Last part of found_in_edits. The caller appends matching_page.
+    ))
 
 -- name: indexed_sku
 -- Condition on the search index: the SKU contains the text.
-and s.sku like containing(%(sku)s::text)
+and s.sku_key like (select containing(%(sku)s::text))
 
 -- name: indexed_name
 -- Condition on the search index: the name contains the text.
-and s.name like containing(%(name)s::text)
+and s.name like (select containing(%(name)s::text))
 
 -- name: indexed_description
 -- Condition on the search index: the description contains the text.
-and s.description like containing(%(description)s::text)
+and s.description like (select containing(%(description)s::text))
 
 -- name: indexed_text
 -- Condition on the search index: the SKU, the name or the description contains the text.
-and (s.sku like containing(%(q)s::text) or s.name like containing(%(q)s::text)
-  or s.description like containing(%(q)s::text))
+and (s.sku_key like (select containing(%(q)s::text)) or s.name like (select containing(%(q)s::text))
+  or s.description like (select containing(%(q)s::text)))
 
 -- name: indexed_active
 -- Condition on the search index: active or not.

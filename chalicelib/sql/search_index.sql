@@ -12,14 +12,13 @@ select exists (select from import where status = 'processing') as running
 
 -- name: searchable_products
 -- Part of index_edits and index_range: products in the form that the index stores.
-select p.sku_key, p.content_version, lower(p.sku collate pg_c_utf8) as sku, lower(p.name collate pg_c_utf8) as name,
-       lower(p.description collate pg_c_utf8) as description, p.active
+select p.sku_key, p.content_version, folded(p.name) as name, folded(p.description) as description, p.active
 
 -- name: replace_searchable
 -- Part of index_edits and index_range: replaces what the index has under the key.
 on conflict (sku_key) do update set
-  content_version = excluded.content_version, sku = excluded.sku, name = excluded.name,
-  description = excluded.description, active = excluded.active
+  content_version = excluded.content_version, name = excluded.name, description = excluded.description,
+  active = excluded.active
 
 -- name: index_edits
 -- Indexes the oldest noted edits. Their effect on the number of products counts unless a bulk delete came after them.
@@ -35,7 +34,7 @@ with edits as (
 ), gone as (
   delete from product_search s using keys k where s.sku_key = k.sku_key and not k.shown
 ), written as (
-  insert into product_search (sku_key, content_version, sku, name, description, active)
+  insert into product_search (sku_key, content_version, name, description, active)
   {searchable_products}
   from keys k join product p on p.sku_key = k.sku_key where k.shown
   {replace_searchable}
@@ -61,7 +60,7 @@ where s.shown_count is null or s.copied_floor <> b.floor or ended.imports <> '{}
 -- Indexes the next products in the order of their keys, limited in rows and in bytes: writes those that differ, and removes
 -- entries without a product. Returns the last key, or null at the end of both tables.
 with next_products as (
-  select sku_key, content_version, sku, name, description, active,
+  select sku_key, content_version, name, description, active,
          not deleted and version >= (select floor from barrier) as shown,
          sum(octet_length(description)) over (order by sku_key) - octet_length(description) as bytes_before
   from (select * from product where sku_key > %(after)s order by sku_key limit %(rows)s) ordered
@@ -76,7 +75,7 @@ with next_products as (
 ), looked_at as (
   select p.* from next_products p, last where last.key is null or p.sku_key <= last.key
 ), written as (
-  insert into product_search (sku_key, content_version, sku, name, description, active)
+  insert into product_search (sku_key, content_version, name, description, active)
   {searchable_products}
   from looked_at p left join product_search s on s.sku_key = p.sku_key
   where p.shown and s.content_version is distinct from p.content_version

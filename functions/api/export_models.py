@@ -19,7 +19,8 @@ Contained = Annotated[str, Field(max_length=FILTER_CHARACTERS_MAX, pattern=r"^[^
 class NewExport(BaseModel):
     """Which products to export: those that match all given filters.
 
-    Texts match as case-insensitive substrings; `%` and `_` are literal.
+    Texts match as in the list of products: they are trimmed; upper and lower case, and composed and decomposed letters,
+    are the same; `%` and `_` are literal.
     """
 
     model_config = ConfigDict(

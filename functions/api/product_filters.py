@@ -17,7 +17,7 @@ TEXTS = ("sku", "name", "description", "q")
 _ACTIVE = {"true": True, "false": False}
 
 
-# An empty parameter does not filter: forms send empty fields like this.
+# An empty parameter does not filter: forms send empty fields like this. A blank text does not filter either.
 Active = Literal["", "true", "false"]
 SortName = Literal["", "-id", "id", "sku", "-sku"]
 assert {*get_args(SortName)} == {"", *SORTS}
@@ -26,7 +26,11 @@ Contained = Annotated[str, Field(max_length=FILTER_CHARACTERS_MAX, json_schema_e
 
 
 class ProductQuery(WindowQuery):
-    """Which products, in which order. Texts match as case-insensitive substrings; `%` and `_` are literal."""
+    """Which products, in which order. Texts match as substrings, as SKUs are compared; `%` and `_` are literal.
+
+    A text is trimmed; a blank one does not filter. Upper and lower case, and composed and decomposed letters, are the
+    same.
+    """
 
     sku: Contained = None
     name: Contained = None

@@ -69,6 +69,15 @@ def test_filters_find_products_and_are_in_the_url(page: Page, some: str) -> None
     expect(rows(page).first).to_contain_text("Lamp 0")
 
 
+def test_white_space_that_was_pasted_with_a_filter_does_not_matter(page: Page, some: str) -> None:
+    page.goto("/#/products")
+    page.get_by_label("SKU", exact=True).fill(f" {some.lower()}-2 ")
+    expect(rows(page)).to_have_text([re.compile("Lamp 2")])
+    expect(page.get_by_text("1 product matches")).to_be_visible()
+    page.get_by_label("SKU", exact=True).fill("  ")
+    expect(page.get_by_text(re.compile("products$"))).to_be_visible()
+
+
 def test_typing_causes_one_request_and_one_history_entry(page: Page, some: str) -> None:
     page.goto(f"/#/products?sku={some}")
     expect(rows(page)).to_have_count(5)

@@ -38,8 +38,12 @@ export const withoutDefaults = (state) =>
     Object.entries(state).filter(([name, value]) => value !== DEFAULTS[/** @type {keyof ListState} */ (name)]),
   );
 
-/** @param {ListState} state */
-export const isFiltered = (state) => Boolean(state.sku || state.name || state.description || state.active);
+/**
+ * Whether the API filters: it trims texts, and a blank one does not filter.
+ *
+ * @param {ListState} state
+ */
+export const isFiltered = (state) => Boolean(`${state.sku}${state.name}${state.description}`.trim() || state.active);
 
 /**
  * The number of products, as exactly as the API knows it.
