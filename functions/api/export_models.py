@@ -5,15 +5,17 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from chalicelib.catalogue import jobs
 from chalicelib.exporting import exports
 from chalicelib.limits import FILTER_CHARACTERS_MAX
 from functions.api.end_reason import EndReason, end_reason_of
+from functions.api.field_types import NO_NUL, storable_text
 
-# NUL is the only character that PostgreSQL cannot store.
-Contained = Annotated[str, Field(max_length=FILTER_CHARACTERS_MAX, pattern=r"^[^\x00]*$")]
+Contained = Annotated[
+    str, Field(max_length=FILTER_CHARACTERS_MAX, json_schema_extra={**NO_NUL}), AfterValidator(storable_text)
+]
 
 
 class NewExport(BaseModel):

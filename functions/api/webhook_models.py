@@ -18,7 +18,7 @@ from chalicelib.limits import (
     WEBHOOK_HEADERS_MAX,
 )
 from chalicelib.webhooks import webhooks
-from functions.api.field_types import NO_NUL, storable_text
+from functions.api.field_types import NO_NUL, Matching, storable_text
 
 _EXAMPLE: dict[str, Any] = {
     "url": "https://shop.example/hooks/products",
@@ -49,8 +49,9 @@ Url = Annotated[
     Field(
         min_length=1,
         max_length=URL_CHARACTERS_MAX,
-        pattern=r"^[!-~]+$",
         description="Where events are sent with POST; the host must be reachable from the internet",
+        # `webhooks.outbound.urls` refuses other characters, with all the other rules for URLs.
+        json_schema_extra={"pattern": r"^[!-~]+$"},
     ),
 ]
 EventTypes = Annotated[
@@ -70,9 +71,21 @@ Description = Annotated[
 ]
 _NO_OTHER_NAMES: dict[str, Any] = {"additionalProperties": False}
 """pydantic documents the names that match the pattern, but not that all others are refused."""
-HeaderName = Annotated[str, Field(pattern=rf"^[!#$%&'*+.^_`|~0-9A-Za-z-]{{1,{WEBHOOK_HEADER_NAME_CHARACTERS_MAX}}}$")]
+HeaderName = Annotated[
+    str,
+    Matching(
+        rf"^[!#$%&'*+.^_`|~0-9A-Za-z-]{{1,{WEBHOOK_HEADER_NAME_CHARACTERS_MAX}}}$",
+        "isn't a valid header name; use letters, digits and hyphens, "
+        f"at most {WEBHOOK_HEADER_NAME_CHARACTERS_MAX} characters",
+    ),
+]
 HeaderValue = Annotated[
-    str, Field(max_length=WEBHOOK_HEADER_VALUE_CHARACTERS_MAX, pattern=r"^([!-~]([ \t!-~]*[!-~])?)?$")
+    str,
+    Field(max_length=WEBHOOK_HEADER_VALUE_CHARACTERS_MAX),
+    Matching(
+        r"^([!-~]([ \t!-~]*[!-~])?)?$",
+        "the value can contain only visible ASCII characters, and spaces and tabs between them",
+    ),
 ]
 
 

@@ -1,0 +1,148 @@
+"""Whatever is wrong with a request, the response says so in our own words, at the field that is wrong.
+
+Every field of every route is broken in every way that its schema names, and all texts are compared with pydantic's own.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from pydantic_core import _pydantic_core
+
+from chalicelib.validation_texts import NOT_VALID
+from functions.api.openapi import document
+from tests.integration import gateway as api
+from tests.integration.webhooks import create_product, subscribe
+from tests.support.violations import REMOVED, Violation, violations
+
+if TYPE_CHECKING:
+    from functions.api.endpoints import Endpoint
+    from tests.support.pipeline import Pipeline
+
+JSON = "application/json"
+PARSERS = r"Expecting |codec can't|Extra data|Invalid control|Unterminated|line 1 column|Value error|\[key\]|recursion"
+"""How the parsers of JSON and UTF-8 in Python and in pydantic describe errors."""
+OF_PYDANTIC = re.compile(
+    "|".join(
+        [
+            PARSERS,
+            *(
+                re.sub(r"\\{\w+\\}", ".*", re.escape(template))
+                for each in _pydantic_core.list_all_errors()
+                for template in (each["message_template_python"], each.get("message_template_json"))
+                if template and not template.startswith(("Value error", "Assertion failed"))
+            ),
+        ]
+    ),
+    re.IGNORECASE,
+)
+SENTENCE = re.compile(r"[A-Z“].*[.!?]", re.DOTALL)
+
+
+def schemas() -> dict[str, Any]:
+    """The schemas of the OpenAPI document."""
+    found: dict[str, Any] = json.loads(json.dumps(document(api.discovered(), "/api")))["components"]["schemas"]
+    return found
+
+
+def cases() -> Iterator[tuple[Endpoint, str, Violation]]:
+    """Every violation of every body."""
+    known = schemas()
+    for endpoint in api.with_body():
+        assert endpoint.body is not None
+        for field, violation in violations(known[endpoint.body.__name__], known):
+            yield endpoint, field, violation
+
+
+def broken(endpoint: Endpoint, field: str, violation: Violation) -> bytes:
+    """A body that is valid but for this field."""
+    body = api.example(endpoint)
+    body[field] = violation.value
+    if violation.value is REMOVED:
+        del body[field]
+    return json.dumps(body).encode()
+
+
+def existing(pipeline: Pipeline) -> dict[str, str]:
+    """The ids of a product and of a webhook, because the domain, too, checks what they are changed to."""
+    webhook = subscribe(pipeline, "http://127.0.0.1:9/hook")
+    return {"products": create_product(pipeline)["id"], "webhooks": webhook["id"]}
+
+
+def check(message: str, detail: str) -> None:
+    """Fails unless the texts are ours."""
+    assert SENTENCE.fullmatch(message), message
+    for text in (message, detail):
+        assert not OF_PYDANTIC.search(text), text
+        assert NOT_VALID not in text
+
+
+def test_the_texts_of_pydantic_are_recognised() -> None:
+    for text in (
+        "List should have at least 1 item after validation, not 0",
+        "Input should be a valid string",
+        "String should match pattern '^x$'",
+        "Input should be 'read', 'write' or 'admin'",
+        "Extra inputs are not permitted",
+        "Field required",
+        "Value error, something",
+        "Expecting value: line 1 column 1 (char 0)",
+    ):
+        assert OF_PYDANTIC.search(text), text
+
+
+def test_every_violation_is_reported_at_its_field_in_our_own_words(pipeline: Pipeline) -> None:
+    kinds = set()
+    ids = existing(pipeline)
+    for endpoint, field, violation in cases():
+        body = broken(endpoint, field, violation)
+        path = api.filled(endpoint.path, ids.get(endpoint.tag, api.SOME_ID))
+        found = api.problem(api.ask(endpoint.method, path, pipeline.token, body, Content_Type=JSON), 422)
+        errors = {each["pointer"]: each["message"] for each in found["errors"]}
+        where = (endpoint.path, violation.kind, violation.pointer, found)
+        assert violation.pointer in errors, where
+        assert violation.limit in errors[violation.pointer], where
+        for message in errors.values():
+            check(message, found["detail"])
+        kinds.add(violation.kind)
+    assert {"missing", "null", "enum", "pattern", "minimum", "maximum", "duplicate", "name", "format"} <= kinds
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        (b"", "The JSON has a syntax error in line 1, column 1."),
+        (b'{"a": 1,\n  b}', "The JSON has a syntax error in line 2, column 3."),
+        (b"\xff", "The body is not UTF-8: see the byte at offset 0."),
+        (b'{"a": 1, "a": 2}', "An object has the same key twice."),
+        (b'{"a": NaN}', "JSON has no number NaN."),
+        (b"[" * 10_000, "The JSON is nested too deeply."),
+        (b"[" * 900 + b"]" * 900, "The JSON is nested too deeply."),
+        (b"[]", "Must be an object."),
+        (b"null", "Must be an object, not null."),
+        (b'{"a\\u0000": 1}', "The name of a field: Contains a NUL character. Remove it."),
+    ],
+)
+def test_a_body_that_cannot_be_read_is_explained(pipeline: Pipeline, body: bytes, message: str) -> None:
+    for endpoint in api.with_body():
+        answer = api.ask(endpoint.method, api.filled(endpoint.path), pipeline.token, body, Content_Type=JSON)
+        found = api.problem(answer, 422)
+        assert found["errors"] == [{"pointer": "/", "message": message}]
+        assert found["detail"].endswith(message)
+
+
+def test_every_violation_of_a_parameter_is_reported_in_our_own_words(pipeline: Pipeline) -> None:
+    odd = ["%00", "", "x", "0", "201", "1.5", "%20", "x" * 3000, "2026-11-24", "1&limit=2", "%F0%9F%92%A9"]
+    for endpoint in api.discovered():
+        for name in [*endpoint.query.model_fields, "never_heard_of"]:
+            for value in odd:
+                answer = api.ask(endpoint.method, f"{api.filled(endpoint.path)}?{name}={value}", pipeline.token)
+                if answer.status == 422:
+                    found = api.problem(answer, 422)
+                    for each in found["errors"]:
+                        assert each["pointer"] in {name, "limit"}
+                        check(each["message"], found["detail"])
