@@ -80,7 +80,7 @@ export const remove = (path, options) => call("DELETE", path, options);
  *
  * @template Data
  * @param {string} path
- * @param {unknown} body
+ * @param {unknown} [body]
  * @returns {Promise<ApiResponse<Data>>}
  */
 export const create = (path, body) => post(path, body, { headers: { "Idempotency-Key": crypto.randomUUID() } });

@@ -61,6 +61,12 @@ returning *
 -- Deletes a webhook; its deliveries and their attempts go with it.
 delete from webhook where id = %(id)s
 
+-- name: note_test
+-- Records the attempt of a test at its webhook. A test does not say whether the webhook works for events.
+update webhook set
+  last_at = now(), last_status_code = %(status_code)s, last_milliseconds = %(milliseconds)s, last_error = %(error)s
+where id = %(id)s
+
 -- name: note_success
 -- Records a successful attempt at its webhook.
 update webhook set

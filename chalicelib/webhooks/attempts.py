@@ -131,7 +131,9 @@ def _record(
             return None, None  # The lease has ended and another sender has claimed it, or the webhook is gone.
         _log(transaction, claimed, attempt)
         _add_attempt(transaction, delivery, recorded.attempts, attempt)
-        if not delivery.test:
+        if delivery.test:
+            transaction.run("note_test", id=delivery.webhook_id, **attempt.result)
+        else:
             _judge_webhook(transaction, claimed.webhook, attempt)
         following = _claim(transaction, delivery.webhook_id) if continues else None
         fault_point("delivery.before_commit")

@@ -133,7 +133,7 @@ class WebhookChanges(BaseModel):
 
 
 class LastDelivery(BaseModel):
-    """The result of the last attempt, not counting tests."""
+    """The result of the last attempt. A test counts."""
 
     status_code: int | None
     milliseconds: int

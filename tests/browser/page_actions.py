@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
+from re import Pattern
 
-from playwright.sync_api import Locator, Page
+from playwright.sync_api import Locator, Page, Route
 
 UPLOAD_BYTES_PER_SECOND = 5_000_000
 
@@ -33,3 +35,32 @@ def slow_upload(page: Page, bytes_per_second: int = UPLOAD_BYTES_PER_SECOND) -> 
     session.send("Network.emulateNetworkConditions", {**limits, "uploadThroughput": bytes_per_second})
     yield
     session.send("Network.emulateNetworkConditions", {**limits, "uploadThroughput": -1})
+
+
+@dataclass
+class Held:
+    """Requests of a page that wait for their response until they are released."""
+
+    routes: list[Route] = field(default_factory=list)
+
+    def release(self) -> None:
+        """Lets the requests continue, to the server or to a fake that was installed before."""
+        for each in self.routes:
+            each.fallback()
+        self.routes.clear()
+
+
+def hold(page: Page, method: str, url: str | Pattern[str]) -> Held:
+    """Holds every request with this method and URL from now on."""
+    held = Held()
+    page.route(url, lambda route: held.routes.append(route) if route.request.method == method else route.fallback())
+    return held
+
+
+def click_three_times(page: Page, target: Locator) -> None:
+    """Three clicks of the mouse, whatever state the first one leaves the target in."""
+    target.scroll_into_view_if_needed()
+    box = target.bounding_box()
+    assert box is not None
+    for _ in range(3):
+        page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)

@@ -39,7 +39,10 @@ def test_a_webhook_is_created_tested_edited_called_and_redelivered(
         page.get_by_role("button", name="I've saved it").click()
 
         page.get_by_role("button", name=f"Test {url}").click()
-        expect(page.get_by_text(re.compile(r"Test delivered: HTTP 200 in \d+ ms"))).to_be_visible()
+        tested = page.get_by_role("table").get_by_role("row").filter(has_text=url)
+        expect(tested.get_by_role("status")).to_contain_text(re.compile(r"Test delivered: HTTP 200 in \d+ ms"))
+        expect(tested.get_by_role("status")).to_contain_text("Response: noted")
+        expect(tested).not_to_contain_text("None yet")
 
         page.get_by_role("button", name=f"Edit {url}").click()
         form = page.get_by_role("dialog", name="Edit webhook")

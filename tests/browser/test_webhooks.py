@@ -10,6 +10,7 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.conftest import PageErrors, Shop
+from tests.browser.page_actions import hold
 from tests.browser.webhook_fake import Document, FakeWebhooks
 
 STOCK = "https://stock.example/hook"
@@ -339,13 +340,63 @@ def test_the_page_does_not_refresh_while_the_webhook_is_being_deleted(page: Page
     assert hooks.asked[0] == f"DELETE {path}"
 
 
-def test_a_test_shows_the_status_code_and_the_duration(page: Page, hooks: FakeWebhooks) -> None:
+def test_the_result_of_a_test_appears_beside_its_button(page: Page, hooks: FakeWebhooks) -> None:
+    new = "https://new.example/hook"
+    hooks.add(new)
     page.goto("/#/webhooks")
-    page.get_by_role("button", name=f"Test {STOCK}").click()
-    expect(page.get_by_text("Test delivered: HTTP 200 in 12 ms.")).to_be_visible()
-    expect(row(page, STOCK)).to_contain_text("HTTP 200 in 12 ms")
+    expect(row(page, new)).to_contain_text("None yet")
+    held = hold(page, "POST", re.compile("/test$"))
+    page.get_by_role("button", name=f"Test {new}").click()
+    result = row(page, new).get_by_role("status")
+    expect(result).to_have_text("Sending a test…")
+    held.release()
+    expect(result).to_contain_text("Test delivered: HTTP 200 in 12 ms")
+    expect(result).to_contain_text("Response: <b>thanks</b>")
+    expect(row(page, new)).not_to_contain_text("None yet")
+
+    page.unroute(re.compile("/test$"))
     page.get_by_role("button", name="Test https://down.example/hook").click()
-    expect(page.get_by_role("alert").filter(has_text="Test failed:")).to_contain_text("after 5,000 ms")
+    down = row(page, "down.example").get_by_role("status")
+    expect(down).to_have_text("Test failed: The connection was refused after 5,000 ms")
+    expect(result, "the list was redrawn").to_contain_text("Test delivered")
+
+
+def test_the_page_of_a_webhook_lists_a_test_while_it_is_sent(page: Page, hooks: FakeWebhooks) -> None:
+    page.goto(f"/#/webhooks/{hooks.named(STOCK)['id']}")
+    expect(deliveries(page)).to_have_count(8)
+    held = hold(page, "GET", re.compile(r"/api/deliveries/[^/]+$"))
+    page.get_by_role("button", name="Send test").click()
+    expect(deliveries(page)).to_have_count(9)
+    expect(deliveries(page).first).to_contain_text("test")
+    expect(page.get_by_text("Sending a test…")).to_be_visible()
+    held.release()
+    expect(page.get_by_text("Test delivered: HTTP 200 in 12 ms")).to_be_visible()
+    expect(fact(page, "Last response")).to_contain_text("HTTP 200 in 12 ms")
+
+
+def test_only_the_beginning_of_a_long_response_is_shown(page: Page, hooks: FakeWebhooks) -> None:
+    page.goto("/#/webhooks")
+    hooks.response_body = "x" * 5_000
+    page.get_by_role("button", name=f"Test {STOCK}").click()
+    result = row(page, STOCK).get_by_role("status")
+    expect(result).to_contain_text("Response: xxx")
+    assert len(result.inner_text()) < 300
+
+
+def test_a_test_that_cannot_be_sent_says_why(page: Page, hooks: FakeWebhooks, page_errors: PageErrors) -> None:
+    page_errors.expect("404|ERR_FAILED")
+    page.goto("/#/webhooks")
+    test = page.get_by_role("button", name=f"Test {STOCK}")
+    expect(test).to_be_visible()
+    result = row(page, STOCK).get_by_role("status")
+    page.route(re.compile("/test$"), lambda route: route.abort())
+    test.click()
+    expect(result).to_contain_text("Couldn't send the test: Can't reach the server.")
+    expect(test).to_be_focused()
+    page.unroute(re.compile("/test$"))
+    del hooks.webhooks[hooks.named(STOCK)["id"]]
+    test.click()
+    expect(row(page, STOCK)).to_have_count(0)
 
 
 def test_deliveries_show_each_attempt_and_can_be_redelivered(page: Page, hooks: FakeWebhooks) -> None:

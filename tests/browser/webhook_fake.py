@@ -50,6 +50,7 @@ class FakeWebhooks:
     deliveries: dict[str, Document] = field(default_factory=dict)
     versions: dict[str, int] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
+    response_body: str = "<b>thanks</b>"
 
     def install(self, page: Page) -> None:
         """Routes the page's webhook requests to this fake."""
@@ -97,7 +98,7 @@ class FakeWebhooks:
                 "status_code": code,
                 "error": None if code else error,
                 "request_headers": {"Content-Type": "application/json", "webhook-id": "msg_1"},
-                "response_body": "<b>thanks</b>" if code else None,
+                "response_body": self.response_body if code else None,
             }
             for number, (code, milliseconds) in enumerate(answers, start=1)
         ]
@@ -174,6 +175,8 @@ class FakeWebhooks:
         return 204, None, {}
 
     def _test(self, _: Call, webhook_id: str) -> Reply:
+        if webhook_id not in self.webhooks:
+            return self._shown(webhook_id)
         webhook = self.webhooks[webhook_id]
         answer = (None, 5000) if "down" in webhook["url"] else (200, 12)
         created = self.deliver(webhook, "product.created", answer, test=True)

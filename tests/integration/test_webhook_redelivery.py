@@ -30,7 +30,9 @@ def test_a_test_is_sent_even_when_the_webhook_is_off(pipeline: Pipeline) -> None
         assert found["attempts"][0]["response_body"] == "teapot"
         assert found["milliseconds"] >= 0
         assert types(server) == [events.TEST_TYPE]
-    assert show(pipeline, webhook)["failing_since"] is None, "a test does not count as a failure"
+    shown = show(pipeline, webhook)
+    assert shown["failing_since"] is None, "a test does not count as a failure"
+    assert shown["last_delivery"]["status_code"] == 418
     assert pipeline.call("GET", "/events").json["items"] == []
 
 

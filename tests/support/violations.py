@@ -90,7 +90,7 @@ def _of_text(schema: Json, pointer: str) -> Iterator[Violation]:
 
 
 def _of_free_text(schema: Json, pointer: str) -> Iterator[Violation]:
-    yield Violation("too long", pointer, HUGE, "use at most" if "maxLength" in schema else "maximum")
+    yield Violation("too long", pointer, HUGE, f"{schema['maxLength']:,}" if "maxLength" in schema else "maximum")
     if "maxLength" in schema:
         limit = schema["maxLength"]
         yield Violation("one too long", pointer, "x" * (limit + 1), f"{limit:,}")

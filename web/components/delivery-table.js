@@ -2,6 +2,7 @@
 
 import { h } from "../dom.js";
 import { count, when, whenExactly } from "../format.js";
+import { linkButton } from "./button.js";
 import { deliveryResult } from "./delivery-status.js";
 import { statusBadge } from "./status.js";
 
@@ -15,11 +16,7 @@ export function deliveryColumns(open) {
       title: "Event",
       class: "main-cell",
       cell: (each) => [
-        h(
-          "button",
-          { type: "button", class: "link", data: { key: `delivery-${each.id}` }, on: { click: () => void open(each) } },
-          each.event_type,
-        ),
+        linkButton(each.event_type, { key: `delivery-${each.id}`, click: () => open(each) }),
         each.test && h("span", { class: "chip" }, "test"),
       ],
     },

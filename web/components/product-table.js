@@ -4,7 +4,7 @@ import { patch } from "../api.js";
 import { h } from "../dom.js";
 import { count, when, whenExactly } from "../format.js";
 import { link } from "../urls.js";
-import { iconButton } from "./button.js";
+import { iconButton, linkButton } from "./button.js";
 import { notify } from "./notices.js";
 import { switchButton } from "./switch.js";
 
@@ -18,12 +18,7 @@ export function productColumns({ edit, remove }) {
     {
       title: "Name",
       class: "main-cell",
-      cell: (each) =>
-        h(
-          "button",
-          { type: "button", class: "link", data: { key: `edit-${each.id}` }, on: { click: () => void edit(each) } },
-          each.name,
-        ),
+      cell: (each) => linkButton(each.name, { key: `edit-${each.id}`, click: () => edit(each) }),
     },
     { title: "Description", class: "wide-cell", cell: (each) => h("span", { class: "clamped" }, each.description) },
     {

@@ -1,6 +1,7 @@
 // A switch that saves at once, and reverts if that fails.
 
 import { h } from "../dom.js";
+import { onClick } from "./button.js";
 import { report } from "./notices.js";
 
 /**
@@ -22,19 +23,14 @@ export function switchButton({ on, label, key, save }) {
     state.textContent = value ? "On" : "Off";
   };
   show(on);
-  element.addEventListener("click", async () => {
-    if (element.getAttribute("aria-busy") === "true") return;
+  return onClick(element, async () => {
     const wanted = element.getAttribute("aria-checked") !== "true";
     show(wanted);
-    element.setAttribute("aria-busy", "true");
     try {
       await save(wanted);
     } catch (error) {
       show(!wanted);
       report(error);
-    } finally {
-      element.removeAttribute("aria-busy");
     }
   });
-  return element;
 }

@@ -3,33 +3,14 @@
 import { ApiError, create, post, remove } from "../api.js";
 import { h } from "../dom.js";
 import { counted } from "../format.js";
-import { watch } from "../watch.js";
 import { button } from "./button.js";
-import { deliveryText } from "./delivery-status.js";
 import { busy, confirm, openDialog, problemMessage } from "./dialog.js";
 import { field, showErrors } from "./fields.js";
-import { notify, notifyFailure } from "./notices.js";
+import { notify } from "./notices.js";
 import { showSecret } from "./webhook-secret.js";
 
 const DAY_MS = 24 * 3600 * 1000;
 const MINUTE_MS = 60_000;
-
-/**
- * Sends a test event and shows its result. Resolves with true once that is known.
- *
- * @param {Api.Webhook} webhook
- * @param {AbortSignal} signal
- */
-export async function testWebhook(webhook, signal) {
-  /** @type {import("../api.js").ApiResponse<Api.Delivery>} */
-  const { data } = await post(`/api/webhooks/${webhook.id}/test`);
-  /** @type {Api.Delivery | null} */
-  const ended = await watch(`/api/deliveries/${data.id}`, { signal, isDone: (each) => each.status !== "pending" });
-  if (!ended) return false;
-  if (ended.status === "delivered") notify(`Test delivered: ${deliveryText(ended)}.`);
-  else notifyFailure(`Test failed: ${deliveryText(ended)}.`);
-  return true;
-}
 
 /**
  * Asks, then deletes the webhook. Resolves with true once it is gone.

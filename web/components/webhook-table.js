@@ -8,7 +8,7 @@ import { button, iconButton } from "./button.js";
 import { deliveryResult } from "./delivery-status.js";
 import { notify } from "./notices.js";
 import { switchButton } from "./switch.js";
-import { deleteWebhook, testWebhook } from "./webhook-actions.js";
+import { deleteWebhook } from "./webhook-actions.js";
 import { eventNames, webhookWarning } from "./webhook-facts.js";
 import { editWebhook } from "./webhook-form.js";
 
@@ -17,10 +17,10 @@ import { editWebhook } from "./webhook-form.js";
  *
  * @param {(action: Ui.Action) => () => unknown} act
  * @param {() => unknown} reload
- * @param {AbortSignal} signal
+ * @param {ReturnType<typeof import("./webhook-test.js").webhookTests>} tests
  * @returns {Ui.Column<Api.Webhook>[]}
  */
-export function webhookColumns(act, reload, signal) {
+export function webhookColumns(act, reload, tests) {
   /** @type {(webhook: Api.Webhook, enabled: boolean) => Promise<void>} */
   const setEnabled = async (webhook, enabled) => {
     await patch(`/api/webhooks/${webhook.id}`, { enabled });
@@ -60,27 +60,25 @@ export function webhookColumns(act, reload, signal) {
           ? [deliveryResult(last), h("span", { class: "origin" }, when(last.at))]
           : h("span", { class: "hint" }, "None yet"),
     },
-    { spoken: "Actions", class: "action-cell", cell: (each) => rowActions(each, act, signal) },
+    { spoken: "Actions", class: "action-cell", cell: (each) => rowActions(each, act, tests) },
   ];
 }
 
 /**
  * @param {Api.Webhook} webhook
  * @param {(action: Ui.Action) => () => unknown} act
- * @param {AbortSignal} signal
+ * @param {ReturnType<typeof import("./webhook-test.js").webhookTests>} tests
  */
-function rowActions(webhook, act, signal) {
+function rowActions(webhook, act, tests) {
   const { id, url } = webhook;
-  return h(
-    "div",
-    { class: "actions" },
-    button("Test", {
-      key: `test-${id}`,
-      symbol: "send",
-      spoken: `Test ${url}`,
-      click: act(() => testWebhook(webhook, signal)),
-    }),
-    iconButton(`Edit ${url}`, { key: `edit-${id}`, symbol: "pencil", click: act(() => editWebhook(id)) }),
-    iconButton(`Delete ${url}`, { key: `delete-${id}`, symbol: "bin", click: act(() => deleteWebhook(webhook)) }),
-  );
+  return [
+    h(
+      "div",
+      { class: "actions" },
+      button("Test", { key: `test-${id}`, symbol: "send", spoken: `Test ${url}`, click: act(() => tests.run(id)) }),
+      iconButton(`Edit ${url}`, { key: `edit-${id}`, symbol: "pencil", click: act(() => editWebhook(id)) }),
+      iconButton(`Delete ${url}`, { key: `delete-${id}`, symbol: "bin", click: act(() => deleteWebhook(webhook)) }),
+    ),
+    tests.place(id),
+  ];
 }

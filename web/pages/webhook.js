@@ -9,9 +9,10 @@ import { pager } from "../components/pager.js";
 import { showResponseTimes } from "../components/response-times.js";
 import { emptyPage, emptyState, errorState, outageMessage } from "../components/states.js";
 import { skeleton, table } from "../components/table.js";
-import { deleteWebhook, redeliverFailed, rotateSecret, testWebhook } from "../components/webhook-actions.js";
+import { deleteWebhook, redeliverFailed, rotateSecret } from "../components/webhook-actions.js";
 import { webhookFacts } from "../components/webhook-facts.js";
 import { editWebhook } from "../components/webhook-form.js";
+import { webhookTests } from "../components/webhook-test.js";
 import { h, setChildren, setText } from "../dom.js";
 import { link, navigate, toQuery, updateUrl } from "../urls.js";
 import { watch } from "../watch.js";
@@ -130,15 +131,11 @@ export function open({ main, id, query, signal }) {
     }),
     (page.next || page.prev) && pager({ text: "Newest first", page, onGo: (cursor) => set({ cursor }) }),
   ];
+  const tests = webhookTests(signal, () => follow());
   /** @param {(webhook: Api.Webhook) => unknown} action */
   const actOnShown = (action) => act(() => shown && action(shown));
   const actions = [
-    button("Send test", {
-      key: "test",
-      kind: "primary",
-      symbol: "send",
-      click: actOnShown((webhook) => testWebhook(webhook, signal)),
-    }),
+    button("Send test", { key: "test", kind: "primary", symbol: "send", click: act(() => tests.run(id)) }),
     button("Edit", { key: "edit", symbol: "pencil", click: act(() => editWebhook(id)) }),
     button("Rotate secret", { key: "rotate", symbol: "key", click: actOnShown(rotateSecret) }),
     button("Retry failed deliveries", {
@@ -148,7 +145,12 @@ export function open({ main, id, query, signal }) {
     }),
     button("Delete", { key: "delete", kind: "danger-quiet", symbol: "bin", click: actOnShown(remove) }),
   ];
-  const about = h("div", { class: "stack", hidden: true }, facts.element, h("div", { class: "actions" }, actions));
+  const about = h(
+    "div",
+    { class: "stack", hidden: true },
+    facts.element,
+    h("div", {}, h("div", { class: "actions" }, actions), tests.place(id)),
+  );
   filter.addEventListener("change", () => set({ status: filter.value }));
   main.append(
     h("p", { class: "back" }, h("a", { href: link("/webhooks") }, "← All webhooks")),

@@ -8,6 +8,7 @@ import { emptyState, errorState } from "../components/states.js";
 import { skeleton, table } from "../components/table.js";
 import { editWebhook } from "../components/webhook-form.js";
 import { webhookColumns } from "../components/webhook-table.js";
+import { webhookTests } from "../components/webhook-test.js";
 import { h, setChildren } from "../dom.js";
 import { toQuery, updateUrl } from "../urls.js";
 
@@ -23,23 +24,30 @@ export function open({ main, query, signal }) {
     reporting(async () => {
       if (await action()) await load();
     });
+  let loading = new AbortController();
   const load = async () => {
+    loading.abort(); // An older response must not replace a newer one.
+    const mine = new AbortController();
+    loading = mine;
     list.setAttribute("aria-busy", "true");
     try {
       /** @type {import("../api.js").ApiResponse<Api.Page<Api.Webhook>>} */
-      const { data: page } = await get(`/api/webhooks?${toQuery({ limit: ITEMS, cursor })}`, { signal });
+      const { data: page } = await get(`/api/webhooks?${toQuery({ limit: ITEMS, cursor })}`, {
+        signal: AbortSignal.any([mine.signal, signal]),
+      });
       setChildren(list, page.items.length ? rows(page) : nothing());
     } catch (error) {
-      if (!signal.aborted) setChildren(list, errorState(error, load));
+      if (!mine.signal.aborted && !signal.aborted) setChildren(list, errorState(error, load));
     } finally {
-      list.removeAttribute("aria-busy");
+      if (mine === loading) list.removeAttribute("aria-busy");
     }
   };
+  const tests = webhookTests(signal, load);
   /** @param {Api.Page<Api.Webhook>} page */
   const rows = (page) => [
     table({
       caption: "Webhooks",
-      columns: webhookColumns(act, load, signal),
+      columns: webhookColumns(act, load, tests),
       items: page.items,
       key: (each) => each.id,
       rowClass: (each) => (each.enabled ? "" : "inactive"),
