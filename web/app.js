@@ -2,6 +2,7 @@
 
 import { clearFailures, report } from "./components/notices.js";
 import { signInForm } from "./components/sign-in.js";
+import { mayFollow } from "./components/unsaved.js";
 import { byId, h, setChildren } from "./dom.js";
 import * as importPage from "./pages/import.js";
 import * as imports from "./pages/imports.js";
@@ -26,7 +27,7 @@ const signOut = byId("sign-out");
 /** @type {{ path: string, closing: AbortController, change?: Ui.OpenPage["change"] } | null} The open page. */
 let shown = null;
 
-addEventListener("hashchange", () => show());
+addEventListener("hashchange", () => mayFollow() && show());
 addEventListener("online", showConnection);
 addEventListener("offline", showConnection);
 addEventListener(

@@ -6,17 +6,15 @@ Every field of every route is broken in every way that its schema names, and all
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from pydantic_core import _pydantic_core
 
-from chalicelib.validation_texts import NOT_VALID
 from functions.api.openapi import document
 from tests.integration import gateway as api
 from tests.integration.webhooks import create_product, subscribe
+from tests.support.plain_errors import OF_PYDANTIC, check
 from tests.support.violations import REMOVED, Violation, violations
 
 if TYPE_CHECKING:
@@ -24,23 +22,6 @@ if TYPE_CHECKING:
     from tests.support.pipeline import Pipeline
 
 JSON = "application/json"
-PARSERS = r"Expecting |codec can't|Extra data|Invalid control|Unterminated|line 1 column|Value error|\[key\]|recursion"
-"""How the parsers of JSON and UTF-8 in Python and in pydantic describe errors."""
-OF_PYDANTIC = re.compile(
-    "|".join(
-        [
-            PARSERS,
-            *(
-                re.sub(r"\\{\w+\\}", ".*", re.escape(template))
-                for each in _pydantic_core.list_all_errors()
-                for template in (each["message_template_python"], each.get("message_template_json"))
-                if template and not template.startswith(("Value error", "Assertion failed"))
-            ),
-        ]
-    ),
-    re.IGNORECASE,
-)
-SENTENCE = re.compile(r"[A-Z“].*[.!?]", re.DOTALL)
 
 
 def schemas() -> dict[str, Any]:
@@ -81,14 +62,6 @@ def message_at(pointer: str, errors: dict[str, str]) -> str:
     assert parent in errors, (pointer, errors)
     assert name[:20].strip() in errors[parent], (pointer, errors)
     return errors[parent]
-
-
-def check(message: str, detail: str) -> None:
-    """Fails unless the texts are ours."""
-    assert SENTENCE.fullmatch(message), message
-    for text in (message, detail):
-        assert not OF_PYDANTIC.search(text), text
-        assert NOT_VALID not in text
 
 
 def test_the_texts_of_pydantic_are_recognised() -> None:
