@@ -3,7 +3,7 @@
 import { ApiError, get } from "../api.js";
 import { button } from "../components/button.js";
 import { report, reporting } from "../components/notices.js";
-import { pager } from "../components/pager.js";
+import { pager, positions } from "../components/pager.js";
 import { deleteAll, deleteProduct } from "../components/product-deletion.js";
 import { productFilters } from "../components/product-filters.js";
 import { editProduct } from "../components/product-form.js";
@@ -26,6 +26,7 @@ export function open({ main, query, signal }) {
   let loading = null;
   /** @type {Filter | null} The text filter of the newest history entry. */
   let lastTyped = null;
+  const rangeOf = positions();
   const list = h("div", { class: "list-region" }, skeleton(8));
   const summary = h("p", { class: "hint figures", role: "status" }, " ");
 
@@ -84,7 +85,7 @@ export function open({ main, query, signal }) {
       rowClass: (each) => (each.active ? "" : "inactive"),
     }),
     (page.next || page.prev) &&
-      pager({ text: page.prev ? "" : "First page", page, onGo: (cursor) => set({ cursor }, null) }),
+      pager({ text: rangeOf(toQuery(state), page), page, onGo: (cursor) => set({ cursor }, null) }),
   ];
   const nothing = () => {
     if (isFiltered(state))
