@@ -487,13 +487,39 @@ def test_all_products_are_deleted_after_a_typed_confirmation(page: Page, shop: S
         button.click()
         job = page.get_by_role("region", name="Deleting all products")
         expect(job.get_by_role("status")).to_have_text("Processing")
-        expect(page.get_by_text("No products yet")).to_be_visible()
+        expect(page.get_by_text("Products are being deleted")).to_be_visible()
+        expect(page.get_by_text("No products yet")).to_be_hidden()
         page.reload()
+        expect(page.get_by_text("Products are being deleted")).to_be_visible()
         expect(job.get_by_role("status")).to_have_text("Processing")
         expect(job).to_contain_text(re.compile(r"[\d,]+ of [\d,]+ products"))
     expect(job.get_by_role("status")).to_have_text("Completed")
     expect(page.get_by_role("status").filter(has_text=re.compile(r"Deleted [\d,]+ products\."))).to_be_visible()
+    expect(page.get_by_text("No products yet")).to_be_visible()
     assert shop.call("GET", "/products").json()["total"] == 0
+
+
+def test_what_was_started_elsewhere_is_visible(page: Page, shop: Shop, some: str) -> None:
+    page.goto("/#/products")
+    expect(rows(page).first).to_be_visible()
+    shop.call("POST", "/exports", {"sku": some})
+    job = page.get_by_role("region", name="Exporting products")
+    expect(job.get_by_role("status")).to_have_text("Completed")
+    expect(job).to_contain_text("5 products")
+    with page.expect_download():
+        job.get_by_role("button", name="Download").click()
+    with shop.holding(f"select from product where sku = '{some}-1' for update"):
+        started = shop.call("POST", "/bulk-deletes", {"confirm": "DELETE ALL"}).json()["id"]
+        deletion = page.get_by_role("region", name="Deleting all products")
+        expect(deletion).to_be_visible()
+        expect(page.get_by_text("Products are being deleted")).to_be_visible()
+        page.reload()
+        expect(page.get_by_text("Products are being deleted")).to_be_visible()
+        expect(deletion).to_be_visible()
+        expect(job).to_have_count(0)
+    expect(deletion.get_by_role("status")).to_have_text("Completed")
+    expect(page.get_by_text("No products yet")).to_be_visible()
+    assert shop.call("GET", f"/bulk-deletes/{started}").json()["status"] == "completed"
 
 
 def test_a_failed_deletion_is_reported(page: Page, shop: Shop, page_errors: PageErrors) -> None:

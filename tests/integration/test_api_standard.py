@@ -19,10 +19,12 @@ if TYPE_CHECKING:
 SCOPES: dict[str, str | None] = {
     "DELETE /products/{product_id}": "write",
     "DELETE /webhooks/{webhook_id}": "write",
+    "GET /bulk-deletes": "read",
     "GET /bulk-deletes/{bulk_delete_id}": "read",
     "GET /deliveries/{delivery_id}": "read",
     "GET /event-types": "read",
     "GET /events": "read",
+    "GET /exports": "read",
     "GET /exports/{export_id}": "read",
     "GET /health": None,
     "GET /imports": "read",

@@ -49,7 +49,14 @@ function option(value, label, hint) {
     "div",
     { class: "check" },
     input,
-    h("div", {}, h("label", { for: input.id }, label), hint && h("p", { class: "hint" }, hint)),
+    h("div", {}, h("label", { for: input.id }, label), hint && h("p", { class: "hint" }, withCode(hint))),
   );
   return { input, element };
 }
+
+/**
+ * A text in which backticks enclose names in code.
+ *
+ * @param {string} text
+ */
+const withCode = (text) => text.split("`").map((part, number) => (number % 2 ? h("code", {}, part) : part));

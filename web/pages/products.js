@@ -37,6 +37,8 @@ export function open({ main, query, signal }) {
     list.setAttribute("aria-busy", "true");
     try {
       const page = await fetchPage(state, AbortSignal.any([mine.signal, signal]));
+      if (!page.items.length) await jobs.isKnown;
+      if (mine.signal.aborted) return;
       setText(summary, totalText(page, isFiltered(state)));
       setChildren(list, page.items.length ? rows(page) : nothing());
     } catch (error) {
@@ -94,6 +96,8 @@ export function open({ main, query, signal }) {
         "Try different filters, or clear them.",
         button("Clear filters", { key: "clear", click: clearFilters }),
       );
+    if (jobs.isDeleting())
+      return emptyState("Products are being deleted", "They are no longer in the catalogue. You can add new ones now.");
     if (state.cursor) return emptyPage("The products on it have been deleted.", link(PATH));
     return emptyState(
       "No products yet",
