@@ -61,6 +61,8 @@ UPLOAD_GRACE_SECONDS = 3600
 
 # --- requests -------------------------------------------------------------------------------------------------
 BODY_BYTES_MAX = 1 * MIB
+PROBLEM_ERRORS_MAX = 100
+"""A body of a mebibyte has room for a hundred thousand errors, and Lambda for six megabytes of response."""
 PAGE_ITEMS_MAX = 200
 PAGE_ITEMS_DEFAULT = 50
 CURSOR_CHARACTERS_MAX = 1_500

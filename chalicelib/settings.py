@@ -20,6 +20,7 @@ from pydantic import (
 )
 
 from chalicelib.errors import ImporterError
+from chalicelib.validation_texts import explained
 
 LOCAL_STAGE = "local"
 
@@ -88,9 +89,7 @@ def read(environment: Mapping[str, str]) -> Settings:
     try:
         return Settings.model_validate(values)
     except ValidationError as error:
-        problems = "; ".join(
-            ": ".join([*(str(name).upper() for name in each["loc"][:1]), each["msg"]]) for each in error.errors()
-        )
+        problems = " ".join(": ".join([*(name.upper() for name in path[:1]), text]) for path, text in explained(error))
         raise MissingSetting(f"environment variables are missing or malformed: {problems}") from None
 
 

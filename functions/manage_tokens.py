@@ -22,6 +22,7 @@ from chalicelib.backends.credentials import owner_conninfo
 from chalicelib.backends.database import Database, Transaction
 from chalicelib.errors import Rejected
 from chalicelib.settings import settings
+from chalicelib.validation_texts import explained
 
 Answer = dict[str, Any]
 """Ready for JSON; times are ISO 8601."""
@@ -90,8 +91,5 @@ def answered(database: Database, event: object) -> Answer:
 
 
 def _in_words(error: ValidationError) -> str:
-    # The first part of a location is the command.
-    return "; ".join(
-        ": ".join([*(str(part) for part in fault["loc"][1:]), fault["msg"]])
-        for fault in error.errors(include_input=False)
-    )
+    # The first part of a path is the command.
+    return " ".join(": ".join([*path[1:], text]) for path, text in explained(error))

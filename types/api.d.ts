@@ -19,6 +19,9 @@ declare namespace Api {
     code?: string;
     detail?: string;
     errors?: FieldError[];
+    /** Of `sku_taken`: the product that has the SKU, and the SKU as that product spells it. */
+    product_id?: string;
+    sku?: string;
   }
 
   interface FieldError {

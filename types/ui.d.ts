@@ -53,7 +53,7 @@ declare namespace Ui {
     control: Control;
     value: () => Value;
     fill: (value: Value) => void;
-    setError?: (text: string) => void;
+    setError?: (text: Child) => void;
   }
 
   /** A form's fields by the names that the API uses. */

@@ -35,10 +35,9 @@ export class ApiError extends Error {
     return this.status === 0 || this.status === 429 || this.status >= 500;
   }
 
-  /** The message with all field errors and the status. */
+  /** The message, which mentions the field errors, with the status. */
   get text() {
-    const details = this.errors.map((each) => ` ${each.pointer.replace(/^\//, "")}: ${each.message}.`).join("");
-    return this.status ? `${this.message}${details} (HTTP ${this.status})` : this.message;
+    return this.status ? `${this.message} (HTTP ${this.status})` : this.message;
   }
 }
 

@@ -3,6 +3,7 @@
 import { clearFailures, report } from "./components/notices.js";
 import { signInForm } from "./components/sign-in.js";
 import { listLink } from "./components/states.js";
+import { mayFollow } from "./components/unsaved.js";
 import { byId, h, setChildren } from "./dom.js";
 import * as importPage from "./pages/import.js";
 import * as imports from "./pages/imports.js";
@@ -30,7 +31,7 @@ let shown = null;
 let hasOpened = false; // Whether this document has shown anything yet.
 let isAsking = false; // Whether the sign-in form is on the screen, or will be unless another tab has a token.
 
-addEventListener("hashchange", () => show());
+addEventListener("hashchange", () => mayFollow() && show());
 addEventListener("online", showConnection);
 addEventListener("offline", showConnection);
 addEventListener("session", (event) => {

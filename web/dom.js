@@ -60,16 +60,34 @@ function flat(children) {
 
 /**
  * Replaces the children of an element. If the focus was inside, it moves to the new element with the same `data-key`,
- * so that a list can be redrawn while someone uses the keyboard, or else to the heading of the page.
+ * so that a list can be redrawn while someone uses the keyboard. If its row is gone, it moves to the same control of
+ * the nearest row, or else to the heading of the page.
  *
  * @param {Element} parent
  * @param {...Ui.Child} children
  */
 export function setChildren(parent, ...children) {
   const focused = /** @type {HTMLElement | null} */ (document.activeElement);
-  const key = focused && parent.contains(focused) && focused !== parent ? (focused.dataset.key ?? "") : null;
+  const keys = focused && parent.contains(focused) && focused !== parent ? keysFrom(focused) : null;
   parent.replaceChildren(...flat(children));
-  if (key !== null && !focusKey(key, parent)) focusHeading();
+  // The page does not scroll to it: to the user, nothing has moved.
+  if (keys && !keys.some((key) => focusKey(key, parent, { preventScroll: true }))) focusHeading();
+}
+
+/**
+ * The `data-key` of an element in a list, then those of the same control in the rows after it and before it, which are
+ * the same but for the key of the row.
+ *
+ * @param {HTMLElement} element
+ */
+function keysFrom(element) {
+  const { key = "" } = element.dataset;
+  const row = /** @type {HTMLElement | null} */ (element.closest("[data-row]"));
+  if (!row?.parentElement || !key.endsWith(row.dataset.row ?? "")) return [key];
+  const rows = /** @type {HTMLElement[]} */ ([...row.parentElement.children]);
+  const at = rows.indexOf(row);
+  const name = key.slice(0, key.length - (row.dataset.row ?? "").length);
+  return [key, ...[...rows.slice(at + 1), ...rows.slice(0, at).reverse()].map((each) => name + each.dataset.row)];
 }
 
 /**
@@ -77,10 +95,11 @@ export function setChildren(parent, ...children) {
  *
  * @param {string} key
  * @param {ParentNode} within
+ * @param {FocusOptions} [options]
  */
-export function focusKey(key, within = document) {
+export function focusKey(key, within = document, options = {}) {
   const found = within.querySelector(`[data-key="${CSS.escape(key)}"]`);
-  if (found instanceof HTMLElement) found.focus();
+  if (found instanceof HTMLElement) found.focus(options);
   return found !== null;
 }
 

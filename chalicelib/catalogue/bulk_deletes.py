@@ -82,6 +82,20 @@ def get(transaction: Transaction, bulk_delete_id: uuid.UUID) -> BulkDelete:
     return bulk_delete
 
 
+def count(transaction: Transaction) -> int:
+    """Returns the number of bulk deletes."""
+    return transaction.value("count_bulk_deletes", int)
+
+
+def page(
+    transaction: Transaction, limit: int, *, above: uuid.UUID | None = None, below: uuid.UUID | None = None
+) -> list[BulkDelete]:
+    """Returns up to `limit` bulk deletes, newest first: those next to an id, above or below it, or the newest."""
+    if above is not None:
+        return transaction.all("bulk_deletes_above", BulkDelete, above=above, limit=limit)[::-1]
+    return transaction.all("bulk_deletes_below", BulkDelete, below=below, limit=limit)
+
+
 def fail(transaction: Transaction, bulk_delete_id: uuid.UUID, code: str, message: str) -> None:
     """Ends a bulk delete with a reason, unless it has already ended."""
     if transaction.run("fail_bulk_delete", id=bulk_delete_id, error_code=code, error_message=message):

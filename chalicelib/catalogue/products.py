@@ -220,9 +220,9 @@ def _refuse_taken(rows: dict[str, _Row], key: str, floor: int) -> None:
     holder = rows.get(key)
     if holder is not None and holder.is_visible(floor):
         raise Conflict(
-            f"the SKU {holder.sku} belongs to product {holder.id}",
+            f"the SKU {holder.sku} belongs to another product",
             code="sku_taken",
-            members={"product_id": str(holder.id)},
+            members={"product_id": str(holder.id), "sku": holder.sku},
         )
 
 

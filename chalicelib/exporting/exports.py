@@ -74,6 +74,20 @@ def get(transaction: Transaction, export_id: uuid.UUID) -> Export:
     return export
 
 
+def count(transaction: Transaction) -> int:
+    """Returns the number of exports."""
+    return transaction.value("count_exports", int)
+
+
+def page(
+    transaction: Transaction, limit: int, *, above: uuid.UUID | None = None, below: uuid.UUID | None = None
+) -> list[Export]:
+    """Returns up to `limit` exports, newest first: those next to an id, above or below it, or the newest."""
+    if above is not None:
+        return transaction.all("exports_above", Export, above=above, limit=limit)[::-1]
+    return transaction.all("exports_below", Export, below=below, limit=limit)
+
+
 def key_of(export_id: uuid.UUID) -> str:
     """Returns the key of the export's file in S3. No other export ever writes there."""
     return f"{EXPORTS_PREFIX}{export_id}.csv"

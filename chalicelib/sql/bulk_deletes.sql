@@ -20,6 +20,18 @@ update import set retryable = false where id = %(id)s
 -- Reads a bulk delete.
 select * from bulk_delete where id = %(id)s
 
+-- name: count_bulk_deletes
+-- Counts all bulk deletes, for the total of the list.
+select count(*) as total from bulk_delete
+
+-- name: bulk_deletes_below
+-- A page of the list, newest first: the bulk deletes below an id, or from the newest.
+select * from bulk_delete where %(below)s::uuid is null or id < %(below)s order by id desc limit %(limit)s
+
+-- name: bulk_deletes_above
+-- The page before one, lowest id first: the bulk deletes above an id.
+select * from bulk_delete where id > %(above)s order by id limit %(limit)s
+
 -- name: lock_bulk_delete
 -- Locks a bulk delete after the rows of a step, to check that no other invocation has done the same step.
 select * from bulk_delete where id = %(id)s for update

@@ -20,6 +20,22 @@ select id, status, estimated_rows, looked_at, exported_rows, size_bytes, object_
        created_at, finished_at
 from export where id = %(id)s
 
+-- name: count_exports
+-- Counts all exports, for the total of the list.
+select count(*) as total from export
+
+-- name: exports_below
+-- A page of the list, newest first: the exports below an id, or from the newest.
+select id, status, estimated_rows, looked_at, exported_rows, size_bytes, object_version, error_code, error_message,
+       created_at, finished_at
+from export where %(below)s::uuid is null or id < %(below)s order by id desc limit %(limit)s
+
+-- name: exports_above
+-- The page before one, lowest id first: the exports above an id.
+select id, status, estimated_rows, looked_at, exported_rows, size_bytes, object_version, error_code, error_message,
+       created_at, finished_at
+from export where id > %(above)s order by id limit %(limit)s
+
 -- name: begin_export_step
 -- Begins a step. Each step gets a part number of its own, used or not: of two invocations that do the same step, neither
 -- can replace the other's part.

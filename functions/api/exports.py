@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import uuid
+
 from chalice.app import Response
 
 from chalicelib.catalogue.listing import Filters
 from chalicelib.exporting import exports
 from chalicelib.limits import POLL_SECONDS
-from functions.api.export_models import Export, NewExport
+from functions.api.export_models import Export, ListedExport, NewExport
 from functions.api.ids import uuid_of
+from functions.api.paging import Page, Total, WindowQuery, checked, page_response, read_window
 from functions.api.routes import PREFIX, Resource, resource_response
 from functions.composition import backends
 
@@ -31,6 +34,22 @@ def create_export() -> Response:
     filters = Filters(**resource.body(NewExport).model_dump())
     accepted = exports.accept(backends(), filters)
     return _answer(accepted, status=202, headers={"Location": f"{PREFIX}/exports/{accepted.id}"})
+
+
+@resource.endpoint("GET", "/exports", scope="read", query=WindowQuery, answer=Page[ListedExport])
+def list_exports() -> Response:
+    """Lists exports, newest first."""
+    window = read_window(resource)
+    with backends().database.transaction() as transaction:
+        total = exports.count(transaction)
+        found = exports.page(
+            transaction,
+            window.limit + 1,
+            above=checked(window.before, uuid.UUID),
+            below=checked(window.after, uuid.UUID),
+        )
+    items = [ListedExport.listed(each) for each in found]
+    return page_response("/exports", window, [each.id for each in found], items, Total(total))
 
 
 @resource.endpoint("GET", "/exports/{export_id}", scope="read", answer=Export, sends=("Retry-After",))

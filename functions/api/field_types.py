@@ -5,15 +5,40 @@ Their limits are those of the CSV import: anything that can be imported can be e
 
 from __future__ import annotations
 
-from typing import Annotated
+import re
+from dataclasses import dataclass
+from typing import Annotated, Any
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field, GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic_core import CoreSchema, core_schema
 
 from chalicelib.limits import DESCRIPTION_BYTES_MAX, NAME_CHARACTERS_MAX, SKU_CHARACTERS_MAX
 
 NO_NUL = {"pattern": r"^[^\x00]*$"}
 """What the validators below refuse, for the OpenAPI document."""
 _NOT_BLANK = {"pattern": r"^[^\x00]*[^\x00\s\x1c-\x1f\x85][^\x00]*$"}
+
+
+@dataclass(frozen=True)
+class Matching:
+    """For models: the text must match the pattern, otherwise the message says what is wrong with it."""
+
+    pattern: str
+    message: str
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        """Adds the check after those of the type."""
+        return core_schema.no_info_after_validator_function(self._checked, handler(source))
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        """Adds the pattern to the OpenAPI document."""
+        return {**handler(schema), "pattern": self.pattern}
+
+    def _checked(self, text: str) -> str:
+        # Unlike `search`, this does not accept a line break after the end, as `$` would.
+        if re.fullmatch(self.pattern, text) is None:
+            raise ValueError(self.message)
+        return text
 
 
 def storable(text: str) -> bool:
@@ -29,7 +54,7 @@ def _trimmed(value: object) -> object:
 def storable_text(text: str) -> str:
     """For models: returns the text if it can be stored. Raises ValueError."""
     if not storable(text):
-        raise ValueError("must not contain a NUL character or half of a surrogate pair")
+        raise ValueError("contains a NUL character or half of a surrogate pair; remove it")
     return text
 
 

@@ -16,7 +16,8 @@ from chalicelib.importing.progress import Progress, ThroughputStep
 from chalicelib.importing.rejected_rows import StoredRejection
 from chalicelib.limits import FILE_BYTES_MAX, FILENAME_CHARACTERS_MAX
 from functions.api.end_reason import EndReason
-from functions.api.request_parsing import whole_number
+from functions.api.field_types import Matching
+from functions.api.request_parsing import json_integer
 
 Time = Annotated[datetime, AfterValidator(lambda value: value.astimezone(UTC))]
 Count = Annotated[int, Field(ge=0)]
@@ -42,14 +43,14 @@ class NewImport(BaseModel):
         Field(
             min_length=1,
             max_length=FILENAME_CHARACTERS_MAX,
-            pattern=r"^[^\x00-\x1f\x7f]+$",
             description="The name that users see",
         ),
+        Matching(r"^[^\x00-\x1f\x7f]+$", "contains a control character, such as a line break; remove it"),
     ]
     size_bytes: Annotated[
         int,
         Field(ge=1, le=FILE_BYTES_MAX, description="The exact size; the signed link accepts no other"),
-        BeforeValidator(whole_number),
+        BeforeValidator(json_integer),
     ]
     encoding: Annotated[
         Annotated[str, AfterValidator(_known_encoding), Field(json_schema_extra={"enum": [*ENCODINGS]})] | None,

@@ -10,8 +10,9 @@ from chalice.app import Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from chalicelib.errors import FieldError, Rejected, Transient
-from chalicelib.limits import RETRY_SECONDS_MIN
+from chalicelib.limits import PROBLEM_ERRORS_MAX, RETRY_SECONDS_MIN
 from chalicelib.telemetry import ERROR, WARNING, log, request_id
+from chalicelib.validation_texts import sentence
 
 PROBLEM_TYPE = "application/problem+json"
 TITLES = {
@@ -36,7 +37,7 @@ class ProblemError(BaseModel):
     """One thing that is wrong with a request."""
 
     pointer: Annotated[str, Field(description="A JSON pointer into the body, or the name of a parameter or header")]
-    message: str
+    message: Annotated[str, Field(description="For people: what is wrong with it, as a sentence")]
 
 
 class Problem(BaseModel):
@@ -62,7 +63,9 @@ class Problem(BaseModel):
     status: Annotated[int, Field(ge=400, le=599)]
     code: Annotated[str, Field(description="Stable, for programs. Texts may change")]
     detail: Annotated[str, Field(description="For people: what happened, and what to do")]
-    errors: Annotated[list[ProblemError], Field(description="Everything that is wrong with the request")]
+    errors: Annotated[
+        list[ProblemError], Field(description=f"What is wrong with the request: at most {PROBLEM_ERRORS_MAX} errors")
+    ]
 
 
 def problem_of(error: Exception) -> Response:
@@ -94,7 +97,9 @@ def problem(
         status=status,
         code=code,
         detail=detail[:1].upper() + detail[1:],
-        errors=[ProblemError(pointer=each.pointer, message=each.message) for each in errors],
+        errors=[
+            ProblemError(pointer=each.pointer, message=sentence(each.message)) for each in errors[:PROBLEM_ERRORS_MAX]
+        ],
     )
     body = json.dumps({**content.model_dump(), **(members or {})})
     return Response(body=body, status_code=status, headers={"Content-Type": PROBLEM_TYPE})

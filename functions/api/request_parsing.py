@@ -8,24 +8,24 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator
-from typing import Any, TypeVar, cast
+from collections.abc import Iterator, Sequence
+from typing import Any, NoReturn, TypeVar, cast
 
 from chalice.app import Request
 from pydantic import BaseModel, ValidationError
 
 from chalicelib.errors import FieldError, Invalid, Rejected
 from chalicelib.limits import BODY_BYTES_MAX
+from chalicelib.validation_texts import NAME_CHARACTERS_SHOWN_MAX, explained, quoted
 
 JSON_TYPE = "application/json"
 Model = TypeVar("Model", bound=BaseModel)
-_VALIDATOR_PREFIX = "Value error, "
-"""Pydantic puts this before the messages of custom validators."""
-_UNKNOWN_FIELD = "extra_forbidden"
-"""Pydantic's type of error for a field that the model does not have."""
+_ERRORS_IN_DETAIL_MAX = 3
+"""How many errors the detail of a problem repeats, for clients that show nothing else."""
+_DIGITS_SHOWN_MAX = 20
 
 
-def whole_number(value: object) -> object:
+def json_integer(value: object) -> object:
     """For `BeforeValidator`, after the bounds of an int: to JSON Schema, 5.0 is an integer."""
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
@@ -57,7 +57,7 @@ def read_body(request: Request, model: type[Model]) -> Model:
     try:
         return model.model_validate_json(raw)
     except ValidationError as error:
-        raise Invalid("invalid request body", errors=_field_errors(error, "/")) from None
+        raise _invalid("request body", _field_errors(error, "/")) from None
 
 
 def raw_body(request: Request) -> bytes:
@@ -71,15 +71,16 @@ def raw_body(request: Request) -> bytes:
 def read_parameters(request: Request, model: type[Model]) -> Model:
     """The query parameters, validated. Raises Invalid for repeated parameters and for those not in the model, too."""
     given = _given(request)
-    errors = [FieldError(name, "was sent more than once") for name, values in given.items() if len(values) > 1]
-    errors += [FieldError(name, "unknown parameter") for name in given if name not in model.model_fields]
+    errors = [FieldError(name, "Sent more than once.") for name, values in given.items() if len(values) > 1]
+    unknown = [name for name in given if name not in model.model_fields]
+    errors += [FieldError(name, f"Unknown parameter {quoted(name)}. Remove it.") for name in unknown]
     errors += [FieldError(name, message) for name, values in given.items() for _, message in _unstorable([*values], "")]
     if errors:
-        raise Invalid("invalid query parameters", errors=tuple(errors))
+        raise _invalid("query", errors)
     try:
         return model.model_validate({name: values[0] for name, values in given.items()})
     except ValidationError as error:
-        raise Invalid("invalid query parameters", errors=_field_errors(error, "")) from None
+        raise _invalid("query", _field_errors(error, "")) from None
 
 
 def _given(request: Request) -> dict[str, list[str]]:
@@ -94,59 +95,73 @@ def _refuse_ambiguous(raw: bytes) -> None:
             object_pairs_hook=_unique,
             parse_int=_finite,
             parse_float=_finite,
-            parse_constant=_finite,
+            parse_constant=_refuse_constant,
         )
-        errors = tuple(FieldError(pointer or "/", message) for pointer, message in _unstorable(content, ""))
+        errors = [FieldError(pointer or "/", message) for pointer, message in _unstorable(content, "")]
     except RecursionError:
-        raise _malformed("it is nested too deeply") from None
-    except ValueError as error:  # Covers text that is not UTF-8.
+        raise _malformed("The JSON is nested too deeply.") from None
+    except json.JSONDecodeError as error:
+        raise _malformed(f"The JSON has a syntax error in line {error.lineno}, column {error.colno}.") from None
+    except UnicodeDecodeError as error:
+        raise _malformed(f"The body is not UTF-8: see the byte at offset {error.start:,}.") from None
+    except ValueError as error:
         raise _malformed(str(error)) from None
     if errors:
-        raise Invalid("invalid request body", errors=errors)
+        raise _invalid("request body", errors)
 
 
 def _malformed(reason: str) -> Invalid:
-    return Invalid("the request body is not valid JSON", errors=(FieldError("/", reason),))
+    return Invalid(f"the request body is not valid JSON. {reason}", errors=(FieldError("/", reason),))
+
+
+def _invalid(part: str, errors: Sequence[FieldError]) -> Invalid:
+    """The error for a part of the request. Its message repeats the first of the field errors."""
+    counted = "an error" if len(errors) == 1 else f"{len(errors):,} errors"
+    shown = " ".join(map(_with_name, errors[:_ERRORS_IN_DETAIL_MAX]))
+    return Invalid(f"the {part} has {counted}. {shown}", errors=tuple(errors))
+
+
+def _with_name(error: FieldError) -> str:
+    name = error.pointer.removeprefix("/")[:NAME_CHARACTERS_SHOWN_MAX]
+    return f"{name}: {error.message}" if name else error.message
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     content = dict(pairs)
     if len(content) < len(pairs):
-        raise ValueError("an object has the same key twice")
+        raise ValueError("An object has the same key twice.")
     return content
 
 
 def _finite(text: str) -> float:
     value = float(text)
     if not math.isfinite(value):
-        raise ValueError(f"{text[:20]} is not a number in JSON, or is too large")
+        raise ValueError(f"The number {text[:_DIGITS_SHOWN_MAX]}… is too large.")
     return value
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"JSON has no number {name}.")
 
 
 def _unstorable(content: Any, pointer: str) -> Iterator[tuple[str, str]]:
     """Pointers to strings that no text column can hold, and why. Raises RecursionError."""
     if isinstance(content, str):
         if "\0" in content:
-            yield pointer, "contains a NUL character"
+            yield pointer, "Contains a NUL character. Remove it."
         elif not content.isascii() and any("\ud800" <= character <= "\udfff" for character in content):
-            yield pointer, "contains half of a surrogate pair"
+            yield pointer, "Contains half of a surrogate pair. Remove it."
     elif isinstance(content, list):
         for number, each in enumerate(content):
             yield from _unstorable(each, f"{pointer}/{number}")
     elif isinstance(content, dict):
         for key, each in content.items():
-            yield from ((pointer, f"a key {message}") for _, message in _unstorable(key, pointer))
+            yield from ((pointer, f"The name of a field: {message}") for _, message in _unstorable(key, pointer))
             yield from _unstorable(each, f"{pointer}/{_escaped(key)}")
 
 
 def _field_errors(error: ValidationError, root: str) -> tuple[FieldError, ...]:
-    return tuple(
-        FieldError(
-            root + "/".join(_escaped(str(part)) for part in each["loc"]),
-            "unknown field" if each["type"] == _UNKNOWN_FIELD else each["msg"].removeprefix(_VALIDATOR_PREFIX),
-        )
-        for each in error.errors(include_url=False, include_input=False, include_context=False)
-    )
+    return tuple(FieldError(root + "/".join(map(_escaped, path)), text) for path, text in explained(error))
 
 
 def _escaped(key: str) -> str:

@@ -97,18 +97,33 @@ def test_paging_works_both_ways_and_survives_a_reload(page: Page, shop: Shop) ->
     page.goto("/#/products?sku=PAGED-&sort=sku")
     page.get_by_label("Page size").select_option("20 rows")
     expect(rows(page)).to_have_count(20)
+    pages = page.get_by_role("navigation", name="Pages")
+    expect(pages).to_contain_text("1–20")
     page.get_by_role("button", name="Next").click()
     expect(rows(page).first).to_contain_text("Paged 20")
+    expect(rows(page).first).to_be_in_viewport()
+    expect(pages).to_contain_text("21–40")
     expect(page.get_by_role("button", name="Next")).to_be_focused()
     page.reload()
     expect(rows(page).first).to_contain_text("Paged 20")
+    expect(pages).not_to_contain_text("–")
     page.get_by_role("button", name="Next").click()
     expect(rows(page)).to_have_count(5)
     expect(page.get_by_role("button", name="Next")).to_have_attribute("aria-disabled", "true")
     page.get_by_role("button", name="Previous").click()
     expect(rows(page).first).to_contain_text("Paged 20")
+    page.get_by_role("button", name="Previous").click()
+    expect(pages).to_contain_text("1–20")
+    page.get_by_role("button", name="Next").click()
+    expect(pages).to_contain_text("21–40")
+    page.get_by_role("button", name="Next").click()
+    expect(pages).to_contain_text("41–45")
+    page.get_by_role("button", name="Previous").click()
+    expect(pages).to_contain_text("21–40")
+    expect(rows(page).first).to_be_in_viewport()
     page.go_back()
     expect(rows(page)).to_have_count(5)
+    expect(pages).to_contain_text("41–45")
 
 
 def test_a_new_product_shows_the_errors_of_the_api_at_its_fields(page: Page, page_errors: PageErrors) -> None:
@@ -138,10 +153,117 @@ def test_a_new_product_shows_the_errors_of_the_api_at_its_fields(page: Page, pag
     dialog_field(page, "SKU").fill("new-1")
     dialog_field(page, "Name").fill("Again")
     dialog.get_by_role("button", name="Create").click()
-    expect(dialog_field(page, "SKU")).to_have_accessible_description(re.compile("NEW-1"))
-    page.keyboard.press("Escape")
+    expect(dialog_field(page, "SKU")).to_have_accessible_description(
+        re.compile(r"The SKU NEW-1 belongs to another product\. Show that product")
+    )
+    dialog.get_by_role("link", name="Show that product").click()
+    page.get_by_role("button", name="Discard changes").click()
     expect(dialog).to_be_hidden()
-    expect(page.get_by_role("button", name="New product")).to_be_focused()
+    expect(rows(page)).to_have_text([re.compile("Brand new")])
+
+
+LEAVING: dict[str, Callable[[Page], None]] = {
+    "Escape": lambda page: page.keyboard.press("Escape"),
+    "Cancel": lambda page: page.get_by_role("dialog").get_by_role("button", name="Cancel").click(),
+    "Close": lambda page: page.get_by_role("dialog").get_by_role("button", name="Close").click(),
+    "Back": lambda page: page.evaluate("history.back()"),
+}
+
+
+def open_form(page: Page, some: str) -> Locator:
+    """The form of a product, reached from another page of the application."""
+    page.goto("/#/webhooks")
+    expect(page.get_by_role("heading", name="Webhooks")).to_be_visible()
+    page.goto(f"/#/products?sku={some}-1")
+    page.get_by_role("button", name="Lamp 1", exact=True).click()
+    dialog = page.get_by_role("dialog", name="Edit product")
+    expect(dialog_field(page, "SKU")).to_be_focused()
+    return dialog
+
+
+@pytest.mark.parametrize("way", LEAVING)
+def test_a_form_with_changes_asks_before_it_closes(page: Page, some: str, way: str) -> None:
+    open_form(page, some)
+    dialog_field(page, "Name").fill("Typed with care")
+    question = page.get_by_role("dialog", name="Discard your changes?")
+    for key in ("Enter", "Escape"):
+        LEAVING[way](page)
+        expect(question.get_by_role("button", name="Keep editing")).to_be_focused()
+        page.keyboard.press(key)
+        expect(question).to_be_hidden()
+        expect(page.get_by_role("dialog")).to_have_count(1)
+        expect(dialog_field(page, "Name")).to_have_value("Typed with care")
+        expect(page).to_have_url(re.compile(r"#/products\?sku="))
+
+    LEAVING[way](page)
+    question.get_by_role("button", name="Discard changes").click()
+    expect(page.get_by_role("dialog")).to_have_count(0)
+    if way == "Back":
+        expect(page.get_by_role("heading", name="Webhooks")).to_be_focused()
+    else:
+        expect(page.get_by_role("button", name="Lamp 1", exact=True)).to_be_focused()
+
+
+@pytest.mark.parametrize("way", LEAVING)
+def test_a_form_without_changes_closes_at_once(page: Page, some: str, way: str) -> None:
+    dialog = open_form(page, some)
+    dialog_field(page, "Name").fill("Typed")
+    dialog_field(page, "Name").fill("Lamp 1")
+    LEAVING[way](page)
+    expect(dialog).to_be_hidden()
+    expect(page.get_by_role("dialog")).to_have_count(0)
+
+
+def test_keys_and_clicks_in_a_row_ask_only_once(page: Page, some: str) -> None:
+    dialog = open_form(page, some)
+    dialog_field(page, "Name").fill("Typed with care")
+    page.mouse.click(5, 5)  # On the backdrop.
+    expect(dialog).to_be_visible()
+    for _ in range(2):
+        page.evaluate("history.back()")
+    question = page.get_by_role("dialog", name="Discard your changes?")
+    expect(question).to_have_count(1)
+    for _ in range(6):
+        page.keyboard.press("Escape")  # Browsers let a page prevent only the first of several.
+    expect(page.get_by_role("dialog", name="Edit product")).to_have_count(1)
+    expect(dialog_field(page, "Name")).to_have_value("Typed with care")
+
+
+def test_the_browser_asks_before_a_tab_with_changes_is_closed(page: Page, some: str, page_errors: PageErrors) -> None:
+    page_errors.expect("dialog: beforeunload")
+    open_form(page, some)
+    dialog_field(page, "Name").fill("Typed with care")
+    page.evaluate("location.reload()")
+    expect(dialog_field(page, "Name")).to_have_value("Typed with care")
+    assert [each.split()[1] for each in page_errors.seen] == ["beforeunload"]
+    dialog_field(page, "Name").press("Enter")
+    expect(page.get_by_role("button", name="Typed with care", exact=True)).to_be_focused()
+    page.reload()
+    expect(row(page, "Typed with care")).to_be_visible()
+    assert len(page_errors.seen) == 1
+
+
+def test_a_double_click_or_two_keys_save_once(page: Page, some: str) -> None:
+    sent: list[str] = []
+    page.on("request", lambda request: sent.append(request.method) if request.method in {"POST", "PATCH"} else None)
+    page.goto(f"/#/products?sku={some}")
+    page.get_by_role("button", name="New product").click()
+    dialog_field(page, "SKU").fill(f"{some}-TWICE")
+    dialog_field(page, "Name").fill("Twice")
+    page.get_by_role("dialog").evaluate(
+        "(dialog) => {"
+        " const form = dialog.querySelector('form'), save = form.querySelector('.primary');"
+        " form.requestSubmit(); save.click(); save.click(); }"
+    )
+    expect(row(page, "Twice")).to_have_count(1)
+    page.get_by_role("button", name="Twice", exact=True).click()
+    dialog_field(page, "Name").fill("Once")
+    page.get_by_role("dialog").get_by_role("button", name="Save").dblclick()
+    expect(row(page, "Once")).to_have_count(1)
+    page.get_by_role("button", name="Delete Once").click()
+    page.get_by_role("dialog").get_by_role("button", name="Delete", exact=True).dblclick()
+    expect(page.get_by_role("status").filter(has_text="was deleted.")).to_be_visible()
+    assert sent == ["POST", "PATCH"]
 
 
 def test_editing_a_product_returns_the_focus_to_it(page: Page, some: str) -> None:
@@ -233,7 +355,52 @@ def test_a_product_is_deleted_after_confirmation(page: Page, shop: Shop, some: s
 
     expect(rows(page)).to_have_count(4)
     expect(page.get_by_role("status").filter(has_text="was deleted.")).to_be_visible()
+    expect(page.get_by_role("button", name="Delete Lamp 1")).to_be_focused()
+
+
+def test_deleting_by_keyboard_goes_down_the_list_then_up(page: Page, some: str) -> None:
+    page.goto(f"/#/products?sku={some}")
+    expect(rows(page)).to_have_count(5)
+    page.get_by_role("button", name="Delete Lamp 1").focus()
+    for left in ("Lamp 0", "Lamp 2", "Lamp 3", "Lamp 4"):
+        page.keyboard.press("Enter")
+        page.get_by_role("dialog").get_by_role("button", name="Delete", exact=True).press("Enter")
+        expect(page.get_by_role("button", name=f"Delete {left}")).to_be_focused()
+    page.keyboard.press("Enter")
+    page.get_by_role("dialog").get_by_role("button", name="Delete", exact=True).press("Enter")
+    expect(page.get_by_text("No products match")).to_be_visible()
     expect(page.get_by_role("heading", name="Products")).to_be_focused()
+
+
+def test_long_names_and_skus_are_clamped_in_the_list_and_whole_in_dialogs(
+    new_page: Callable[..., Page], shop: Shop
+) -> None:
+    sku, name = f"LONG-{'S' * 59}", f"Long{'n' * 251}"
+    shop.product(sku, name)
+    shop.product("LONG-SKU/-1-2-3", "Short")
+    page = new_page(viewport={"width": 320, "height": 700})
+    page.goto(f"/#token={shop.token}")
+    page.goto("/#/products?sku=LONG-")
+    expect(rows(page)).to_have_count(2)
+    assert lines(row(page, "Short").get_by_text("LONG-SKU/-1-2-3")) == 1, "a SKU that fits breaks nowhere"
+    for text in (sku, name):
+        shown = page.get_by_title(text, exact=True)
+        expect(shown).to_have_text(text)
+        assert lines(shown) == 2
+    page.get_by_role("button", name=f"Delete {name}").click()
+    said = page.get_by_role("dialog").get_by_text(name)
+    expect(said).to_contain_text(sku)
+    assert lines(said) > 2
+    assert said.evaluate("(element) => element.scrollWidth <= element.clientWidth")
+    assert page.evaluate("() => document.documentElement.scrollWidth <= innerWidth")
+
+
+def lines(element: Locator) -> int:
+    """The number of lines that are visible of a text."""
+    shown: float = element.evaluate(
+        "(element) => element.getBoundingClientRect().height / parseFloat(getComputedStyle(element).lineHeight)"
+    )
+    return round(shown)
 
 
 def test_the_source_of_a_product_links_to_its_import(page: Page, shop: Shop) -> None:
@@ -329,13 +496,39 @@ def test_all_products_are_deleted_after_a_typed_confirmation(page: Page, shop: S
         button.click()
         job = page.get_by_role("region", name="Deleting all products")
         expect(job.get_by_role("status")).to_have_text("Processing")
-        expect(page.get_by_text("No products yet")).to_be_visible()
+        expect(page.get_by_text("Products are being deleted")).to_be_visible()
+        expect(page.get_by_text("No products yet")).to_be_hidden()
         page.reload()
+        expect(page.get_by_text("Products are being deleted")).to_be_visible()
         expect(job.get_by_role("status")).to_have_text("Processing")
         expect(job).to_contain_text(re.compile(r"[\d,]+ of [\d,]+ products"))
     expect(job.get_by_role("status")).to_have_text("Completed")
     expect(page.get_by_role("status").filter(has_text=re.compile(r"Deleted [\d,]+ products\."))).to_be_visible()
+    expect(page.get_by_text("No products yet")).to_be_visible()
     assert shop.call("GET", "/products").json()["total"] == 0
+
+
+def test_what_was_started_elsewhere_is_visible(page: Page, shop: Shop, some: str) -> None:
+    page.goto("/#/products")
+    expect(rows(page).first).to_be_visible()
+    shop.call("POST", "/exports", {"sku": some})
+    job = page.get_by_role("region", name="Exporting products")
+    expect(job.get_by_role("status")).to_have_text("Completed")
+    expect(job).to_contain_text("5 products")
+    with page.expect_download():
+        job.get_by_role("button", name="Download").click()
+    with shop.holding(f"select from product where sku = '{some}-1' for update"):
+        started = shop.call("POST", "/bulk-deletes", {"confirm": "DELETE ALL"}).json()["id"]
+        deletion = page.get_by_role("region", name="Deleting all products")
+        expect(deletion).to_be_visible()
+        expect(page.get_by_text("Products are being deleted")).to_be_visible()
+        page.reload()
+        expect(page.get_by_text("Products are being deleted")).to_be_visible()
+        expect(deletion).to_be_visible()
+        expect(job).to_have_count(0)
+    expect(deletion.get_by_role("status")).to_have_text("Completed")
+    expect(page.get_by_text("No products yet")).to_be_visible()
+    assert shop.call("GET", f"/bulk-deletes/{started}").json()["status"] == "completed"
 
 
 def test_a_failed_deletion_is_reported(page: Page, shop: Shop, page_errors: PageErrors) -> None:

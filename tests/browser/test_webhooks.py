@@ -77,7 +77,7 @@ def test_a_webhook_is_created_and_its_secret_shown_once(
     dialog.get_by_label("All events").uncheck()
     dialog.get_by_role("button", name="Create").click()
     expect(dialog.get_by_label("URL")).to_be_focused()
-    expect(dialog.get_by_label("URL")).to_have_accessible_description(re.compile("must be an https address"))
+    expect(dialog.get_by_label("URL")).to_have_accessible_description(re.compile("must start with https://"))
     expect(dialog.get_by_role("group", name="Events")).to_contain_text("at least")
 
     dialog.get_by_label("URL").fill("https://new.example/hook")
@@ -129,6 +129,32 @@ def test_a_webhook_is_turned_off_edited_and_deleted(page: Page, hooks: FakeWebho
     page.get_by_role("button", name="Delete https://down.example/hook").click()
     page.get_by_role("dialog").get_by_role("button", name="Delete", exact=True).click()
     expect(row(page, "down.example")).to_have_count(0)
+    expect(page.get_by_role("button", name=f"Delete {STOCK}")).to_be_focused()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda form: form.get_by_label("Headers").fill("X-Shop\nX-Team: blue"),
+        lambda form: form.get_by_label("All events").check(),
+        lambda form: form.get_by_label("On (send deliveries)").uncheck(),
+    ],
+)
+def test_a_webhook_with_changes_asks_before_it_closes(
+    page: Page, hooks: FakeWebhooks, change: Callable[[Locator], None]
+) -> None:
+    stock, form = edit_with_headers(page, hooks)
+    change(form)
+    page.keyboard.press("Escape")
+    page.get_by_role("button", name="Keep editing").click()
+    page.keyboard.press("Escape")
+    page.get_by_role("button", name="Discard changes").click()
+    expect(page.get_by_role("dialog")).to_have_count(0)
+    page.get_by_role("button", name=f"Edit {STOCK}").click()
+    form.get_by_label("Headers").fill("X-Team\n\nX-Shop")
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("dialog")).to_have_count(0)
+    assert stock["headers"] == {"X-Shop": "north", "X-Team": "blue"}
 
 
 def edit_with_headers(page: Page, hooks: FakeWebhooks) -> tuple[Document, Locator]:

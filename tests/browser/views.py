@@ -128,6 +128,14 @@ def product_conflict(page: Page, shop: Shop) -> None:
     shop.call("PATCH", f"/products/{found['id']}", {"description": found["description"]})
 
 
+def product_discard(page: Page, shop: Shop) -> None:
+    products(page, shop)
+    page.get_by_role("button", name="New product").click()
+    page.get_by_role("dialog").get_by_label("SKU", exact=True).fill("MUG-02")
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("dialog", name="Discard your changes?")).to_be_visible()
+
+
 def product_delete(page: Page, shop: Shop) -> None:
     products(page, shop)
     page.get_by_role("button", name=re.compile("^Delete (?!all)")).first.click()
@@ -272,6 +280,7 @@ VIEWS: dict[str, View] = {
     "products-none": no_products,
     "product-errors": product_errors,
     "product-conflict": product_conflict,
+    "product-discard": product_discard,
     "product-delete": product_delete,
     "products-delete-all": products_delete_all,
     "products-export": products_export,

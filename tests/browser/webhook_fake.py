@@ -214,11 +214,11 @@ class FakeWebhooks:
         body = call.body
         errors = []
         if not body["url"].startswith("https://"):
-            errors.append({"pointer": "/url", "message": "must be an https address"})
+            errors.append({"pointer": "/url", "message": "The URL must start with https://."})
         if not body["events"]:
-            errors.append({"pointer": "/events", "message": "List should have at least 1 item after validation, not 0"})
+            errors.append({"pointer": "/events", "message": "Choose at least one."})
         if errors:
-            return 422, _problem(422, "Invalid content", "The body is not valid", errors), {}
+            return 422, _problem(422, "Invalid content", "The request body has errors", errors), {}
         return 201, {**self.add(**body), "secret": "whsec_shown-once"}, {}
 
     def _change(self, call: Call, webhook_id: str) -> Reply:
@@ -229,7 +229,7 @@ class FakeWebhooks:
         if "headers" in changes:
             stored = self.webhooks[webhook_id]["headers"]
             for name in [name for name, value in changes["headers"].items() if value is None and name not in stored]:
-                message = f"the header {name} has no value yet to keep; give it a value"
+                message = f"The header {name} has no saved value to keep; give it a value."
                 return 422, _problem(422, "Invalid", message, [{"pointer": "/headers", "message": message}]), {}
             changes["headers"] = {
                 name: stored[name] if value is None else value for name, value in changes["headers"].items()

@@ -41,4 +41,4 @@ def test_the_function_refuses_what_the_terminal_would_not_send(cloud: Deployed) 
     answer = cloud.run("manage_tokens", {"command": "create", "name": "x", "scope": "root"})
     assert "FunctionError" not in answer
     refused = json.loads(answer["Payload"].read())
-    assert refused == {"refused": "scope: Input should be 'read', 'write' or 'admin'"}
+    assert refused == {"refused": "scope: Must be “read”, “write” or “admin”."}

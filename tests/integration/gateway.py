@@ -15,7 +15,7 @@ from infra.local.site.problems import Answer
 
 SECONDS = 30
 SOME_ID = "00000000-0000-0000-0000-000000000001"
-EXTENSIONS = {"product_id"}
+EXTENSIONS = {"product_id", "sku"}
 """Members that a problem may have in addition to those of every problem."""
 
 

@@ -19,10 +19,12 @@ if TYPE_CHECKING:
 SCOPES: dict[str, str | None] = {
     "DELETE /products/{product_id}": "write",
     "DELETE /webhooks/{webhook_id}": "write",
+    "GET /bulk-deletes": "read",
     "GET /bulk-deletes/{bulk_delete_id}": "read",
     "GET /deliveries/{delivery_id}": "read",
     "GET /event-types": "read",
     "GET /events": "read",
+    "GET /exports": "read",
     "GET /exports/{export_id}": "read",
     "GET /health": None,
     "GET /imports": "read",
@@ -149,7 +151,9 @@ def test_an_unknown_field_is_refused(pipeline: Pipeline, api: ModuleType) -> Non
     for each in api.with_body():
         body = json.dumps({**api.example(each), "never_heard/of": 1}).encode()
         found = api.problem(api.ask(each.method, api.filled(each.path), pipeline.token, body, Content_Type=JSON), 422)
-        assert found["errors"] == [{"pointer": "/never_heard~1of", "message": "unknown field"}]
+        message = "Unknown field “never_heard/of”. Remove it."
+        assert found["errors"] == [{"pointer": "/never_heard~1of", "message": message}]
+        assert found["detail"] == f"The request body has an error. never_heard~1of: {message}"
 
 
 def test_a_duplicate_field_is_refused(pipeline: Pipeline, api: ModuleType) -> None:
@@ -198,7 +202,8 @@ def test_unknown_parameters_are_refused(pipeline: Pipeline, api: ModuleType, rou
     for each in routes:
         path = api.filled(each.path)
         found = api.problem(api.ask(each.method, f"{path}?never_heard_of=1", pipeline.token), 422)
-        assert found["errors"] == [{"pointer": "never_heard_of", "message": "unknown parameter"}]
+        message = "Unknown parameter “never_heard_of”. Remove it."
+        assert found["errors"] == [{"pointer": "never_heard_of", "message": message}]
         for name in each.query.model_fields:
             for query in (f"{name}=%00", f"{name}=1&{name}=1"):
                 found = api.problem(api.ask(each.method, f"{path}?{query}", pipeline.token), 422)
@@ -247,10 +252,18 @@ def test_a_query_that_is_not_utf8_is_refused(pipeline: Pipeline, api: ModuleType
 
 def test_messages_about_parameters_are_our_own(pipeline: Pipeline, api: ModuleType) -> None:
     found = api.problem(api.ask("GET", "/products?limit=x", pipeline.token), 422)
-    assert found["detail"] == "Invalid query parameters"
-    assert found["errors"] == [
-        {"pointer": "limit", "message": f"must be a whole number from 1 to {limits.PAGE_ITEMS_MAX}"}
-    ]
+    message = f"Must be a whole number from 1 to {limits.PAGE_ITEMS_MAX}."
+    assert found["detail"] == f"The query has an error. limit: {message}"
+    assert found["errors"] == [{"pointer": "limit", "message": message}]
+
+
+def test_a_response_does_not_grow_with_the_number_of_errors(pipeline: Pipeline, api: ModuleType) -> None:
+    for each in api.with_body():
+        body = json.dumps({**api.example(each), **{f"unknown {number}": 1 for number in range(50_000)}}).encode()
+        answer = api.ask(each.method, api.filled(each.path), pipeline.token, body, Content_Type=JSON)
+        found = api.problem(answer, 422)
+        assert found["detail"].startswith("The request body has 50,000 errors. unknown 0: Unknown field “unknown 0”.")
+        assert len(found["errors"]) == limits.PROBLEM_ERRORS_MAX
 
 
 @pytest.mark.parametrize(

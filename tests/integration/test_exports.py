@@ -193,3 +193,21 @@ def test_an_export_without_its_file_has_no_link(pipeline: Pipeline) -> None:
 
     again = show(pipeline, ended["id"]).json
     assert (again["status"], again["download"]) == ("completed", None)
+
+
+@pytest.mark.parametrize(("path", "body"), [("/exports", {}), ("/bulk-deletes", {"confirm": "DELETE ALL"})])
+def test_exports_and_bulk_deletes_are_listed_newest_first(pipeline: Pipeline, path: str, body: dict[str, Any]) -> None:
+    ids = [pipeline.call("POST", path, body).json["id"] for _ in range(5)][::-1]
+    first = pipeline.call("GET", f"{path}?limit=2").json
+    second = pipeline.call("GET", first["next"].removeprefix("/api")).json
+    assert [each["id"] for each in first["items"] + second["items"]] == ids[:4]
+    assert (first["total"], first["prev"]) == (5, None)
+    assert pipeline.call("GET", second["prev"].removeprefix("/api")).json["items"] == first["items"]
+    assert problem(pipeline.call("GET", f"{path}?cursor=x"), 422)["errors"][0]["pointer"] == "cursor"
+
+
+def test_an_export_in_the_list_has_no_link(pipeline: Pipeline) -> None:
+    add(pipeline, Content("A", "one"))
+    ended = export(pipeline)
+    (listed,) = pipeline.call("GET", "/exports").json["items"]
+    assert {**listed, "download": ended["download"]} == ended

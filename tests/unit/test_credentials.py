@@ -122,5 +122,5 @@ def test_an_outage_is_transient(secrets: Any, monkeypatch: pytest.MonkeyPatch, e
     ],
 )
 def test_an_incomplete_or_ambiguous_database_is_refused_at_start(environment: dict[str, str]) -> None:
-    with pytest.raises(MissingSetting, match="set DATABASE_URL, or DATABASE_SECRET_ARN and DATABASE_HOST"):
+    with pytest.raises(MissingSetting, match="Set DATABASE_URL, or DATABASE_SECRET_ARN and DATABASE_HOST"):
         read({"FILES_BUCKET": "files", **environment})

@@ -18,7 +18,7 @@ def test_a_local_stage_may_send_webhooks_to_private_networks() -> None:
 
 @pytest.mark.parametrize("stage", ["dev", "prod", "locals", "local-2"])
 def test_a_deployed_stage_does_not_start_with_private_networks_allowed(stage: str) -> None:
-    with pytest.raises(MissingSetting, match=r"WEBHOOK_ALLOW_CIDRS: .*only the stage local may"):
+    with pytest.raises(MissingSetting, match="WEBHOOK_ALLOW_CIDRS: Only the stage local may"):
         read({**LEAST, "STAGE": stage, "WEBHOOK_ALLOW_CIDRS": "127.0.0.0/8"})
     for unset in ({}, {"WEBHOOK_ALLOW_CIDRS": ""}):
         assert read({**LEAST, "STAGE": stage, **unset}).webhook_allowed_networks == ()

@@ -48,7 +48,7 @@ export function iconButton(label, { key, symbol, click }) {
 /**
  * A button that looks like a link.
  *
- * @param {string} label
+ * @param {Ui.Child} label
  * @param {{ key: string, click: () => unknown }} options
  */
 export const linkButton = (label, { key, click }) =>

@@ -1,6 +1,6 @@
 // The form field for the events that a webhook receives.
 
-import { h, uniqueId } from "../dom.js";
+import { h, setChildren, uniqueId } from "../dom.js";
 
 const ALL = "*";
 
@@ -24,6 +24,7 @@ export function eventChoice(types) {
     some.hidden = all.input.checked;
   };
   all.input.addEventListener("change", update);
+  for (const { input } of [all, ...options]) input.addEventListener("change", () => setChildren(error));
   return {
     element: h("fieldset", { "aria-describedby": errorId }, h("legend", {}, "Events"), all.element, some, error),
     control: all.input,
@@ -33,7 +34,7 @@ export function eventChoice(types) {
       for (const { input } of [all, ...options]) input.checked = events.includes(input.value);
       update();
     },
-    setError: (text) => error.replaceChildren(text),
+    setError: (text) => setChildren(error, text),
   };
 }
 
@@ -48,7 +49,14 @@ function option(value, label, hint) {
     "div",
     { class: "check" },
     input,
-    h("div", {}, h("label", { for: input.id }, label), hint && h("p", { class: "hint" }, hint)),
+    h("div", {}, h("label", { for: input.id }, label), hint && h("p", { class: "hint" }, withCode(hint))),
   );
   return { input, element };
 }
+
+/**
+ * A text in which backticks enclose names in code.
+ *
+ * @param {string} text
+ */
+const withCode = (text) => text.split("`").map((part, number) => (number % 2 ? h("code", {}, part) : part));

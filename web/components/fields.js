@@ -1,17 +1,6 @@
 // Form fields with labels, hints and the errors that the API returns.
 
-import { h, uniqueId } from "../dom.js";
-
-/** @type {[RegExp, (...groups: string[]) => string][]} What the API's validation messages mean to a user. */
-const PLAIN = [
-  [/^String should have at least 1 character$/, () => "This field can't be empty."],
-  [/^String should match pattern/, () => "This field can't be empty."],
-  [/^String should have at most (\d+) characters?$/, (most) => `Too long: use at most ${most} characters.`],
-  [/^List should have at least 1 item/, () => "Select at least one."],
-  [/^Value error, (.)(.*)$/s, (first, rest) => first.toUpperCase() + rest],
-  [/^Field required$/, () => "This field is required."],
-  [/^the header (\S+) has no value yet/, (name) => `${name} has no saved value to keep. Enter it as ${name}: value.`],
-];
+import { h, setChildren, uniqueId } from "../dom.js";
 
 /**
  * Creates a field with a text control. `make` must pass its attributes on to the control, because they connect it to
@@ -36,13 +25,13 @@ export function field({ label, hint, make }) {
     hint && h("p", { id: `${id}-hint`, class: "hint" }, hint),
     error,
   );
-  /** @param {string} text */
+  /** @param {Ui.Child} text */
   const setError = (text) => {
-    error.replaceChildren(text);
+    setChildren(error, text);
     if (text) control.setAttribute("aria-invalid", "true");
     else control.removeAttribute("aria-invalid");
   };
-  control.addEventListener("input", () => setError(""));
+  control.addEventListener("input", () => setError(null));
   // Controls normalise line breaks, so an untouched value is returned exactly as it was filled in.
   let [original, normalised] = ["", ""];
   /** @param {string} value */
@@ -74,34 +63,42 @@ export function checkbox(label) {
 }
 
 /**
- * Shows the API's errors at their fields and moves the focus to the first of these. Returns the errors that belong to
- * no field.
+ * Shows the API's errors at the fields that their pointers name, and moves the focus to the first of these fields.
+ * Returns the errors that belong to no field, each with its name.
  *
- * @param {Record<string, { control: HTMLElement, setError?: (text: string) => void }>} fields
+ * @param {Record<string, { control: HTMLElement, setError?: (text: Ui.Child) => void }>} fields
  * @param {Api.FieldError[]} errors
  */
 export function showErrors(fields, errors) {
+  /** @type {string[]} */
   const rest = [];
-  let first = null;
+  /** @type {Map<string, string[]>} */
+  const texts = new Map(Object.keys(fields).map((name) => [name, []]));
   for (const { pointer, message } of errors) {
-    const [, name] = pointer.split("/");
-    const target = fields[name];
-    if (!target?.setError) {
-      rest.push(`${pointer.replace(/^\//, "")} ${message}`.trim());
-      continue;
-    }
-    target.setError(plain(message));
-    first ??= target.control;
+    const [name, ...inside] = pointer.replace(/^\//, "").split("/").map(unescaped);
+    if (fields[name]?.setError) texts.get(name)?.push(named(inside, message));
+    else rest.push(named([name, ...inside], message));
   }
-  first?.focus();
+  const wrong = [...texts].filter(([, each]) => each.length);
+  for (const [name, each] of wrong) fields[name].setError?.(each.join(" "));
+  if (wrong.length) fields[wrong[0][0]].control.focus();
   return rest;
 }
 
-/** @param {string} message */
-function plain(message) {
-  for (const [pattern, describe] of PLAIN) {
-    const match = pattern.exec(message);
-    if (match) return describe(...match.slice(1));
-  }
-  return message;
+/**
+ * A message with the name of what is wrong inside a field. The number of an item says nothing to a user.
+ *
+ * @param {string[]} path
+ * @param {string} message
+ */
+function named(path, message) {
+  const name = path.filter((step) => step && !/^\d+$/.test(step)).join(" ");
+  return name ? `${name}: ${message}` : message;
 }
+
+/**
+ * One step of a JSON pointer (RFC 6901).
+ *
+ * @param {string} step
+ */
+const unescaped = (step) => step.replaceAll("~1", "/").replaceAll("~0", "~");

@@ -1,6 +1,46 @@
 // The position in a list, and the buttons to the previous and next page.
 
 import { h } from "../dom.js";
+import { count } from "../format.js";
+
+/**
+ * Numbers the items of the pages that the user opens one after another. A list does not say where a page is, so the
+ * numbers of a page that is opened by its link are not known.
+ */
+export function positions() {
+  /** @type {Map<string, number>} How many items are before a page, by its query. */
+  const before = new Map();
+  /**
+   * Returns the range of the items of a page, as in "51–100", or "" if it is not known.
+   *
+   * @param {URLSearchParams} query What the page was requested with.
+   * @param {Pick<Api.Page<unknown>, "items" | "next" | "prev">} page
+   */
+  return (query, page) => {
+    const start = page.prev ? before.get(String(query)) : 0;
+    if (start === undefined) return "";
+    const shown = page.items.length;
+    before.set(String(query), start);
+    if (page.next) before.set(withCursor(query, page.next), start + shown);
+    if (page.prev) before.set(withCursor(query, page.prev), Math.max(0, start - Number(query.get("limit"))));
+    return `${count(start + 1)}–${count(start + shown)}`;
+  };
+}
+
+/**
+ * The same query for another page.
+ *
+ * @param {URLSearchParams} query
+ * @param {string} url A link to that page.
+ */
+function withCursor(query, url) {
+  const other = new URLSearchParams(query);
+  other.set("cursor", cursorOf(url));
+  return String(other);
+}
+
+/** @param {string} url */
+const cursorOf = (url) => new URLSearchParams(url.split("?")[1]).get("cursor") ?? "";
 
 /**
  * @param {{
@@ -24,7 +64,13 @@ export function pager({ text, page, onGo }) {
  * @param {(cursor: string) => unknown} onGo
  */
 function step(label, url, onGo) {
-  const cursor = url && new URLSearchParams(url.split("?")[1]).get("cursor");
+  /** @param {Event} event */
+  const go = ({ currentTarget }) => {
+    if (!url) return;
+    const region = currentTarget instanceof Element ? currentTarget.closest(".list-region") : null;
+    region?.scrollIntoView();
+    onGo(cursorOf(url));
+  };
   // Not `disabled`: that would take the focus from keyboard users on the last page.
   return h(
     "button",
@@ -33,7 +79,7 @@ function step(label, url, onGo) {
       class: "button",
       "aria-disabled": url ? null : "true",
       data: { key: `page-${label}` },
-      on: { click: () => void (cursor && onGo(cursor)) },
+      on: { click: go },
     },
     label,
   );

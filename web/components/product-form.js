@@ -1,6 +1,7 @@
 // The form for one product.
 
 import { h } from "../dom.js";
+import { link } from "../urls.js";
 import { checkbox, field } from "./fields.js";
 import { notify } from "./notices.js";
 import { LABELS } from "./product-labels.js";
@@ -24,10 +25,21 @@ export async function editProduct(id) {
     makeFields,
     labels: LABELS,
     comparable: ({ sku, name, description, active }) => ({ sku, name, description, active }),
-    errorFields: { sku_taken: "sku" },
+    explain,
   });
   if (saved) notify(id === null ? `${saved.name} was created.` : `${saved.name} was saved.`);
   return saved;
+}
+
+/**
+ * A SKU that is taken, with a link to the product that has it.
+ *
+ * @param {import("../api.js").ApiError} error
+ * @returns {{ name: "sku", text: Ui.Child } | null}
+ */
+function explain({ code, message, problem: { sku } }) {
+  if (code !== "sku_taken") return null;
+  return { name: "sku", text: [`${message}. `, h("a", { href: link("/products", { sku }) }, "Show that product")] };
 }
 
 /** @returns {Ui.Fields<Api.ProductFields>} */

@@ -14,13 +14,13 @@ import { switchButton } from "./switch.js";
  */
 export function productColumns({ edit, remove }) {
   return [
-    { title: "SKU", class: "sku-cell", cell: (each) => each.sku },
+    { title: "SKU", class: "sku-cell", cell: (each) => clamped(each.sku) },
     {
       title: "Name",
       class: "main-cell",
-      cell: (each) => linkButton(each.name, { key: `edit-${each.id}`, click: () => edit(each) }),
+      cell: (each) => linkButton(clamped(each.name), { key: `edit-${each.id}`, click: () => edit(each) }),
     },
-    { title: "Description", class: "wide-cell", cell: (each) => h("span", { class: "clamped" }, each.description) },
+    { title: "Description", class: "wide-cell", cell: (each) => clamped(each.description) },
     {
       title: "Active",
       cell: (each) =>
@@ -47,6 +47,13 @@ export function productColumns({ edit, remove }) {
     },
   ];
 }
+
+/**
+ * A text of which the list shows at most two lines. The whole text appears when the pointer rests on it.
+ *
+ * @param {string} text
+ */
+const clamped = (text) => h("span", { class: "clamped", title: text }, text);
 
 /** @param {Api.Source} source */
 function origin(source) {

@@ -4,7 +4,7 @@ import { ApiError, create, get, patch } from "../api.js";
 import { h, setChildren } from "../dom.js";
 import { button } from "./button.js";
 import { conflictMessage } from "./conflict.js";
-import { busy, openDialog, problemMessage } from "./dialog.js";
+import { busy, hideProblem, openDialog, problemMessage, showProblem } from "./dialog.js";
 import { showErrors } from "./fields.js";
 
 /** @import { Version } from "./conflict.js" */
@@ -14,7 +14,7 @@ import { showErrors } from "./fields.js";
  * - `path`: the path of all records; `id`: the record's id, or null for a new one, which starts as `blank`
  * - `makeFields`: creates the fields in their order; `labels`: their short names
  * - `comparable`: the parts of a record that two versions are compared by
- * - `errorFields`: the field to blame for an error that points at none, by the error's code
+ * - `explain`: the field to blame for an error that points at none, and what to show there
  *
  * @template {object} Values
  * @typedef {{
@@ -25,7 +25,7 @@ import { showErrors } from "./fields.js";
  *   makeFields: () => Ui.Fields<Values> | Promise<Ui.Fields<Values>>,
  *   labels: Record<string, string>,
  *   comparable: (record: Values) => Version,
- *   errorFields?: Record<string, string>,
+ *   explain?: (error: ApiError) => { name: keyof Values, text: Ui.Child } | null,
  * }} Options
  */
 
@@ -46,7 +46,7 @@ export async function editRecord(options) {
   ]);
   return openDialog({
     title: `${id === null ? "New" : "Edit"} ${what}`,
-    fill: (close) => form(options, current, fields, close),
+    fill: (close, protect) => form(options, current, fields, { close, protect }),
   });
 }
 
@@ -61,9 +61,9 @@ export async function editRecord(options) {
  * @param {Options<Values>} options
  * @param {Current<Values>} current
  * @param {Ui.Fields<Values>} fields
- * @param {(saved?: Saved) => void} close
+ * @param {{ close: (saved?: Saved) => void, protect: (hasChanges: () => boolean) => void }} dialog
  */
-function form({ what, path, id, labels, comparable, errorFields = {} }, current, fields, close) {
+function form({ what, path, id, labels, comparable, explain = () => null }, current, fields, { close, protect }) {
   let { data: original, etag } = current;
   const names = /** @type {(keyof Values)[]} */ (Object.keys(fields));
   const conflict = h("div");
@@ -77,8 +77,9 @@ function form({ what, path, id, labels, comparable, errorFields = {} }, current,
     const [mine, stored] = [comparable(entered()), comparable(original)];
     return Object.fromEntries(Object.entries(entered()).filter(([name]) => mine[name] !== stored[name]));
   };
+  const hasChanges = () => Object.keys(changes()).length > 0;
   const save = async () => {
-    if (id !== null && !Object.keys(changes()).length) return close();
+    if (id !== null && !hasChanges()) return close();
     try {
       /** @type {{ data: Saved }} */
       const { data } =
@@ -110,20 +111,29 @@ function form({ what, path, id, labels, comparable, errorFields = {} }, current,
   const submit = async (event) => {
     event.preventDefault();
     setChildren(conflict);
-    for (const name of names) fields[name].setError?.("");
+    for (const name of names) fields[name].setError?.(null);
     const error = await busy(submitButton, problem, save);
-    if (!(error instanceof ApiError)) return;
-    const field = errorFields[error.code];
-    const errors = field ? [{ pointer: `/${field}`, message: error.message }] : error.errors;
-    problem.hidden = errors.length > 0 && !showErrors(fields, errors).length;
+    if (error instanceof ApiError) showError(error);
+  };
+  /** @param {ApiError} error */
+  const showError = (error) => {
+    const explained = explain(error);
+    if (explained) {
+      fields[explained.name].setError?.(explained.text);
+      fields[explained.name].control.focus();
+    }
+    const rest = explained ? [] : showErrors(fields, error.errors);
+    if (rest.length) showProblem(problem, rest.join(" "));
+    else if (explained || error.errors.length) hideProblem(problem);
   };
   fillIn(original);
+  protect(hasChanges);
   return h(
     "form",
     { novalidate: true, on: { submit } },
+    problem,
     conflict,
     names.map((name) => fields[name].element),
-    problem,
     h("footer", { class: "actions end" }, button("Cancel", { click: () => close() }), submitButton),
   );
 }

@@ -3,7 +3,7 @@
 import { ApiError, get } from "../api.js";
 import { button } from "../components/button.js";
 import { report, reporting } from "../components/notices.js";
-import { pager } from "../components/pager.js";
+import { pager, positions } from "../components/pager.js";
 import { deleteAll, deleteProduct } from "../components/product-deletion.js";
 import { productFilters } from "../components/product-filters.js";
 import { editProduct } from "../components/product-form.js";
@@ -26,6 +26,7 @@ export function open({ main, query, signal }) {
   let loading = null;
   /** @type {Filter | null} The text filter of the newest history entry. */
   let lastTyped = null;
+  const rangeOf = positions();
   const list = h("div", { class: "list-region" }, skeleton(8));
   const summary = h("p", { class: "hint figures", role: "status" }, " ");
 
@@ -36,6 +37,8 @@ export function open({ main, query, signal }) {
     list.setAttribute("aria-busy", "true");
     try {
       const page = await fetchPage(state, AbortSignal.any([mine.signal, signal]));
+      if (!page.items.length) await jobs.isKnown;
+      if (mine.signal.aborted) return;
       setText(summary, totalText(page, isFiltered(state)));
       setChildren(list, page.items.length ? rows(page) : nothing());
     } catch (error) {
@@ -84,7 +87,7 @@ export function open({ main, query, signal }) {
       rowClass: (each) => (each.active ? "" : "inactive"),
     }),
     (page.next || page.prev) &&
-      pager({ text: page.prev ? "" : "First page", page, onGo: (cursor) => set({ cursor }, null) }),
+      pager({ text: rangeOf(toQuery(state), page), page, onGo: (cursor) => set({ cursor }, null) }),
   ];
   const nothing = () => {
     if (isFiltered(state))
@@ -93,6 +96,8 @@ export function open({ main, query, signal }) {
         "Try different filters, or clear them.",
         button("Clear filters", { key: "clear", click: clearFilters }),
       );
+    if (jobs.isDeleting())
+      return emptyState("Products are being deleted", "They are no longer in the catalogue. You can add new ones now.");
     if (state.cursor) return emptyPage("The products on it have been deleted.", link(PATH));
     return emptyState(
       "No products yet",
