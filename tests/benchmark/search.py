@@ -29,6 +29,8 @@ CASES: dict[str, tuple[str, Filters, float]] = {
     "first page by SKU": ("sku", Filters(), 0.0),
     "SKU begins with": ("sku", Filters(sku="SKU-0001"), 0.0),
     "name contains a common word": ("-id", Filters(name="kettle"), 0.0),
+    "name contains a common word beyond ASCII": ("-id", Filters(name="GRO\u0308ßERE"), 0.0),
+    "name contains two letters that no name has": ("-id", Filters(name="zq"), 0.0),
     "name contains a rare number": ("-id", Filters(name="Lamp 777"), 0.0),
     "description contains a common word": ("-id", Filters(description="oak"), 0.0),
     "description contains nothing like it": ("-id", Filters(description="unobtainium"), 0.0),

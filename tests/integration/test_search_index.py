@@ -177,10 +177,11 @@ def test_after_a_bulk_delete_the_index_is_emptied(pipeline: Pipeline, monkeypatc
 def test_a_sample_of_the_index_leaves_out_what_a_bulk_delete_removed(
     pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("chalicelib.catalogue.listing.SAMPLE_PAGES", 1)
+    monkeypatch.setattr("chalicelib.catalogue.listing.SAMPLE_PAGES", 20)
     monkeypatch.setattr("chalicelib.catalogue.listing.SAMPLE_MATCHES_MIN", 1)
     pipeline.run(("sku,name\n" + "".join(f"S{number},Lamp {number}\n" for number in range(2000))).encode())
     indexing.fill(pipeline.backends)
+    assert pipeline.call("GET", "/products?name=lamp&limit=1").json["total_is_estimate"]
     bulk_deletes.accept(pipeline.backends)
     for number in range(3):
         products.create(pipeline.backends, Content(f"new{number}", "Lamp"))
