@@ -3,7 +3,7 @@
     ImporterError
     ├── Rejected                     the caller must change something: answered as 4xx, never retried
     │   ├── Invalid                  422: the request or the file breaks a rule
-    │   │   └── Unsafe               the URL or a header of a webhook (webhooks/outbound/urls.py)
+    │   │   └── Unsafe               the URL or a header of a webhook (webhooks/outbound/unsafe.py)
     │   ├── Forbidden                403: the token lacks the scope
     │   ├── NotFound                 404: the thing does not exist
     │   ├── Conflict                 409: the state of the thing does not allow this

@@ -171,6 +171,9 @@ EXCHANGE_SECONDS_MAX = 15
 RESPONSE_BYTES_MAX = 64 * KIB
 """At most this much of a response's body is read."""
 RESPONSE_HEADERS_BYTES_MAX = 64 * KIB
+"""Status lines and headers, those of informational responses included."""
+INFORMATIONAL_RESPONSES_MAX = 50
+"""At most this many informational responses (1xx) are skipped before the final one."""
 RETRY_AFTER_SECONDS_MAX = 24 * 3600
 """A receiver may ask for a longer wait than the schedule's, up to this, which is the schedule's longest."""
 UNWRAPPED_KEYS_MAX = 1_000

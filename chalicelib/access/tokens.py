@@ -96,6 +96,7 @@ def install(conninfo: str, name: str, scopes: Sequence[str], token: str | None =
     if len(token) < TOKEN_CHARACTERS_MIN:
         raise ValueError(f"a token needs at least {TOKEN_CHARACTERS_MIN} characters")
     with psycopg.connect(conninfo) as connection:
+        connection.execute(query("lock_tokens"))
         connection.execute(query("revoke_tokens"), {"name": name})
         connection.execute(query("install_token"), {"name": name, "scopes": list(scopes), "sha256": _sha256(token)})
     return token

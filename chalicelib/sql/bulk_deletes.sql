@@ -49,7 +49,7 @@ select count(*) as rows, count(*) filter (where not deleted) as products, max(sk
 
 -- name: any_left_to_delete
 -- Whether any row below the floor is left after this key.
-select 1 as left_over from product where sku_key > %(last_key)s and version < version_of(%(operation)s, 0) limit 1
+select 1 from product where sku_key > %(last_key)s and version < version_of(%(operation)s, 0) limit 1
 
 -- name: advance_bulk_delete
 -- Records a step, which may be the last one.

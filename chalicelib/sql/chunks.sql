@@ -11,11 +11,21 @@ order by number limit %(limit)s
 
 -- name: mark_chunks_sent
 -- The messages of these chunks have been sent.
-update chunk set sent_at = now() where import_id = %(import_id)s and number = any(%(numbers)s)
+update chunk c set sent_at = now()
+from (
+  select import_id, number from chunk where import_id = %(import_id)s and number = any(%(numbers)s)
+  order by number for update
+) sent
+where c.import_id = sent.import_id and c.number = sent.number
 
 -- name: unsend_chunks
 -- Mark every unfinished chunk as unsent, so that its message is sent again.
-update chunk set sent_at = null where import_id = %(import_id)s and not done and sent_at is not null
+update chunk c set sent_at = null
+from (
+  select import_id, number from chunk where import_id = %(import_id)s and not done and sent_at is not null
+  order by number for update
+) unfinished
+where c.import_id = unfinished.import_id and c.number = unfinished.number
 
 -- name: chunk_to_do
 -- What a worker needs to read the bytes and rows of a chunk.

@@ -95,5 +95,5 @@ update delivery set status = 'pending', due_at = now(), tries = 0, finished_at =
 where id in (
   select id from delivery
   where webhook_id = %(webhook_id)s and status = 'failed' and created_at >= %(since)s and not test
-  order by id limit %(limit)s
+  order by id limit %(limit)s for no key update
 )

@@ -48,10 +48,14 @@ select position from event where id = %(id)s
 select id, type, payload, created_at from event where position > %(position)s order by position limit %(limit)s
 
 -- name: prune_events
--- Deletes old events with their deliveries, the oldest first. An event with a pending delivery is kept.
-delete from event where id in (
+-- Deletes old events with their deliveries, the oldest first. An event with a pending delivery is kept. The deliveries are
+-- locked in order first: a webhook that is being deleted locks them as well.
+with old as (
   select e.id from event e
   where e.relayed and e.created_at < now() - make_interval(days => %(days)s)
     and not exists (select from delivery d where d.event_id = e.id and d.status = 'pending')
-  order by e.id limit %(limit)s
+  order by e.id limit %(limit)s for update of e skip locked
+), logged as (
+  select d.id from delivery d join old on old.id = d.event_id order by d.id for update of d
 )
+delete from event where id in (select id from old) and (select count(*) from logged) >= 0

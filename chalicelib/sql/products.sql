@@ -13,7 +13,7 @@ create temporary table if not exists incoming (
 
 -- name: any_incoming
 -- Whether the table still holds rows of a chunk whose transaction was rolled back.
-select 1 as found from incoming limit 1
+select 1 from incoming limit 1
 
 -- name: empty_incoming
 -- Removes the rows of a chunk.
@@ -25,7 +25,7 @@ copy incoming (line, sku, name, description, active) from stdin with (delimiter 
 
 -- name: any_blank_active
 -- Whether inherit_active has anything to do.
-select 1 as found from incoming where active is null limit 1
+select 1 from incoming where active is null limit 1
 
 -- name: inherit_active
 -- Only the last of several rows with one SKU is written. If its `active` cell is empty, the nearest one before it counts.

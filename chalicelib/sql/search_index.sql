@@ -100,9 +100,11 @@ select sort_in_product_search()
 -- Ends a pass: marks the imports that it covers as indexed, and counts the products. One statement and therefore one
 -- snapshot: the count and the edits that are still noted agree.
 with ended as (
-  update import i set indexed = true from product_search_state s
+  select i.id from import i join product_search_state s on i.id || ':' || i.attempt = any(s.imports)
   where i.operation is not null and not i.indexed and i.status not in ('pending', 'processing')
-    and i.id || ':' || i.attempt = any(s.imports)
+  order by i.id for no key update of i
+), indexed as (
+  update import i set indexed = true from ended where i.id = ended.id
 )
 update product_search_state set
   after_key = null, imports = '{}', floor = b.floor,

@@ -23,7 +23,7 @@ lock table api_token in share row exclusive mode
 
 -- name: find_active_token
 -- Whether there is a token with this name that has not been revoked.
-select 1 as found from api_token where name = %(name)s and revoked_at is null
+select 1 from api_token where name = %(name)s and revoked_at is null
 
 -- name: add_token
 -- Creates a token.

@@ -58,8 +58,12 @@ where id = %(id)s
 returning *
 
 -- name: delete_webhook
--- Deletes a webhook; its deliveries and their attempts go with it.
-delete from webhook where id = %(id)s
+-- Deletes a webhook; its deliveries and their attempts go with it. The deliveries are locked in order first: old events
+-- that are being deleted lock them as well.
+with logged as (
+  select id from delivery where webhook_id = %(id)s order by id for update
+)
+delete from webhook where id = %(id)s and (select count(*) from logged) >= 0
 
 -- name: note_test
 -- Records the attempt of a test at its webhook. A test does not say whether the webhook works for events.

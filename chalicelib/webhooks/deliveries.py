@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
+from psycopg.errors import ForeignKeyViolation
 from psycopg.types.json import Jsonb
 
 from chalicelib import events
@@ -139,7 +140,10 @@ def send_test(backends: Backends, webhook_id: uuid.UUID) -> Delivery:
             type=events.TEST_TYPE,
             payload=Jsonb({"webhook_id": str(webhook.id), "message": "This is a test."}),
         )
-        delivery_id = transaction.value("add_test_delivery", uuid.UUID, webhook_id=webhook_id, event_id=event_id)
+        try:
+            delivery_id = transaction.value("add_test_delivery", uuid.UUID, webhook_id=webhook_id, event_id=event_id)
+        except ForeignKeyViolation:  # The webhook was deleted between two of our statements.
+            raise NotFound(f"there is no webhook {webhook_id}") from None
         delivery = get(transaction, delivery_id)
     fault_point("delivery.before_wake")
     backends.queues.send("deliveries", [TurnMessage(webhook=webhook_id)])
@@ -153,6 +157,7 @@ def redeliver(backends: Backends, delivery_id: uuid.UUID) -> Delivery:
         if not delivery.webhook_enabled and not delivery.test:
             raise _disabled()
         if not transaction.run("redeliver", id=delivery_id):
+            get(transaction, delivery_id)  # It may have been deleted between two of our statements.
             raise Conflict("the delivery is still pending; wait until its attempts have ended", code="delivery_pending")
         pending = get(transaction, delivery_id)
     backends.queues.send("deliveries", [TurnMessage(webhook=delivery.webhook_id)])

@@ -106,12 +106,16 @@ def create(database: Database, sending: Sending, new: NewWebhook) -> tuple[Webho
     own_headers.check(headers)
     secret = signatures.new_secret()
     with database.transaction() as transaction:
+        webhook_id = transaction.value("new_webhook_id", uuid.UUID)
+    # Sealing may call KMS, so no transaction is open.
+    sealed_secret = sending.sealer.seal(secret.encode(), _context(webhook_id))
+    sealed_headers = _sealed_headers(sending, webhook_id, headers)
+    with database.transaction() as transaction:
         transaction.run("lock_webhooks")
         existing = count(transaction)
         if existing >= WEBHOOKS_MAX:
             message = f"there are already {existing} webhooks, which is the maximum; delete one first"
             raise Conflict(message, code="too_many_webhooks")
-        webhook_id = transaction.value("new_webhook_id", uuid.UUID)
         created = transaction.row(
             "add_webhook",
             Webhook,
@@ -120,8 +124,8 @@ def create(database: Database, sending: Sending, new: NewWebhook) -> tuple[Webho
             description=new.description,
             events=list(new.events),
             enabled=new.enabled,
-            secret=sending.sealer.seal(secret.encode(), _context(webhook_id)),
-            **_sealed_headers(sending, webhook_id, headers),
+            secret=sealed_secret,
+            **sealed_headers,
         )
     return created, secret
 
@@ -186,8 +190,10 @@ def rotate_secret(database: Database, sending: Sending, webhook_id: uuid.UUID) -
     secret = signatures.new_secret()
     with database.transaction() as transaction:
         get(transaction, webhook_id)
-        sealed = sending.sealer.seal(secret.encode(), _context(webhook_id))
-        overlap = SECRET_OVERLAP_SECONDS
+    sealed = sending.sealer.seal(secret.encode(), _context(webhook_id))
+    overlap = SECRET_OVERLAP_SECONDS
+    with database.transaction() as transaction:
+        _locked(transaction, webhook_id, lambda _: True)
         rotated = transaction.row("rotate_secret", Webhook, id=webhook_id, secret=sealed, overlap_seconds=overlap)
     return rotated, secret
 

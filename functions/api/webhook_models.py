@@ -18,7 +18,7 @@ from chalicelib.limits import (
     WEBHOOK_HEADERS_MAX,
 )
 from chalicelib.webhooks import webhooks
-from functions.api.field_types import NO_NUL, Matching, storable_text
+from functions.api.field_types import NO_NUL, storable_text
 
 _EXAMPLE: dict[str, Any] = {
     "url": "https://shop.example/hooks/products",
@@ -49,11 +49,13 @@ Url = Annotated[
     Field(
         min_length=1,
         max_length=URL_CHARACTERS_MAX,
-        description="Where events are sent with POST; the host must be reachable from the internet",
-        # `webhooks.outbound.urls` refuses other characters, with all the other rules for URLs.
-        json_schema_extra={"pattern": r"^[!-~]+$"},
+        description="Where events are sent with POST. The host must be reachable from the internet; an international "
+        "name may be written in Unicode (`müller.example`) or in ASCII (`xn--mller-kva.example`). Everything after the "
+        "host must be percent-encoded",
+        json_schema_extra={"format": "iri", "pattern": r"^[Hh][Tt][Tt][Pp][Ss]?://[^\s\\#@/?]+([/?][!-~]*)?$"},
     ),
 ]
+"""The full rules, and the messages, are in `chalicelib/webhooks/outbound/urls.py`; the pattern is for generators."""
 EventTypes = Annotated[
     list[Annotated[str, Field(json_schema_extra={"enum": [events.EVERY_TYPE, *events.NAMES]})]],
     Field(
@@ -71,20 +73,20 @@ Description = Annotated[
 ]
 _NO_OTHER_NAMES: dict[str, Any] = {"additionalProperties": False}
 """pydantic documents the names that match the pattern, but not that all others are refused."""
+# `own_headers` checks names and values, because its messages name the header. What follows describes its rules.
 HeaderName = Annotated[
     str,
-    Matching(
-        rf"^[!#$%&'*+.^_`|~0-9A-Za-z-]{{1,{WEBHOOK_HEADER_NAME_CHARACTERS_MAX}}}$",
-        "isn't a valid header name; use letters, digits and hyphens, "
-        f"at most {WEBHOOK_HEADER_NAME_CHARACTERS_MAX} characters",
+    Field(
+        json_schema_extra={"pattern": rf"^[!#$%&'*+.^_`|~0-9A-Za-z-]{{1,{WEBHOOK_HEADER_NAME_CHARACTERS_MAX}}}$"},
     ),
 ]
 HeaderValue = Annotated[
     str,
-    Field(max_length=WEBHOOK_HEADER_VALUE_CHARACTERS_MAX),
-    Matching(
-        r"^([!-~]([ \t!-~]*[!-~])?)?$",
-        "the value can contain only visible ASCII characters, and spaces and tabs between them",
+    Field(
+        json_schema_extra={
+            "maxLength": WEBHOOK_HEADER_VALUE_CHARACTERS_MAX,
+            "pattern": r"^([!-~]([ \t!-~]*[!-~])?)?$",
+        }
     ),
 ]
 
@@ -133,7 +135,7 @@ class WebhookChanges(BaseModel):
 
 
 class LastDelivery(BaseModel):
-    """The result of the last attempt. A test counts."""
+    """The result of the last attempt, not counting tests."""
 
     status_code: int | None
     milliseconds: int

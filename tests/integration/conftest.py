@@ -13,6 +13,7 @@ import pytest
 from chalicelib.backends import migrations
 from functions.composition import backends
 from infra.local.testing import Services, backing_services
+from tests.support.row_locks import Recorder, faults, locks_of_queries
 
 if TYPE_CHECKING:
     from tests.support.pipeline import Pipeline
@@ -24,11 +25,14 @@ def services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Services]:
     with backing_services(tmp_path_factory.mktemp("services"), power_may_fail=False) as started:
         os.environ.update(started.environment)
         migrations.migrate(started.owner_conninfo)
-        yield started
+        with pytest.MonkeyPatch.context() as patch:
+            recorder = Recorder(patch)
+            yield started
         backends().database.close()
         with psycopg.connect(started.owner_conninfo) as connection:
             counted = connection.execute("select deadlocks from pg_stat_database where datname = current_database()")
             assert counted.fetchall() == [(0,)], "something locked out of order"
+            assert faults(recorder.transactions(), locks_of_queries(connection)) == []
 
 
 @pytest.fixture(scope="session")

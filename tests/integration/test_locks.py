@@ -13,13 +13,20 @@ import psycopg
 import pytest
 
 from chalicelib.sql import queries
+from tests.support.row_locks import RowLock, Strength, described, faults, locks_of_queries
 
 if TYPE_CHECKING:
+    from infra.local.testing import Services
     from tests.support.pipeline import Pipeline
 
 LOCK_TIMEOUT = "100ms"
-REFERENCED = ("import", "export", "webhook")
-"""Tables that foreign keys refer to and whose rows are locked by a query."""
+LOCKED_IN_ORDER_OTHERWISE = {
+    "merge_incoming",  # by the plan, see test_orders
+    "upsert_incoming",  # by the order of its rows
+    "index_edits",  # one invocation at a time: product_search_state
+    "index_range",
+    "relay_events",  # one invocation at a time: relay_state
+}
 
 
 def _rows(pipeline: Pipeline) -> dict[str, Any]:
@@ -52,13 +59,47 @@ def test_a_lock_fits_beside_a_foreign_key(
         assert len(found) == 1
 
 
-def test_every_referenced_table_whose_rows_are_locked_is_tried(pipeline: Pipeline) -> None:
-    referenced = {
-        row["name"]
-        for row in pipeline.sql(
-            "select distinct confrelid::regclass::text as name from pg_constraint where contype = 'f'"
-        )
-    }
-    locking = [text for text in queries().values() if re.search(r"for (no key )?update(?! skip locked)", text)]
-    locked = {name for name in referenced for text in locking if re.search(rf"\b(?:from|join|update) {name}\b", text)}
-    assert locked == set(REFERENCED)
+def test_only_queries_that_delete_rows_lock_referenced_ones_for_update(services: Services) -> None:
+    with psycopg.connect(services.owner_conninfo) as connection:
+        locks = locks_of_queries(connection)
+        constraints = connection.execute("select confrelid::regclass::text from pg_constraint where contype = 'f'")
+        referenced = {str(table) for (table,) in constraints}
+    for name, found in locks.items():
+        strongly = {lock.table for lock in found if lock.strength == Strength.UPDATE} & referenced
+        text = queries()[name]
+        assert not strongly or re.search(r"delete from|skip locked|lock table", text), f"{name} locks {strongly}"
+
+
+def test_the_documented_row_locks_are_those_of_the_queries(services: Services) -> None:
+    with psycopg.connect(services.owner_conninfo) as connection:
+        locks = locks_of_queries(connection)
+    for table, documented in described().items():
+        locking = {name for name, found in locks.items() if RowLock(table, Strength.NO_KEY_UPDATE) in found}
+        locking |= {name for name, found in locks.items() if RowLock(table, Strength.UPDATE) in found}
+        sharing = {name for name, found in locks.items() if RowLock(table, Strength.KEY_SHARE) in found}
+        assert documented.one | documented.in_order | documented.skipping == locking, table
+        assert documented.shared == sharing, table
+    locked = {lock.table for found in locks.values() for lock in found if lock.strength > Strength.NEW}
+    assert locked == set(described())
+
+
+def test_queries_that_lock_several_rows_order_or_skip_them() -> None:
+    for table, documented in described().items():
+        for name in documented.skipping:
+            assert "skip locked" in queries()[name], name
+        for name in documented.in_order - LOCKED_IN_ORDER_OTHERWISE:
+            assert re.search(r"order by .*for (no key )?update", queries()[name], re.DOTALL), f"{name}, for {table}"
+
+
+@pytest.mark.parametrize(
+    ("names", "fault"),
+    [
+        (("lock_import", "lock_chunk"), "lock_chunk locks chunk after import"),
+        (("add_export_part", "lock_exports"), "lock_exports strengthens a lock of export"),
+        (("lock_chunk", "merge_incoming", "add_rejected_row", "lock_import", "add_event"), ""),
+    ],
+)
+def test_a_transaction_that_may_deadlock_is_found(services: Services, names: tuple[str, ...], fault: str) -> None:
+    with psycopg.connect(services.owner_conninfo) as connection:
+        found = faults([names], locks_of_queries(connection))
+    assert [each.split(",")[0] for each in found] == ([fault] if fault else [])

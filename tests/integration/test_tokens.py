@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import logging
 import os
-import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +14,7 @@ import pytest
 from chalicelib import limits
 from chalicelib.access import tokens
 from chalicelib.backends.database import Database
-from chalicelib.errors import Conflict, Invalid
+from chalicelib.errors import Invalid
 from chalicelib.settings import read
 from functions.authorize import AUTHORIZER_TTL_SECONDS
 from infra import tokens as terminal
@@ -193,32 +192,6 @@ def test_an_unknown_scope_is_wrong_usage(capsys: Output) -> None:
     with pytest.raises(SystemExit) as ended:
         terminal.main(["create", "shop", "--scope", "root"])
     assert ended.value.code == USAGE
-
-
-def test_of_two_tokens_created_with_one_name_at_once_one_is_refused(services: Services, pipeline: Pipeline) -> None:
-    started = threading.Barrier(2)
-    refused: list[Conflict] = []
-
-    def take() -> None:
-        database = Database(services.owner_conninfo)
-        database.connection()
-        started.wait()
-        try:
-            with database.transaction() as transaction:
-                tokens.create(transaction, "shop", ["read"])
-        except Conflict as error:
-            refused.append(error)
-        finally:
-            database.close()
-
-    threads = [threading.Thread(target=take) for _ in range(2)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-
-    assert len(refused) == 1
-    assert len(pipeline.sql("select 1 from api_token where name = 'shop'")) == 1
 
 
 def test_the_running_stack_is_found_by_its_data_directory(

@@ -11,8 +11,9 @@ from standardwebhooks import Webhook as Verifier
 
 from chalicelib import limits
 from chalicelib.webhooks.sender import HIDDEN
-from tests.integration.webhooks import create_product, deliveries, show, subscribe
+from tests.integration.webhooks import create_product, deliveries, let_time_pass, show, subscribe
 from tests.support.hook_server import Received, Reply, hook_server
+from tests.unit.receiver import OK, receiver
 
 if TYPE_CHECKING:
     from tests.support.pipeline import Pipeline
@@ -44,6 +45,19 @@ def test_a_delivery_is_signed_and_logged(pipeline: Pipeline) -> None:
     assert attempt["request_headers"]["webhook-id"] == received.id
     assert attempt["request_headers"]["Authorization"] == HIDDEN
     assert show(pipeline, webhook)["last_delivery"]["status_code"] == 200
+
+
+def test_a_delivery_whose_final_response_follows_an_informational_one_is_delivered_once(pipeline: Pipeline) -> None:
+    with receiver(b"HTTP/1.1 103 Early Hints\r\nLink: </>; rel=preload\r\n\r\n" + OK) as server:
+        webhook = subscribe(pipeline, f"http://127.0.0.1:{server.port}/")
+        create_product(pipeline)
+        pipeline.deliver_events()
+        let_time_pass(pipeline)
+
+    assert len(server.requests) == 1
+    (delivery,) = deliveries(pipeline, webhook)
+    assert (delivery["status"], delivery["status_code"], delivery["attempt_count"]) == ("delivered", 200, 1)
+    assert show(pipeline, webhook)["failing_since"] is None
 
 
 def test_the_beginning_of_a_long_response_is_kept(pipeline: Pipeline) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import uuid
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ import pytest
 from chalicelib import events, limits
 from chalicelib.webhooks.outbound.urls import RESERVED_HEADERS
 from chalicelib.webhooks.own_headers import RESERVED_HEADERS as OUR_HEADERS
+from tests.unit.receiver import header_of, receiver
 
 if TYPE_CHECKING:
     from tests.support.pipeline import Answer, Pipeline
@@ -114,6 +116,9 @@ def test_headers_that_every_delivery_has_cannot_be_chosen(pipeline: Pipeline, na
         ("url", "http://127.0.0.1/#fragment"),
         ("url", "http://name.invalid/"),
         ("url", "http://127.0.0.1/" + "x" * limits.URL_CHARACTERS_MAX),
+        ("url", "http://１２７.0.0.1/"),
+        ("url", "http://127.0.0.1/größe"),
+        ("url", "http://127.0.0.1/a b"),
         ("url", ""),
         ("url", None),
         ("events", []),
@@ -124,6 +129,7 @@ def test_headers_that_every_delivery_has_cannot_be_chosen(pipeline: Pipeline, na
         ("description", "x" * (limits.WEBHOOK_DESCRIPTION_CHARACTERS_MAX + 1)),
         ("enabled", "yes"),
         ("headers", {"X Y": "z"}),
+        ("headers", {"": "z"}),
         ("headers", {"X": "line\r\nbreak"}),
         ("headers", {"X": "ü"}),
         ("headers", {"X-A": "1", "x-a": "2"}),
@@ -138,6 +144,54 @@ def test_an_invalid_value_is_refused_with_its_field(pipeline: Pipeline, field: s
     assert {
         each.split("/")[1] for each in pointers(pipeline.call("PATCH", f"/webhooks/{created['id']}", {field: value}))
     } == {field}
+
+
+MESSAGES: list[tuple[str, Any, str]] = [
+    ("url", "https://shop.example/größe", "only ASCII characters may follow the host: write %C3%B6 for “ö” (U+00F6),"),
+    ("url", "https://shop.example/a b", "the URL contains a space: remove it, or write it as %20 in the path"),
+    ("url", "shop.example/hook", "the URL must start with https:// or http://"),
+    ("headers", {"Bad Header": "x"}, "the header “Bad Header” has a space in its name: use only letters, digits and"),
+    ("headers", {"X-" + "y" * 63: "x"}, f"the header X-{'y' * 62}… has a name of more than 64 characters"),
+    ("headers", {"X-Shop": "ü"}, "the value of the header X-Shop must be visible ASCII characters; spaces and tabs"),
+    ("headers", {"X-Shop": "x" * 1025}, "the value of the header X-Shop has 1,025 characters; the maximum is 1,024"),
+]
+
+
+@pytest.mark.parametrize(("field", "value", "message"), MESSAGES)
+def test_a_refused_url_or_header_has_a_message_in_words(
+    pipeline: Pipeline, field: str, value: Any, message: str
+) -> None:
+    created = add(pipeline).json
+    for answer in (
+        add(pipeline, **{field: value}),
+        pipeline.call("PATCH", f"/webhooks/{created['id']}", {field: value}),
+    ):
+        assert answer.status == 422
+        (error,) = answer.json["errors"]
+        assert error["pointer"] == f"/{field}"
+        assert error["message"].startswith(message)
+
+
+def test_an_international_name_is_shown_as_typed_and_used_in_ascii(
+    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = {"xn--mller-kva.example": "127.0.0.1", "xn--bse-sna.example": "10.0.0.1"}
+    real = socket.getaddrinfo
+    monkeypatch.setattr(socket, "getaddrinfo", lambda host, *more, **named: real(names.get(host, host), *more, **named))
+    with receiver() as server:
+        url = f"http://Müller.example:{server.port}/hook"
+        created = add(pipeline, url=url).json
+        path = f"/webhooks/{created['id']}"
+        pipeline.call("POST", f"{path}/test")
+        pipeline.deliver_events()
+
+    assert created["url"] == pipeline.call("GET", path).json["url"] == url
+    assert pipeline.sql("select url from webhook") == [{"url": url}]
+    assert [header_of(each, "Host") for each in server.requests] == [[f"xn--mller-kva.example:{server.port}"]]
+    (delivery,) = pipeline.call("GET", f"{path}/deliveries").json["items"]
+    assert delivery["status"] == "delivered"
+    (refused,) = pipeline.call("PATCH", path, {"url": "http://böse.example/"}).json["errors"]
+    assert refused["message"].startswith("böse.example (xn--bse-sna.example) has an address that is not public")
 
 
 def test_an_edit_that_the_caller_has_not_seen_is_not_overwritten(pipeline: Pipeline) -> None:

@@ -25,6 +25,7 @@ ROOT = Path(__file__).parents[2]
 COPIED = (
     "app.py",
     "chalicelib",
+    "docs",
     "functions",
     "infra",
     "tests",

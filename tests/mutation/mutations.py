@@ -14,6 +14,8 @@ CHANGES = """-- name: changes
 HISTORIES = "tests/integration/test_acceptance_order.py"
 POST_REQUESTS = "tests/unit/test_post.py"
 POST_RESPONSES = "tests/unit/test_post_responses.py"
+COUNTED_LIMITS = "tests/integration/test_counted_limits.py"
+HOST_NAMES = "tests/unit/test_hosts.py"
 POST_TLS = "tests/unit/test_post_tls.py"
 SEALING = "tests/unit/test_sealing.py"
 WEBHOOK_EVENTS = "tests/integration/test_webhook_events.py"
@@ -29,6 +31,7 @@ EVENTS_SQL = "chalicelib/sql/events.sql"
 DELIVERIES_SQL = "chalicelib/sql/deliveries.sql"
 POST = "chalicelib/webhooks/outbound/post.py"
 URLS = "chalicelib/webhooks/outbound/urls.py"
+HOSTS = "chalicelib/webhooks/outbound/hosts.py"
 BOUNDED_SOCKET = "chalicelib/webhooks/outbound/bounded_socket.py"
 SEALING_CODE = "chalicelib/backends/sealing.py"
 FILE_STORE = "chalicelib/backends/s3.py"
@@ -181,6 +184,21 @@ MUTATIONS = (
              ("tests/integration/test_freeze.py",)),
     Mutation("requests for exports wait for each other", "chalicelib/exporting/exports.py",
              '        transaction.run("lock_exports")\n', "", ("tests/integration/test_exports.py",)),
+    Mutation("requests for webhooks wait for each other", "chalicelib/webhooks/webhooks.py",
+             '        transaction.run("lock_webhooks")\n', "", (COUNTED_LIMITS,)),
+    Mutation("requests for tokens wait for each other", "chalicelib/access/tokens.py",
+             '    transaction.run("lock_tokens")\n', "", (COUNTED_LIMITS,)),
+    Mutation("installed tokens wait for each other", "chalicelib/access/tokens.py",
+             '        connection.execute(query("lock_tokens"))\n', "", (COUNTED_LIMITS,)),
+    Mutation("senders of one webhook wait for each other", ATTEMPTS,
+             'webhook = transaction.one("lock_webhook", Webhook', 'webhook = transaction.one("find_webhook", Webhook',
+             (COUNTED_LIMITS,)),
+    Mutation("a failed delivery is sent again by one request", DELIVERIES_SQL, " limit %(limit)s for no key update",
+             " limit %(limit)s", (COUNTED_LIMITS,)),
+    Mutation("a test needs a webhook that is not being deleted", "chalicelib/webhooks/deliveries.py",
+             "except ForeignKeyViolation:", "except ZeroDivisionError:", (COUNTED_LIMITS,)),
+    Mutation("a secret is rotated in a webhook that exists", "chalicelib/webhooks/webhooks.py",
+             "        _locked(transaction, webhook_id, lambda _: True)\n", "", (COUNTED_LIMITS,)),
     Mutation("fence of exports", "chalicelib/sql/exports.sql", " and steps = %(steps)s", "",
              ("tests/integration/test_exporting.py",)),
     Mutation("a part number for each step", "chalicelib/exporting/writing.py",
@@ -211,7 +229,7 @@ MUTATIONS = (
     Mutation("a retried import is indexed again", "chalicelib/sql/imports.sql", ", indexed = false", "",
              ("tests/integration/test_search_index.py",)),
     Mutation("only imports that had ended before are indexed", "chalicelib/sql/search_index.sql",
-             "    and i.id || ':' || i.attempt = any(s.imports)\n", "",
+             "on i.id || ':' || i.attempt = any(s.imports)", "on true",
              ("tests/integration/test_search_index.py",)),
     Mutation("indexing waits for an import", "chalicelib/catalogue/search_index.py",
              'if transaction.value("is_import_running", bool):', "if False:",
@@ -231,8 +249,21 @@ MUTATIONS = (
     Mutation("connects to the address that was checked", POST,
              "self._connect(address, target.port, deadline.remaining() / left)",
              "socket.create_connection((socket.getaddrinfo(target.host, 0)[0][4][0], target.port))", (POST_REQUESTS,)),
-    Mutation("no unusual notations of addresses", URLS,
-             "if _NUMBER.fullmatch(labels[-1]):", "if False:", (POST_REQUESTS,)),
+    Mutation("no unusual notations of addresses", HOSTS,
+             "if _NUMBER.fullmatch(last_label):", "if False:", (POST_REQUESTS,)),
+    Mutation("no notations of addresses in other characters", HOSTS,
+             'normalize("NFKC", typed).replace("。", ".")', "typed", (HOST_NAMES,)),
+    Mutation("no characters that programs read differently", HOSTS,
+             "if _mapped(character) != character.lower() or character == _CAPITAL_SHARP_S:",
+             "if _mapped(character) is None:", (HOST_NAMES,),
+             also=('normalize("NFC", "".join(character.lower() for character in composed))',
+                   "idna.uts46_remap(typed, std3_rules=False)")),
+    Mutation("no letter that older programs read differently", HOSTS, " or character == _CAPITAL_SHARP_S", "",
+             (HOST_NAMES,)),
+    Mutation("an ASCII form must be that of a name", HOSTS, 'if label.isascii() and not label.startswith("xn--"):',
+             "if label.isascii():", (POST_REQUESTS,)),
+    Mutation("names are looked up and sent in ASCII", HOSTS, 'idna.alabel(label).decode("ascii")', "label",
+             (POST_REQUESTS, POST_TLS), also=('r"[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?"', 'r".+"')),
     Mutation("ports", POST, "if target.port not in self._allowed_ports and not all(within):",
              "if False:", (POST_REQUESTS,)),
     Mutation("other ports only in an allowed network", POST, "and not all(within):",
@@ -240,10 +271,11 @@ MUTATIONS = (
     Mutation("no users in URLs", URLS, 'if "@" in authority:', "if False:", (POST_REQUESTS,),
              also=("found = _AUTHORITY.fullmatch(authority)",
                    "found = _AUTHORITY.fullmatch(authority.rpartition('@')[2])")),
-    Mutation("only visible ASCII in URLs", URLS, "if not url.isascii() or", "if False and",
-             (POST_REQUESTS,), also=('_URL = re.compile(r"(https?)://([^/?]*)(.*)", re.IGNORECASE)',
-                                '_URL = re.compile(r"(https?)://([^/?]*)(.*)", re.IGNORECASE | re.DOTALL)')),
-    Mutation("no backslash in URLs", URLS, r' or "\\" in url', "", (POST_REQUESTS,)),
+    Mutation("no control characters in URLs", URLS, 'if character < " " or character == "\\x7f":', "if False:",
+             (POST_REQUESTS,), also=("re.IGNORECASE | re.ASCII", "re.IGNORECASE | re.ASCII | re.DOTALL")),
+    Mutation("only ASCII after the host", URLS, "    _check_path(path)\n", "", (HOST_NAMES,)),
+    Mutation("schemes only in ASCII", URLS, "re.IGNORECASE | re.ASCII", "re.IGNORECASE", (HOST_NAMES,)),
+    Mutation("no backslash in URLs", URLS, r'if "\\" in url:', "if False:", (POST_REQUESTS,)),
     Mutation("no fragments", URLS, 'if "#" in url:', "if False:", (POST_REQUESTS,)),
     Mutation("reserved headers of the connection", URLS, "if name.lower() in RESERVED_HEADERS:", "if False:",
              (POST_REQUESTS,)),
@@ -263,6 +295,11 @@ MUTATIONS = (
     Mutation("limit of the response", POST, "while len(content) <= self._response_bytes:",
              "while True:", (POST_RESPONSES,),
              also=("self._response_bytes + 1 - len(content)", "65536")),
+    Mutation("informational responses are skipped", POST, "        client.response_class = _FinalResponse\n", "",
+             (POST_RESPONSES,)),
+    Mutation("a limit of informational responses", POST, "for _ in range(INFORMATIONAL_RESPONSES_MAX + 1):",
+             "while True:", (POST_RESPONSES,)),
+    Mutation("incomplete headers are an error", POST, "if bounded.ended:", "if False:", (POST_RESPONSES,)),
     Mutation("an incomplete response is an error", POST, "if response.length:", "if False:", (POST_RESPONSES,)),
     Mutation("certificates", POST, "(self._tls or _tls())",
              "ssl._create_unverified_context()", (POST_TLS,)),

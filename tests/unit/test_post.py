@@ -17,6 +17,7 @@ import requests
 
 from chalicelib.limits import URL_CHARACTERS_MAX
 from chalicelib.webhooks.outbound.post import Outbound, Unreachable, Unsafe
+from tests.unit.idn_attacks import IDN_ATTACKS, SPELT_ATTACKS
 from tests.unit.receiver import Receiver, header_of, receiver
 
 pytestmark = pytest.mark.timeout(30)
@@ -43,6 +44,9 @@ NAMES: dict[str, list[str]] = {
     "nat64.example": ["64:ff9b::7f00:1"],
     "zone.example": ["fe80::1%1"],
     "empty.example": [],
+    "xn--mller-kva.example": [PUBLIC],
+    "xn--bse-sna.example": ["127.0.0.1"],  # böse.example
+    "xn--mtadaten-k1a.example": ["169.254.169.254"],  # mêtadaten.example
 }
 ADDRESS_ATTACKS = [
     "http://127.0.0.1:{port}/",
@@ -156,7 +160,15 @@ SCHEME_ATTACKS = [
     "ws://public.example/",
 ]
 PORT_ATTACKS = [f"http://public.example:{port}/" for port in (1, 22, 25, 81, 3306, 5432, 6379, 8080, 9200, 65535)]
-ATTACKS = [*ADDRESS_ATTACKS, *NAME_ATTACKS, *SHAPE_ATTACKS, *SCHEME_ATTACKS, *PORT_ATTACKS]
+ATTACKS = [
+    *ADDRESS_ATTACKS,
+    *NAME_ATTACKS,
+    *SHAPE_ATTACKS,
+    *SCHEME_ATTACKS,
+    *PORT_ATTACKS,
+    *IDN_ATTACKS,
+    *SPELT_ATTACKS,
+]
 
 
 class Network:
@@ -224,8 +236,17 @@ def test_an_attack_is_refused_at_registration_and_at_the_attempt(
         assert inside in url or inside not in str(registering.value), "an internal address is not revealed"
 
 
+@pytest.mark.parametrize("attack", SPELT_ATTACKS)
+def test_other_characters_for_an_address_are_refused_before_a_name_is_looked_up(
+    attack: str, network: Network, waiting: Receiver
+) -> None:
+    with pytest.raises(Unsafe):
+        outbound(waiting).check(attack.replace("{port}", str(waiting.port)))
+    assert network.asked == []
+
+
 def test_there_are_enough_different_attacks() -> None:
-    assert len(set(ATTACKS)) == len(ATTACKS) >= 100
+    assert len(set(ATTACKS)) == len(ATTACKS) >= 500
 
 
 @pytest.mark.parametrize("host", ["127.1", "2130706433", "0x7f.1", "0177.0.0.1", "0"])
@@ -343,6 +364,9 @@ def test_a_public_address_gets_the_request_and_its_response_is_returned(network:
         ("http://public.example.:80/", "POST / HTTP/1.1", "public.example"),
         ("http://public.example:443/a", "POST /a HTTP/1.1", "public.example:443"),
         (f"http://{PUBLIC}//b", "POST //b HTTP/1.1", PUBLIC),
+        ("http://MÜLLER.example/a", "POST /a HTTP/1.1", "xn--mller-kva.example"),
+        ("http://mu\u0308ller.example/", "POST / HTTP/1.1", "xn--mller-kva.example"),
+        ("http://xn--mller-kva.example:443/", "POST / HTTP/1.1", "xn--mller-kva.example:443"),
     ],
 )
 def test_the_request_line_and_the_host_header_follow_the_url(
@@ -351,6 +375,16 @@ def test_the_request_line_and_the_host_header_follow_the_url(
     outbound(waiting).post(url, {}, b"")
     assert waiting.requests[0].startswith(line.encode() + b"\r\n")
     assert header_of(waiting.requests[0], "Host") == [host]
+    assert all(asked.isascii() for asked in network.asked)
+
+
+def test_messages_show_an_international_name_as_typed_and_in_ascii(network: Network) -> None:
+    with pytest.raises(Unsafe, match=r"^Böse\.example \(xn--bse-sna\.example\) has an address that is not public"):
+        Outbound().check("http://Böse.example/")
+    with pytest.raises(
+        Unreachable, match=r"^the name größe\.example \(xn--gre-6ka8i\.example\) could not be resolved$"
+    ):
+        Outbound().post("http://größe.example/", {}, b"")
 
 
 def test_the_next_address_is_tried_when_one_refuses_the_connection(network: Network, waiting: Receiver) -> None:

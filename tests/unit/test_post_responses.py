@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from chalicelib.limits import RESPONSE_BYTES_MAX
+from chalicelib.limits import INFORMATIONAL_RESPONSES_MAX, RESPONSE_BYTES_MAX
 from chalicelib.webhooks.outbound.post import Outbound, Unreachable, Unsafe, connect_to, look_up
 from tests.unit.receiver import Receiver, receiver
 
@@ -55,12 +55,61 @@ FULL = b"a" * RESPONSE_BYTES_MAX
         (head("Transfer-Encoding: chunked") + chunked(*[b"a"] * len(FULL)), FULL),
         (head("Transfer-Encoding: chunked") + chunked(FULL, b"b"), FULL),
         (head("Content-Encoding: gzip", "Content-Length: 4") + b"\x1f\x8b\x08\x00", b"\x1f\x8b\x08\x00"),
-        (b"HTTP/1.1 100 Continue\r\n\r\n" + head("Content-Length: 1") + b"x", b"x"),
     ],
 )
 def test_a_response_is_read_up_to_the_limit_and_not_decompressed(reply: bytes, body: bytes) -> None:
     response = sent(reply)
     assert (response.status, response.body) == (200, body)
+
+
+CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+HINTS = b"HTTP/1.1 103 Early Hints\r\nLink: </style.css>; rel=preload\r\nLink: </script.js>; rel=preload\r\n\r\n"
+PROCESSING = b"HTTP/1.1 102 Processing\r\n\r\n"
+FINAL = head("Content-Length: 2", "X-Final: yes") + b"ok"
+
+
+@pytest.mark.parametrize(
+    "informational",
+    [
+        CONTINUE,
+        PROCESSING,
+        HINTS,
+        b"HTTP/1.1 199\r\n\r\n",
+        CONTINUE + PROCESSING * 3 + HINTS,
+        # Neither of these ends the connection, or announces a body: an informational response has none.
+        b"HTTP/1.1 103 Early Hints\r\nConnection: close\r\nContent-Length: 7\r\n\r\n",
+        b"HTTP/1.0 102 Processing\nTransfer-Encoding: chunked\n\n",
+        PROCESSING * INFORMATIONAL_RESPONSES_MAX,
+    ],
+    ids=["100", "102", "103", "199", "several", "103 with headers of a final one", "102 of HTTP/1.0", "the most"],
+)
+@pytest.mark.parametrize("packet_bytes", [1_000_000, 1], ids=["in one packet", "byte by byte"])
+def test_informational_responses_are_skipped(informational: bytes, packet_bytes: int) -> None:
+    def reply(connection: socket.socket, _: Receiver) -> None:
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        whole = informational + FINAL
+        for start in range(0, len(whole), packet_bytes):
+            connection.sendall(whole[start : start + packet_bytes])
+
+    response = sent(reply)
+    assert (response.status, response.body) == (200, b"ok")
+    assert response.headers == {"content-length": "2", "x-final": "yes"}
+
+
+@pytest.mark.parametrize("status", [204, 301, 410, 500])
+def test_the_status_after_an_informational_response_decides(status: int) -> None:
+    assert sent(HINTS + b"HTTP/1.1 %d So\r\nContent-Length: 0\r\n\r\n" % status).status == status
+
+
+def test_a_change_of_protocol_is_final_because_none_was_asked_for() -> None:
+    switched = b"HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n\x81\x02ok"
+    response = sent(HINTS + switched + FINAL)
+    assert (response.status, response.body) == (101, b"")
+
+
+def test_too_many_informational_responses_are_an_error() -> None:
+    with pytest.raises(Unreachable, match=r"^more than 50 informational responses \(1xx\) before a final one$"):
+        sent(PROCESSING * (INFORMATIONAL_RESPONSES_MAX + 1) + FINAL)
 
 
 def test_the_rest_of_an_endless_response_is_not_waited_for() -> None:
@@ -76,6 +125,13 @@ def test_the_rest_of_an_endless_response_is_not_waited_for() -> None:
         (b"", "the connection was closed before the response was complete"),
         (head("Content-Length: 3") + b"ab", "the connection was closed before the response was complete"),
         (head("Transfer-Encoding: chunked") + b"5\r\nab", "the connection was closed before the response was complete"),
+        (b"HTTP/1.1 200", "the connection was closed before the response was complete"),
+        (b"HTTP/1.1 200 OK\r\n", "the connection was closed before the response was complete"),
+        (head("Content-Length: 10")[:-5], "the connection was closed before the response was complete"),
+        (head("Content-Length: 0")[:-2], "the connection was closed before the response was complete"),
+        (HINTS, "the connection was closed before the response was complete"),
+        (HINTS[:-4], "the connection was closed before the response was complete"),
+        (HINTS + b"SSH-2.0-OpenSSH_9.6\r\n", "the response is not valid HTTP"),
         (b"SSH-2.0-OpenSSH_9.6\r\n", "the response is not valid HTTP"),
         (b"HTTP/1.1 banana\r\n\r\n", "the response is not valid HTTP"),
         (
@@ -96,10 +152,11 @@ def test_an_incomplete_or_malformed_response_is_an_error(reply: bytes, words: st
     [
         (b"HTTP/1.1 200 OK\r\n", b"X-A: " + b"a" * 60_000 + b"\r\n"),
         (b"", b"HTTP/1.1 100 Continue\r\nX-A: " + b"a" * 9_000 + b"\r\n\r\n"),
+        (HINTS, b"HTTP/1.1 103 Early Hints\r\nX-A: " + b"a" * 9_000 + b"\r\n\r\n"),
         (head("Transfer-Encoding: chunked"), b"1;" + b"a" * 60_000 + b"\r\nx\r\n"),
         (head("Transfer-Encoding: chunked") + b"0\r\n", b"X-A: " + b"a" * 60_000 + b"\r\n"),
     ],
-    ids=["headers", "interim responses", "chunk extensions", "trailers"],
+    ids=["headers", "100 Continue", "103 Early Hints", "chunk extensions", "trailers"],
 )
 def test_headers_and_similar_overhead_have_a_limit(start: bytes, endless: bytes) -> None:
     started = time.monotonic()
@@ -113,12 +170,25 @@ def test_headers_and_similar_overhead_have_a_limit(start: bytes, endless: bytes)
     [
         (b"", b""),
         (b"HTTP/1.1 200 OK\r\nX-A: ", b"a"),
-        (b"", b"HTTP/1.1 100 Continue\r\n\r\n"),
+        (b"", CONTINUE),
+        (b"", PROCESSING),
+        (b"HTTP/1.1 103 Early Hints\r\nX-A: ", b"a"),
+        (HINTS, b""),
         (head("Content-Length: 60000"), b"a"),
         (head(), b"a"),
         (head("Transfer-Encoding: chunked"), b"1\r\na\r\n"),
     ],
-    ids=["silence", "headers", "interim responses", "body", "body without length", "chunks"],
+    ids=[
+        "silence",
+        "headers",
+        "100 Continue",
+        "102 Processing",
+        "headers of 103 Early Hints",
+        "silence after 103 Early Hints",
+        "body",
+        "body without length",
+        "chunks",
+    ],
 )
 def test_the_deadline_holds_however_slowly_a_response_arrives(start: bytes, endless: bytes) -> None:
     started = time.monotonic()

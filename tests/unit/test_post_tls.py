@@ -72,20 +72,45 @@ def authority(tmp_path: Path) -> Authority:
     return Authority(tmp_path)
 
 
-def sent(server: ssl.SSLContext | None, trusting: ssl.SSLContext | None, reply: bytes | Reply = OK) -> Response:
-    """The response to a POST to https://public.example, which goes to a receiver on loopback."""
+def sent(
+    server: ssl.SSLContext | None,
+    trusting: ssl.SSLContext | None,
+    reply: bytes | Reply = OK,
+    typed: str = NAME,
+    name: str = NAME,
+) -> Response:
+    """The response to a POST to a host that goes to a receiver on loopback, and that has this name in ASCII."""
     with receiver(reply, server) as answering:
         outbound = Outbound(
             [LOOPBACK], resolve=lambda _host, _seconds: [ip_address("127.0.0.1")], tls=trusting, total_seconds=2
         )
-        response = outbound.post(f"https://{NAME}:{answering.port}/", {}, b"{}")
-        assert answering.server_names == [NAME]
-        assert header_of(answering.requests[0], "Host") == [f"{NAME}:{answering.port}"]
+        response = outbound.post(f"https://{typed}:{answering.port}/", {}, b"{}")
+        assert answering.server_names == [name]
+        assert header_of(answering.requests[0], "Host") == [f"{name}:{answering.port}"]
         return response
 
 
 def test_a_valid_certificate_is_accepted_and_the_server_gets_the_name(authority: Authority) -> None:
     assert sent(authority.server(NAME), authority.trusting).status == 200
+
+
+@pytest.mark.parametrize(
+    ("typed", "name"),
+    [
+        ("MÜLLER.example", "xn--mller-kva.example"),
+        ("xn--mller-kva.example", "xn--mller-kva.example"),
+        ("straße.example.", "xn--strae-oqa.example"),
+    ],
+)
+def test_a_certificate_has_the_ascii_form_of_an_international_name(typed: str, name: str, authority: Authority) -> None:
+    assert sent(authority.server(name), authority.trusting, typed=typed, name=name).status == 200
+    with pytest.raises(Unreachable, match=f"TLS: Hostname mismatch, certificate is not valid for '{name}'"):
+        sent(authority.server("strasse.example"), authority.trusting, typed=typed, name=name)
+
+
+def test_informational_responses_are_skipped_inside_tls(authority: Authority) -> None:
+    hints = b"HTTP/1.1 103 Early Hints\r\nLink: </>; rel=preload\r\n\r\n"
+    assert sent(authority.server(NAME), authority.trusting, hints + hints + OK).body == b"ok"
 
 
 @pytest.mark.parametrize(

@@ -36,6 +36,8 @@ class BoundedSocket(io.RawIOBase):
         self._deadline = deadline
         self._taken = 0
         self._allowed = 0
+        self.ended = False
+        """Whether a read has found the end of the connection."""
 
     def allow(self, total: int) -> None:
         """Allows this many bytes to come in, counted from the beginning of the connection."""
@@ -66,4 +68,5 @@ class BoundedSocket(io.RawIOBase):
         self._connection.settimeout(self._deadline.remaining())
         count = self._connection.recv_into(memoryview(buffer)[: self._allowed - self._taken])
         self._taken += count
+        self.ended = count == 0
         return count

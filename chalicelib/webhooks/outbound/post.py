@@ -24,13 +24,15 @@ from chalicelib.errors import ImporterError
 from chalicelib.limits import (
     ADDRESSES_TRIED_MAX,
     EXCHANGE_SECONDS_MAX,
+    INFORMATIONAL_RESPONSES_MAX,
     RESPONSE_BYTES_MAX,
     RESPONSE_HEADERS_BYTES_MAX,
     WEBHOOK_CONNECT_SECONDS_MAX,
 )
 from chalicelib.webhooks.outbound.bounded_socket import BoundedSocket, Deadline
 from chalicelib.webhooks.outbound.public_addresses import IPAddress, IPNetwork, is_in, is_public
-from chalicelib.webhooks.outbound.urls import Target, Unsafe, check_headers, parse
+from chalicelib.webhooks.outbound.unsafe import Unsafe
+from chalicelib.webhooks.outbound.urls import Target, check_headers, parse
 
 __all__ = ["Outbound", "Response", "Unreachable", "Unsafe"]
 
@@ -46,6 +48,21 @@ class Response:
     status: int
     headers: Mapping[str, str]
     body: bytes
+
+
+class _FinalResponse(http.client.HTTPResponse):
+    """Skips every informational response before the final one (RFC 9110, 15.2); http.client skips only 100.
+
+    101 is final: no other protocol was asked for, so what would follow cannot be read.
+    """
+
+    def _read_status(self) -> tuple[str, int, str]:
+        for _ in range(INFORMATIONAL_RESPONSES_MAX + 1):
+            version, status, reason = super()._read_status()  # type: ignore[misc]  # typeshed lists only public names
+            if status >= 200 or status == http.HTTPStatus.SWITCHING_PROTOCOLS:
+                return version, status, reason
+            http.client.parse_headers(self.fp)
+        raise Unreachable(f"more than {INFORMATIONAL_RESPONSES_MAX} informational responses (1xx) before a final one")
 
 
 Resolve = Callable[[str, float], Sequence[IPAddress]]
@@ -158,9 +175,8 @@ class Outbound:
             ports = " or ".join(str(port) for port in sorted(self._allowed_ports))
             raise Unsafe(f"port {target.port} is not allowed: use port {ports}")
         if not all(ok or is_public(address) for ok, address in zip(within, addresses, strict=True)):
-            raise Unsafe(
-                f"{target.host} has an address that is not public: use a server that can be reached from the internet"
-            )
+            remedy = "use a server that can be reached from the internet"
+            raise Unsafe(f"{target.shown_host} has an address that is not public: {remedy}")
         return addresses
 
     def _resolved(self, target: Target, deadline: Deadline) -> list[IPAddress]:
@@ -171,11 +187,11 @@ class Outbound:
         try:
             addresses = list(self._resolve(target.host, deadline.remaining()))
         except TimeoutError:
-            raise Unreachable(f"the name {target.host} was not resolved within {deadline.seconds:g} s") from None
+            raise Unreachable(f"the name {target.shown_host} was not resolved within {deadline.seconds:g} s") from None
         except OSError:
             addresses = []
         if not addresses:
-            raise Unreachable(f"the name {target.host} could not be resolved")
+            raise Unreachable(f"the name {target.shown_host} could not be resolved")
         return addresses
 
     def _connected(self, target: Target, addresses: Sequence[IPAddress], deadline: Deadline) -> socket.socket:
@@ -192,12 +208,15 @@ class Outbound:
     def _exchange(self, bounded: BoundedSocket, target: Target, headers: Mapping[str, str], body: bytes) -> Response:
         client = http.client.HTTPConnection(target.host, target.port)
         client.auto_open = 0  # Never opens another connection.
+        client.response_class = _FinalResponse
         client.sock = cast(socket.socket, bounded)
         ours = {"Host": target.host_header, "Accept-Encoding": "identity", "Connection": "close"}
         bounded.allow(RESPONSE_HEADERS_BYTES_MAX)
         client.request("POST", target.path, body=body, headers={**ours, **headers})
         response = client.getresponse()
         try:
+            if bounded.ended:  # http.client takes the end of the connection for the end of the headers.
+                raise http.client.IncompleteRead(b"")
             # A chunk of a single byte takes six bytes. A response with more overhead is meant to keep us busy.
             bounded.allow(RESPONSE_HEADERS_BYTES_MAX + 8 * self._response_bytes)
             content = self._read(response)

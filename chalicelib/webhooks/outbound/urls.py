@@ -8,10 +8,11 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv6Address
+from urllib.parse import quote
 
-from chalicelib.errors import FieldError, Invalid
 from chalicelib.limits import URL_CHARACTERS_MAX
+from chalicelib.webhooks.outbound.hosts import ascii_host
+from chalicelib.webhooks.outbound.unsafe import Unsafe, described
 
 DEFAULT_PORTS = {"http": 80, "https": 443}
 RESERVED_HEADERS = frozenset(
@@ -31,33 +32,26 @@ RESERVED_HEADERS = frozenset(
     }
 )
 """Headers that belong to the connection and cannot be chosen. In lower case."""
-HOST_CHARACTERS_MAX = 253
-"""The limit of DNS."""
-_URL = re.compile(r"(https?)://([^/?]*)(.*)", re.IGNORECASE)
-_AUTHORITY = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::([0-9]{1,5}))?")
-_LABEL = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?")
-_NUMBER = re.compile(r"[0-9]+|0[xX][0-9A-Fa-f]*")
-_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+CHARACTERS_NAMED_MAX = 5
+"""At most this many characters that are not allowed are named in a message."""
+HEADER_CHARACTERS_SHOWN_MAX = 64
+"""At most this much of a header's name is shown in a message."""
+_URL = re.compile(r"(https?)://([^/?]*)(.*)", re.IGNORECASE | re.ASCII)
+_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*:(//)?)")
+_AUTHORITY = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^\[\]:]+)(?::([0-9]{1,5}))?")
+_HEADER_NAME_CHARACTER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]")
 _HEADER_VALUE = re.compile(r"([!-~]([ \t!-~]*[!-~])?)?")
-
-
-class Unsafe(Invalid):
-    """Nothing was sent, because that would not be safe. The message reveals nothing about the internal network."""
-
-    code = "unsafe_url"
-
-    def __init__(self, message: str) -> None:
-        super().__init__(message, errors=(FieldError("/url", message),))
 
 
 @dataclass(frozen=True)
 class Target:
-    """The parts of a URL that is allowed. `host` is in lower case; an IPv6 address has no brackets."""
+    """The parts of a URL that is allowed. `host` is in ASCII and lower case; an IPv6 address has no brackets."""
 
     scheme: str
     host: str
     port: int
     path: str
+    typed_host: str
 
     @property
     def name(self) -> str:
@@ -70,21 +64,18 @@ class Target:
         name = f"[{self.name}]" if ":" in self.name else self.name
         return name if self.port == DEFAULT_PORTS[self.scheme] else f"{name}:{self.port}"
 
+    @property
+    def shown_host(self) -> str:
+        """The host for messages: an international name as it was typed, with its ASCII form."""
+        return self.host if self.typed_host.isascii() else f"{self.typed_host} ({self.host})"
+
 
 def parse(url: str) -> Target:
     """The parts of a URL. Raises Unsafe if two programs might read it differently."""
-    if len(url) > URL_CHARACTERS_MAX:
-        raise Unsafe(f"the URL is longer than {URL_CHARACTERS_MAX} characters")
-    if not url.isascii() or not all("!" <= character <= "~" for character in url) or "\\" in url:
-        raise Unsafe(
-            "the URL contains a space, a backslash or a non-ASCII character: percent-encode it in the path, and write "
-            "an international host name in its xn-- form"
-        )
-    if "#" in url:
-        raise Unsafe("the URL has a fragment, which is never sent: remove the # and everything after it")
+    _check_characters(url)
     parts = _URL.fullmatch(url)
     if parts is None:
-        raise Unsafe("the URL must start with https:// or http://")
+        raise _bad_scheme(url)
     scheme, authority, path = parts[1].lower(), parts[2], parts[3]
     if "@" in authority:
         raise Unsafe("the URL contains a user name or password: remove it, and add a header instead")
@@ -94,14 +85,44 @@ def parse(url: str) -> Target:
     port = DEFAULT_PORTS[scheme] if found[2] is None else int(found[2])
     if not 0 < port < 65536:
         raise Unsafe(f"port {port} does not exist")
-    return Target(scheme, _host(found[1].lower()), port, path if path.startswith("/") else f"/{path}")
+    host = ascii_host(found[1])
+    _check_path(path)
+    return Target(scheme, host, port, path if path.startswith("/") else f"/{path}", found[1])
+
+
+def _check_characters(url: str) -> None:
+    """Refuses what belongs nowhere in a URL. Raises Unsafe."""
+    if len(url) > URL_CHARACTERS_MAX:
+        raise Unsafe(f"the URL is longer than {URL_CHARACTERS_MAX} characters")
+    for character in url:
+        if character < " " or character == "\x7f":
+            raise Unsafe(f"the URL contains {described(character)}: remove it")
+    if " " in url:
+        raise Unsafe("the URL contains a space: remove it, or write it as %20 in the path")
+    if "\\" in url:
+        raise Unsafe("the URL contains a backslash: write / instead, or %5C in the path")
+    if "#" in url:
+        raise Unsafe("the URL has a fragment, which is never sent: remove the # and everything after it")
+
+
+def _bad_scheme(url: str) -> Unsafe:
+    message = "the URL must start with https:// or http://"
+    if found := _SCHEME.match(url):
+        return Unsafe(f"{message}, not with {found[1]}")
+    return Unsafe(message if url[:1].isascii() else f"{message}, not with {described(url[0])}")
+
+
+def _check_path(path: str) -> None:
+    wrong = [character for character in dict.fromkeys(path) if not character.isascii()][:CHARACTERS_NAMED_MAX]
+    if wrong:
+        instead = ", ".join(f"{quote(character, errors='replace')} for {described(character)}" for character in wrong)
+        raise Unsafe(f"only ASCII characters may follow the host: write {instead}")
 
 
 def check_headers(headers: Mapping[str, str]) -> None:
     """Checks that these may be sent. Raises Unsafe, naming the header."""
     for name, value in headers.items():
-        if not _HEADER_NAME.fullmatch(name):
-            raise Unsafe(f"{name[:40]!r} is not a valid header name")
+        _check_header_name(name)
         if name.lower() in RESERVED_HEADERS:
             raise Unsafe(f"the header {name} belongs to the connection and cannot be chosen; remove it")
         if not _HEADER_VALUE.fullmatch(value):
@@ -110,20 +131,12 @@ def check_headers(headers: Mapping[str, str]) -> None:
             )
 
 
-def _host(host: str) -> str:
-    """A host name, or an address in its usual form. Raises Unsafe."""
-    if host.startswith("["):
-        try:
-            return str(IPv6Address(host[1:-1]))
-        except ValueError:
-            raise Unsafe(f"{host} is not an IPv6 address") from None
-    labels = host.removesuffix(".").split(".")
-    # Resolvers read 127.1, 0x7f.1, 0177.0.0.1 and 2130706433 as IPv4 addresses, each in its own way.
-    if _NUMBER.fullmatch(labels[-1]):
-        try:
-            return str(IPv4Address(host))
-        except ValueError:
-            raise Unsafe(f"{host} is not an IPv4 address: write four decimal numbers separated by dots") from None
-    if len(host) > HOST_CHARACTERS_MAX or not all(_LABEL.fullmatch(label) for label in labels):
-        raise Unsafe(f"{host[:HOST_CHARACTERS_MAX]} is not a valid host name")
-    return host
+def _check_header_name(name: str) -> None:
+    if not name:
+        raise Unsafe("a header has no name: write it as Name: value")
+    for character in name:
+        if not _HEADER_NAME_CHARACTER.fullmatch(character):
+            shown = name[:HEADER_CHARACTERS_SHOWN_MAX]
+            raise Unsafe(
+                f"the header “{shown}” has {described(character)} in its name: use only letters, digits and hyphens"
+            )
