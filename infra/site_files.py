@@ -13,6 +13,8 @@ from pathlib import Path
 INDEX = "index.html"
 REVALIDATE = "no-cache"
 """The browser always checks for changes, so that a page never runs with the scripts of another version."""
+GUIDES = {"webhooks.txt": "docs/webhooks.md"}
+"""Documentation that the page links to: its path on the site, and in the project."""
 FILE_BYTES_MAX = 16 * 1024 * 1024
 TYPES = {
     ".csv": "text/csv; charset=utf-8",
@@ -20,6 +22,7 @@ TYPES = {
     ".html": "text/html; charset=utf-8",
     ".ico": "image/vnd.microsoft.icon",
     ".js": "text/javascript; charset=utf-8",
+    ".md": "text/plain; charset=utf-8",
     ".json": "application/json",
     ".svg": "image/svg+xml",
     ".txt": "text/plain; charset=utf-8",
@@ -61,20 +64,23 @@ class SiteFile:
 
 
 class SiteFiles:
-    """The files below one directory, except hidden ones."""
+    """The files below the directory of the page, except hidden ones, and the guides of the project beside it."""
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory.resolve()
 
     def every(self) -> Iterator[tuple[str, SiteFile]]:
         """All files with their paths, sorted by path."""
-        for found in sorted(self._directory.rglob("*")):
-            path = found.relative_to(self._directory).as_posix()
-            if found.is_file() and (file := self.find(path)) is not None:
+        below = (each.relative_to(self._directory).as_posix() for each in self._directory.rglob("*") if each.is_file())
+        for path in sorted([*below, *GUIDES]):
+            if (file := self.find(path)) is not None:
                 yield path, SiteFile(file.read_bytes(), content_type(file))
 
     def find(self, path: str) -> Path | None:
         """The file at a decoded URL path; None when no file there may be sent."""
+        if guide := GUIDES.get(path.removeprefix("/")):
+            file = self._directory.parent / guide
+            return file if file.is_file() else None
         parts = [part for part in path.split("/") if part]
         if "\0" in path or "\\" in path or any(part.startswith(".") for part in parts):
             return None

@@ -1,6 +1,7 @@
 // The API reference, generated from the OpenAPI document. Everything in the document is shown as text.
 
-import { byId } from "./dom.js";
+import { table } from "./components/table.js";
+import { byId, h } from "./dom.js";
 import { limits, reference, schemaRows, typeOf } from "./schemas.js";
 
 /** @import { Schema } from "./schemas.js" */
@@ -27,6 +28,11 @@ import { limits, reference, schemaRows, typeOf } from "./schemas.js";
  * }} OpenApi
  */
 
+const PARAMETER_TITLES = ["Name", "In", "Type", "Limits", "Description"];
+const RESPONSE_TITLES = ["Status", "Description", "Body", "Headers"];
+const FIELD_TITLES = ["Name", "Type", "Limits", "Description"];
+/** @type {Record<string, string>} How the text of a column may break. */
+const BREAKS = { Name: "nowrap", Limits: "breakable", Description: "breakable", Headers: "breakable" };
 const METHODS = ["get", "post", "put", "patch", "delete"];
 
 show().catch((error) => {
@@ -39,11 +45,12 @@ async function show() {
   if (!response.ok) throw new Error(`the server returned ${response.status}`);
   const api = /** @type {OpenApi} */ (await response.json());
   const base = api.servers[0].url;
-  byId("about").textContent = `Version ${api.info.version}. ${api.info.description}`;
+  const about = `Version ${api.info.version}. ${api.info.description}`;
+  byId("about").append(...about.split("\n\n").map((each) => h("p", {}, rich(each))));
   for (const [path, operations] of Object.entries(api.paths)) {
     for (const method of METHODS.filter((each) => operations[each])) {
       const { operationId, summary } = operations[method];
-      byId("contents").append(element("li", {}, link(operationId, route(method, base + path)), ` – ${summary}`));
+      byId("contents").append(h("li", {}, link(operationId, route(method, base + path)), " – ", rich(summary)));
       byId("operations").append(operationSection(api, method, base + path, operations[method]));
     }
   }
@@ -60,28 +67,23 @@ async function show() {
  * @param {Operation} operation
  */
 function operationSection(api, method, path, operation) {
-  const title = element("h2", {}, route(method, path));
-  const section = element("section", { id: operation.operationId }, title, element("p", {}, operation.summary));
-  if (operation.description) section.append(element("p", {}, operation.description));
-  const scope = operation["x-scope"];
-  section.append(
-    element("p", { className: "hint" }, scope ? `Requires a token with the ${scope} scope.` : "No token required."),
+  const { operationId: id, summary, description, requestBody, parameters, "x-scope": scope } = operation;
+  return h(
+    "section",
+    { id },
+    h("h2", {}, route(method, path)),
+    h("p", {}, rich(summary)),
+    description && h("p", {}, rich(description)),
+    h("p", { class: "hint" }, scope ? `Requires a token with the ${scope} scope.` : "No token required."),
+    parameters.length > 0 && titled("Parameters", id, PARAMETER_TITLES, parameters.map(parameterRow)),
+    requestBody && [h("h3", {}, "Request body"), bodyParts(api, requestBody)],
+    titled("Responses", id, RESPONSE_TITLES, Object.entries(operation.responses).map(responseRow)),
   );
-  if (operation.parameters.length) {
-    const rows = operation.parameters.map((each) => [
-      each.name,
-      each.in,
-      typeOf(each.schema),
-      limits(each.schema, each.required ?? false),
-      each.description ?? "",
-    ]);
-    section.append(table("Parameters", ["Name", "In", "Type", "Limits", "Description"], rows));
-  }
-  if (operation.requestBody)
-    section.append(element("h3", {}, "Request body"), ...bodyParts(api, operation.requestBody));
-  const responses = Object.entries(operation.responses).map(([status, each]) => responseRow(status, each));
-  section.append(table("Responses", ["Status", "Description", "Body", "Headers"], responses));
-  return section;
+}
+
+/** @param {Parameter} parameter */
+function parameterRow({ name, in: place, schema, required = false, description = "" }) {
+  return [name, place, typeOf(schema), limits(schema, required), rich(description)];
 }
 
 /**
@@ -89,25 +91,16 @@ function operationSection(api, method, path, operation) {
  * @param {Body} body
  */
 function bodyParts(api, body) {
-  return Object.entries(body.content).flatMap(([mediaType, { schema }]) => {
-    const type = element("p", {}, `${mediaType}: `, schemaLink(schema));
+  return Object.entries(body.content).map(([mediaType, { schema }]) => {
     const name = reference(schema);
-    return name ? [type, ...examples(api.components.schemas[name])] : [type];
+    return [h("p", {}, `${mediaType}: `, schemaLink(schema)), name && examples(api.components.schemas[name])];
   });
 }
 
-/**
- * @param {string} status
- * @param {DocumentedResponse} response
- */
-function responseRow(status, response) {
-  const [body] = Object.values(response.content ?? {});
-  return [
-    status,
-    response.description,
-    body ? schemaLink(body.schema) : "none",
-    Object.keys(response.headers ?? {}).join(", "),
-  ];
+/** @param {[string, DocumentedResponse]} response By its status. */
+function responseRow([status, { description, content, headers }]) {
+  const [body] = Object.values(content ?? {});
+  return [status, rich(description), body ? schemaLink(body.schema) : "none", Object.keys(headers ?? {}).join(", ")];
 }
 
 /**
@@ -115,26 +108,29 @@ function responseRow(status, response) {
  * @param {Schema} schema
  */
 function schemaSection(name, schema) {
-  const section = element("section", { id: `schema-${name}` }, element("h2", {}, name));
-  if (schema.description) section.append(element("p", {}, schema.description));
+  const id = `schema-${name}`;
   const rows = schemaRows(schema).map((each) => [
     each.name,
     each.target ? schemaLink(each.target, each.type) : each.type,
     each.limits,
-    each.description,
+    rich(each.description),
   ]);
-  if (rows.length) section.append(table("Fields", ["Name", "Type", "Limits", "Description"], rows));
-  section.append(...examples(schema));
-  return section;
+  return h(
+    "section",
+    { id },
+    h("h2", {}, name),
+    schema.description && h("p", {}, rich(schema.description)),
+    rows.length > 0 && titled("Fields", id, FIELD_TITLES, rows),
+    examples(schema),
+  );
 }
 
 /** @param {Schema} schema */
-function examples(schema) {
-  return (schema.examples ?? []).flatMap((each) => [
-    element("h3", {}, "Example"),
-    element("pre", { tabIndex: 0 }, JSON.stringify(each, null, 2)),
+const examples = (schema) =>
+  (schema.examples ?? []).map((each) => [
+    h("h3", {}, "Example"),
+    h("pre", { tabindex: "0" }, JSON.stringify(each, null, 2)),
   ]);
-}
 
 /** @param {Schema} schema */
 function schemaLink(schema, text = typeOf(schema)) {
@@ -147,44 +143,38 @@ function schemaLink(schema, text = typeOf(schema)) {
  * @param {string} path
  */
 function route(method, path) {
-  return element("span", { className: "route" }, element("span", { className: "method" }, method.toUpperCase()), path);
+  return h("span", { class: "route" }, h("span", { class: "method" }, method.toUpperCase()), path);
 }
 
 /**
  * @param {string} id
- * @param {Node | string} content
+ * @param {Ui.Child} content
  */
-function link(id, content) {
-  return element("a", { href: `#${encodeURIComponent(id)}` }, content);
-}
+const link = (id, content) => h("a", { href: `#${encodeURIComponent(id)}` }, content);
 
 /**
- * @param {string} caption
- * @param {string[]} titles
- * @param {(Node | string)[][]} rows
- */
-function table(caption, titles, rows) {
-  const head = element("tr", {}, ...titles.map((each) => element("th", { scope: "col" }, each)));
-  const body = rows.map((row) => element("tr", {}, ...row.map((each) => element("td", {}, each))));
-  return element(
-    "table",
-    {},
-    element("caption", {}, caption),
-    element("thead", {}, head),
-    element("tbody", {}, ...body),
-  );
-}
-
-/**
- * Creates an element with properties and children. Strings become text, never markup.
+ * Text in which backticks mark code.
  *
- * @template {keyof HTMLElementTagNameMap} Name
- * @param {Name} name
- * @param {Partial<HTMLElementTagNameMap[Name]>} properties
- * @param {...(Node | string)} children
+ * @param {string} text
+ * @returns {Ui.Child}
  */
-function element(name, properties, ...children) {
-  const created = Object.assign(document.createElement(name), properties);
-  created.append(...children);
-  return created;
+const rich = (text) => text.split("`").map((part, index) => (index % 2 ? h("code", {}, part) : part));
+
+/**
+ * A table with a heading.
+ *
+ * @param {string} title
+ * @param {string} about What the table belongs to.
+ * @param {string[]} titles Of the columns.
+ * @param {Ui.Child[][]} rows
+ */
+function titled(title, about, titles, rows) {
+  const columns = titles.map((each, index) => ({
+    title: each,
+    class: BREAKS[each],
+    /** @param {Ui.Child[]} row */
+    cell: (row) => row[index],
+  }));
+  const caption = `${title} of ${about}`;
+  return [h("h3", {}, title), table({ caption, columns, items: rows, key: (row) => rows.indexOf(row) })];
 }

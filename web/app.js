@@ -2,6 +2,7 @@
 
 import { clearFailures, report } from "./components/notices.js";
 import { signInForm } from "./components/sign-in.js";
+import { listLink } from "./components/states.js";
 import { mayFollow } from "./components/unsaved.js";
 import { byId, h, setChildren } from "./dom.js";
 import * as importPage from "./pages/import.js";
@@ -9,10 +10,11 @@ import * as imports from "./pages/imports.js";
 import * as products from "./pages/products.js";
 import * as webhook from "./pages/webhook.js";
 import * as webhooks from "./pages/webhooks.js";
-import { clearToken, takeTokenFromLink, token } from "./session.js";
+import { askOtherTabs, signOut, takeTokenFromLink, token } from "./session.js";
 import { currentRoute } from "./urls.js";
 
 const NAME = "Product Importer";
+const HANDOVER_MS = 500; // How long another tab may take to hand over its token before the sign-in form appears.
 /** @type {[RegExp, Ui.Page][]} */
 const PAGES = [
   [/^\/imports$/, imports],
@@ -23,18 +25,23 @@ const PAGES = [
 ];
 
 const main = byId("main");
-const signOut = byId("sign-out");
+const signOutButton = byId("sign-out");
 /** @type {{ path: string, closing: AbortController, change?: Ui.OpenPage["change"] } | null} The open page. */
 let shown = null;
+let hasOpened = false; // Whether this document has shown anything yet.
+let isAsking = false; // Whether the sign-in form is on the screen, or will be unless another tab has a token.
 
 addEventListener("hashchange", () => mayFollow() && show());
 addEventListener("online", showConnection);
 addEventListener("offline", showConnection);
-addEventListener(
-  "signed-out",
-  () => token() && askForToken("This token is invalid or has been revoked. Sign in again."),
-);
-signOut.addEventListener("click", () => askForToken());
+addEventListener("session", (event) => {
+  if (!token()) askForToken(/** @type {CustomEvent<string>} */ (event).detail);
+  else if (isAsking) show();
+});
+signOutButton.addEventListener("click", () => {
+  signOut();
+  askForToken();
+});
 byId("skip").addEventListener("click", (event) => {
   event.preventDefault(); // The fragment of the URL is reserved for the path of the page.
   main.querySelector("h1")?.focus();
@@ -44,8 +51,9 @@ show();
 
 function show() {
   takeTokenFromLink();
-  if (!token()) return askForToken();
-  signOut.hidden = false;
+  if (!token()) return isAsking || askForToken();
+  isAsking = false;
+  signOutButton.hidden = false;
   const { path, query } = currentRoute();
   clearFailures();
   closeDialogs(); // Back also leaves a dialog.
@@ -58,7 +66,6 @@ function show() {
  * @param {URLSearchParams} query
  */
 function open(path, query) {
-  const isFirst = shown === null;
   shown?.closing.abort();
   const closing = new AbortController();
   shown = { path, closing };
@@ -72,7 +79,7 @@ function open(path, query) {
     report(error);
   }
   markNavigation(path);
-  finishOpening(isFirst);
+  finishOpening(!hasOpened);
 }
 
 /**
@@ -82,6 +89,7 @@ function open(path, query) {
  */
 function finishOpening(isFirst) {
   const heading = main.querySelector("h1");
+  hasOpened = true;
   document.title = heading ? `${heading.textContent} – ${NAME}` : NAME;
   if (isFirst || !heading) return;
   heading.focus({ preventScroll: true });
@@ -99,12 +107,25 @@ function markNavigation(path) {
   }
 }
 
+/**
+ * Shows the sign-in form, unless another tab hands over its token first.
+ *
+ * @param {string} reason Why the user must sign in, or "".
+ */
 function askForToken(reason = "") {
-  clearToken();
-  signOut.hidden = true;
+  isAsking = true;
+  signOutButton.hidden = true;
   shown?.closing.abort();
   closeDialogs();
-  shown = { path: "", closing: new AbortController() };
+  const closing = new AbortController();
+  shown = { path: "", closing };
+  setChildren(main);
+  askOtherTabs();
+  setTimeout(() => closing.signal.aborted || showSignInForm(reason), HANDOVER_MS);
+}
+
+/** @param {string} reason */
+function showSignInForm(reason) {
   setChildren(main, signInForm(reason, show));
   finishOpening(false);
 }
@@ -116,7 +137,8 @@ function closeDialogs() {
 function showNotFound() {
   main.append(
     h("h1", { tabindex: "-1" }, "Page not found"),
-    h("p", {}, h("a", { href: "#/imports" }, "Go to imports")),
+    h("p", { class: "lead breakable" }, `There is no page at #${currentRoute().path}.`),
+    h("p", {}, listLink()),
   );
 }
 

@@ -2,10 +2,12 @@
 
 /** @typedef {Record<string, string | number | null | undefined>} Parameters */
 
+const LISTS = ["imports", "products", "webhooks"];
+
 /** The path and query of the current URL. */
 export function currentRoute() {
   const [path, search = ""] = location.hash.replace(/^#/, "").split("?");
-  return { path: path || "/imports", query: new URLSearchParams(search) };
+  return { path: path || `/${LISTS[0]}`, query: new URLSearchParams(search) };
 }
 
 /**
@@ -18,6 +20,17 @@ export function toQuery(parameters) {
   for (const [name, value] of Object.entries(parameters))
     if (value !== "" && value !== null && value !== undefined) query.append(name, String(value));
   return query;
+}
+
+/**
+ * The list that a path belongs to: its path and its name.
+ *
+ * @param {string} path
+ */
+export function listOf(path) {
+  const name = path.split("/")[1];
+  const found = LISTS.includes(name) ? name : LISTS[0];
+  return { path: `/${found}`, name: found };
 }
 
 /**

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from functions.api.problems import PROBLEM_TYPE, problem
+from infra.gateway_texts import UNAUTHORIZED
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,7 @@ RESPONSES = {
     "UNAUTHORIZED": _Response(
         401,
         "unauthorized",
-        "A valid token is required. Send it as Authorization: Bearer <token>.",
+        UNAUTHORIZED,
         {"WWW-Authenticate": "Bearer"},
     ),
     # The type that API Gateway uses for a route that does not exist.

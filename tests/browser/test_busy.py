@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.conftest import Shop
@@ -90,6 +91,27 @@ def test_a_button_that_is_redrawn_stays_busy(page: Page) -> None:
     held.release()
     expect_ready(test)
     assert len(fake.deliveries) == 1
+
+
+@pytest.mark.parametrize("width", [320, 768, 1280])
+def test_a_button_does_not_move_when_it_is_clicked(page: Page, width: int) -> None:
+    """A second click would hit its neighbour, which may delete something."""
+    fake = FakeWebhooks()
+    fake.deliver(fake.add(STOCK), "product.updated", (200, 38))
+    fake.add(OTHER)
+    fake.install(page)
+    page.set_viewport_size({"width": width, "height": 1000})
+    page.goto("/#/webhooks")
+    held = hold(page, "POST", TESTS)
+    test = page.get_by_role("button", name=f"Test {STOCK}")
+    test.scroll_into_view_if_needed()
+    before = test.bounding_box()
+    test.click()
+    expect(page.get_by_text("Sending a test…")).to_be_visible()
+    assert test.bounding_box() == before
+    held.release()
+    expect(page.get_by_text("Test delivered")).to_be_visible()
+    assert test.bounding_box() == before
 
 
 def test_the_spinner_rests_for_users_who_prefer_reduced_motion(page: Page) -> None:

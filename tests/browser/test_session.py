@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 
+import pytest
 from playwright.sync_api import Page, expect
 
 from chalicelib.access import tokens
 from tests.browser.conftest import PageErrors, Shop
+
+HANDOVER_MS = 500
+"""How long a new tab waits for the token of another tab."""
+CHANNEL = "new BroadcastChannel('product-importer-session')"
+WATCH_FOR_FORM = """
+    window.formSeen = false;
+    new MutationObserver(() => { window.formSeen ||= document.querySelector('.sign-in') !== null; })
+      .observe(document, { childList: true, subtree: true });"""
 
 
 def test_the_start_link_signs_in_and_removes_the_token_from_the_url(page: Page, shop: Shop) -> None:
@@ -68,3 +78,184 @@ def test_an_unknown_url_shows_page_not_found(page: Page) -> None:
     page.get_by_role("link", name="Go to imports").click()
     expect(page.get_by_role("heading", name="Imports", exact=True)).to_be_focused()
     assert page.title() == "Imports – Product Importer"
+
+
+@pytest.fixture
+def new_tab(page: Page, page_errors: PageErrors) -> Callable[[], Page]:
+    """Opens tabs in the browser profile of the page, which is signed in."""
+    expect(page.get_by_role("heading", name="Imports", exact=True)).to_be_visible()
+
+    def make() -> Page:
+        tab = page.context.new_page()
+        page_errors.watch(tab)
+        tab.add_init_script(WATCH_FOR_FORM)
+        return tab
+
+    return make
+
+
+def expect_form(page: Page) -> None:
+    expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
+    assert page.evaluate("Object.values(sessionStorage).join().includes('imp_')") is False
+
+
+def expect_signed_in(page: Page) -> None:
+    expect(page.get_by_role("button", name="Sign out")).to_be_visible()
+    expect(page.get_by_role("heading", name="Sign in")).to_have_count(0)
+
+
+def stop_clock(page: Page) -> None:
+    """Stops the timers of all tabs, so that the sign-in form appears only when the test says so."""
+    page.clock.install()
+    page.clock.pause_at(datetime.now(UTC) + timedelta(minutes=1))
+
+
+def sent_token(page: Page) -> str:
+    """The token of the next request for imports."""
+    with page.expect_request("**/api/imports?*") as asked:
+        page.get_by_role("link", name="Products", exact=True).click()
+        page.get_by_role("link", name="Imports", exact=True).click()
+    return asked.value.headers["authorization"].removeprefix("Bearer ")
+
+
+def test_a_new_tab_is_signed_in_without_showing_the_form(page: Page, new_tab: Callable[[], Page]) -> None:
+    stop_clock(page)
+    tab = new_tab()
+    tab.goto("/#/products?name=lamp")
+    expect(tab.get_by_role("heading", name="Products")).to_be_visible()
+    expect(tab.get_by_label("Name")).to_have_value("lamp")
+    tab.clock.run_for(HANDOVER_MS)
+    expect_signed_in(tab)
+    assert tab.evaluate("window.formSeen") is False
+
+
+def test_a_tab_that_is_opened_with_ctrl_and_click_is_signed_in(page: Page, new_tab: Callable[[], Page]) -> None:
+    with page.context.expect_page() as opened:
+        page.get_by_role("link", name="Products", exact=True).click(modifiers=["ControlOrMeta"])
+    expect(opened.value.get_by_role("heading", name="Products")).to_be_visible()
+    expect_signed_in(opened.value)
+
+
+def test_the_form_appears_when_no_other_tab_answers_in_time(new_page: Callable[..., Page]) -> None:
+    page = new_page()
+    stop_clock(page)
+    page.goto("/")
+    page.clock.run_for(HANDOVER_MS - 1)
+    expect(page.get_by_label("API token")).to_have_count(0)
+    page.clock.run_for(1)
+    expect(page.get_by_label("API token")).to_be_visible()
+
+
+def test_a_tab_of_another_origin_gets_no_token(page: Page, new_tab: Callable[[], Page], shop: Shop) -> None:
+    tab = new_tab()
+    tab.goto(shop.url.replace("127.0.0.1", "localhost"))
+    expect_form(tab)
+
+
+def test_signing_out_signs_out_every_tab(page: Page, new_tab: Callable[[], Page], shop: Shop) -> None:
+    tab = new_tab()
+    tab.goto("/#/products")
+    expect_signed_in(tab)
+    kept = tab.evaluate("JSON.stringify(sessionStorage)")
+    page.get_by_role("button", name="Sign out").click()
+    expect_form(page)
+    expect_form(tab)
+
+    # A tab that is reopened, or continues after it was suspended, has its old session storage.
+    reopened = new_tab()
+    reopened.add_init_script(f"Object.assign(sessionStorage, {kept})")
+    reopened.goto("/#/products")
+    expect_form_of_reopened_tab(reopened)
+    tab.evaluate(f"Object.assign(sessionStorage, {kept})")
+    tab.evaluate("dispatchEvent(new PageTransitionEvent('pageshow', { persisted: true }))")
+    expect_form(tab)
+
+
+def expect_form_of_reopened_tab(page: Page) -> None:
+    expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
+    expect(page.get_by_role("button", name="Sign out")).to_be_hidden()
+
+
+def test_signing_in_signs_in_the_tabs_that_show_the_form(page: Page, new_tab: Callable[[], Page], shop: Shop) -> None:
+    tab = new_tab()
+    tab.goto("/#/products")
+    page.get_by_role("button", name="Sign out").click()
+    expect_form(page)
+    expect_form(tab)
+    tab.get_by_label("API token").fill(shop.token)
+    tab.get_by_role("button", name="Sign in").click()
+    expect(tab.get_by_role("heading", name="Products")).to_be_visible()
+    expect(page.get_by_role("heading", name="Imports", exact=True)).to_be_visible()
+    expect_signed_in(page)
+
+
+def test_the_newest_sign_in_wins_in_every_tab(page: Page, new_tab: Callable[[], Page], shop: Shop) -> None:
+    newer = tokens.install(shop.stack.file.owner_conninfo, "newer", ["read", "write"])
+    tab = new_tab()
+    tab.goto(f"/#token={newer}")
+    expect(
+        tab.get_by_role("table", name="Imports, newest first").or_(tab.get_by_text("No imports yet"))
+    ).to_be_visible()
+    expect_signed_in(page)
+    assert (sent_token(tab), sent_token(page)) == (newer, newer)
+    third = new_tab()
+    third.goto("/")
+    expect_signed_in(third)
+    assert sent_token(third) == newer
+
+
+def test_a_wrong_token_does_not_reach_the_other_tabs(
+    page: Page, new_tab: Callable[[], Page], shop: Shop, page_errors: PageErrors
+) -> None:
+    page_errors.expect("401")
+    tab = new_tab()
+    with tab.expect_response(lambda response: response.status == 401):
+        tab.goto("/#token=imp_wrong")
+    # The other tab is signed in, so this one is as well.
+    expect_signed_in(tab)
+    assert (sent_token(tab), sent_token(page)) == (shop.token, shop.token)
+
+
+def test_a_revoked_token_is_neither_offered_nor_accepted_again(
+    page: Page, new_tab: Callable[[], Page], shop: Shop, page_errors: PageErrors
+) -> None:
+    page_errors.expect("401")
+    revoked = tokens.install(shop.stack.file.owner_conninfo, "leaver", ["read"])
+    page.goto(f"/#token={revoked}")
+    page.reload()
+    expect_signed_in(page)
+    tab = new_tab()
+    tab.goto("/#/products")
+    expect_signed_in(tab)
+    statuses: list[int] = []
+    page.context.on("response", lambda response: statuses.append(response.status))
+    shop.sql("update api_token set revoked_at = now() where name = 'leaver'")
+
+    page.get_by_role("link", name="Webhooks").click()
+    expect(page.get_by_role("alert").filter(has_text="revoked")).to_be_visible()
+    expect(tab.get_by_role("alert").filter(has_text="revoked")).to_be_visible()
+    expect_form(page)
+    expect_form(tab)
+    assert statuses.count(401) == 1, "the token was tried again"
+
+    # A tab that has missed this offers the token to the others.
+    page.evaluate(f"""() => {{
+        window.heard = new Promise((done) => {CHANNEL}.addEventListener('message', () => done(true)));
+    }}""")
+    tab.evaluate(f"{CHANNEL}.postMessage({{ kind: 'offer', token: '{revoked}', at: Date.now() + 60_000 }})")
+    assert page.evaluate("window.heard")
+    expect_form(page)
+    assert statuses.count(401) == 1, "the token was tried again"
+
+
+def test_the_token_is_only_in_the_session_storage(page: Page, new_tab: Callable[[], Page], shop: Shop) -> None:
+    tab = new_tab()
+    tab.goto("/#/products")
+    expect_signed_in(tab)
+    for each in (page, tab):
+        assert shop.token in each.evaluate("JSON.stringify(sessionStorage)")
+        assert shop.token not in each.evaluate(
+            "JSON.stringify([localStorage, document.cookie, location, history.state])"
+        )
+        assert each.evaluate("indexedDB.databases().then((found) => found.length)") == 0
+    assert page.context.cookies() == []

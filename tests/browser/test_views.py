@@ -52,7 +52,7 @@ def stocked_shop(shop: Shop, big_file: Path) -> Iterator[Shop]:
 @pytest.fixture(scope="module")
 def seen() -> PageErrors:
     """The errors of the page that visits every view."""
-    return PageErrors(expected=["HTTP|status of (409|412|422)"])
+    return PageErrors(expected=["HTTP|status of (404|409|412|422)"])
 
 
 @pytest.fixture(scope="module")

@@ -452,6 +452,30 @@ def test_deliveries_show_each_attempt_and_can_be_redelivered(page: Page, hooks: 
     expect(page.get_by_text("Retrying 1 delivery.")).to_be_visible()
 
 
+def test_too_few_deliveries_for_a_chart_are_described(page: Page, hooks: FakeWebhooks) -> None:
+    page.clock.install()
+    new = hooks.add("https://new.example/hook")
+    page.goto(f"/#/webhooks/{new['id']}")
+    expect(page.get_by_text("No deliveries")).to_be_visible()
+    expect(page.get_by_text("appears after")).to_be_hidden()
+    hooks.deliver(new, "product.created", next_attempt_at=(datetime.now(UTC) + timedelta(hours=5)).isoformat())
+    page.clock.fast_forward(QUIET_MS)
+    expect(page.get_by_text("No delivery has been attempted yet.")).to_be_visible()
+    hooks.deliver(new, "product.created", (200, 40))
+    page.clock.fast_forward(QUIET_MS)
+    expect(page.get_by_text("One delivery so far: HTTP 200 in 40 ms.")).to_be_visible()
+    hooks.deliver(new, "product.created", (200, 60))
+    page.clock.fast_forward(QUIET_MS)
+    chart = page.get_by_role("img", name=re.compile("Last 2 deliveries: median 60 ms"))
+    expect(chart).to_be_visible()
+    expect(page.get_by_text("appears after")).to_have_count(0)
+    chart_box, newest_box = chart.bounding_box(), chart.locator("rect.bar").last.bounding_box()
+    assert chart_box
+    assert newest_box
+    end, newest_end = (box["x"] + box["width"] for box in (chart_box, newest_box))
+    assert newest_end > end - 10, "the newest bar is at the end that is labelled newer"
+
+
 def test_the_filter_and_page_of_deliveries_are_in_the_url(page: Page, hooks: FakeWebhooks) -> None:
     for number in range(60):
         hooks.deliver(hooks.named(STOCK), "import.completed", (200, number))

@@ -120,6 +120,17 @@ def _show_webhooks(page: Page, fake: FakeWebhooks) -> None:
     expect(page.get_by_role("table", name="Webhooks")).to_be_visible()
 
 
+def webhook_tested(page: Page, shop: Shop) -> None:
+    fake = _sample_webhooks()
+    fake.response_body = '{"ok": true, "message": "Thanks. We have queued this delivery as number 4711."}'
+    fake.add("https://down.example/a/receiver/that/does/not/respond")
+    _show_webhooks(page, fake)
+    for name in ("stock", "down"):
+        page.get_by_role("button", name=f"Test https://{name}.example").click()
+    expect(page.get_by_text("Test delivered:")).to_be_visible()
+    expect(page.get_by_text("Test failed:")).to_be_visible()
+
+
 def webhook(page: Page, shop: Shop) -> None:
     webhooks(page, shop)
     page.get_by_role("link", name="https://stock.example").click()
@@ -190,9 +201,19 @@ def _sample_webhooks() -> FakeWebhooks:
     return fake
 
 
+def missing_import(page: Page, shop: Shop) -> None:
+    page.goto("/#/imports/019a2b3c-0000-7000-8000-000000000000")
+    expect(page.get_by_role("link", name="Go to imports")).to_be_visible()
+
+
+def missing_file(page: Page, shop: Shop) -> None:
+    page.goto("/products/1")
+    expect(page.get_by_role("heading", name="Page not found")).to_be_visible()
+
+
 def api_docs(page: Page, shop: Shop) -> None:
     page.goto("/api-docs.html")
-    expect(page.get_by_role("heading", name="Schemas")).to_be_visible()
+    expect(page.locator("#schemas section").last).to_be_visible()
 
 
 VIEWS: dict[str, View] = {
@@ -214,11 +235,14 @@ VIEWS: dict[str, View] = {
     "webhooks": webhooks,
     "webhooks-none": no_webhooks,
     "webhook": webhook,
+    "webhook-tested": webhook_tested,
     "webhook-form": webhook_form,
     "webhook-conflict": webhook_conflict,
     "webhook-secret": webhook_secret,
     "webhook-delivery": webhook_delivery,
     "webhook-redeliver": webhook_redeliver,
+    "missing-import": missing_import,
+    "missing-file": missing_file,
     "api-docs": api_docs,
     "sign-in": sign_in,
 }

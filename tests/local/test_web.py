@@ -12,7 +12,10 @@ from typing import Any
 
 import pytest
 
+from functions.api import etags
+from infra.gateway_texts import UNAUTHORIZED
 from infra.local.processes.ports import LOOPBACK, free_port, is_free, listen
+from infra.local.site import static_files
 from infra.local.site.server import BODY_BYTES_MAX, Site, WebServer
 from infra.local.site.static_files import StaticFiles
 from tests.local.conftest import Standin
@@ -133,6 +136,55 @@ def test_an_unchanged_page_is_checked_but_not_sent_again(server: Server) -> None
     assert server.ask("GET", "/index.html", If_None_Match=reply.headers["ETag"]).body == b"changed"
 
 
+def test_the_guides_of_the_project_are_sent_as_text(server: Server) -> None:
+    assert server.ask("GET", "/webhooks.txt").status == 404
+    guide = server.directory.parent / "docs" / "webhooks.md"
+    guide.parent.mkdir()
+    guide.write_text("# Receiving webhooks")
+    reply = server.ask("GET", "/webhooks.txt")
+    assert (reply.status, reply.body) == (200, b"# Receiving webhooks")
+    assert reply.headers["Content-Type"] == "text/plain; charset=utf-8"
+    assert server.ask("GET", "/webhooks.txt/").status == 404
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        '"a"',
+        'W/"a"',
+        '"b","a"',
+        ', "b" ,, W/"a" ,',
+        " * ",
+        '"a,b"',
+        "a",
+        "",
+        '"a',
+        '"a" "a"',
+        'w/"a"',
+        '"a", *',
+        'x, "a"',
+    ],
+)
+def test_if_none_match_is_read_as_by_the_api(header: str) -> None:
+    assert static_files._names(header, '"a"') is etags.is_known('"a"', header)
+
+
+def test_browsers_get_a_page_where_no_file_is_and_programs_a_problem(server: Server) -> None:
+    (server.directory / "not-found.html").write_text("<h1>Page not found</h1>")
+    for target in ("/products", "/a/b.html", "/%00"):
+        page = server.ask("GET", target, Accept="text/html,application/xhtml+xml,*/*;q=0.8")
+        assert (page.status, page.body) == (404, b"<h1>Page not found</h1>")
+        assert (page.headers["Content-Type"], page.headers["Vary"]) == ("text/html; charset=utf-8", "Accept")
+        assert "default-src 'none'" in page.headers["Content-Security-Policy"]
+        for accept in ("*/*", "application/json"):
+            assert server.ask("GET", target, Accept=accept).problem["code"] == "not_found"
+
+
+def test_the_api_never_answers_with_a_page(api_server: Server) -> None:
+    (api_server.directory / "not-found.html").write_text("<h1>Page not found</h1>")
+    assert api_server.ask("GET", "/api/nothing", Accept="text/html").problem["code"] == "not_found"
+
+
 def test_text_is_compressed_for_clients_that_accept_it(server: Server) -> None:
     plain = server.ask("GET", "/main.js", Accept_Encoding="identity")
     packed = server.ask("GET", "/main.js", Accept_Encoding="br, gzip")
@@ -236,7 +288,7 @@ def test_errors_of_the_api_are_problem_documents(api_server: Server) -> None:
     ):
         reply = api_server.ask("GET", "/api/things/x", Authorization=token)
         assert (reply.status, reply.problem["code"]) == (status, code)
-    assert api_server.ask("GET", "/api/things/x").problem["code"] == "unauthorized"
+    assert api_server.ask("GET", "/api/things/x").problem["detail"] == UNAUTHORIZED
     assert api_server.ask("GET", "/api/nothing").problem["code"] == "not_found"
     wrong_method = api_server.ask("DELETE", "/api/things/x", Authorization="known")
     assert (wrong_method.status, wrong_method.headers["Allow"]) == (405, "GET, POST")

@@ -106,6 +106,7 @@ def test_every_file_that_the_site_refers_to_is_uploaded(aws: FakeAccount, packag
                 unchecked.append(path)
     assert len(referred_to) > 50
     # No hidden files, and no files of an earlier version.
+    assert uploaded.pop("webhooks.txt") == (ROOT / "docs/webhooks.md").read_bytes()
     assert sorted(uploaded) == sorted(
         file.relative_to(ROOT / "web").as_posix()
         for file in (ROOT / "web").rglob("[!.]*")

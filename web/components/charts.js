@@ -4,7 +4,7 @@ import { s } from "../dom.js";
 
 const WIDTH = 600;
 const HEIGHT = 80;
-const BARS_MIN = 20; // Fewer bars leave the rest of the width empty.
+const BARS_MIN = 20; // Fewer bars leave the start of the width empty: the last one is the newest.
 
 /**
  * A filled step line.
@@ -35,10 +35,11 @@ export function stepChart(values, label) {
 export function barChart(items, label) {
   const highest = Math.max(...items.map((each) => (each.failed ? 0 : each.value)), 1);
   const step = WIDTH / Math.max(items.length, BARS_MIN);
+  const start = WIDTH - step * items.length;
   const bars = items.map(({ value, failed, title }, index) => {
     const height = failed ? HEIGHT : Math.max(2, (value / highest) * (HEIGHT - 4));
     const bar = {
-      x: (index * step).toFixed(1),
+      x: (start + index * step).toFixed(1),
       y: (HEIGHT - height).toFixed(1),
       width: Math.max(1, step - 2).toFixed(1),
       height: height.toFixed(1),

@@ -13,10 +13,7 @@ const NOTICES_MAX = 4;
  * @param {string} text
  */
 export function notify(text) {
-  const notice = add("good", "messages", text);
-  /** @returns {unknown} */
-  const expire = () => (notice.matches(":hover, :focus-within") ? setTimeout(expire, SHOWN_MS) : notice.remove());
-  setTimeout(expire, SHOWN_MS);
+  expireLater(add("good", "messages", text));
 }
 
 /**
@@ -35,7 +32,8 @@ export function notifyFailure(text) {
  */
 export function report(error) {
   if (error instanceof ApiError) {
-    if (error.status !== 401) notifyFailure(error.text);
+    if (error.status === 0) notifyOutage(error.text);
+    else if (error.status !== 401) notifyFailure(error.text);
     return;
   }
   const { name, message } = error instanceof Error ? error : new Error(String(error));
@@ -56,6 +54,31 @@ export const reporting = (action) => async () => {
     report(error);
   }
 };
+
+/**
+ * Says that there was no response. Disappears by itself some time after the connection is back.
+ *
+ * @param {string} text
+ */
+function notifyOutage(text) {
+  const notice = add("bad", "alerts", text);
+  const isBack = new AbortController();
+  const end = () => {
+    isBack.abort();
+    expireLater(notice);
+  };
+  addEventListener("online", end, { signal: isBack.signal });
+  addEventListener("answered", end, { signal: isBack.signal });
+}
+
+/**
+ * Removes a notice after a while, but not while the pointer or the focus is on it.
+ *
+ * @param {HTMLElement} notice
+ */
+function expireLater(notice) {
+  setTimeout(() => (notice.matches(":hover, :focus-within") ? expireLater(notice) : notice.remove()), SHOWN_MS);
+}
 
 /** Removes the failures of earlier actions. */
 export function clearFailures() {

@@ -8,14 +8,14 @@ import { deliveryText } from "./delivery-status.js";
 const BARS_MIN = 2;
 
 /**
- * Draws the latest deliveries, newest on the right. Draws nothing if there are too few.
+ * Draws the latest deliveries, newest on the right. Says how many there are if they are too few.
  *
  * @param {HTMLElement} place
  * @param {Api.Delivery[]} deliveries Newest first.
  */
 export function showResponseTimes(place, deliveries) {
   const ended = deliveries.filter((each) => each.attempt_count > 0).reverse();
-  if (ended.length < BARS_MIN) return setChildren(place);
+  if (ended.length < BARS_MIN) return setChildren(place, tooFew(ended));
   const summary = summaryOf(ended);
   const items = ended.map((each) => ({
     value: each.milliseconds ?? 0,
@@ -38,6 +38,12 @@ export function showResponseTimes(place, deliveries) {
       ),
     ),
   );
+}
+
+/** @param {Api.Delivery[]} ended */
+function tooFew([first]) {
+  const known = first ? `One delivery so far: ${deliveryText(first)}.` : "No delivery has been attempted yet.";
+  return h("p", { class: "hint" }, `${known} A chart of response times appears after ${BARS_MIN} deliveries.`);
 }
 
 /** @param {Api.Delivery[]} deliveries */

@@ -1,7 +1,7 @@
 // The form for users without a token, or with one that is no longer valid.
 
 import { h } from "../dom.js";
-import { storeToken } from "../session.js";
+import { signIn as keepToken } from "../session.js";
 
 /**
  * @param {string} reason Why the user must sign in, or "".
@@ -21,7 +21,7 @@ export function signInForm(reason, done) {
     event.preventDefault();
     const entered = field.value.trim();
     if (!entered) return field.focus();
-    storeToken(entered);
+    keepToken(entered);
     done();
   };
   return h(
@@ -36,7 +36,7 @@ export function signInForm(reason, done) {
       { id: "token-hint", class: "hint" },
       "Open the link printed by ",
       h("code", {}, "make run"),
-      ", or paste a token here. It's kept until you close this tab.",
+      ", or paste a token here. It's kept until you sign out or close every tab of this page.",
     ),
     h("button", { class: "button primary" }, "Sign in"),
   );

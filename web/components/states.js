@@ -2,6 +2,7 @@
 
 import { ApiError } from "../api.js";
 import { h, setText } from "../dom.js";
+import { currentRoute, link, listOf } from "../urls.js";
 import { button } from "./button.js";
 import { icon } from "./icons.js";
 
@@ -39,7 +40,8 @@ export const emptyPage = (text, first) =>
   emptyState("This page is empty", text, h("a", { class: "button", href: first }, "Go to first page"));
 
 /**
- * A failure in the place of what could not be loaded. Retries by itself once the connection is back.
+ * A failure in the place of what could not be loaded. Retries by itself once the connection is back. Leads to the list
+ * if trying again cannot help.
  *
  * @param {unknown} error
  * @param {() => unknown} retry
@@ -51,18 +53,31 @@ export function errorState(error, retry) {
     { class: "empty failure", role: "alert" },
     h("p", { class: "empty-title" }, isOffline ? "Can't reach the server" : titleOf(error)),
     h("p", { class: "hint" }, textOf(error)),
-    h("p", { class: "actions" }, button("Try again", { key: "again", click: retry })),
+    h("p", { class: "actions" }, isFinal(error) ? listLink() : button("Try again", { key: "again", click: retry })),
   );
   if (isOffline) addEventListener("online", () => element.isConnected && retry(), { once: true });
   return element;
 }
+
+/** A link from a page that does not exist to the list that it would belong to. */
+export function listLink() {
+  const { path, name } = listOf(currentRoute().path);
+  return h("a", { class: "button", href: link(path), data: { key: "again" } }, `Go to ${name}`);
+}
+
+/**
+ * Whether the same request would fail again.
+ *
+ * @param {unknown} error
+ */
+const isFinal = (error) => error instanceof ApiError && !error.isTemporary;
 
 /** @param {unknown} error */
 const titleOf = (error) => (error instanceof ApiError && error.problem.title) || "Couldn't load this";
 
 /** @param {unknown} error */
 function textOf(error) {
-  if (error instanceof ApiError) return error.text;
+  if (error instanceof ApiError) return error.status === 404 ? `${error.text}. It may have been deleted.` : error.text;
   return error instanceof Error ? error.message : String(error);
 }
 

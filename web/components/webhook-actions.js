@@ -22,10 +22,23 @@ export async function deleteWebhook(webhook) {
     title: "Delete this webhook?",
     text: `${webhook.url} will no longer receive events, and its delivery log will be deleted.`,
     action: "Delete",
-    act: () => remove(`/api/webhooks/${webhook.id}`),
+    act: () => removeIfPresent(`/api/webhooks/${webhook.id}`),
   });
   if (deleted) notify("Webhook deleted.");
   return deleted;
+}
+
+/**
+ * Deletes something that another user may have deleted in the meantime.
+ *
+ * @param {string} path
+ */
+async function removeIfPresent(path) {
+  try {
+    await remove(path);
+  } catch (error) {
+    if (!(error instanceof ApiError && error.status === 404)) throw error;
+  }
 }
 
 /**

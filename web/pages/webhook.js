@@ -62,8 +62,8 @@ export function open({ main, id, query, signal }) {
       });
     } catch (error) {
       if (mine.aborted) return;
-      about.hidden = error instanceof ApiError && error.status === 404;
-      setChildren(list, errorState(error, follow));
+      const isGone = error instanceof ApiError && error.status === 404;
+      setChildren(isGone ? body : list, errorState(error, follow));
       list.removeAttribute("aria-busy");
     }
   };
@@ -92,7 +92,9 @@ export function open({ main, id, query, signal }) {
     document.title = `${webhook.url} – Product Importer`;
     facts.show(webhook);
     about.hidden = false;
-    showResponseTimes(chart, state.status || state.cursor ? [] : page.items);
+    // The chart shows the latest deliveries, not a selection of them.
+    chart.hidden = Boolean(state.status || state.cursor || !page.items.length);
+    showResponseTimes(chart, page.items);
     setChildren(list, page.items.length ? rows(page) : nothing(here, state));
     list.removeAttribute("aria-busy");
   };
@@ -152,9 +154,9 @@ export function open({ main, id, query, signal }) {
     h("div", {}, h("div", { class: "actions" }, actions), tests.place(id)),
   );
   filter.addEventListener("change", () => set({ status: filter.value }));
-  main.append(
-    h("p", { class: "back" }, h("a", { href: link("/webhooks") }, "← All webhooks")),
-    title,
+  const body = h(
+    "div",
+    {},
     about,
     outage.element,
     h(
@@ -170,6 +172,7 @@ export function open({ main, id, query, signal }) {
       list,
     ),
   );
+  main.append(h("p", { class: "back" }, h("a", { href: link("/webhooks") }, "← All webhooks")), title, body);
   change(query);
   return { change };
 }

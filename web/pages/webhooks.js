@@ -1,6 +1,6 @@
 // Webhooks: the list of all webhooks.
 
-import { get } from "../api.js";
+import { ApiError, get } from "../api.js";
 import { button } from "../components/button.js";
 import { reporting } from "../components/notices.js";
 import { pager } from "../components/pager.js";
@@ -22,7 +22,12 @@ export function open({ main, query, signal }) {
   /** @param {Ui.Action} action */
   const act = (action) =>
     reporting(async () => {
-      if (await action()) await load();
+      try {
+        if (await action()) await load();
+      } catch (error) {
+        if (error instanceof ApiError && error.status === 404) load(); // Another user has deleted it.
+        throw error;
+      }
     });
   let loading = new AbortController();
   const load = async () => {

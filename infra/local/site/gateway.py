@@ -15,6 +15,7 @@ from urllib.parse import unquote_to_bytes
 from chalice.config import Config
 from chalice.local import LocalGateway, LocalGatewayException, RouteMatcher
 
+from infra import gateway_texts
 from infra.local.lambda_ import triggers
 from infra.local.lambda_.context import LambdaContext
 from infra.local.site.problems import Answer, problem
@@ -69,8 +70,8 @@ def _call(gateway: _Gateway, method: str, path: str, headers: dict[str, str], bo
 
 def _refused(status: int) -> Answer:
     if status == HTTPStatus.UNAUTHORIZED:
-        detail = "A valid token is needed: Authorization: Bearer <token>."
-        return problem(HTTPStatus.UNAUTHORIZED, "unauthorized", detail).with_header("WWW-Authenticate", "Bearer")
+        refused = problem(HTTPStatus.UNAUTHORIZED, "unauthorized", gateway_texts.UNAUTHORIZED)
+        return refused.with_header("WWW-Authenticate", "Bearer")
     if status == HTTPStatus.FORBIDDEN:
         return problem(HTTPStatus.FORBIDDEN, "forbidden", "The token's scope does not allow this.")
     return problem(HTTPStatus.INTERNAL_SERVER_ERROR, "internal_error", "The request could not be authorized.")

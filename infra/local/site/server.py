@@ -72,7 +72,7 @@ class Site:
             detail = f"{environ['REQUEST_METHOD']} is not allowed here. Allowed: GET, HEAD."
             refused = problem(HTTPStatus.METHOD_NOT_ALLOWED, "method_not_allowed", detail)
             return refused.with_header("Allow", "GET, HEAD")
-        wanted = environ.get("HTTP_IF_NONE_MATCH", ""), environ.get("HTTP_ACCEPT_ENCODING", "")
+        wanted = [environ.get(f"HTTP_{name}", "") for name in ("IF_NONE_MATCH", "ACCEPT_ENCODING", "ACCEPT")]
         return self._files.answer(path.partition("?")[0], *wanted)
 
     def _call_api(self, environ: dict[str, Any], path: str) -> Answer:
