@@ -135,7 +135,7 @@ class WebhookChanges(BaseModel):
 
 
 class LastDelivery(BaseModel):
-    """The result of the last attempt. A test counts."""
+    """The result of the last attempt, not counting tests."""
 
     status_code: int | None
     milliseconds: int

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from tests.support.pipeline import Pipeline
 
 JSON = "application/json"
+REACHABLE = "http://127.0.0.1:9/hook"
+"""The host of an example cannot be resolved."""
 
 
 def schemas() -> dict[str, Any]:
@@ -42,6 +44,8 @@ def cases() -> Iterator[tuple[Endpoint, str, Violation]]:
 def broken(endpoint: Endpoint, field: str, violation: Violation) -> bytes:
     """A body that is valid but for this field."""
     body = api.example(endpoint)
+    if "url" in body:
+        body["url"] = REACHABLE
     body[field] = violation.value
     if violation.value is REMOVED:
         del body[field]
@@ -50,7 +54,7 @@ def broken(endpoint: Endpoint, field: str, violation: Violation) -> bytes:
 
 def existing(pipeline: Pipeline) -> dict[str, str]:
     """The ids of a product and of a webhook, because the domain, too, checks what they are changed to."""
-    webhook = subscribe(pipeline, "http://127.0.0.1:9/hook")
+    webhook = subscribe(pipeline, REACHABLE)
     return {"products": create_product(pipeline)["id"], "webhooks": webhook["id"]}
 
 
