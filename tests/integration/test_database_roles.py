@@ -19,7 +19,7 @@ EXECUTIONS = 12
 """More than the number after which psycopg prepares a statement."""
 SESSION_SETTINGS = "select name from pg_settings where source = 'session'"
 """The settings that the session changed since it began."""
-SWITCHES = 4
+SWITCHES = 5
 """How many settings of the planner the two queries change."""
 
 
