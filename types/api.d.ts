@@ -91,6 +91,7 @@ declare namespace Api {
     code: string;
     message: string;
     raw: string;
+    raw_is_cut: boolean;
   }
 
   /** The fields of a product that a user can edit. */

@@ -162,6 +162,18 @@ def test_many_rejected_rows_are_paged(page: Page) -> None:
     expect(pages).to_contain_text("Lines 2 to 26")
 
 
+def test_the_page_says_what_is_not_stored_of_rejected_rows(page: Page, shop: Shop) -> None:
+    import_id = shop.upload(b"sku,name\nCUT-1," + b"x" * 1_100_000 + b"\n" + b",x\n" * 3, "not stored.csv")
+    page.goto(f"/#/imports/{import_id}")
+    rows = page.get_by_role("table", name="Rejected rows by line").get_by_role("row")
+    expect(rows.nth(1)).to_contain_text("(only the beginning of the row is stored)")
+    expect(rows.nth(2)).not_to_contain_text("only the beginning")
+    expect(page.get_by_text(re.compile("rejected but not stored"))).to_be_hidden()
+    shop.sql("delete from rejected_row where import_id = %s and line > 3", import_id)
+    page.reload()
+    expect(page.get_by_text("2 more rows were rejected but not stored. Fix the original file too.")).to_be_visible()
+
+
 def test_an_import_that_failed_on_our_side_can_be_retried(page: Page, shop: Shop) -> None:
     import_file(page, b"sku,name\nRETRY-1,Again\n", "retried.csv")
     expect(status(page)).to_have_text("Completed")

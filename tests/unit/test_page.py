@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from chalicelib.limits import IDEMPOTENCY_KEY_SECONDS
 from infra.site_files import GUIDES
 
 WEB = Path(__file__).parents[2] / "web"
@@ -54,6 +55,11 @@ def test_the_page_links_to_every_stylesheet() -> None:
 
 def test_the_whole_page_is_smaller_than_100_kilobytes_compressed() -> None:
     assert sum(len(gzip.compress((WEB / name).read_bytes())) for name in NAMES) < SENT_BYTES_MAX
+
+
+def test_an_upload_is_registered_again_only_while_its_idempotency_key_is_known() -> None:
+    hours = int(re.findall(r"REGISTRATION_MS_MAX = (\d+) \* 3600_000", read("uploads.js"))[0])
+    assert hours * 3600 < IDEMPOTENCY_KEY_SECONDS
 
 
 def test_the_page_links_to_the_api_reference() -> None:

@@ -17,8 +17,13 @@ const COLUMNS = [
   { title: "Line", class: "number", cell: (each) => count(each.line) },
   { title: "Column", cell: (each) => each.column ?? "Entire row" },
   { title: "Reason", class: "main-cell sentence-cell", cell: (each) => each.message },
-  { title: "Original row", class: "wide-cell sentence-cell", cell: (each) => h("code", { class: "raw" }, each.raw) },
+  { title: "Original row", class: "wide-cell sentence-cell", cell: originalRow },
 ];
+
+/** @param {Api.RejectedRow} row */
+function originalRow(row) {
+  return [h("code", { class: "raw" }, row.raw), row.raw_is_cut && " … (only the beginning of the row is stored)"];
+}
 
 /**
  * Shows the rejected rows of an import that has ended.
@@ -29,6 +34,8 @@ const COLUMNS = [
  */
 export function rejectedRows(id, signal) {
   const list = h("div", { class: "list-region" });
+  const missing = h("p", { class: "hint", hidden: true });
+  let rejected = 0;
   const element = h("section", { "aria-labelledby": "rejected", hidden: true });
   const save = reporting(async () => {
     saveAs(await download(`/api/imports/${id}/rejected-rows.csv`), `rejected-rows-${id}.csv`);
@@ -40,6 +47,8 @@ export function rejectedRows(id, signal) {
       /** @type {import("../api.js").ApiResponse<Api.Page<Api.RejectedRow>>} */
       const { data } = await get(`/api/imports/${id}/rejected-rows?${toQuery({ limit: ITEMS, cursor })}`, { signal });
       setChildren(list, listOf(data, load));
+      missing.hidden = data.total >= rejected;
+      setChildren(missing, missingText(rejected - data.total));
     } catch (error) {
       if (signal.aborted) return;
       const retry = () => load(cursor);
@@ -50,7 +59,8 @@ export function rejectedRows(id, signal) {
   };
   /** @param {Api.Import} record */
   const show = (record) => {
-    element.hidden = !record.rows.rejected;
+    rejected = record.rows.rejected;
+    element.hidden = !rejected;
     if (element.hidden || element.childElementCount) return;
     setChildren(
       element,
@@ -68,11 +78,17 @@ export function rejectedRows(id, signal) {
         h("a", { href: link("/imports") }, "import it"),
         ".",
       ),
+      missing,
       list,
     );
     load();
   };
   return { element, show };
+}
+
+/** @param {number} number */
+function missingText(number) {
+  return `${counted(number, "more row")} ${number === 1 ? "was" : "were"} rejected but not stored. Fix the original file too.`;
 }
 
 /**
