@@ -35,8 +35,9 @@ export class ApiError extends Error {
     return this.status === 0 || this.status === 429 || this.status >= 500;
   }
 
-  /** The message, which mentions the field errors, with the status. */
+  /** The message with the status. */
   get text() {
+    if (this.status === 401) return "You're signed out. Sign in again in another tab, then come back and try again.";
     return this.status ? `${this.message} (HTTP ${this.status})` : this.message;
   }
 }

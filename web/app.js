@@ -3,7 +3,7 @@
 import { clearFailures, report } from "./components/notices.js";
 import { signInForm } from "./components/sign-in.js";
 import { listLink } from "./components/states.js";
-import { mayFollow } from "./components/unsaved.js";
+import { hasUnsavedChanges, mayFollow } from "./components/unsaved.js";
 import { byId, h, setChildren } from "./dom.js";
 import * as importPage from "./pages/import.js";
 import * as imports from "./pages/imports.js";
@@ -35,9 +35,11 @@ addEventListener("hashchange", () => mayFollow() && show());
 addEventListener("online", showConnection);
 addEventListener("offline", showConnection);
 addEventListener("session", (event) => {
-  if (!token()) askForToken(/** @type {CustomEvent<string>} */ (event).detail);
-  else if (isAsking) show();
+  const reason = /** @type {CustomEvent<string>} */ (event).detail;
+  if (token()) isAsking && show();
+  else if (!reason || !hasUnsavedChanges()) askForToken(reason); // Otherwise the form says how to keep what was typed.
 });
+addEventListener("form-closed", () => token() || isAsking || askForToken());
 signOutButton.addEventListener("click", () => {
   signOut();
   askForToken();

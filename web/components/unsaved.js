@@ -16,6 +16,9 @@ export function mayFollow() {
   return false;
 }
 
+/** Whether the open form has unsaved changes. */
+export const hasUnsavedChanges = () => current?.hasChanges() ?? false;
+
 /** The guard of one dialog. It lets the dialog close at once until it protects a form. */
 export class Guard {
   url = location.href;
@@ -42,7 +45,9 @@ export class Guard {
   /** Ends the protection: the form is closed or saved. */
   release() {
     this.hasChanges = () => false;
-    if (current === this) current = null;
+    if (current !== this) return;
+    current = null;
+    dispatchEvent(new Event("form-closed"));
   }
 
   /**
