@@ -154,7 +154,7 @@ INDEX_STEP_BYTES = 8 * MIB
 
 # --- products and bulk deletes --------------------------------------------------------------------------------
 WRITE_ATTEMPTS_MAX = 5
-"""How often an edit that lost a race for its rows is tried."""
+"""How often an edit of a product or webhook that lost a race for its rows is tried."""
 BULK_DELETE_STEP_ROWS = 5_000
 """Rows deleted in one transaction."""
 TOMBSTONE_SECONDS_MIN = 3600

@@ -16,8 +16,8 @@ from typing import Any
 from chalicelib.backends import Backends
 from chalicelib.backends.database import Database, Transaction
 from chalicelib.backends.sealing import Sealer, Unsealable
-from chalicelib.errors import Conflict, NotFound, PreconditionFailed
-from chalicelib.limits import SECRET_OVERLAP_SECONDS, WEBHOOKS_MAX
+from chalicelib.errors import Conflict, NotFound, PreconditionFailed, Transient
+from chalicelib.limits import SECRET_OVERLAP_SECONDS, WEBHOOKS_MAX, WRITE_ATTEMPTS_MAX
 from chalicelib.messages import TurnMessage
 from chalicelib.webhooks import own_headers, signatures
 from chalicelib.webhooks.outbound.post import Outbound
@@ -64,6 +64,8 @@ class Webhook:
 
 Expected = Callable[[Webhook], bool]
 """Whether the webhook is still as the caller has seen it."""
+_Sealed = dict[str, Any]
+"""Parameters of a query: values that are sealed, and what belongs to them."""
 
 
 @dataclass(frozen=True)
@@ -157,13 +159,13 @@ def edit(
 ) -> Webhook:
     """Writes the given fields. A webhook that is switched on is then sent its pending deliveries.
 
-    Raises NotFound, PreconditionFailed, Unsafe for the URL, and Invalid for a header.
+    Raises NotFound, PreconditionFailed, Unsafe for the URL, Invalid for a header, and Transient.
     """
     if changes.url is not None:
         sending.outbound.check(changes.url)
-    with backends.database.transaction() as transaction:
-        locked = _locked(transaction, webhook_id, expected)
-        changed = transaction.row(
+
+    def write(transaction: Transaction, headers: _Sealed) -> Webhook:
+        return transaction.row(
             "change_webhook",
             Webhook,
             id=webhook_id,
@@ -171,8 +173,13 @@ def edit(
             description=changes.description,
             events=None if changes.events is None else list(changes.events),
             enabled=changes.enabled,
-            **_changed_headers(sending, locked, changes.headers),
+            **headers,
         )
+
+    def sealed(seen: Webhook) -> _Sealed:
+        return _changed_headers(sending, seen, changes.headers)
+
+    changed = _rewritten(backends.database, webhook_id, expected, sealed, write)
     if changes.enabled:
         backends.queues.send("deliveries", [TurnMessage(webhook=webhook_id)])
     return changed
@@ -219,18 +226,45 @@ def headers_of(sending: Sending, webhook: Webhook) -> dict[str, str]:
     return opened
 
 
+def _rewritten(
+    database: Database,
+    webhook_id: uuid.UUID,
+    expected: Expected,
+    sealed: Callable[[Webhook], _Sealed],
+    write: Callable[[Transaction, _Sealed], Webhook],
+) -> Webhook:
+    """Seals values that depend on the webhook as it is, and writes them only if no other edit came in between.
+
+    Sealing and opening may call KMS, so no transaction is open in the meantime.
+    """
+    for _ in range(WRITE_ATTEMPTS_MAX):
+        with database.transaction() as transaction:
+            seen = get(transaction, webhook_id)
+        _refuse_unexpected(seen, expected)
+        values = sealed(seen)
+        with database.transaction() as transaction:
+            locked = _locked(transaction, webhook_id, expected)
+            if locked.revision == seen.revision:
+                return write(transaction, values)
+    raise Transient(f"other requests keep changing webhook {webhook_id}")
+
+
 def _locked(transaction: Transaction, webhook_id: uuid.UUID, expected: Expected) -> Webhook:
     webhook = transaction.one("lock_webhook", Webhook, id=webhook_id)
     if webhook is None:
         raise NotFound(f"there is no webhook {webhook_id}")
-    if not expected(webhook):
-        raise PreconditionFailed(
-            f"webhook {webhook_id} has been changed since you read it; read it again and repeat your change"
-        )
+    _refuse_unexpected(webhook, expected)
     return webhook
 
 
-def _changed_headers(sending: Sending, webhook: Webhook, headers: Mapping[str, str | None] | None) -> dict[str, Any]:
+def _refuse_unexpected(webhook: Webhook, expected: Expected) -> None:
+    if not expected(webhook):
+        raise PreconditionFailed(
+            f"webhook {webhook.id} has been changed since you read it; read it again and repeat your change"
+        )
+
+
+def _changed_headers(sending: Sending, webhook: Webhook, headers: Mapping[str, str | None] | None) -> _Sealed:
     if headers is None:
         return {"header_names": None, "headers": None}
     stored = _stored_headers(sending, webhook) if None in headers.values() else {}
@@ -244,7 +278,7 @@ def _stored_headers(sending: Sending, webhook: Webhook) -> dict[str, str]:
         raise own_headers.bad_headers("the stored values can no longer be read; enter all of them again") from None
 
 
-def _sealed_headers(sending: Sending, webhook_id: uuid.UUID, headers: Mapping[str, str]) -> dict[str, Any]:
+def _sealed_headers(sending: Sending, webhook_id: uuid.UUID, headers: Mapping[str, str]) -> _Sealed:
     sealed = sending.sealer.seal(json.dumps(headers).encode(), _context(webhook_id)) if headers else None
     return {"header_names": list(headers), "headers": sealed}
 

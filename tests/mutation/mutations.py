@@ -19,6 +19,7 @@ HOST_NAMES = "tests/unit/test_hosts.py"
 POST_TLS = "tests/unit/test_post_tls.py"
 SEALING = "tests/unit/test_sealing.py"
 WEBHOOK_EVENTS = "tests/integration/test_webhook_events.py"
+WEBHOOK_CREDENTIALS = "tests/integration/test_webhook_credentials.py"
 WEBHOOK_CRASHES = "tests/integration/test_webhook_crashes.py"
 WEBHOOK_TURNS = "tests/integration/test_webhook_turns.py"
 WEBHOOK_FAILURES = "tests/integration/test_webhook_failures.py"
@@ -214,6 +215,8 @@ MUTATIONS = (
              " limit %(limit)s", (COUNTED_LIMITS,)),
     Mutation("a test needs a webhook that is not being deleted", "chalicelib/webhooks/deliveries.py",
              "except ForeignKeyViolation:", "except ZeroDivisionError:", (COUNTED_LIMITS,)),
+    Mutation("headers are written only to the webhook that they were sealed for", "chalicelib/webhooks/webhooks.py",
+             "if locked.revision == seen.revision:", "if locked:", (WEBHOOK_CREDENTIALS,)),
     Mutation("a secret is rotated in a webhook that exists", "chalicelib/webhooks/webhooks.py",
              "        _locked(transaction, webhook_id, lambda _: True)\n", "", (COUNTED_LIMITS,)),
     Mutation("fence of exports", "chalicelib/sql/exports.sql", " and steps = %(steps)s", "",
