@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from chalicelib.errors import FieldError, Invalid
 from chalicelib.limits import WEBHOOK_HEADER_NAME_CHARACTERS_MAX, WEBHOOK_HEADER_VALUE_CHARACTERS_MAX
 from chalicelib.webhooks.outbound.unsafe import Unsafe
-from chalicelib.webhooks.outbound.urls import check_headers
+from chalicelib.webhooks.outbound.urls import check_headers, parse
 
 RESERVED_HEADERS = frozenset({"content-type", "user-agent", "webhook-id", "webhook-timestamp", "webhook-signature"})
 """Headers that we set on every delivery, besides those of the connection. In lower case."""
@@ -36,6 +36,29 @@ def merged(headers: Mapping[str, str | None], stored: Mapping[str, str]) -> dict
     kept = {name: stored[name] if value is None else value for name, value in headers.items()}
     check(kept)
     return kept
+
+
+def check_destination(
+    old_url: str, new_url: str, stored: Iterable[str], headers: Mapping[str, str | None] | None
+) -> None:
+    """Raises Invalid if an edit would send stored values to another server.
+
+    Values are never shown, but anyone who may edit a webhook can choose its URL. Without this check, they could have
+    values that another user has entered sent to a server of their own.
+    """
+    kept = list(stored) if headers is None else [name for name, value in headers.items() if value is None]
+    if kept and not _is_same_destination(old_url, new_url):
+        raise bad_headers(
+            "the new URL has another scheme, host or port, so saved header values are not kept: "
+            f"enter the values of {', '.join(kept)} again, or remove these headers"
+        )
+
+
+def _is_same_destination(old_url: str, new_url: str) -> bool:
+    try:
+        return parse(old_url).destination == parse(new_url).destination
+    except Unsafe:  # The rules may have become stricter since the old URL was stored.
+        return False
 
 
 def _check_length(name: str, value: str) -> None:

@@ -89,7 +89,10 @@ class NewWebhook:
 
 @dataclass(frozen=True)
 class WebhookChanges:
-    """The fields to change; None keeps a field. In `headers`, a value of None keeps the stored value."""
+    """The fields to change; None keeps a field. In `headers`, a value of None keeps the stored value.
+
+    Stored values cannot be kept if `url` leads to another server.
+    """
 
     url: str | None = None
     events: Sequence[str] | None = None
@@ -177,6 +180,8 @@ def edit(
         )
 
     def sealed(seen: Webhook) -> _Sealed:
+        if changes.url is not None:
+            own_headers.check_destination(seen.url, changes.url, seen.header_names, changes.headers)
         return _changed_headers(sending, seen, changes.headers)
 
     changed = _rewritten(backends.database, webhook_id, expected, sealed, write)

@@ -124,7 +124,8 @@ class WebhookChanges(BaseModel):
         dict[HeaderName, HeaderValue | None],
         Field(
             max_length=WEBHOOK_HEADERS_MAX,
-            description="All headers; null keeps the stored value",
+            description="All headers; null keeps the stored value. If the URL's scheme, host or port changes, no "
+            "stored value is kept: enter all values again",
             json_schema_extra=_NO_OTHER_NAMES,
         ),
     ] = Field(default_factory=dict)

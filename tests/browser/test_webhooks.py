@@ -268,6 +268,22 @@ def test_a_header_without_a_saved_value_is_not_sent_empty(
     assert stock["headers"] == {"X-Shop": "south"}
 
 
+def test_headers_have_to_be_entered_again_for_another_host(
+    page: Page, hooks: FakeWebhooks, page_errors: PageErrors
+) -> None:
+    page_errors.expect("422")
+    stock, dialog = edit_with_headers(page, hooks)
+    dialog.get_by_label("URL").fill("https://elsewhere.example/hook")
+    dialog.get_by_role("button", name="Save").click()
+    headers = dialog.get_by_label("Headers")
+    expect(headers).to_be_focused()
+    expect(headers).to_have_accessible_description(re.compile("Enter the values of X-Shop, X-Team again"))
+    headers.fill("X-Shop: north")
+    dialog.get_by_role("button", name="Save").click()
+    expect(dialog).to_be_hidden()
+    assert (stock["url"], stock["headers"]) == ("https://elsewhere.example/hook", {"X-Shop": "north"})
+
+
 def test_the_page_of_a_webhook_refreshes_by_itself(page: Page, hooks: FakeWebhooks, page_errors: PageErrors) -> None:
     page.clock.install()
     page.goto("/#/webhooks")

@@ -226,8 +226,13 @@ class FakeWebhooks:
         if call.if_match and call.if_match.strip('"').partition("-")[0] != str(self.versions[webhook_id]):
             return 412, _problem(412, "Precondition failed", "The webhook has been changed since you read it"), {}
         changes = {**call.body}
+        stored = self.webhooks[webhook_id]["headers"]
+        given = changes.get("headers", dict.fromkeys(stored))
+        moved = urlsplit(changes.get("url", "")).netloc not in {"", urlsplit(self.webhooks[webhook_id]["url"]).netloc}
+        if moved and None in given.values():
+            message = f"Enter the values of {', '.join(given)} again, or remove these headers."
+            return 422, _problem(422, "Invalid", message, [{"pointer": "/headers", "message": message}]), {}
         if "headers" in changes:
-            stored = self.webhooks[webhook_id]["headers"]
             for name in [name for name, value in changes["headers"].items() if value is None and name not in stored]:
                 message = f"The header {name} has no saved value to keep; give it a value."
                 return 422, _problem(422, "Invalid", message, [{"pointer": "/headers", "message": message}]), {}

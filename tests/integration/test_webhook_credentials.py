@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from chalicelib.access import tokens
 from chalicelib.backends.sealing import LocalKey
 from chalicelib.limits import WRITE_ATTEMPTS_MAX
 from tests.integration.webhooks import subscribe
+from tests.support.hook_server import hook_server
 
 if TYPE_CHECKING:
     from tests.support.pipeline import Pipeline
@@ -36,6 +38,57 @@ def while_sealing(monkeypatch: pytest.MonkeyPatch) -> WhileSealing:
             monkeypatch.setattr(LocalKey, name, called)
 
     return install
+
+
+@pytest.mark.parametrize("given", [{}, {"headers": KEPT}, {"headers": {**KEPT, "X-Shop": "north"}}])
+def test_another_token_cannot_have_headers_sent_to_its_own_server(pipeline: Pipeline, given: dict[str, Any]) -> None:
+    other = tokens.install(pipeline.services.owner_conninfo, "other", ["read", "write"])
+    with hook_server() as customer, hook_server() as attacker:
+        webhook = subscribe(pipeline, customer.url(), headers=HUSH)
+        path = f"/webhooks/{webhook['id']}"
+        moved = pipeline.call("PATCH", path, {"url": attacker.url(), **given}, Authorization=f"Bearer {other}")
+        pipeline.call("POST", f"{path}/test", Authorization=f"Bearer {other}")
+        pipeline.deliver_events()
+
+        assert attacker.received == []
+        assert [each.headers["authorization"] for each in customer.received] == [HUSH["Authorization"]]
+    assert (moved.status, [each["pointer"] for each in moved.json["errors"]]) == (422, ["/headers"])
+    assert moved.json["errors"][0]["message"] == (
+        "The new URL has another scheme, host or port, so saved header values are not kept: "
+        "enter the values of Authorization again, or remove these headers."
+    )
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "kept"),
+    [
+        ("http://127.0.0.1:9/hook", "http://127.0.0.1:9/other?shop=north", True),
+        ("http://127.0.0.1/hook", "HTTP://127.0.0.1:80/hook", True),
+        ("http://Müller.example/hook", "http://xn--mller-kva.example/hook", True),
+        ("http://127.0.0.1/hook", "https://127.0.0.1/hook", False),
+        ("http://127.0.0.1/hook", "http://127.0.0.1:443/hook", False),
+        ("http://127.0.0.1/hook", "http://127.0.0.2/hook", False),
+        ("http://müller.example/hook", "http://muller.example/hook", False),
+    ],
+)
+def test_headers_are_kept_only_for_the_same_scheme_host_and_port(
+    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch, old: str, new: str, kept: bool
+) -> None:
+    monkeypatch.setattr("chalicelib.webhooks.outbound.post.Outbound.check", lambda *_: None)  # Resolves names.
+    path = f"/webhooks/{subscribe(pipeline, old, headers=HUSH)['id']}"
+
+    assert pipeline.call("PATCH", path, {"url": new}).status == (200 if kept else 422)
+    assert pipeline.call("PATCH", path, {"url": new, "headers": KEPT}).status == (200 if kept else 422)
+    assert pipeline.call("GET", path).json["url"] == (new if kept else old)
+    for headers in ({"Authorization": "Bearer new"}, {}):
+        moved = pipeline.call("PATCH", path, {"url": new, "headers": headers})
+        assert (moved.status, list(moved.json["headers"])) == (200, list(headers))
+        pipeline.sql("update webhook set url = %s", old)
+
+
+def test_a_webhook_without_headers_can_be_moved(pipeline: Pipeline) -> None:
+    path = f"/webhooks/{subscribe(pipeline, URL)['id']}"
+    assert pipeline.call("PATCH", path, {"url": "http://127.0.0.2/hook"}).status == 200
 
 
 def test_no_transaction_is_open_while_values_are_sealed_or_opened(

@@ -12,6 +12,8 @@ import { showSecret } from "./webhook-secret.js";
 const BLANK = { url: "", description: "", events: ["*"], enabled: true, headers: {} };
 const LABELS = { url: "URL", description: "Description", events: "Events", headers: "Headers", enabled: "On" };
 const HEADERS_HINT = "Optional. One per line, e.g. X-Shop: north";
+const KEEPING_HINT =
+  "Saved values aren't shown. A name on its own keeps its value, unless the URL's scheme, host or port changes.";
 
 /**
  * Opens the form. Resolves with the saved webhook, or undefined.
@@ -54,7 +56,7 @@ function fieldsOf(isNew, types) {
   });
   const headers = field({
     label: LABELS.headers,
-    hint: isNew ? HEADERS_HINT : `${HEADERS_HINT}. Saved values aren't shown. A name on its own keeps its value.`,
+    hint: isNew ? HEADERS_HINT : `${HEADERS_HINT}. ${KEEPING_HINT}`,
     make: (attributes) => h("textarea", { ...attributes, rows: 2, spellcheck: "false" }),
   });
   return {

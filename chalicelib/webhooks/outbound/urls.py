@@ -59,6 +59,11 @@ class Target:
         return self.host.removesuffix(".")
 
     @property
+    def destination(self) -> tuple[str, str, int]:
+        """Which server gets the requests: all of the URL but its path."""
+        return self.scheme, self.host, self.port
+
+    @property
     def host_header(self) -> str:
         """The value of the Host header: an IPv6 address in brackets, and the port unless it is the scheme's default."""
         name = f"[{self.name}]" if ":" in self.name else self.name
