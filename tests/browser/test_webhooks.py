@@ -278,6 +278,7 @@ def test_headers_have_to_be_entered_again_for_another_host(
     headers = dialog.get_by_label("Headers")
     expect(headers).to_be_focused()
     expect(headers).to_have_accessible_description(re.compile("Enter the values of X-Shop, X-Team again"))
+    expect(dialog.get_by_text("Enter the values of X-Shop, X-Team again")).to_be_in_viewport(ratio=0.9)
     headers.fill("X-Shop: north")
     dialog.get_by_role("button", name="Save").click()
     expect(dialog).to_be_hidden()

@@ -81,8 +81,18 @@ export function showErrors(fields, errors) {
   }
   const wrong = [...texts].filter(([, each]) => each.length);
   for (const [name, each] of wrong) fields[name].setError?.(each.join(" "));
-  if (wrong.length) fields[wrong[0][0]].control.focus();
+  if (wrong.length) focusField(fields[wrong[0][0]].control);
   return rest;
+}
+
+/**
+ * The browser scrolls to a control that gets the focus, but not to the error below it.
+ *
+ * @param {HTMLElement} control
+ */
+function focusField(control) {
+  control.focus();
+  control.closest(".field")?.scrollIntoView({ block: "nearest" });
 }
 
 /**
