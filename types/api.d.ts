@@ -156,7 +156,7 @@ declare namespace Api {
     secret_expires_at: Time | null;
     created_at: Time;
     updated_at: Time;
-    secret?: string;
+    secret?: string | null;
   }
 
   interface EventType {

@@ -61,6 +61,11 @@ class Webhook:
         expires_at = self.old_secret_expires_at
         return self.old_secret is not None and expires_at is not None and expires_at > datetime.now(UTC)
 
+    @property
+    def has_first_secret(self) -> bool:
+        """Whether the secret was never rotated. A rotation sets when the old one expires, and nothing clears that."""
+        return self.old_secret_expires_at is None
+
 
 Expected = Callable[[Webhook], bool]
 """Whether the webhook is still as the caller has seen it."""

@@ -186,10 +186,16 @@ class Webhook(BaseModel):
 class WebhookWithSecret(Webhook):
     """A webhook with its secret, which is not shown again."""
 
-    secret: Annotated[str, Field(description="The key with which receivers verify signatures")]
+    secret: Annotated[
+        str | None,
+        Field(
+            description="The key with which receivers verify signatures; null if a creation is repeated with its "
+            "Idempotency-Key after the secret was rotated"
+        ),
+    ]
 
     @classmethod
-    def with_secret(cls, webhook: webhooks.Webhook, secret: str) -> WebhookWithSecret:
+    def with_secret(cls, webhook: webhooks.Webhook, secret: str | None) -> WebhookWithSecret:
         """The webhook and its secret, for the caller who has just created one of them."""
         return cls(**_fields(webhook), secret=secret)
 

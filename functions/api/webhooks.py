@@ -44,10 +44,13 @@ def list_webhooks() -> Response:
 
 
 def _created_again(webhook_id: str) -> Response:
-    """The same answer for a request that is repeated with its idempotency key: the first one may have been lost."""
+    """The same answer for a request that is repeated with its idempotency key: the first one may have been lost.
+
+    A later secret belongs to the caller who rotated it, so it is not shown here.
+    """
     with backends().database.transaction() as transaction:
         webhook = webhooks.get(transaction, uuid.UUID(webhook_id))
-    return _created(webhook, webhooks.secrets_of(sending(), webhook)[0])
+    return _created(webhook, webhooks.secrets_of(sending(), webhook)[0] if webhook.has_first_secret else None)
 
 
 @resource.endpoint(
@@ -126,12 +129,12 @@ def redeliver_failed(webhook_id: str) -> Response:
     return resource_response(Redelivered(redelivered=count), resource.request, status=202)
 
 
-def _created(webhook: webhooks.Webhook, secret: str) -> Response:
+def _created(webhook: webhooks.Webhook, secret: str | None) -> Response:
     return _answer_with_secret(webhook, secret, status=201, location=f"{PREFIX}/webhooks/{webhook.id}")
 
 
 def _answer_with_secret(
-    webhook: webhooks.Webhook, secret: str, *, status: int, location: str | None = None
+    webhook: webhooks.Webhook, secret: str | None, *, status: int, location: str | None = None
 ) -> Response:
     headers = {"ETag": _etag(webhook), "Cache-Control": "no-store", **({"Location": location} if location else {})}
     content = WebhookWithSecret.with_secret(webhook, secret)

@@ -14,7 +14,7 @@ from tests.integration.webhooks import subscribe
 from tests.support.hook_server import hook_server
 
 if TYPE_CHECKING:
-    from tests.support.pipeline import Pipeline
+    from tests.support.pipeline import Answer, Pipeline
 
 URL = "http://127.0.0.1:9/hook"
 """A closed port."""
@@ -89,6 +89,25 @@ def test_headers_are_kept_only_for_the_same_scheme_host_and_port(
 def test_a_webhook_without_headers_can_be_moved(pipeline: Pipeline) -> None:
     path = f"/webhooks/{subscribe(pipeline, URL)['id']}"
     assert pipeline.call("PATCH", path, {"url": "http://127.0.0.2/hook"}).status == 200
+
+
+def test_a_repeated_creation_shows_its_secret_only_until_the_first_rotation(pipeline: Pipeline) -> None:
+    def create() -> Answer:
+        body = {"url": URL, "events": ["*"]}
+        return pipeline.call("POST", "/webhooks", body, **{"Idempotency-Key": "leaked"})
+
+    created = create().json
+    path = f"/webhooks/{created['id']}"
+    pipeline.call("PATCH", path, {"description": "Another edit"})
+    assert create().json["secret"] == created["secret"]
+
+    pipeline.call("POST", f"{path}/rotate-secret")
+    pipeline.sql("update webhook set old_secret_expires_at = now() - interval '1 second'")
+    again = create()
+
+    assert (again.status, again.headers["Idempotent-Replayed"]) == (201, "true")
+    assert again.json == {**pipeline.call("GET", path).json, "secret": None}
+    assert b"whsec_" not in again.body
 
 
 def test_no_transaction_is_open_while_values_are_sealed_or_opened(

@@ -217,6 +217,8 @@ MUTATIONS = (
              "except ForeignKeyViolation:", "except ZeroDivisionError:", (COUNTED_LIMITS,)),
     Mutation("saved header values stay with their destination", "chalicelib/webhooks/own_headers.py",
              "if kept and not _is_same_destination(old_url, new_url):", "if False:", (WEBHOOK_CREDENTIALS,)),
+    Mutation("a repeated creation does not show a rotated secret", "functions/api/webhooks.py",
+             "[0] if webhook.has_first_secret else None", "[0]", (WEBHOOK_CREDENTIALS,)),
     Mutation("headers are written only to the webhook that they were sealed for", "chalicelib/webhooks/webhooks.py",
              "if locked.revision == seen.revision:", "if locked:", (WEBHOOK_CREDENTIALS,)),
     Mutation("a secret is rotated in a webhook that exists", "chalicelib/webhooks/webhooks.py",
