@@ -180,6 +180,8 @@ RETRY_AFTER_SECONDS_MAX = 24 * 3600
 """A receiver may ask for a longer wait than the schedule's, up to this, which is the schedule's longest."""
 UNWRAPPED_KEYS_MAX = 1_000
 """A process caches at most this many keys of webhooks' secrets, 32 bytes each, that KMS has unwrapped."""
+KEY_FILE_KEYS_MAX = 10
+"""A file of keys, which seals webhooks' secrets on a laptop, has room for at most this many."""
 WEBHOOKS_MAX = 100
 WEBHOOK_DESCRIPTION_CHARACTERS_MAX = 255
 WEBHOOK_HEADERS_MAX = 10

@@ -43,16 +43,18 @@ update webhook set
   disabled_reason = case when %(enabled)s::boolean is null then disabled_reason end,
   failing_since = case when %(enabled)s::boolean and not enabled then null else failing_since end,
   header_names = coalesce(%(header_names)s, header_names),
-  headers = case when %(header_names)s::text[] is null then headers else %(headers)s end,
+  headers = case when %(header_names)s::text[] is null then coalesce(%(headers)s, headers) else %(headers)s end,
+  secret = coalesce(%(secret)s, secret),
+  old_secret = coalesce(%(old_secret)s, old_secret),
   quick = quick and %(url)s::text is null,
   revision = revision + 1, updated_at = now()
 where id = %(id)s
 returning *
 
 -- name: rotate_secret
--- Replaces the secret. The old one is kept, because it signs too until it expires.
+-- Replaces the secret. The old one signs too until it expires. It is a parameter, because it is sealed for its column.
 update webhook set
-  old_secret = secret, old_secret_expires_at = now() + make_interval(secs => %(overlap_seconds)s),
+  old_secret = %(old_secret)s, old_secret_expires_at = now() + make_interval(secs => %(overlap_seconds)s),
   secret = %(secret)s, revision = revision + 1, updated_at = now()
 where id = %(id)s
 returning *

@@ -55,6 +55,8 @@ def check_destination(
 
 
 def _is_same_destination(old_url: str, new_url: str) -> bool:
+    if old_url == new_url:
+        return True
     try:
         return parse(old_url).destination == parse(new_url).destination
     except Unsafe:  # The rules may have become stricter since the old URL was stored.

@@ -1,6 +1,7 @@
 """Webhooks: which URL receives which events, and with which secret they are signed.
 
-Secrets, and the values of the customer's own headers, are sealed before they are stored, each for its webhook alone.
+Secrets, and the values of the customer's own headers, are sealed before they are stored: each for its own column of its
+own webhook, and headers also for the server that gets them.
 """
 
 from __future__ import annotations
@@ -20,7 +21,8 @@ from chalicelib.errors import Conflict, NotFound, PreconditionFailed, Transient
 from chalicelib.limits import SECRET_OVERLAP_SECONDS, WEBHOOKS_MAX, WRITE_ATTEMPTS_MAX
 from chalicelib.messages import TurnMessage
 from chalicelib.webhooks import own_headers, signatures
-from chalicelib.webhooks.outbound.post import Outbound
+from chalicelib.webhooks.outbound.post import Outbound, Unsafe
+from chalicelib.webhooks.outbound.urls import parse
 
 
 @dataclass(frozen=True)
@@ -118,8 +120,8 @@ def create(database: Database, sending: Sending, new: NewWebhook) -> tuple[Webho
     with database.transaction() as transaction:
         webhook_id = transaction.value("new_webhook_id", uuid.UUID)
     # Sealing may call KMS, so no transaction is open.
-    sealed_secret = sending.sealer.seal(secret.encode(), _context(webhook_id))
-    sealed_headers = _sealed_headers(sending, webhook_id, headers)
+    sealed_secret = sending.sealer.seal(secret.encode(), _owner(webhook_id), "secret")
+    sealed_headers = _sealed_headers(sending, webhook_id, new.url, headers)
     with database.transaction() as transaction:
         transaction.run("lock_webhooks")
         existing = count(transaction)
@@ -167,12 +169,14 @@ def edit(
 ) -> Webhook:
     """Writes the given fields. A webhook that is switched on is then sent its pending deliveries.
 
+    Values that were sealed with an older key or format are sealed again.
+
     Raises NotFound, PreconditionFailed, Unsafe for the URL, Invalid for a header, and Transient.
     """
     if changes.url is not None:
         sending.outbound.check(changes.url)
 
-    def write(transaction: Transaction, headers: _Sealed) -> Webhook:
+    def write(transaction: Transaction, sealed: _Sealed) -> Webhook:
         return transaction.row(
             "change_webhook",
             Webhook,
@@ -181,15 +185,12 @@ def edit(
             description=changes.description,
             events=None if changes.events is None else list(changes.events),
             enabled=changes.enabled,
-            **headers,
+            **sealed,
         )
 
-    def sealed(seen: Webhook) -> _Sealed:
-        if changes.url is not None:
-            own_headers.check_destination(seen.url, changes.url, seen.header_names, changes.headers)
-        return _changed_headers(sending, seen, changes.headers)
-
-    changed = _rewritten(backends.database, webhook_id, expected, sealed, write)
+    changed = _rewritten(
+        backends.database, webhook_id, expected, lambda seen: _changed_values(sending, seen, changes), write
+    )
     if changes.enabled:
         backends.queues.send("deliveries", [TurnMessage(webhook=webhook_id)])
     return changed
@@ -203,28 +204,31 @@ def delete(database: Database, webhook_id: uuid.UUID, expected: Expected) -> Non
 
 
 def rotate_secret(database: Database, sending: Sending, webhook_id: uuid.UUID) -> tuple[Webhook, str]:
-    """Creates a new secret and returns it with the webhook; for a day the old one signs too. Raises NotFound."""
+    """Creates a new secret and returns it with the webhook; for a day the old one signs too.
+
+    An old secret that does not open is dropped: the key may be lost, and that may be why the secret is rotated. Raises
+    NotFound, Transient.
+    """
     secret = signatures.new_secret()
-    with database.transaction() as transaction:
-        get(transaction, webhook_id)
-    sealed = sending.sealer.seal(secret.encode(), _context(webhook_id))
-    overlap = SECRET_OVERLAP_SECONDS
-    with database.transaction() as transaction:
-        _locked(transaction, webhook_id, lambda _: True)
-        rotated = transaction.row("rotate_secret", Webhook, id=webhook_id, secret=sealed, overlap_seconds=overlap)
-    return rotated, secret
+
+    def sealed(seen: Webhook) -> _Sealed:
+        new = sending.sealer.seal(secret.encode(), _owner(webhook_id), "secret")
+        return {"secret": new, "old_secret": _moved(sending, seen, seen.secret, "secret", "old_secret")}
+
+    def write(transaction: Transaction, sealed: _Sealed) -> Webhook:
+        overlap = SECRET_OVERLAP_SECONDS
+        return transaction.row("rotate_secret", Webhook, id=webhook_id, overlap_seconds=overlap, **sealed)
+
+    return _rewritten(database, webhook_id, lambda _: True, sealed, write), secret
 
 
 def secrets_of(sending: Sending, webhook: Webhook) -> list[str]:
     """The secrets that sign now, the newest first. Raises Unsealable if the newest does not open, and Transient."""
-
-    def opened(sealed: bytes) -> str:
-        return sending.sealer.open(sealed, _context(webhook.id)).decode()
-
-    secrets = [opened(webhook.secret)]
+    owner = _owner(webhook.id)
+    secrets = [sending.sealer.open(webhook.secret, owner, "secret").decode()]
     if webhook.old_secret is not None and webhook.is_rotating:
-        with suppress(Unsealable):  # The key may be lost, and that may be why the secret was rotated.
-            secrets.append(opened(webhook.old_secret))
+        with suppress(Unsealable):  # The new secret signs, and that is enough.
+            secrets.append(sending.sealer.open(webhook.old_secret, owner, "old_secret").decode())
     return secrets
 
 
@@ -232,7 +236,8 @@ def headers_of(sending: Sending, webhook: Webhook) -> dict[str, str]:
     """The customer's own headers. Raises Unsealable, Transient."""
     if webhook.headers is None:
         return {}
-    opened: dict[str, str] = json.loads(sending.sealer.open(webhook.headers, _context(webhook.id)))
+    field = _headers_field(webhook.url)
+    opened: dict[str, str] = json.loads(sending.sealer.open(webhook.headers, _owner(webhook.id), field))
     return opened
 
 
@@ -274,11 +279,15 @@ def _refuse_unexpected(webhook: Webhook, expected: Expected) -> None:
         )
 
 
-def _changed_headers(sending: Sending, webhook: Webhook, headers: Mapping[str, str | None] | None) -> _Sealed:
-    if headers is None:
-        return {"header_names": None, "headers": None}
-    stored = _stored_headers(sending, webhook) if None in headers.values() else {}
-    return _sealed_headers(sending, webhook.id, own_headers.merged(headers, stored))
+def _changed_values(sending: Sending, seen: Webhook, changes: WebhookChanges) -> _Sealed:
+    """What an edit writes into the sealed columns; None keeps a column. Raises Invalid, Transient."""
+    url = changes.url or seen.url
+    own_headers.check_destination(seen.url, url, seen.header_names, changes.headers)
+    values = _resealed(sending, seen)
+    if changes.headers is not None:
+        stored = _stored_headers(sending, seen) if None in changes.headers.values() else {}
+        values |= _sealed_headers(sending, seen.id, url, own_headers.merged(changes.headers, stored))
+    return values
 
 
 def _stored_headers(sending: Sending, webhook: Webhook) -> dict[str, str]:
@@ -288,10 +297,46 @@ def _stored_headers(sending: Sending, webhook: Webhook) -> dict[str, str]:
         raise own_headers.bad_headers("the stored values can no longer be read; enter all of them again") from None
 
 
-def _sealed_headers(sending: Sending, webhook_id: uuid.UUID, headers: Mapping[str, str]) -> _Sealed:
-    sealed = sending.sealer.seal(json.dumps(headers).encode(), _context(webhook_id)) if headers else None
+def _sealed_headers(sending: Sending, webhook_id: uuid.UUID, url: str, headers: Mapping[str, str]) -> _Sealed:
+    sealed = None
+    if headers:
+        sealed = sending.sealer.seal(json.dumps(headers).encode(), _owner(webhook_id), _headers_field(url))
     return {"header_names": list(headers), "headers": sealed}
 
 
-def _context(webhook_id: uuid.UUID) -> str:
+def _resealed(sending: Sending, webhook: Webhook) -> _Sealed:
+    """Seals again what an earlier version, or an older key, has sealed. None for all other values."""
+
+    def again(sealed: bytes | None, field: str) -> bytes | None:
+        if sealed is None or sending.sealer.is_current(sealed):
+            return None
+        return _moved(sending, webhook, sealed, field, field)
+
+    return {
+        "secret": again(webhook.secret, "secret"),
+        "old_secret": again(webhook.old_secret, "old_secret"),
+        "header_names": None,
+        "headers": again(webhook.headers, _headers_field(webhook.url)),
+    }
+
+
+def _moved(sending: Sending, webhook: Webhook, sealed: bytes, source: str, target: str) -> bytes | None:
+    """Opens a value and seals it for another field, or newly for its own. None if it does not open."""
+    owner = _owner(webhook.id)
+    try:
+        return sending.sealer.seal(sending.sealer.open(sealed, owner, source), owner, target)
+    except Unsealable:
+        return None
+
+
+def _owner(webhook_id: uuid.UUID) -> str:
     return f"webhook:{webhook_id}"
+
+
+def _headers_field(url: str) -> str:
+    """With another destination in their row, headers do not open."""
+    try:
+        scheme, host, port = parse(url).destination
+    except Unsafe:  # The rules may have become stricter since the URL was stored. Nothing is sent there.
+        return f"headers for {url}"
+    return f"headers for {scheme}://{host}:{port}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from pathlib import Path
 
-from chalicelib.backends.sealing import KEY_BYTES
+from chalicelib.backends.sealing import KEY_BYTES, holds_keys
 from infra.local.aws import Endpoint
 from infra.local.errors import OptionError
 from infra.local.options import Options
@@ -37,10 +37,10 @@ def overridden(options: Options) -> dict[str, str]:
 
 
 def webhook_key_file(data_dir: Path) -> Path:
-    """The file with the key that seals the secrets of webhooks, created once. Raises OptionError when it is damaged."""
+    """The file with the keys that seal the secrets of webhooks, created once. Raises OptionError when it is damaged."""
     path = data_dir / WEBHOOK_KEY_FILE
     if not path.exists():
         write_private(path, secrets.token_bytes(KEY_BYTES))
-    if path.stat().st_size != KEY_BYTES:
+    if not holds_keys(path.stat().st_size):
         raise OptionError(f"{path} is not a key: remove it, and create new secrets for all webhooks")
     return path

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import psycopg
 import requests
@@ -256,9 +257,11 @@ def _check_what_is_stored_on_purpose(
     digest = hashlib.sha256(stack.file.token.encode()).hexdigest()
     assert [row["digest"] for row in database.sql("select encode(sha256, 'hex') as digest from api_token")] == [digest]
     (row,) = database.sql("select * from webhook where id = %s", webhook["id"])
-    key, context = LocalKey(str(directory / WEBHOOK_KEY_FILE)), f"webhook:{webhook['id']}"
-    assert key.open(bytes(row["old_secret"]), context).decode() == webhook["secret"]
-    assert json.loads(key.open(bytes(row["headers"]), context)) == {"Authorization": AUTHORIZATION, "X-Shop": SHOP}
+    key, owner = LocalKey(str(directory / WEBHOOK_KEY_FILE)), f"webhook:{webhook['id']}"
+    assert key.open(bytes(row["old_secret"]), owner, "old_secret").decode() == webhook["secret"]
+    url = urlsplit(webhook["url"])
+    headers = key.open(bytes(row["headers"]), owner, f"headers for http://{url.hostname}:{url.port}")
+    assert json.loads(headers) == {"Authorization": AUTHORIZATION, "X-Shop": SHOP}
     assert row["header_names"] == ["Authorization", "X-Shop"]
 
 

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import os
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from standardwebhooks import Webhook as Verifier
 
 from chalicelib.access import tokens
 from chalicelib.backends.sealing import LocalKey
@@ -21,6 +26,25 @@ URL = "http://127.0.0.1:9/hook"
 HUSH = {"Authorization": "Bearer hush-hush"}
 KEPT = {"Authorization": None}
 WhileSealing = Callable[[Callable[[], object]], None]
+
+
+def sealed_by_an_earlier_version(plain: str, webhook: dict[str, Any]) -> bytes:
+    """Sealed for the whole row, as all values were before each had its column."""
+    key, nonce = Path(os.environ["WEBHOOK_KEY_FILE"]).read_bytes(), b"n" * 12
+    context = b"\x01" + f"webhook:{webhook['id']}".encode()
+    return b"\x01" + nonce + AESGCM(key).encrypt(nonce, plain.encode(), context)
+
+
+def result_of_a_test(pipeline: Pipeline, webhook: dict[str, Any]) -> dict[str, Any]:
+    location = pipeline.call("POST", f"/webhooks/{webhook['id']}/test").headers["Location"].removeprefix("/api")
+    pipeline.deliver_events()
+    found: dict[str, Any] = pipeline.call("GET", location).json
+    return found
+
+
+def formats(pipeline: Pipeline) -> list[int]:
+    (row,) = pipeline.sql("select secret, old_secret, headers from webhook")
+    return [bytes(value)[0] for value in row.values() if value is not None]
 
 
 @pytest.fixture
@@ -150,3 +174,63 @@ def test_an_edit_that_always_loses_the_race_ends(pipeline: Pipeline, while_seali
     answer = pipeline.call("PATCH", f"/webhooks/{webhook['id']}", {"headers": {"X-Shop": "north"}})
 
     assert (answer.status, len(tried)) == (503, WRITE_ATTEMPTS_MAX)
+
+
+@pytest.mark.parametrize(
+    "exchange",
+    ["secret = old_secret", "secret = headers", "headers = secret", "headers = old_secret", "url = '{elsewhere}'"],
+)
+def test_a_value_that_is_moved_in_the_database_is_not_used(pipeline: Pipeline, exchange: str) -> None:
+    with hook_server() as customer, hook_server() as attacker:
+        webhook = subscribe(pipeline, customer.url(), headers=HUSH)
+        pipeline.call("POST", f"/webhooks/{webhook['id']}/rotate-secret")
+        pipeline.sql(f"update webhook set {exchange.format(elsewhere=attacker.url())}")
+
+        failed = result_of_a_test(pipeline, webhook)
+
+        assert customer.received == attacker.received == []
+    assert (failed["status"], failed["attempts"][0]["status_code"]) == ("failed", None)
+    assert f"the stored secret of webhook:{webhook['id']} cannot be opened" in failed["error"]
+
+
+def test_an_old_secret_that_does_not_open_is_left_out(pipeline: Pipeline) -> None:
+    with hook_server() as server:
+        webhook = subscribe(pipeline, server.url())
+        rotated = pipeline.call("POST", f"/webhooks/{webhook['id']}/rotate-secret").json
+        pipeline.sql("update webhook set old_secret = secret")
+        assert result_of_a_test(pipeline, webhook)["status"] == "delivered"
+        (received,) = server.received
+    Verifier(rotated["secret"]).verify(received.body, dict(received.headers))
+    assert len(received.headers["webhook-signature"].split()) == 1
+
+
+def test_values_of_an_earlier_version_are_used_and_sealed_again_by_the_next_edit(pipeline: Pipeline) -> None:
+    with hook_server() as server:
+        webhook = subscribe(pipeline, server.url(), headers=HUSH)
+        path = f"/webhooks/{webhook['id']}"
+        pipeline.sql(
+            "update webhook set secret = %s, headers = %s",
+            sealed_by_an_earlier_version(webhook["secret"], webhook),
+            sealed_by_an_earlier_version(json.dumps(HUSH), webhook),
+        )
+        assert result_of_a_test(pipeline, webhook)["status"] == "delivered"
+        rotated = pipeline.call("POST", f"{path}/rotate-secret").json
+        assert formats(pipeline) == [3, 3, 1]
+        assert pipeline.call("PATCH", path, {}).status == 200
+        assert formats(pipeline) == [3, 3, 3]
+        assert result_of_a_test(pipeline, webhook)["status"] == "delivered"
+
+    assert [each.headers["authorization"] for each in server.received] == [HUSH["Authorization"]] * 2
+    first, second = server.received
+    Verifier(webhook["secret"]).verify(first.body, dict(first.headers))
+    for secret in (webhook["secret"], rotated["secret"]):
+        Verifier(secret).verify(second.body, dict(second.headers))
+
+
+def test_an_edit_seals_every_value_of_an_earlier_version_again(pipeline: Pipeline) -> None:
+    webhook = subscribe(pipeline, URL)
+    pipeline.call("POST", f"/webhooks/{webhook['id']}/rotate-secret")
+    old = sealed_by_an_earlier_version("whsec_b2xk", webhook)
+    pipeline.sql("update webhook set secret = %s, old_secret = %s", old, old)
+    assert pipeline.call("PATCH", f"/webhooks/{webhook['id']}", {"enabled": False}).status == 200
+    assert formats(pipeline) == [3, 3]

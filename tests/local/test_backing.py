@@ -19,8 +19,8 @@ def environment(data_dir: Path) -> dict[str, str]:
 
 
 def test_secrets_sealed_before_a_restart_can_be_opened_after_it(tmp_path: Path) -> None:
-    sealed = sealer(read(environment(tmp_path))).seal(b"secret", "webhook:1")
-    assert sealer(read(environment(tmp_path))).open(sealed, "webhook:1") == b"secret"
+    sealed = sealer(read(environment(tmp_path))).seal(b"secret", "webhook:1", "secret")
+    assert sealer(read(environment(tmp_path))).open(sealed, "webhook:1", "secret") == b"secret"
 
 
 def test_the_key_is_random_and_readable_by_its_owner_only(tmp_path: Path) -> None:

@@ -43,7 +43,7 @@ from chalicelib.backends.credentials import RDS_AUTHORITIES
 from chalicelib.backends.sealing import LocalKey
 from chalicelib.sql import query
 key = Path(sys.argv[1]); key.write_bytes(bytes(32))
-assert LocalKey(str(key)).open(LocalKey(str(key)).seal(b"secret", "here"), "here") == b"secret"
+assert LocalKey(str(key)).open(LocalKey(str(key)).seal(b"secret", "here", "a"), "here", "a") == b"secret"
 assert "select" in query("lock_import")
 ssl.create_default_context(cafile=RDS_AUTHORITIES)
 assert psycopg.pq.__impl__ == "binary", psycopg.pq.__impl__

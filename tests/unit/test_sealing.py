@@ -11,16 +11,27 @@ import boto3
 import botocore.client
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from moto import mock_aws
 
 from chalicelib.backends import sealing
-from chalicelib.backends.sealing import KmsKey, LocalKey, Sealer, Unsealable, sealer
+from chalicelib.backends.sealing import (
+    OLD_KMS_FORMAT,
+    OLD_LOCAL_FORMAT,
+    KmsKey,
+    LocalKey,
+    Sealer,
+    Unsealable,
+    sealer,
+)
 from chalicelib.errors import Transient
-from chalicelib.limits import UNWRAPPED_KEYS_MAX
+from chalicelib.limits import KEY_FILE_KEYS_MAX, UNWRAPPED_KEYS_MAX
 from chalicelib.settings import MissingSetting, read
 
 SECRET = b"whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
-CONTEXT = "webhook:019abe6e-9e3b-7c1e-8f45-0d7f6a2b3c4d"
+OWNER = "webhook:019abe6e-9e3b-7c1e-8f45-0d7f6a2b3c4d"
+FIELD = "secret"
+CONTEXT = f"{OWNER}:{FIELD}"
 SETTINGS = {"DATABASE_URL": "postgresql://", "FILES_BUCKET": "files"}
 
 
@@ -65,41 +76,43 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return operations
 
 
-def refused(opener: Sealer, sealed: bytes, context: str = CONTEXT) -> bool:
-    """Whether it does not open, with an error that names its context but not its content."""
+def refused(opener: Sealer, sealed: bytes, owner: str = OWNER, field: str = FIELD) -> bool:
+    """Whether it does not open, with an error that names its owner but not its content."""
     try:
-        opener.open(sealed, context)
+        opener.open(sealed, owner, field)
     except Unsealable as raised:
         text = "".join(traceback.format_exception(raised))
-        return context in str(raised) and SECRET.decode() not in text and repr(sealed) not in text
+        return owner in str(raised) and SECRET.decode() not in text and repr(sealed) not in text
     return False
 
 
 @pytest.mark.parametrize("plain", [SECRET, b"", b"\x00" * 10_000])
 def test_what_was_sealed_opens(plain: bytes, two_keys: tuple[Sealer, Sealer]) -> None:
     mine, _ = two_keys
-    sealed = mine.seal(plain, CONTEXT)
-    assert mine.open(sealed, CONTEXT) == plain
+    sealed = mine.seal(plain, OWNER, FIELD)
+    assert mine.open(sealed, OWNER, FIELD) == plain
     assert not plain or plain not in sealed
 
 
 def test_the_same_secret_is_sealed_differently_each_time(two_keys: tuple[Sealer, Sealer]) -> None:
     mine, _ = two_keys
-    assert len({mine.seal(SECRET, CONTEXT) for _ in range(20)}) == 20
+    assert len({mine.seal(SECRET, OWNER, FIELD) for _ in range(20)}) == 20
 
 
-def test_it_opens_only_for_its_context_and_with_its_key(two_keys: tuple[Sealer, Sealer]) -> None:
+def test_it_opens_only_for_its_owner_and_field_and_with_its_key(two_keys: tuple[Sealer, Sealer]) -> None:
     mine, other = two_keys
-    sealed = mine.seal(SECRET, CONTEXT)
+    sealed = mine.seal(SECRET, OWNER, FIELD)
     assert refused(mine, sealed, "webhook:019abe6e-0000-7000-8000-000000000000")
     assert refused(mine, sealed, "")
+    assert refused(mine, sealed, OWNER, "old_secret")
+    assert refused(mine, sealed, f"{OWNER}:secret", "")
     assert refused(other, sealed)
     assert not refused(mine, sealed)
 
 
 def test_no_bit_can_be_changed_and_no_byte_can_be_missing(two_keys: tuple[Sealer, Sealer]) -> None:
     mine, _ = two_keys
-    sealed = mine.seal(SECRET, CONTEXT)
+    sealed = mine.seal(SECRET, OWNER, FIELD)
     for bit in range(8 * len(sealed)):
         flipped = bytearray(sealed)
         flipped[bit // 8] ^= 1 << bit % 8
@@ -107,22 +120,22 @@ def test_no_bit_can_be_changed_and_no_byte_can_be_missing(two_keys: tuple[Sealer
     for length in range(len(sealed)):
         assert refused(mine, sealed[:length])
     assert refused(mine, sealed + b"\x00")
-    assert refused(mine, b"\x03" + sealed[1:])
-    assert refused(mine, b"\x01\x02"[sealed[0] % 2 :][:1] + sealed[1:])
+    for form in range(6):
+        assert bytes([form]) == sealed[:1] or refused(mine, bytes([form]) + sealed[1:])
 
 
 def test_the_context_is_bound_by_the_data_and_not_only_by_kms(kms: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     mine = KmsKey(new_kms_key(kms))
-    sealed, _ = mine.seal(SECRET, CONTEXT), mine.seal(SECRET, "other")
-    key = mine._unwrap(sealed[3 : 3 + int.from_bytes(sealed[1:3], "big")], CONTEXT)
-    monkeypatch.setattr(mine, "_unwrapped", lambda _wrapped, _context: key)
-    assert mine.open(sealed, CONTEXT) == SECRET
+    sealed, _ = mine.seal(SECRET, OWNER, FIELD), mine.seal(SECRET, "other", FIELD)
+    key = mine._unwrap(sealed[3 : 3 + int.from_bytes(sealed[1:3], "big")], OWNER, CONTEXT)
+    monkeypatch.setattr(mine, "_unwrapped", lambda _wrapped, _owner, _context: key)
+    assert mine.open(sealed, OWNER, FIELD) == SECRET
     assert refused(mine, sealed, "other")
 
 
 def test_kms_checks_the_context_of_a_wrapped_key(kms: Any) -> None:
     key_id = new_kms_key(kms)
-    sealed = KmsKey(key_id).seal(SECRET, CONTEXT)
+    sealed = KmsKey(key_id).seal(SECRET, OWNER, FIELD)
     wrapped = sealed[3 : 3 + int.from_bytes(sealed[1:3], "big")]
     assert len(kms.decrypt(CiphertextBlob=wrapped, EncryptionContext={"context": CONTEXT})["Plaintext"]) == 32
     with pytest.raises(ClientError, match="InvalidCiphertext"):
@@ -131,10 +144,10 @@ def test_kms_checks_the_context_of_a_wrapped_key(kms: Any) -> None:
 
 def test_kms_is_called_once_for_a_secret_that_is_used_often(kms: Any, asked: list[str]) -> None:
     mine = KmsKey(new_kms_key(kms))
-    sealed = mine.seal(SECRET, CONTEXT)
+    sealed = mine.seal(SECRET, OWNER, FIELD)
     del asked[:]
     for _ in range(50):
-        mine.open(sealed, CONTEXT)
+        mine.open(sealed, OWNER, FIELD)
     assert asked == ["Decrypt"]
 
 
@@ -142,11 +155,73 @@ def test_the_cache_of_keys_is_bounded(kms: Any, asked: list[str], monkeypatch: p
     assert UNWRAPPED_KEYS_MAX == 1_000
     monkeypatch.setattr(sealing, "UNWRAPPED_KEYS_MAX", 2)
     mine = KmsKey(new_kms_key(kms))
-    sealed = [mine.seal(SECRET, CONTEXT) for _ in range(3)]
+    sealed = [mine.seal(SECRET, OWNER, FIELD) for _ in range(3)]
     del asked[:]
     for index in (0, 1, 2, 2, 1, 0):
-        mine.open(sealed[index], CONTEXT)
+        mine.open(sealed[index], OWNER, FIELD)
     assert asked == ["Decrypt"] * 4
+
+
+OLD_FORMATS = {"local": OLD_LOCAL_FORMAT, "kms": OLD_KMS_FORMAT}
+
+
+def sealed_by_an_earlier_version(kind: str, key: bytes, wrapped: bytes = b"") -> bytes:
+    """As written down here independently: the context was the owner alone, and the local format had no id of a key."""
+    nonce = b"n" * 12
+    length = len(wrapped).to_bytes(2, "big") if kind == "kms" else b""
+    form = OLD_FORMATS[kind]
+    return form + length + wrapped + nonce + AESGCM(key).encrypt(nonce, SECRET, form + OWNER.encode())
+
+
+def old_value(kind: str, tmp_path: Path, request: pytest.FixtureRequest) -> tuple[Sealer, bytes]:
+    """A sealer, and a value that an earlier version sealed with the same key."""
+    if kind == "local":
+        return LocalKey(key_file(tmp_path)), sealed_by_an_earlier_version(kind, b"k" * 32)
+    kms = request.getfixturevalue("kms")
+    key_id = new_kms_key(kms)
+    data_key = kms.generate_data_key(KeyId=key_id, KeySpec="AES_256", EncryptionContext={"context": OWNER})
+    old = sealed_by_an_earlier_version(kind, data_key["Plaintext"], data_key["CiphertextBlob"])
+    return KmsKey(key_id), old
+
+
+@pytest.mark.parametrize("kind", ["local", "kms"])
+def test_a_value_of_an_earlier_version_opens_for_its_owner(
+    kind: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    mine, old = old_value(kind, tmp_path, request)
+    assert mine.open(old, OWNER, FIELD) == SECRET
+    assert not mine.is_current(old)
+    assert refused(mine, old, "webhook:019abe6e-0000-7000-8000-000000000000")
+    assert mine.is_current(mine.seal(SECRET, OWNER, FIELD))
+
+
+@pytest.mark.parametrize("kind", ["local", "kms"])
+def test_a_new_value_cannot_be_passed_off_as_one_of_an_earlier_version(
+    kind: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    mine, old = old_value(kind, tmp_path, request)
+    sealed = mine.seal(SECRET, OWNER, FIELD)
+    ciphertext = sealed[1 + 8 :] if kind == "local" else sealed[1:]
+    for owner in (OWNER, CONTEXT):
+        assert refused(mine, old[:1] + ciphertext, owner, "old_secret")
+
+
+def test_the_newest_key_of_a_file_seals_and_all_of_them_open(tmp_path: Path) -> None:
+    old, new = b"k" * 32, b"n" * 32
+    before = LocalKey(key_file(tmp_path, content=old))
+    sealed, older = before.seal(SECRET, OWNER, FIELD), sealed_by_an_earlier_version("local", old)
+
+    both = LocalKey(key_file(tmp_path, content=old + new))
+    assert [both.open(each, OWNER, FIELD) for each in (sealed, older)] == [SECRET, SECRET]
+    assert not both.is_current(sealed)
+    again = both.seal(SECRET, OWNER, FIELD)
+    assert both.is_current(again)
+    assert refused(before, again)
+
+    after = LocalKey(key_file(tmp_path, content=new))
+    assert after.open(again, OWNER, FIELD) == SECRET
+    assert refused(after, sealed)
+    assert refused(after, older)
 
 
 def kms_error(code: str, status: int, message: str = "") -> ClientError:
@@ -170,22 +245,22 @@ def test_errors_of_kms_say_whether_a_retry_may_help(
     error: Exception, expected: type[Exception], kms: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     mine = KmsKey(new_kms_key(kms))
-    sealed = mine.seal(SECRET, CONTEXT)
+    sealed = mine.seal(SECRET, OWNER, FIELD)
 
     def fail(*_: Any) -> None:
         raise error
 
     monkeypatch.setattr(botocore.client.BaseClient, "_make_api_call", fail)
     with pytest.raises(expected):
-        mine.open(sealed, CONTEXT)
+        mine.open(sealed, OWNER, FIELD)
     with pytest.raises(expected):
-        mine.seal(SECRET, CONTEXT)
+        mine.seal(SECRET, OWNER, FIELD)
 
 
 def test_a_missing_or_malformed_key_is_reported_with_the_name_of_its_setting(tmp_path: Path) -> None:
     with pytest.raises(MissingSetting, match=r"WEBHOOK_KEY_FILE: .*nowhere cannot be read: No such file"):
         LocalKey(str(tmp_path / "nowhere"))
-    for length in (0, 31, 33):
+    for length in (0, 31, 33, 32 * (KEY_FILE_KEYS_MAX + 1)):
         with pytest.raises(MissingSetting, match=r"WEBHOOK_KEY_FILE: .* must hold a key of exactly 32 bytes"):
             LocalKey(key_file(tmp_path, content=b"k" * length))
 
