@@ -44,7 +44,7 @@ REJECTED_ROWS = "chalicelib/importing/rejected_rows.py"
 REJECTED_CSV = "tests/unit/test_rejected_csv.py"
 BROKEN = "tests/integration/test_broken_connections.py"
 DATABASE_PRIVILEGES = "tests/integration/test_database_privileges.py"
-LEAST_PRIVILEGE = "chalicelib/sql/migrations/0012_least_privilege.sql"
+LEAST_PRIVILEGE = "chalicelib/sql/migrations/0011_least_privilege.sql"
 
 
 @dataclass(frozen=True)
