@@ -97,6 +97,10 @@ class GeneratedFiles:
         """Returns a range of the file."""
         return self.file.read(start, end)
 
+    def versions_of(self, key: str, limit: int) -> list[StoredFile]:
+        """Returns its one version."""
+        return [self.find(key)][:limit]
+
     def blocks(self, key: str, version: str, start: int, block_bytes: int) -> Iterator[bytes]:
         """Yields the file from `start` on."""
         for at in range(start, self.file.size_bytes, block_bytes):

@@ -8,7 +8,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -17,6 +17,7 @@ import pytest
 
 from chalicelib.access import tokens
 from chalicelib.backends import Backends
+from chalicelib.backends.database import Database
 from chalicelib.errors import Conflict, NotFound
 from chalicelib.webhooks import attempts, deliveries, relay, webhooks
 from chalicelib.webhooks.webhooks import NewWebhook
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from infra.local.testing import Services
     from tests.support.pipeline import Pipeline
 
-WAITING = "select pid from pg_stat_activity where usename = 'importer' and wait_event_type = 'Lock'"
+WAITING = "select pid from pg_stat_activity where backend_type = 'client backend' and wait_event_type = 'Lock'"
 URL = "http://127.0.0.1:9/hook"
 
 
@@ -72,8 +73,8 @@ def test_two_requests_cannot_exceed_the_number_of_webhooks(
 
 
 def test_two_tokens_cannot_have_one_name(services: Services, pipeline: Pipeline) -> None:
-    def create(own: Backends) -> object:
-        with own.database.transaction() as transaction:
+    def create(_: Backends) -> object:
+        with closing(Database(services.owner_conninfo)) as database, database.transaction() as transaction:
             return tokens.create(transaction, "shop", ["read"])
 
     errors = at_once(services, pipeline, "lock table api_token in share mode", create, create)
@@ -84,7 +85,7 @@ def test_two_tokens_cannot_have_one_name(services: Services, pipeline: Pipeline)
 
 def test_of_two_installed_tokens_with_one_name_one_is_left(services: Services, pipeline: Pipeline) -> None:
     def install(_: Backends) -> object:
-        return tokens.install(services.importer_conninfo, "shop", ["read"])
+        return tokens.install(services.owner_conninfo, "shop", ["read"])
 
     assert kinds(at_once(services, pipeline, "lock table api_token in share mode", install, install)) == []
     assert len(pipeline.sql("select id from api_token where name = 'shop' and revoked_at is null")) == 1

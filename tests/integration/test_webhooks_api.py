@@ -147,13 +147,13 @@ def test_an_invalid_value_is_refused_with_its_field(pipeline: Pipeline, field: s
 
 
 MESSAGES: list[tuple[str, Any, str]] = [
-    ("url", "https://shop.example/größe", "only ASCII characters may follow the host: write %C3%B6 for “ö” (U+00F6),"),
-    ("url", "https://shop.example/a b", "the URL contains a space: remove it, or write it as %20 in the path"),
-    ("url", "shop.example/hook", "the URL must start with https:// or http://"),
-    ("headers", {"Bad Header": "x"}, "the header “Bad Header” has a space in its name: use only letters, digits and"),
-    ("headers", {"X-" + "y" * 63: "x"}, f"the header X-{'y' * 62}… has a name of more than 64 characters"),
-    ("headers", {"X-Shop": "ü"}, "the value of the header X-Shop must be visible ASCII characters; spaces and tabs"),
-    ("headers", {"X-Shop": "x" * 1025}, "the value of the header X-Shop has 1,025 characters; the maximum is 1,024"),
+    ("url", "https://shop.example/größe", "Only ASCII characters may follow the host: write %C3%B6 for “ö” (U+00F6),"),
+    ("url", "https://shop.example/a b", "The URL contains a space: remove it, or write it as %20 in the path"),
+    ("url", "shop.example/hook", "The URL must start with https:// or http://"),
+    ("headers", {"Bad Header": "x"}, "The header “Bad Header” has a space in its name: use only letters, digits and"),
+    ("headers", {"X-" + "y" * 63: "x"}, f"The header X-{'y' * 62}… has a name of more than 64 characters"),
+    ("headers", {"X-Shop": "ü"}, "The value of the header X-Shop must be visible ASCII characters; spaces and tabs"),
+    ("headers", {"X-Shop": "x" * 1025}, "The value of the header X-Shop has 1,025 characters; the maximum is 1,024"),
 ]
 
 
@@ -191,7 +191,9 @@ def test_an_international_name_is_shown_as_typed_and_used_in_ascii(
     (delivery,) = pipeline.call("GET", f"{path}/deliveries").json["items"]
     assert delivery["status"] == "delivered"
     (refused,) = pipeline.call("PATCH", path, {"url": "http://böse.example/"}).json["errors"]
-    assert refused["message"].startswith("böse.example (xn--bse-sna.example) has an address that is not public")
+    assert refused["message"].startswith(
+        "The host böse.example (xn--bse-sna.example) has an address that is not public"
+    )
 
 
 def test_an_edit_that_the_caller_has_not_seen_is_not_overwritten(pipeline: Pipeline) -> None:

@@ -44,6 +44,8 @@ ORDERS = "tests/integration/test_orders.py"
 REJECTED_ROWS = "chalicelib/importing/rejected_rows.py"
 REJECTED_CSV = "tests/unit/test_rejected_csv.py"
 BROKEN = "tests/integration/test_broken_connections.py"
+DATABASE_PRIVILEGES = "tests/integration/test_database_privileges.py"
+LEAST_PRIVILEGE = "chalicelib/sql/migrations/0011_least_privilege.sql"
 
 
 @dataclass(frozen=True)
@@ -200,6 +202,15 @@ MUTATIONS = (
     Mutation("idle transactions are ended", "chalicelib/sql/migrations/0001_catalogue.sql",
              "alter role importer set idle_in_transaction_session_timeout = '5s';", "",
              ("tests/integration/test_freeze.py",)),
+    Mutation("the functions' role cannot create tokens", LEAST_PRIVILEGE,
+             "update (last_used_at)", "insert, update (last_used_at)", (DATABASE_PRIVILEGES,)),
+    Mutation("the functions' role cannot revive tokens", LEAST_PRIVILEGE,
+             "update (last_used_at)", "update (last_used_at, revoked_at)", (DATABASE_PRIVILEGES,)),
+    Mutation("the functions' role cannot change the list of applied migrations", LEAST_PRIVILEGE,
+             "revoke all on schema_migration, ", "revoke all on ", (DATABASE_PRIVILEGES,)),
+    Mutation("the functions' role has no privilege that no query needs", LEAST_PRIVILEGE,
+             "grant select, insert on delivery_attempt", "grant select, insert, delete on delivery_attempt",
+             (DATABASE_PRIVILEGES,)),
     Mutation("requests for exports wait for each other", "chalicelib/exporting/exports.py",
              '        transaction.run("lock_exports")\n', "", ("tests/integration/test_exports.py",)),
     Mutation("requests for webhooks wait for each other", "chalicelib/webhooks/webhooks.py",

@@ -156,7 +156,7 @@ def test_a_zip_depends_only_on_names_and_contents(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("stage", ["Prod", "", "a" * 21, "../dev"])
 def test_a_stage_with_an_invalid_name_is_not_packaged(tmp_path: Path, stage: str) -> None:
-    with pytest.raises(InvalidStage, match="a stage is up to 20 lower-case letters"):
+    with pytest.raises(InvalidStage, match="it must be up to 20 lower-case letters"):
         packaging.package(stage, tmp_path, tmp_path)
 
 

@@ -77,13 +77,13 @@ def locks_of_queries(connection: psycopg.Connection[Any]) -> dict[str, list[RowL
 def _locks(connection: psycopg.Connection[Any], text: str, referenced: Mapping[str, set[str]]) -> Iterator[RowLock]:
     if table := _TABLE_LOCK.match(text.strip()):
         yield RowLock(table[1], Strength.UPDATE)
-    elif _STATEMENT.match(text.strip()) and (plan := _plan(connection, text)):
-        for node in _nodes(plan):
+    elif _STATEMENT.match(text.strip()) and (planned := plan(connection, text)):
+        for node in _nodes(planned):
             yield from _locks_of_node(node, text, referenced)
 
 
-def _plan(connection: psycopg.Connection[Any], text: str) -> dict[str, Any] | None:
-    """The plan of a query for any parameters; None for a fragment of a query."""
+def plan(connection: psycopg.Connection[Any], text: str) -> dict[str, Any] | None:
+    """The plan of a query for any parameters; None for a fragment of a query. Raises InsufficientPrivilege."""
     numbers: dict[str, int] = {}
     numbered = _PARAMETER.sub(lambda found: f"${numbers.setdefault(found[1], len(numbers) + 1)}", text)
     # A parameter whose type depends on where it is used has to be a null.
@@ -93,11 +93,13 @@ def _plan(connection: psycopg.Connection[Any], text: str) -> dict[str, Any] | No
                 explained = connection.execute(
                     f"explain (generic_plan, verbose, format json) {written.replace('%%', '%')}".encode()
                 ).fetchone()
+        except psycopg.errors.InsufficientPrivilege:
+            raise
         except psycopg.ProgrammingError:
             continue
         assert explained is not None
-        plan: dict[str, Any] = explained[0][0]["Plan"]
-        return plan
+        planned: dict[str, Any] = explained[0][0]["Plan"]
+        return planned
     return None
 
 

@@ -379,7 +379,9 @@ def test_the_request_line_and_the_host_header_follow_the_url(
 
 
 def test_messages_show_an_international_name_as_typed_and_in_ascii(network: Network) -> None:
-    with pytest.raises(Unsafe, match=r"^Böse\.example \(xn--bse-sna\.example\) has an address that is not public"):
+    with pytest.raises(
+        Unsafe, match=r"^the host Böse\.example \(xn--bse-sna\.example\) has an address that is not public"
+    ):
         Outbound().check("http://Böse.example/")
     with pytest.raises(
         Unreachable, match=r"^the name größe\.example \(xn--gre-6ka8i\.example\) could not be resolved$"

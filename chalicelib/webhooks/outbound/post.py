@@ -176,7 +176,7 @@ class Outbound:
             raise Unsafe(f"port {target.port} is not allowed: use port {ports}")
         if not all(ok or is_public(address) for ok, address in zip(within, addresses, strict=True)):
             remedy = "use a server that can be reached from the internet"
-            raise Unsafe(f"{target.shown_host} has an address that is not public: {remedy}")
+            raise Unsafe(f"the host {target.shown_host} has an address that is not public: {remedy}")
         return addresses
 
     def _resolved(self, target: Target, deadline: Deadline) -> list[IPAddress]:
