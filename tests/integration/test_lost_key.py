@@ -1,4 +1,4 @@
-"""The key that seals webhook secrets is lost: what users see, and how webhooks work again with a new key."""
+"""The key that seals webhook secrets is lost or rotated: what users see, and how webhooks work with a new key."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-def lose_key(pipeline: Pipeline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], None]]:
-    """Returns a function after which the functions use another key."""
+def use_keys(pipeline: Pipeline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[bytes], None]]:
+    """Returns a function that restarts the functions with other keys."""
 
     def forget() -> None:
         settings.cache_clear()
         sending.cache_clear()
 
-    def lose() -> None:
-        (tmp_path / "webhook.key").write_bytes(secrets.token_bytes(32))
+    def use(keys: bytes) -> None:
+        (tmp_path / "webhook.key").write_bytes(keys)
         monkeypatch.setenv("WEBHOOK_KEY_FILE", str(tmp_path / "webhook.key"))
         forget()
 
-    yield lose
+    yield use
     monkeypatch.undo()
     forget()
 
@@ -50,11 +50,11 @@ def result_of_a_test(pipeline: Pipeline, path: str) -> dict[str, Any]:
 
 
 def test_after_a_new_secret_and_new_headers_a_webhook_works_again(
-    pipeline: Pipeline, lose_key: Callable[[], None]
+    pipeline: Pipeline, use_keys: Callable[[bytes], None]
 ) -> None:
     with hook_server() as server:
         path = f"/webhooks/{subscribe(pipeline, server)['id']}"
-        lose_key()
+        use_keys(secrets.token_bytes(32))
         failed = result_of_a_test(pipeline, path)
         assert failed["status"] == "failed"
         assert "it was sealed with another key" in failed["error"]
@@ -69,3 +69,18 @@ def test_after_a_new_secret_and_new_headers_a_webhook_works_again(
         (received,) = server.received
         Verifier(secret).verify(received.body, dict(received.headers))
         assert received.headers["x-shop"] == "south"
+
+
+def test_a_rotated_key_is_no_longer_needed_after_an_edit(pipeline: Pipeline, use_keys: Callable[[bytes], None]) -> None:
+    old, new = Path(settings().webhook_key_file or "").read_bytes(), secrets.token_bytes(32)
+    with hook_server() as server:
+        webhook = subscribe(pipeline, server)
+        path = f"/webhooks/{webhook['id']}"
+        use_keys(old + new)
+        assert result_of_a_test(pipeline, path)["status"] == "delivered"
+        assert pipeline.call("PATCH", path, {}).status == 200
+        use_keys(new)
+        assert result_of_a_test(pipeline, path)["status"] == "delivered"
+    for received in server.received:
+        Verifier(webhook["secret"]).verify(received.body, dict(received.headers))
+        assert received.headers["x-shop"] == "north"
