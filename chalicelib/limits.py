@@ -61,8 +61,10 @@ UPLOAD_GRACE_SECONDS = 3600
 
 # --- requests -------------------------------------------------------------------------------------------------
 BODY_BYTES_MAX = 1 * MIB
-PROBLEM_ERRORS_MAX = 100
+PROBLEM_ERRORS_MAX = 50
 """A body of a mebibyte has room for a hundred thousand errors, and Lambda for six megabytes of response."""
+POINTER_CHARACTERS_MAX = 200
+"""How much of a pointer to an error is shown: a key may be as long as the body."""
 PAGE_ITEMS_MAX = 200
 PAGE_ITEMS_DEFAULT = 50
 CURSOR_CHARACTERS_MAX = 1_500

@@ -42,6 +42,8 @@ DATABASE = "chalicelib/backends/database.py"
 ORDERS = "tests/integration/test_orders.py"
 REJECTED_ROWS = "chalicelib/importing/rejected_rows.py"
 REJECTED_CSV = "tests/unit/test_rejected_csv.py"
+REQUEST_PARSING = "functions/api/request_parsing.py"
+REQUEST_ERRORS = "tests/unit/test_request_errors.py"
 BROKEN = "tests/integration/test_broken_connections.py"
 
 
@@ -513,6 +515,10 @@ MUTATIONS = (
     Mutation("the error that Lambda logs has no cause attached", "functions/invocations.py",
              "raise InvocationFailed(error) from None", "raise InvocationFailed(error)",
              ("tests/integration/test_telemetry.py",)),
+    Mutation("a problem lists a limited number of errors", REQUEST_PARSING, "if len(self._kept) < PROBLEM_ERRORS_MAX:",
+             "if self.count:", (REQUEST_ERRORS,)),
+    Mutation("a long pointer to an error is cut", REQUEST_PARSING, "return pointer if len(pointer) <= ",
+             "return pointer if pointer or len(pointer) <= ", (REQUEST_ERRORS,)),
     Mutation("an old secret that cannot be opened is left out", "chalicelib/webhooks/webhooks.py",
              "with suppress(Unsealable):", "with suppress():", ("tests/integration/test_lost_key.py",)),
 )  # fmt: skip
