@@ -49,7 +49,7 @@ REJECTED_ROWS_STORED_MAX = 100_000
 OVERSIZED_ROW_BYTES_STORED = 1 * KIB
 """Only the beginning of a line that is longer than a record may be is kept."""
 REJECTED_BYTES_STORED_MAX = 64 * MIB
-"""Raw bytes of rejected rows kept per import."""
+"""Bytes of rejected rows kept per import: the rows themselves, their columns, codes and messages."""
 REJECTED_ROWS_PER_READ = 500
 """The CSV of rejected rows is written in pages of this many rows, usually 100 KB."""
 

@@ -99,8 +99,8 @@ def test_a_string_in_place_of_an_object_is_named_by_the_root() -> None:
 
 
 def test_unknown_fields_with_short_or_long_names_are_counted() -> None:
-    error = refused({f"{number:06}": 1 for number in range(80_000)})
-    assert f"has 80,000 errors, of which the first {PROBLEM_ERRORS_MAX} are listed" in error.message
+    error = refused({f"{number:06}": 1 for number in range(20_000)})
+    assert f"has 20,000 errors, of which the first {PROBLEM_ERRORS_MAX} are listed" in error.message
 
     long = refused({"n" * 900_000: 1})
     assert len(long.errors[0].pointer) == POINTER_CHARACTERS_MAX + len("…")
@@ -108,7 +108,7 @@ def test_unknown_fields_with_short_or_long_names_are_counted() -> None:
 
 @pytest.mark.parametrize("model", [NewWebhook, WebhookChanges])
 def test_wrong_headers_of_a_webhook_are_counted(model: type[Any]) -> None:
-    headers = {f"{number:06} ": 1 for number in range(60_000)}
+    headers = {f"{number:06} ": 1 for number in range(10_000)}
     error = refused({"url": "https://shop.example", "events": ["*"], "headers": headers}, model)
     assert len(error.errors) == PROBLEM_ERRORS_MAX
 
