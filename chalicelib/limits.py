@@ -67,6 +67,8 @@ POINTER_CHARACTERS_MAX = 200
 """How much of a pointer to an error is shown: a key may be as long as the body."""
 PAGE_ITEMS_MAX = 200
 PAGE_ITEMS_DEFAULT = 50
+LIST_TEXT_CHARACTERS_MAX = 500
+"""Items of lists contain at most this much of a description or a rejected row: no full page is larger than 1.5 MiB."""
 CURSOR_CHARACTERS_MAX = 1_500
 """Room for the longest key of a SKU: 64 characters, each becoming three in NFC, of four bytes each, in base64."""
 FILTER_CHARACTERS_MAX = 255

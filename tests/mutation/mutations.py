@@ -44,6 +44,7 @@ REJECTED_ROWS = "chalicelib/importing/rejected_rows.py"
 REJECTED_CSV = "tests/unit/test_rejected_csv.py"
 REQUEST_PARSING = "functions/api/request_parsing.py"
 REQUEST_ERRORS = "tests/unit/test_request_errors.py"
+PAGE_SIZES = "tests/integration/test_page_sizes.py"
 BROKEN = "tests/integration/test_broken_connections.py"
 
 
@@ -525,6 +526,17 @@ MUTATIONS = (
              "if self.count:", (REQUEST_ERRORS,)),
     Mutation("a long pointer to an error is cut", REQUEST_PARSING, "return pointer if len(pointer) <= ",
              "return pointer if pointer or len(pointer) <= ", (REQUEST_ERRORS,)),
+    Mutation("a list of products cuts descriptions", "functions/api/product_models.py",
+             "shown = product.description[:LIST_TEXT_CHARACTERS_MAX]", "shown = product.description", (PAGE_SIZES,)),
+    Mutation("a list says that a description is cut", "functions/api/product_models.py",
+             "is_cut = shown != product.description", "is_cut = False", (PAGE_SIZES,)),
+    Mutation("a list of rejected rows cuts rows", "functions/api/import_models.py",
+             "shown = raw[:LIST_TEXT_CHARACTERS_MAX]", "shown = raw", (PAGE_SIZES,),
+             also=("LISTED_RAW_BYTES = 4 * LIST_TEXT_CHARACTERS_MAX + 1", "LISTED_RAW_BYTES = 1 << 30")),
+    Mutation("a list of rejected rows says that a row is cut", "functions/api/import_models.py",
+             "row.raw_is_cut or shown != raw", "row.raw_is_cut", (PAGE_SIZES,)),
+    Mutation("a list of imports leaves headers in the database", "chalicelib/sql/imports.sql",
+             "null::jsonb as header", "i.header", (PAGE_SIZES,)),
     Mutation("an old secret that cannot be opened is left out", "chalicelib/webhooks/webhooks.py",
              "with suppress(Unsealable):", "with suppress():", ("tests/integration/test_lost_key.py",)),
 )  # fmt: skip
