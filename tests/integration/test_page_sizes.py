@@ -17,6 +17,7 @@ from chalicelib import events, limits
 from chalicelib.catalogue.products import Product
 from chalicelib.csvfile.rows import oversized_row
 from chalicelib.importing import imports
+from infra.local.site.gateway import RESPONSE_BYTES_MAX
 from tests.integration import gateway
 
 if TYPE_CHECKING:
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 PAGE_BYTES_MAX = 1.5 * limits.MIB
 EVENTS_BYTES_MAX = limits.PAGE_ITEMS_MAX * limits.EVENT_BYTES_MAX
 """Events are listed as their receivers got them, so no text in them is cut again."""
-LAMBDA_RESPONSE_BYTES_MAX = 6_291_556
 GATEWAY_BYTES = 8 * limits.KIB
 """Room for the headers."""
 CHARACTERS = ["\x01", '"', "\U0001f528", "ü", "x"]
@@ -186,7 +186,7 @@ def test_the_largest_page_is_short_enough(pipeline: Pipeline, path: str, charact
 
     assert (answer.status, len(answer.json["items"]) >= limits.WEBHOOKS_MAX) == (200, True)
     assert len(answer.body) <= (EVENTS_BYTES_MAX if path == "/events" else PAGE_BYTES_MAX)
-    assert len(json.dumps(answer.body.decode())) <= LAMBDA_RESPONSE_BYTES_MAX - GATEWAY_BYTES
+    assert len(json.dumps(answer.body.decode())) <= RESPONSE_BYTES_MAX - GATEWAY_BYTES
 
 
 def test_a_list_of_products_has_the_beginning_of_a_long_description(pipeline: Pipeline) -> None:
