@@ -49,7 +49,7 @@ REJECTED_ROWS_STORED_MAX = 100_000
 OVERSIZED_ROW_BYTES_STORED = 1 * KIB
 """Only the beginning of a line that is longer than a record may be is kept."""
 REJECTED_BYTES_STORED_MAX = 64 * MIB
-"""Raw bytes of rejected rows kept per import."""
+"""Bytes of rejected rows kept per import: the rows themselves, their columns, codes and messages."""
 REJECTED_ROWS_PER_READ = 500
 """The CSV of rejected rows is written in pages of this many rows, usually 100 KB."""
 
@@ -61,10 +61,14 @@ UPLOAD_GRACE_SECONDS = 3600
 
 # --- requests -------------------------------------------------------------------------------------------------
 BODY_BYTES_MAX = 1 * MIB
-PROBLEM_ERRORS_MAX = 100
+PROBLEM_ERRORS_MAX = 50
 """A body of a mebibyte has room for a hundred thousand errors, and Lambda for six megabytes of response."""
+POINTER_CHARACTERS_MAX = 200
+"""How much of a pointer to an error is shown: a key may be as long as the body."""
 PAGE_ITEMS_MAX = 200
 PAGE_ITEMS_DEFAULT = 50
+LIST_TEXT_CHARACTERS_MAX = 500
+"""Items of lists contain at most this much of a description or a rejected row: no full page is larger than 1.5 MiB."""
 CURSOR_CHARACTERS_MAX = 1_500
 """Room for the longest key of a SKU: 64 characters, each becoming three in NFC, of four bytes each, in base64."""
 FILTER_CHARACTERS_MAX = 255

@@ -111,6 +111,10 @@ declare namespace Api {
     source: Source;
   }
 
+  interface ListedProduct extends Product {
+    description_is_cut: boolean;
+  }
+
   type JobStatus = "pending" | "processing" | "completed" | "failed";
 
   interface BulkDelete {

@@ -72,6 +72,12 @@ class RejectedRow(NamedTuple):
     message: str
     raw: bytes
 
+    @property
+    def stored_bytes(self) -> int:
+        """The size of everything that is stored of it, except numbers."""
+        texts = (self.column or "", self.code, self.message)
+        return sum(len(text.encode()) for text in texts) + len(self.raw)
+
 
 Judge = Callable[[int, list[str]], Row | None]
 Reject = Callable[[RejectedRow], object]
@@ -296,10 +302,13 @@ class _Rules:
         return self.judge(line, cells)
 
     def _label(self, column: int) -> str | None:
-        """Returns the name of a column in messages: its field or, if the column is ignored, its own name."""
+        """Returns the name of a column in messages: its field or, if the column is ignored, its own name, shortened.
+
+        A name may be as long as the header, and is stored again with each rejected row.
+        """
         if column >= self._width:
             return None
-        return self._fields.get(column) or self.header.names[column]
+        return self._fields.get(column) or shortened(self.header.names[column])
 
     def _fits(self, cells: list[str]) -> bool:
         """Returns whether a row that is not as wide as the header counts: False if it is blank. Raises _Refused."""

@@ -57,10 +57,19 @@ class StoredRejection:
 
 
 def page(
-    transaction: Transaction, import_id: uuid.UUID, limit: int, *, after: int | None = None, before: int | None = None
+    transaction: Transaction,
+    import_id: uuid.UUID,
+    limit: int,
+    *,
+    after: int | None = None,
+    before: int | None = None,
+    raw_bytes_max: int = RECORD_BYTES_MAX,
 ) -> list[StoredRejection]:
-    """Returns rejected rows in the order of their lines: the `limit` next after a line, or before it."""
-    key = {"import_id": import_id, "limit": limit}
+    """Returns rejected rows in the order of their lines: the `limit` next after a line, or before it.
+
+    `raw` of each is read up to `raw_bytes_max`. No row is longer than a record may be.
+    """
+    key = {"import_id": import_id, "limit": limit, "raw_bytes_max": raw_bytes_max}
     if before is not None:
         return transaction.all("rejected_rows_before_line", StoredRejection, line=before, **key)[::-1]
     return transaction.all("rejected_rows_after_line", StoredRejection, line=after or 0, **key)

@@ -186,7 +186,7 @@ def _write_by(
         number=chunk.number,
         **asdict(counts),
         stored_rows=len(kept),
-        stored_bytes=sum(len(row.raw) for row in kept),
+        stored_bytes=sum(row.stored_bytes for row in kept),
     )
     # Here, because a separate transaction would wait for the disk again.
     transaction.run("empty_incoming")
@@ -228,5 +228,5 @@ def _fitting(transaction: Transaction, import_id: uuid.UUID, rows: list[Rejected
     used = transaction.row("rejected_rows_allowance_used", _Used, import_id=import_id)
     rows_left = max(REJECTED_ROWS_STORED_MAX - used.rows, 0)
     bytes_left = REJECTED_BYTES_STORED_MAX - used.bytes
-    sizes = accumulate(len(row.raw) for row in rows)
+    sizes = accumulate(row.stored_bytes for row in rows)
     return [row for row, size in zip(rows[:rows_left], sizes, strict=False) if size <= bytes_left]

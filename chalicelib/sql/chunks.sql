@@ -83,13 +83,13 @@ values (%(import_id)s, %(line)s, %(column)s, %(code)s, %(message)s, %(raw)s)
 delete from rejected_row where import_id = %(import_id)s and line = any(%(lines)s)
 
 -- name: rejected_rows_after_line
--- The next rejected rows, in the order of the file.
-select line, column_name, code, message, raw from rejected_row
+-- The next rejected rows, in the order of the file, with the beginning of each.
+select line, column_name, code, message, substring(raw from 1 for %(raw_bytes_max)s) as raw from rejected_row
 where import_id = %(import_id)s and line > %(line)s
 order by line limit %(limit)s
 
 -- name: rejected_rows_before_line
 -- The rejected rows before a line: the nearest first, so in reverse order of the file.
-select line, column_name, code, message, raw from rejected_row
+select line, column_name, code, message, substring(raw from 1 for %(raw_bytes_max)s) as raw from rejected_row
 where import_id = %(import_id)s and line < %(line)s
 order by line desc limit %(limit)s

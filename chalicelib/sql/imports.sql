@@ -74,15 +74,21 @@ where i.id = %(id)s
 select id, attempt, data_key, data_version, data_bytes, header, split_offset, split_line, split_done
 from import where id = %(id)s and header is not null and status = 'processing'
 
+-- name: listed_import
+-- Part of other queries: an import without its header, which may have megabytes and which no list shows.
+i.id, i.status, i.attempt, i.split_done, i.retryable, i.error_code, i.error_message, i.object_key, i.object_version,
+i.data_key, i.data_version, i.filename, i.encoding, i.size_bytes, i.data_bytes, null::jsonb as header, i.warnings,
+i.created_at, i.started_at, i.finished_at, s.*
+
 -- name: imports_below
 -- Imports below an id, or all, newest first: ids are UUIDv7, so their order is the order of creation.
-select i.*, s.* from import i cross join lateral import_sums(i.id) s
+select {listed_import} from import i cross join lateral import_sums(i.id) s
 where %(id)s::uuid is null or i.id < %(id)s
 order by i.id desc limit %(limit)s
 
 -- name: imports_above
 -- Imports above an id: the nearest first, so oldest first.
-select i.*, s.* from import i cross join lateral import_sums(i.id) s
+select {listed_import} from import i cross join lateral import_sums(i.id) s
 where i.id > %(id)s
 order by i.id limit %(limit)s
 

@@ -32,7 +32,8 @@ def merged(headers: Mapping[str, str | None], stored: Mapping[str, str]) -> dict
     """The headers after an edit: a value of None keeps the stored one. Raises Invalid."""
     unknown = [name for name, value in headers.items() if value is None and name not in stored]
     if unknown:
-        raise bad_headers(f"the header {unknown[0]} has no saved value to keep; give it a value")
+        shown = unknown[0][:WEBHOOK_HEADER_NAME_CHARACTERS_MAX]
+        raise bad_headers(f"the header {shown} has no saved value to keep; give it a value")
     kept = {name: stored[name] if value is None else value for name, value in headers.items()}
     check(kept)
     return kept

@@ -14,13 +14,15 @@ from chalicelib.importing import records
 from chalicelib.importing.outcomes import Outcome, Result
 from chalicelib.importing.progress import Progress, ThroughputStep
 from chalicelib.importing.rejected_rows import StoredRejection
-from chalicelib.limits import FILE_BYTES_MAX, FILENAME_CHARACTERS_MAX
+from chalicelib.limits import FILE_BYTES_MAX, FILENAME_CHARACTERS_MAX, LIST_TEXT_CHARACTERS_MAX
 from functions.api.end_reason import EndReason
 from functions.api.field_types import Matching
 from functions.api.request_parsing import json_integer
 
 Time = Annotated[datetime, AfterValidator(lambda value: value.astimezone(UTC))]
 Count = Annotated[int, Field(ge=0)]
+LISTED_RAW_BYTES = 4 * LIST_TEXT_CHARACTERS_MAX + 1
+"""Enough of a rejected row to see whether it is longer than a list shows: a character has at most four bytes."""
 
 
 def _known_encoding(name: str) -> str:
@@ -230,19 +232,27 @@ class RejectedRow(BaseModel):
     column: Annotated[str | None, Field(description="Null when the whole row was rejected")]
     code: str
     message: str
-    raw: Annotated[str, Field(description="The row as it is in the file, or its beginning")]
-    raw_is_cut: Annotated[bool, Field(description="Whether `raw` is only the beginning of a row that is too long")]
+    raw: Annotated[
+        str,
+        Field(
+            description="The row as it is in the file, or its beginning: at most "
+            f"{LIST_TEXT_CHARACTERS_MAX} characters. The CSV has all that is stored"
+        ),
+    ]
+    raw_is_cut: Annotated[bool, Field(description="Whether `raw` is only the beginning of the row")]
 
     @classmethod
     def of(cls, row: StoredRejection) -> RejectedRow:
         """Builds the model of a rejected row. Bytes that are not UTF-8 are replaced here, but not in the CSV."""
+        raw = row.raw.decode("utf-8", "replace")
+        shown = raw[:LIST_TEXT_CHARACTERS_MAX]
         return cls(
             line=row.line,
             column=row.column_name,
             code=row.code,
             message=row.message,
-            raw=row.raw.decode("utf-8", "replace"),
-            raw_is_cut=row.raw_is_cut,
+            raw=shown,
+            raw_is_cut=row.raw_is_cut or shown != raw,
         )
 
 

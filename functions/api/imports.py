@@ -10,7 +10,7 @@ from chalicelib.backends.file_store import PresignedUpload
 from chalicelib.importing import imports, progress, records, rejected_rows
 from chalicelib.limits import POLL_SECONDS
 from functions.api.ids import uuid_of
-from functions.api.import_models import Import, NewImport, RegisteredImport, RejectedRow, Throughput
+from functions.api.import_models import LISTED_RAW_BYTES, Import, NewImport, RegisteredImport, RejectedRow, Throughput
 from functions.api.paging import Page, Total, WindowQuery, checked, page_response, read_window, whole_number
 from functions.api.routes import PREFIX, Resource, resource_response
 from functions.composition import backends
@@ -105,6 +105,7 @@ def list_rejected_rows(import_id: str) -> Response:
             window.limit + 1,
             after=checked(window.after, whole_number),
             before=checked(window.before, whole_number),
+            raw_bytes_max=LISTED_RAW_BYTES,
         )
         total = rejected_rows.count(transaction, import_.id)
     items = [RejectedRow.of(row) for row in rows]

@@ -10,7 +10,7 @@ from chalice.app import Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from chalicelib.errors import FieldError, Rejected, Transient
-from chalicelib.limits import PROBLEM_ERRORS_MAX, RETRY_SECONDS_MIN
+from chalicelib.limits import POINTER_CHARACTERS_MAX, PROBLEM_ERRORS_MAX, RETRY_SECONDS_MIN
 from chalicelib.telemetry import ERROR, WARNING, log, request_id
 from chalicelib.validation_texts import sentence
 
@@ -36,7 +36,13 @@ TITLES = {
 class ProblemError(BaseModel):
     """One thing that is wrong with a request."""
 
-    pointer: Annotated[str, Field(description="A JSON pointer into the body, or the name of a parameter or header")]
+    pointer: Annotated[
+        str,
+        Field(
+            description="A JSON pointer into the body, or the name of a parameter or header. One of more than "
+            f"{POINTER_CHARACTERS_MAX} characters is cut and ends with …"
+        ),
+    ]
     message: Annotated[str, Field(description="For people: what is wrong with it, as a sentence")]
 
 
@@ -64,7 +70,7 @@ class Problem(BaseModel):
     code: Annotated[str, Field(description="Stable, for programs. Texts may change")]
     detail: Annotated[str, Field(description="For people: what happened, and what to do")]
     errors: Annotated[
-        list[ProblemError], Field(description=f"What is wrong with the request: at most {PROBLEM_ERRORS_MAX} errors")
+        list[ProblemError], Field(description=f"What is wrong with the request: the first {PROBLEM_ERRORS_MAX} errors")
     ]
 
 
@@ -97,9 +103,7 @@ def problem(
         status=status,
         code=code,
         detail=detail[:1].upper() + detail[1:],
-        errors=[
-            ProblemError(pointer=each.pointer, message=sentence(each.message)) for each in errors[:PROBLEM_ERRORS_MAX]
-        ],
+        errors=[ProblemError(pointer=each.pointer, message=sentence(each.message)) for each in errors],
     )
     body = json.dumps({**content.model_dump(), **(members or {})})
     return Response(body=body, status_code=status, headers={"Content-Type": PROBLEM_TYPE})

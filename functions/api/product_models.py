@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from chalicelib.catalogue import products
 from chalicelib.catalogue.sources import Source
+from chalicelib.limits import LIST_TEXT_CHARACTERS_MAX
 from functions.api.etags import is_known, strong_tags
 from functions.api.field_types import Description, Name, Sku
 from functions.api.paging import Page
@@ -86,27 +87,45 @@ class Product(BaseModel):
     @classmethod
     def of(cls, product: products.Product, source: Source | None) -> Product:
         """Returns the model of a product; without a source, its content was edited."""
-        return cls(
-            id=str(product.id),
-            sku=product.sku,
-            name=product.name,
-            description=product.description,
-            active=product.active,
-            created_at=product.created_at,
-            updated_at=product.updated_at,
-            source=EditSource()
-            if source is None
-            else ImportSource(import_id=str(source.import_id), filename=source.filename, line=source.line),
-        )
+        return cls(**_fields(product, source))
 
 
-class ProductPage(Page[Product]):
+class ListedProduct(Product):
+    """A product in a list. Read the product for the whole of a long description."""
+
+    description: Annotated[str, Field(description=f"The beginning: at most {LIST_TEXT_CHARACTERS_MAX} characters")]
+    description_is_cut: Annotated[bool, Field(description="Whether `description` is only the beginning")]
+
+    @classmethod
+    def listed(cls, product: products.Product, source: Source | None) -> ListedProduct:
+        """Returns the model of a product in a list."""
+        shown = product.description[:LIST_TEXT_CHARACTERS_MAX]
+        is_cut = shown != product.description
+        return cls(**{**_fields(product, source), "description": shown, "description_is_cut": is_cut})
+
+
+class ProductPage(Page[ListedProduct]):
     """One page of products."""
 
     search_index: Annotated[
         Literal["current", "behind"],
         Field(description="Behind for a minute or two after an import: results are the same, rare words take longer"),
     ]
+
+
+def _fields(product: products.Product, source: Source | None) -> dict[str, Any]:
+    return {
+        "id": str(product.id),
+        "sku": product.sku,
+        "name": product.name,
+        "description": product.description,
+        "active": product.active,
+        "created_at": product.created_at,
+        "updated_at": product.updated_at,
+        "source": EditSource()
+        if source is None
+        else ImportSource(import_id=str(source.import_id), filename=source.filename, line=source.line),
+    }
 
 
 def etag(product: products.Product) -> str:

@@ -13,7 +13,15 @@ from chalicelib.catalogue.sources import sources_of
 from chalicelib.errors import NotFound
 from functions.api.paging import Total, checked, page_response, read_window, text, whole_number
 from functions.api.product_filters import ProductQuery, read_choice
-from functions.api.product_models import Product, ProductChanges, ProductPage, WholeProduct, etag, expected_versions
+from functions.api.product_models import (
+    ListedProduct,
+    Product,
+    ProductChanges,
+    ProductPage,
+    WholeProduct,
+    etag,
+    expected_versions,
+)
 from functions.api.routes import PREFIX, Resource, resource_response
 from functions.composition import backends
 
@@ -32,7 +40,7 @@ def list_products() -> Response:
     with backends().database.transaction() as transaction:
         results = listing.find(transaction, choice.filters, place)
         sources = sources_of(transaction, results.products)
-    items = [Product.of(product, sources[product.content_version]) for product in results.products]
+    items = [ListedProduct.listed(product, sources[product.content_version]) for product in results.products]
     keys = [sort.key_of(product) for product in results.products]
     total = Total(results.total, results.total_is_estimate)
     own = {"search_index": "current" if results.index_is_current else "behind"}

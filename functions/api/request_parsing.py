@@ -8,18 +8,20 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NoReturn, TypeVar, cast
 
 from chalice.app import Request
 from pydantic import BaseModel, ValidationError
 
 from chalicelib.errors import FieldError, Invalid, Rejected
-from chalicelib.limits import BODY_BYTES_MAX
+from chalicelib.limits import BODY_BYTES_MAX, POINTER_CHARACTERS_MAX, PROBLEM_ERRORS_MAX
 from chalicelib.validation_texts import NAME_CHARACTERS_SHOWN_MAX, explained, quoted
 
 JSON_TYPE = "application/json"
 Model = TypeVar("Model", bound=BaseModel)
+Path = Sequence[str | int]
+"""The keys and indexes that lead to a value in the content of a request."""
 _ERRORS_IN_DETAIL_MAX = 3
 """How many errors the detail of a problem repeats, for clients that show nothing else."""
 _DIGITS_SHOWN_MAX = 20
@@ -48,16 +50,18 @@ def read_body(request: Request, model: type[Model]) -> Model:
     """The JSON body, validated. Raises Invalid with a pointer to each field, UnsupportedMediaType, TooLarge."""
     media_type = request.headers.get("content-type", "").split(";")[0].strip().lower()
     if media_type != JSON_TYPE:
-        raise UnsupportedMediaType(f"send the body as {JSON_TYPE}; this request has {media_type or 'no Content-Type'}")
+        shown = media_type[:NAME_CHARACTERS_SHOWN_MAX] or "no Content-Type"
+        raise UnsupportedMediaType(f"send the body as {JSON_TYPE}; this request has {shown}")
     coding = request.headers.get("content-encoding", "").strip().lower()
     if coding not in {"", "identity"}:
-        raise UnsupportedMediaType(f"send the body uncompressed; this request has the Content-Encoding {coding}")
+        shown = coding[:NAME_CHARACTERS_SHOWN_MAX]
+        raise UnsupportedMediaType(f"send the body uncompressed; this request has the Content-Encoding {shown}")
     raw = raw_body(request)
     _refuse_ambiguous(raw)
     try:
         return model.model_validate_json(raw)
     except ValidationError as error:
-        raise _invalid("request body", _field_errors(error, "/")) from None
+        raise _Errors("request body", _pointer).adding(error).as_invalid() from None
 
 
 def raw_body(request: Request) -> bytes:
@@ -71,16 +75,22 @@ def raw_body(request: Request) -> bytes:
 def read_parameters(request: Request, model: type[Model]) -> Model:
     """The query parameters, validated. Raises Invalid for repeated parameters and for those not in the model, too."""
     given = _given(request)
-    errors = [FieldError(name, "Sent more than once.") for name, values in given.items() if len(values) > 1]
-    unknown = [name for name in given if name not in model.model_fields]
-    errors += [FieldError(name, f"Unknown parameter {quoted(name)}. Remove it.") for name in unknown]
-    errors += [FieldError(name, message) for name, values in given.items() for _, message in _unstorable([*values], "")]
-    if errors:
-        raise _invalid("query", errors)
+    errors = _Errors("query", _parameter)
+    for name, values in given.items():
+        if len(values) > 1:
+            errors.add([name], "Sent more than once.")
+    for name in given:
+        if name not in model.model_fields:
+            errors.add([name], f"Unknown parameter {quoted(name)}. Remove it.")
+    for name, values in given.items():
+        for reason in filter(None, map(_why_unstorable, values)):
+            errors.add([name], reason)
+    if errors.count:
+        raise errors.as_invalid()
     try:
         return model.model_validate({name: values[0] for name, values in given.items()})
     except ValidationError as error:
-        raise _invalid("query", _field_errors(error, "")) from None
+        raise _Errors("query", _parameter).adding(error).as_invalid() from None
 
 
 def _given(request: Request) -> dict[str, list[str]]:
@@ -89,6 +99,7 @@ def _given(request: Request) -> dict[str, list[str]]:
 
 
 def _refuse_ambiguous(raw: bytes) -> None:
+    errors = _Errors("request body", _pointer)
     try:
         content = json.loads(
             raw.decode("utf-8"),
@@ -97,7 +108,7 @@ def _refuse_ambiguous(raw: bytes) -> None:
             parse_float=_finite,
             parse_constant=_refuse_constant,
         )
-        errors = [FieldError(pointer or "/", message) for pointer, message in _unstorable(content, "")]
+        _note_unstorable(content, [], errors)
     except RecursionError:
         raise _malformed("The JSON is nested too deeply.") from None
     except json.JSONDecodeError as error:
@@ -106,19 +117,12 @@ def _refuse_ambiguous(raw: bytes) -> None:
         raise _malformed(f"The body is not UTF-8: see the byte at offset {error.start:,}.") from None
     except ValueError as error:
         raise _malformed(str(error)) from None
-    if errors:
-        raise _invalid("request body", errors)
+    if errors.count:
+        raise errors.as_invalid()
 
 
 def _malformed(reason: str) -> Invalid:
     return Invalid(f"the request body is not valid JSON. {reason}", errors=(FieldError("/", reason),))
-
-
-def _invalid(part: str, errors: Sequence[FieldError]) -> Invalid:
-    """The error for a part of the request. Its message repeats the first of the field errors."""
-    counted = "an error" if len(errors) == 1 else f"{len(errors):,} errors"
-    shown = " ".join(map(_with_name, errors[:_ERRORS_IN_DETAIL_MAX]))
-    return Invalid(f"the {part} has {counted}. {shown}", errors=tuple(errors))
 
 
 def _with_name(error: FieldError) -> str:
@@ -144,26 +148,76 @@ def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(f"JSON has no number {name}.")
 
 
-def _unstorable(content: Any, pointer: str) -> Iterator[tuple[str, str]]:
-    """Pointers to strings that no text column can hold, and why. Raises RecursionError."""
+class _Errors:
+    """What is wrong with a part of a request: all errors are counted, and only the first ones are kept.
+
+    A pointer is written only for those. A long key repeated for each error inside it would make the answer, and the
+    time and memory for it, grow with the square of the body.
+    """
+
+    def __init__(self, part: str, pointer: Callable[[Path], str]) -> None:
+        """`pointer` writes a path within this part."""
+        self.count = 0
+        self._part = part
+        self._pointer = pointer
+        self._kept: list[FieldError] = []
+
+    def add(self, path: Path, message: str) -> None:
+        """Adds the error at a path, which may change later."""
+        self.count += 1
+        if len(self._kept) < PROBLEM_ERRORS_MAX:
+            self._kept.append(FieldError(_beginning(self._pointer(path)), message))
+
+    def adding(self, error: ValidationError) -> _Errors:
+        """Adds the errors of a model. Returns itself."""
+        for path, message in explained(error):
+            self.add(path, message)
+        return self
+
+    def as_invalid(self) -> Invalid:
+        """The error for this part of the request. Its message repeats the first of the field errors."""
+        counted = "an error" if self.count == 1 else f"{self.count:,} errors"
+        if self.count > len(self._kept):
+            counted += f", of which the first {len(self._kept)} are listed"
+        shown = " ".join(map(_with_name, self._kept[:_ERRORS_IN_DETAIL_MAX]))
+        return Invalid(f"the {self._part} has {counted}. {shown}", errors=tuple(self._kept))
+
+
+def _note_unstorable(content: Any, path: list[str | int], errors: _Errors) -> None:
+    """Adds an error for each string that no text column can hold. Leaves `path` as it was. Raises RecursionError."""
     if isinstance(content, str):
-        if "\0" in content:
-            yield pointer, "Contains a NUL character. Remove it."
-        elif not content.isascii() and any("\ud800" <= character <= "\udfff" for character in content):
-            yield pointer, "Contains half of a surrogate pair. Remove it."
-    elif isinstance(content, list):
-        for number, each in enumerate(content):
-            yield from _unstorable(each, f"{pointer}/{number}")
-    elif isinstance(content, dict):
-        for key, each in content.items():
-            yield from ((pointer, f"The name of a field: {message}") for _, message in _unstorable(key, pointer))
-            yield from _unstorable(each, f"{pointer}/{_escaped(key)}")
+        if reason := _why_unstorable(content):
+            errors.add(path, reason)
+    elif isinstance(content, (list, dict)):
+        for step, each in content.items() if isinstance(content, dict) else enumerate(content):
+            if isinstance(step, str) and (reason := _why_unstorable(step)):
+                errors.add(path, f"The name of a field: {reason}")
+            path.append(step)
+            _note_unstorable(each, path, errors)
+            path.pop()
 
 
-def _field_errors(error: ValidationError, root: str) -> tuple[FieldError, ...]:
-    return tuple(FieldError(root + "/".join(map(_escaped, path)), text) for path, text in explained(error))
+def _why_unstorable(text: str) -> str | None:
+    if "\0" in text:
+        return "Contains a NUL character. Remove it."
+    if not text.isascii() and any("\ud800" <= character <= "\udfff" for character in text):
+        return "Contains half of a surrogate pair. Remove it."
+    return None
 
 
-def _escaped(key: str) -> str:
-    """One step of a JSON pointer (RFC 6901), in characters that UTF-8 can encode."""
-    return key.replace("~", "~0").replace("/", "~1").encode("utf-8", "replace").decode()
+def _parameter(path: Path) -> str:
+    return str(path[0]) if path else ""
+
+
+def _pointer(path: Path) -> str:
+    return "/" + "/".join(map(_escaped, path))
+
+
+def _beginning(pointer: str) -> str:
+    return pointer if len(pointer) <= POINTER_CHARACTERS_MAX else f"{pointer[:POINTER_CHARACTERS_MAX]}…"
+
+
+def _escaped(step: str | int) -> str:
+    """One step of a JSON pointer (RFC 6901), or its beginning, in characters that UTF-8 can encode."""
+    shown = str(step)[: POINTER_CHARACTERS_MAX + 1]
+    return shown.replace("~", "~0").replace("/", "~1").encode("utf-8", "replace").decode()

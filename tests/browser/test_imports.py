@@ -166,7 +166,7 @@ def test_the_page_says_what_is_not_stored_of_rejected_rows(page: Page, shop: Sho
     import_id = shop.upload(b"sku,name\nCUT-1," + b"x" * 1_100_000 + b"\n" + b",x\n" * 3, "not stored.csv")
     page.goto(f"/#/imports/{import_id}")
     rows = page.get_by_role("table", name="Rejected rows by line").get_by_role("row")
-    expect(rows.nth(1)).to_contain_text("(only the beginning of the row is stored)")
+    expect(rows.nth(1)).to_contain_text("(only the beginning of the row is shown)")
     expect(rows.nth(2)).not_to_contain_text("only the beginning")
     expect(page.get_by_text(re.compile("rejected but not stored"))).to_be_hidden()
     shop.sql("delete from rejected_row where import_id = %s and line > 3", import_id)

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
+from chalicelib.limits import LIST_TEXT_CHARACTERS_MAX
 from tests.browser.conftest import PageErrors, Shop
 
 
@@ -286,6 +287,37 @@ def test_untouched_fields_keep_their_exact_bytes(page: Page, shop: Shop) -> None
     page.get_by_role("button", name="Save").click()
     expect(row(page, "Enamel mug")).to_be_visible()
     assert shop.call("GET", f"/products/{product['id']}").json()["description"] == text
+
+
+def test_a_description_that_the_list_cuts_survives_an_edit_and_a_conflict(
+    page: Page, shop: Shop, page_errors: PageErrors
+) -> None:
+    page_errors.expect("412")
+    text = "Very long. " * 5_000
+    product = shop.product("CUT-1", "Carpet", description=text)
+    page.goto("/#/products?sku=CUT-1")
+    cell = row(page, "Carpet").get_by_title("Very long.")
+    expect(cell).to_have_text(re.compile("…$"))
+    expect(cell).to_have_text(text[:LIST_TEXT_CHARACTERS_MAX] + "…")
+    page.get_by_role("button", name="Carpet", exact=True).click()
+    expect(dialog_field(page, "Description")).to_have_value(text)
+    dialog_field(page, "Name").fill("Rug")
+    page.get_by_role("button", name="Save").click()
+    expect(row(page, "Rug")).to_be_visible()
+    assert shop.call("GET", f"/products/{product['id']}").json()["description"] == text
+
+    page.get_by_role("button", name="Rug", exact=True).click()
+    dialog_field(page, "Name").fill("Red rug")
+    shop.call("PATCH", f"/products/{product['id']}", {"name": "Blue rug", "description": text + "Blue."})
+    page.get_by_role("button", name="Save").click()
+    page.get_by_role("button", name="Use their version").click()
+    dialog_field(page, "Name").fill("Red rug")
+    page.get_by_role("button", name="Save", exact=True).click()
+    expect(row(page, "Red rug")).to_be_visible()
+    row(page, "Red rug").get_by_role("switch").click()
+    expect(page.get_by_role("status").filter(has_text="Red rug is now inactive.")).to_be_visible()
+    stored = shop.call("GET", f"/products/{product['id']}").json()
+    assert (stored["name"], stored["active"], stored["description"]) == ("Red rug", False, text + "Blue.")
 
 
 def test_a_conflict_shows_both_versions_and_loses_neither(

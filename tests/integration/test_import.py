@@ -278,6 +278,39 @@ def test_rejected_rows_beyond_the_allowance_are_counted_and_their_csv_says_so(
     assert (again["total"], again["rejected"]) == (6, 6)
 
 
+STORED_BYTES = """select coalesce(sum(octet_length(column_name) + octet_length(code) + octet_length(message)
+  + octet_length(raw)), 0)::bigint as bytes, count(*) as rows from rejected_row"""
+
+
+def test_a_long_column_name_is_not_stored_again_with_every_rejected_row(pipeline: Pipeline) -> None:
+    """A file of 118 KB used to take 315 MB in the database."""
+    name = "".join(f"{number:05}" for number in range(20_000)).encode()
+    file = b"sku,name," + name + b"\n" + b"a,b,\xff\n" * 3_000
+    ended = pipeline.run(file)
+    assert ended["rows"]["rejected"] == 3_000
+
+    (stored,) = pipeline.sql(STORED_BYTES)
+    assert (stored["rows"], stored["bytes"] <= 8 * len(file)) == (3_000, True), stored
+    (shown,) = pipeline.call("GET", f"/imports/{ended['id']}/rejected-rows?limit=1").json["items"]
+    assert shown["column"] == name[: limits.VALUE_CHARACTERS_SHOWN_MAX].decode() + "…"
+
+
+@pytest.mark.parametrize("allowed", [0, 299, 1_000, 5_000])
+def test_everything_that_is_stored_of_a_rejected_row_counts(
+    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch, allowed: int
+) -> None:
+    """Of an empty name, the message is much longer than the row."""
+    monkeypatch.setattr("chalicelib.importing.splitting.CHUNK_BYTES", 50)
+    monkeypatch.setattr("chalicelib.importing.upserting.REJECTED_BYTES_STORED_MAX", allowed)
+    assert pipeline.run("\n".join(["sku,name", *(f"{n:03}," for n in range(100))]).encode())["rows"]["rejected"] == 100
+
+    (stored,) = pipeline.sql(STORED_BYTES)
+    assert stored["bytes"] <= allowed
+    assert stored["rows"] == allowed // len(
+        "000," + "name" + "name_missing" + "The name is empty. Every product needs a name."
+    )
+
+
 def test_warnings_name_the_columns_that_were_ignored(pipeline: Pipeline) -> None:
     ended = pipeline.run(b"sku,name,colour\nA,b,red\n")
 

@@ -12,10 +12,13 @@ from typing import Any
 
 import pytest
 
+from chalicelib.limits import KIB
 from functions.api import etags
 from infra.gateway_texts import UNAUTHORIZED
+from infra.local.processes.deadline import wait_until
 from infra.local.processes.ports import LOOPBACK, free_port, is_free, listen
 from infra.local.site import static_files
+from infra.local.site.gateway import RESPONSE_BYTES_MAX
 from infra.local.site.server import BODY_BYTES_MAX, Site, WebServer
 from infra.local.site.static_files import StaticFiles
 from tests.local.conftest import Standin
@@ -300,6 +303,21 @@ def test_bodies_that_are_too_large_are_refused(api_server: Server) -> None:
     assert accepted.status == 200
     refused = api_server.ask("POST", "/api/things/x", b"x" * (BODY_BYTES_MAX + 1), Authorization="known")
     assert (refused.status, refused.problem["code"]) == (413, "body_too_large")
+
+
+def test_a_response_larger_than_lambda_returns_is_an_error(api_server: Server, standin: Standin) -> None:
+    """Its size counts as a string in JSON. A control character takes seven bytes there."""
+    fits = RESPONSE_BYTES_MAX // len(r"\\u0001") - KIB
+    headers = {"Authorization": "known", "Content_Type": JSON}
+    reply = api_server.ask("POST", "/api/things/x", b"\x01" * fits, **headers)
+    assert (reply.status, json.loads(reply.body)["body"]) == (200, "\x01" * fits)
+
+    reply = api_server.ask("POST", "/api/things/x", b"\x01" * (fits + KIB), **headers)
+    assert (reply.status, reply.problem["code"]) == (502, "function_failed")
+    expected = f"Lambda returns at most {RESPONSE_BYTES_MAX:,}"
+    assert expected in reply.problem["detail"]
+    log = standin.logs / "api_handler.log"
+    wait_until(lambda: expected in log.read_text(), RESPONSE_SECONDS_MAX, "the log line")
 
 
 def test_an_api_that_hangs_or_crashes_is_answered_with_an_error(api_server: Server) -> None:

@@ -43,6 +43,9 @@ DATABASE = "chalicelib/backends/database.py"
 ORDERS = "tests/integration/test_orders.py"
 REJECTED_ROWS = "chalicelib/importing/rejected_rows.py"
 REJECTED_CSV = "tests/unit/test_rejected_csv.py"
+REQUEST_PARSING = "functions/api/request_parsing.py"
+REQUEST_ERRORS = "tests/unit/test_request_errors.py"
+PAGE_SIZES = "tests/integration/test_page_sizes.py"
 BROKEN = "tests/integration/test_broken_connections.py"
 DATABASE_PRIVILEGES = "tests/integration/test_database_privileges.py"
 LEAST_PRIVILEGE = "chalicelib/sql/migrations/0011_least_privilege.sql"
@@ -144,6 +147,12 @@ MUTATIONS = (
              (REJECTED_CSV,)),
     Mutation("the allowance of rejected rows is exact", "chalicelib/importing/upserting.py",
              "if excess := kept[len(fitting) :]:", "if excess := []:", (ORDERS,)),
+    Mutation("all that is stored of a rejected row counts", "chalicelib/csvfile/rows.py",
+             "return sum(len(text.encode()) for text in texts) + len(self.raw)", "return len(self.raw)",
+             ("tests/integration/test_import.py",)),
+    Mutation("a long column name is not stored with each rejected row", "chalicelib/csvfile/rows.py",
+             "shortened(self.header.names[column])", "self.header.names[column]",
+             ("tests/integration/test_import.py",)),
     Mutation("the allowance of rejected rows is read under a lock", "chalicelib/importing/upserting.py",
              "    imports.lock(transaction, import_id)\n", "", (ORDERS,)),
     Mutation("split_done", "chalicelib/importing/imports.py", "locked.split_done and ", "",
@@ -537,6 +546,23 @@ MUTATIONS = (
     Mutation("the error that Lambda logs has no cause attached", "functions/invocations.py",
              "raise InvocationFailed(error) from None", "raise InvocationFailed(error)",
              ("tests/integration/test_telemetry.py",)),
+    Mutation("a problem lists a limited number of errors", REQUEST_PARSING, "if len(self._kept) < PROBLEM_ERRORS_MAX:",
+             "if self.count:", (REQUEST_ERRORS,)),
+    Mutation("a long pointer to an error is cut", REQUEST_PARSING, "return pointer if len(pointer) <= ",
+             "return pointer if pointer or len(pointer) <= ", (REQUEST_ERRORS,)),
+    Mutation("a list of products cuts descriptions", "functions/api/product_models.py",
+             "shown = product.description[:LIST_TEXT_CHARACTERS_MAX]", "shown = product.description", (PAGE_SIZES,)),
+    Mutation("a list says that a description is cut", "functions/api/product_models.py",
+             "is_cut = shown != product.description", "is_cut = False", (PAGE_SIZES,)),
+    Mutation("a list of rejected rows cuts rows", "functions/api/import_models.py",
+             "shown = raw[:LIST_TEXT_CHARACTERS_MAX]", "shown = raw", (PAGE_SIZES,),
+             also=("LISTED_RAW_BYTES = 4 * LIST_TEXT_CHARACTERS_MAX + 1", "LISTED_RAW_BYTES = 1 << 30")),
+    Mutation("a list of rejected rows says that a row is cut", "functions/api/import_models.py",
+             "row.raw_is_cut or shown != raw", "row.raw_is_cut", (PAGE_SIZES,)),
+    Mutation("a list of imports leaves headers in the database", "chalicelib/sql/imports.sql",
+             "null::jsonb as header", "i.header", (PAGE_SIZES,)),
+    Mutation("the local stack returns no more than Lambda", "infra/local/site/gateway.py",
+             "if size_bytes > RESPONSE_BYTES_MAX:", "if False:", ("tests/local/test_web.py",)),
     Mutation("an old secret that cannot be opened is left out", "chalicelib/webhooks/webhooks.py",
              "with suppress(Unsealable):", "with suppress():", (WEBHOOK_CREDENTIALS,)),
 )  # fmt: skip

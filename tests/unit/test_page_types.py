@@ -20,12 +20,13 @@ INTERFACES = {name: (parent, body) for name, parent, body in INTERFACE.findall(T
 ITEM_OF = {
     "Import": "/imports",
     "RejectedRow": "/imports/{import_id}/rejected-rows",
-    "Product": "/products",
+    "ListedProduct": "/products",
     "Webhook": "/webhooks",
     "Delivery": "/webhooks/{webhook_id}/deliveries",
     "EventType": "/event-types",
 }
 RESPONSE_OF = {
+    "Product": "/products/{product_id}",
     "Throughput": "/imports/{import_id}/throughput",
     "BulkDelete": "/bulk-deletes/{bulk_delete_id}",
     "Export": "/exports/{export_id}",

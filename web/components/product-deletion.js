@@ -65,7 +65,7 @@ const compared = ({ sku, name, description, active }) => ({ sku, name, descripti
 /**
  * Asks for a typed confirmation, then starts the deletion. Resolves with the bulk delete, or undefined.
  *
- * @param {Pick<Api.Page<Api.Product>, "total" | "total_is_estimate">} page The total that the dialog shows.
+ * @param {Pick<Api.Page<Api.ListedProduct>, "total" | "total_is_estimate">} page The total that the dialog shows.
  * @returns {Promise<Api.BulkDelete | undefined>}
  */
 export function deleteAll(page) {

@@ -48,7 +48,7 @@ export const isFiltered = (state) => Boolean(`${state.sku}${state.name}${state.d
 /**
  * The number of products, as exactly as the API knows it.
  *
- * @param {Pick<Api.Page<Api.Product>, "total" | "total_is_estimate">} page
+ * @param {Pick<Api.Page<Api.ListedProduct>, "total" | "total_is_estimate">} page
  * @param {boolean} filtered
  */
 export function totalText(page, filtered) {

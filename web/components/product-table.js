@@ -10,7 +10,7 @@ import { switchButton } from "./switch.js";
 
 /**
  * @param {{ edit: (product: Api.Product) => unknown, remove: (product: Api.Product) => unknown }} actions
- * @returns {Ui.Column<Api.Product>[]}
+ * @returns {Ui.Column<Api.ListedProduct>[]}
  */
 export function productColumns({ edit, remove }) {
   return [
@@ -20,7 +20,7 @@ export function productColumns({ edit, remove }) {
       class: "main-cell",
       cell: (each) => linkButton(clamped(each.name), { key: `edit-${each.id}`, click: () => edit(each) }),
     },
-    { title: "Description", class: "wide-cell", cell: (each) => clamped(each.description) },
+    { title: "Description", class: "wide-cell", cell: (each) => clamped(beginning(each)) },
     {
       title: "Active",
       cell: (each) =>
@@ -49,11 +49,14 @@ export function productColumns({ edit, remove }) {
 }
 
 /**
- * A text of which the list shows at most two lines. The whole text appears when the pointer rests on it.
+ * A text of which the list shows at most two lines. All of it appears when the pointer rests on it.
  *
  * @param {string} text
  */
 const clamped = (text) => h("span", { class: "clamped", title: text }, text);
+
+/** @param {Api.ListedProduct} product */
+const beginning = ({ description, description_is_cut: isCut }) => (isCut ? `${description}…` : description);
 
 /** @param {Api.Source} source */
 function origin(source) {

@@ -22,7 +22,7 @@ const COLUMNS = [
 
 /** @param {Api.RejectedRow} row */
 function originalRow(row) {
-  return [h("code", { class: "raw" }, row.raw), row.raw_is_cut && " … (only the beginning of the row is stored)"];
+  return [h("code", { class: "raw" }, row.raw), row.raw_is_cut && " (only the beginning of the row is shown)"];
 }
 
 /**

@@ -77,7 +77,7 @@ export function open({ main, query, signal }) {
     edit: (each) => reporting(() => edit(each.id))(),
     remove: (each) => reporting(async () => (await deleteProduct(each)) && load())(),
   });
-  /** @param {Api.Page<Api.Product>} page */
+  /** @param {Api.Page<Api.ListedProduct>} page */
   const rows = (page) => [
     table({
       caption: "Products",
@@ -142,9 +142,9 @@ export function open({ main, query, signal }) {
 /**
  * @param {ListState} state
  * @param {AbortSignal} signal
- * @returns {Promise<Api.Page<Api.Product>>}
+ * @returns {Promise<Api.Page<Api.ListedProduct>>}
  */
 const fetchPage = async (state, signal) => (await get(`/api/products?${toQuery(state)}`, { signal })).data;
 
-/** @returns {Promise<Api.Page<Api.Product>>} */
+/** @returns {Promise<Api.Page<Api.ListedProduct>>} */
 const allProducts = async () => (await get("/api/products?limit=1")).data;

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import base64
 import importlib
+import json
+import logging
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import unquote_to_bytes
@@ -20,8 +22,12 @@ from infra.local.lambda_ import triggers
 from infra.local.lambda_.context import LambdaContext
 from infra.local.site.problems import Answer, problem
 
+RESPONSE_BYTES_MAX = 6_291_556
+"""The most that Lambda returns: 6 MiB and 100 bytes, of JSON that contains the body as a string."""
 UNAUTHORIZED = "Unauthorized"
 """API Gateway answers 401 when an authorizer fails with exactly this message."""
+
+_logger = logging.getLogger(__name__)
 
 
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
@@ -65,7 +71,17 @@ def _call(gateway: _Gateway, method: str, path: str, headers: dict[str, str], bo
         if str(error) == UNAUTHORIZED:
             return _refused(HTTPStatus.UNAUTHORIZED)
         raise
+    size_bytes = len(json.dumps(response, default=bytes.decode))
+    if size_bytes > RESPONSE_BYTES_MAX:
+        return _too_large(size_bytes)
     return Answer(response["statusCode"], _headers(response), _body(response))
+
+
+def _too_large(size_bytes: int) -> Answer:
+    """What clients of a deployment would get."""
+    _logger.error("the response has %s bytes; Lambda returns at most %s", f"{size_bytes:,}", f"{RESPONSE_BYTES_MAX:,}")
+    detail = f"The response is too large: {size_bytes:,} bytes, but Lambda returns at most {RESPONSE_BYTES_MAX:,}."
+    return problem(HTTPStatus.BAD_GATEWAY, "function_failed", detail)
 
 
 def _refused(status: int) -> Answer:
