@@ -31,6 +31,8 @@ from tests.support.storm import StormyStack
 
 END_SECONDS_MAX = 60.0
 LOOK_SECONDS = 0.05
+SIGNED = {"Authorization": "AWS4-HMAC-SHA256 Credential=test/20260101/us-east-1/sqs/aws4_request"}
+"""The emulator refuses requests without a signature, but does not check it."""
 SKU = "SEEN-EVERYWHERE"
 """Not a secret: where the search does not find it, the search does not work."""
 KEPT_ON_PURPOSE = {"stack.json", "passwords.json", WEBHOOK_KEY_FILE}
@@ -87,7 +89,9 @@ class QueueReader:
         while not self._stop.wait(LOOK_SECONDS):
             for url in self._queue_urls:
                 query = {"QueueUrl": url, "ShowInvisible": "true", "ShowDelayed": "true"}
-                self.seen.add(requests.get(self._address, params=query, timeout=10).content)
+                answer = requests.get(self._address, params=query, headers=SIGNED, timeout=10)
+                assert answer.ok, answer.text
+                self.seen.add(answer.content)
 
 
 def test_secrets_are_only_where_they_belong(tmp_path: Path) -> None:

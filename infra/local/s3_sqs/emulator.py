@@ -13,6 +13,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from infra.local.aws import ACCESS_KEY_ID, ACCOUNT_ID, REGION, SECRET_ACCESS_KEY, Endpoint
+from infra.local.backing import overridden
 from infra.local.errors import EmulatorFailed
 from infra.local.options import Options
 from infra.local.processes.child import Child, Program
@@ -21,15 +22,17 @@ from infra.local.processes.logbook import LogBook
 from infra.local.processes.ports import LOOPBACK, free_port
 from infra.local.s3_sqs import installation, leftovers
 from infra.local.s3_sqs.installation import Distribution
+from infra.local.s3_sqs.request_guard import HEALTH_PATH, HOSTS, ORIGINS
 
+HTTP_PORT = 80
 READY_SECONDS_MAX = 60.0
 """LocalStack takes 2 s; 8 s when Python compiles it for the first time."""
 PROBE_SECONDS_MAX = 2.0
 STOP_SECONDS_MAX = 5.0
 STOP_SIGNAL = "KILL"
 """LocalStack keeps nothing, but would take 2 s to shut down in order."""
-HEALTH_PATH = "/_localstack/health"
-LAUNCHER = Path(__file__).with_name("localstack_launcher.py")
+LOCALSTACK_LAUNCHER = Path(__file__).with_name("localstack_launcher.py")
+MINISTACK_LAUNCHER = Path(__file__).with_name("ministack_launcher.py")
 LOG_NAME = "emulator"
 
 
@@ -95,7 +98,7 @@ def start(options: Options, logbook: LogBook, say: Callable[[str], None], last_p
     distribution = _distribution(options.emulator, say)
     leftovers.clear(root, say)
     port = options.emulator_port or free_port(last_port)
-    child = Child(_program(distribution, root, port), logbook)
+    child = Child(_program(distribution, root, port, overridden(options)["UiOrigins"]), logbook)
     return Emulator(distribution.name, Endpoint(f"http://{LOOPBACK}:{port}"), child, root, logbook, say)
 
 
@@ -108,7 +111,7 @@ def _distribution(name: str | None, say: Callable[[str], None]) -> Distribution:
     return chosen
 
 
-def _program(distribution: Distribution, root: Path, port: int) -> Program:
+def _program(distribution: Distribution, root: Path, port: int, origins: str) -> Program:
     # Files of a killed emulator are useless: their names were in its memory.
     shutil.rmtree(root, ignore_errors=True)
     temporary = root / "tmp"
@@ -124,21 +127,30 @@ def _program(distribution: Distribution, root: Path, port: int) -> Program:
         "AWS_DEFAULT_REGION": REGION,
         "PYTHONUNBUFFERED": "1",
         "SERVICES": "s3,sqs",
+        HOSTS: ",".join(_own_hosts(port)),
+        ORIGINS: origins,
     }
     if distribution is installation.LOCALSTACK:
         return Program(
             name=LOG_NAME,
-            command=[distribution.python, "-W", "ignore", LAUNCHER],
+            command=[distribution.python, "-W", "ignore", LOCALSTACK_LAUNCHER],
             environment=environment | _localstack_environment(root, port),
             stop_signal=STOP_SIGNAL,
             grace_seconds=STOP_SECONDS_MAX,
         )
     return Program(
         name=LOG_NAME,
-        command=[distribution.python, "-m", "ministack"],
+        command=[distribution.python, MINISTACK_LAUNCHER],
         environment=environment | ministack_environment(port),
         grace_seconds=STOP_SECONDS_MAX,
     )
+
+
+def _own_hosts(port: int) -> list[str]:
+    """The Host headers of clients that use the emulator's own address."""
+    names = [LOOPBACK, "localhost"]
+    # Clients leave the default port out.
+    return [f"{name}:{port}" for name in names] + (names if port == HTTP_PORT else [])
 
 
 def _localstack_environment(root: Path, port: int) -> dict[str, str]:
