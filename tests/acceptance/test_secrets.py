@@ -113,6 +113,7 @@ def test_secrets_are_only_where_they_belong(tmp_path: Path) -> None:
             },
             "signatures": {each.headers["webhook-signature"].split(" ")[0][3:] for each in server.received},
         }
+        _check_that_other_users_can_read_nothing(tmp_path)
         tables = dict(_tables(stack.file.owner_conninfo))
         _check_what_is_stored_on_purpose(database, tmp_path, stack, webhook)
     ready = [line for line in stack.output if line.startswith(READY_PREFIX)]
@@ -139,6 +140,22 @@ def test_secrets_are_only_where_they_belong(tmp_path: Path) -> None:
         if form in content
     ]
     assert found == []
+
+
+def _check_that_other_users_can_read_nothing(data_dir: Path) -> None:
+    """PostgreSQL's system user may pass through, but not list: its own directory is closed to others as well."""
+    assert data_dir.stat().st_mode & 0o077 in (0, 0o011)
+    paths = [path for path in data_dir.rglob("*") if not path.is_symlink()]
+    assert {"logs", "emulator", "cache", "postgres", "stack.json"} <= {path.name for path in paths}
+    assert [str(path) for path in paths if _mode(path) & 0o077] == []
+
+
+def _mode(path: Path) -> int:
+    """The mode of a file; 0 if it is gone: PostgreSQL removes files at any time."""
+    try:
+        return path.stat().st_mode
+    except FileNotFoundError:
+        return 0
 
 
 def _do_everything(client: Client, database: StormyStack, server: HookServer) -> dict[str, Any]:

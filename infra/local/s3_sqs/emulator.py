@@ -20,6 +20,7 @@ from infra.local.processes.child import Child, Program
 from infra.local.processes.deadline import TookTooLong, wait_until
 from infra.local.processes.logbook import LogBook
 from infra.local.processes.ports import LOOPBACK, free_port
+from infra.local.processes.private_file import make_private_directory
 from infra.local.s3_sqs import installation, leftovers
 from infra.local.s3_sqs.installation import Distribution
 from infra.local.s3_sqs.request_guard import HEALTH_PATH, HOSTS, ORIGINS
@@ -116,11 +117,14 @@ def _program(distribution: Distribution, root: Path, port: int, origins: str) ->
     shutil.rmtree(root, ignore_errors=True)
     temporary = root / "tmp"
     temporary.mkdir(parents=True)
+    # Kept at restarts: otherwise LocalStack would search for its plug-ins every time.
+    cache = root.with_name("cache")
+    for directory in (root, cache):
+        make_private_directory(directory)
     environment = {
         "PATH": os.defpath,
         "HOME": str(root),
-        # Kept at restarts: otherwise LocalStack would search for its plug-ins every time.
-        "XDG_CACHE_HOME": str(root.with_name("cache")),
+        "XDG_CACHE_HOME": str(cache),
         "TMPDIR": str(temporary),
         "AWS_ACCESS_KEY_ID": ACCESS_KEY_ID,
         "AWS_SECRET_ACCESS_KEY": SECRET_ACCESS_KEY,
