@@ -28,6 +28,7 @@ from infra.local.postgres.server import Postgres
 from infra.local.processes.lock import DirectoryLock
 from infra.local.processes.logbook import LogBook
 from infra.local.processes.ports import LOOPBACK, free_port, listen
+from infra.local.processes.private_file import create_only_private_files
 from infra.local.s3_sqs import emulator, resources
 from infra.local.s3_sqs.emulator import Emulator
 from infra.local.site.server import Site, WebServer
@@ -57,6 +58,7 @@ class Supervisor:
     def run(self) -> None:
         """Starts everything, serves until a signal arrives, stops everything. Raises StackError, Interrupted."""
         self._make_data_dir()
+        create_only_private_files()
         url = f"http://{LOOPBACK}:{self._options.port}"
         with ExitStack() as cleanup:
             lock = DirectoryLock(self._options.data_dir, url)

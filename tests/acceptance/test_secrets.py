@@ -32,6 +32,8 @@ from tests.support.storm import StormyStack
 
 END_SECONDS_MAX = 60.0
 LOOK_SECONDS = 0.05
+SIGNED = {"Authorization": "AWS4-HMAC-SHA256 Credential=test/20260101/us-east-1/sqs/aws4_request"}
+"""The emulator refuses requests without a signature, but does not check it."""
 SKU = "SEEN-EVERYWHERE"
 """Not a secret: where the search does not find it, the search does not work."""
 KEPT_ON_PURPOSE = {"stack.json", "passwords.json", WEBHOOK_KEY_FILE}
@@ -88,7 +90,9 @@ class QueueReader:
         while not self._stop.wait(LOOK_SECONDS):
             for url in self._queue_urls:
                 query = {"QueueUrl": url, "ShowInvisible": "true", "ShowDelayed": "true"}
-                self.seen.add(requests.get(self._address, params=query, timeout=10).content)
+                answer = requests.get(self._address, params=query, headers=SIGNED, timeout=10)
+                assert answer.ok, answer.text
+                self.seen.add(answer.content)
 
 
 def test_secrets_are_only_where_they_belong(tmp_path: Path) -> None:
@@ -110,6 +114,7 @@ def test_secrets_are_only_where_they_belong(tmp_path: Path) -> None:
             },
             "signatures": {each.headers["webhook-signature"].split(" ")[0][3:] for each in server.received},
         }
+        _check_that_other_users_can_read_nothing(tmp_path)
         tables = dict(_tables(stack.file.owner_conninfo))
         _check_what_is_stored_on_purpose(database, tmp_path, stack, webhook)
     ready = [line for line in stack.output if line.startswith(READY_PREFIX)]
@@ -136,6 +141,22 @@ def test_secrets_are_only_where_they_belong(tmp_path: Path) -> None:
         if form in content
     ]
     assert found == []
+
+
+def _check_that_other_users_can_read_nothing(data_dir: Path) -> None:
+    """PostgreSQL's system user may pass through, but not list: its own directory is closed to others as well."""
+    assert data_dir.stat().st_mode & 0o077 in (0, 0o011)
+    paths = [path for path in data_dir.rglob("*") if not path.is_symlink()]
+    assert {"logs", "emulator", "cache", "postgres", "stack.json"} <= {path.name for path in paths}
+    assert [str(path) for path in paths if _mode(path) & 0o077] == []
+
+
+def _mode(path: Path) -> int:
+    """The mode of a file; 0 if it is gone: PostgreSQL removes files at any time."""
+    try:
+        return path.stat().st_mode
+    except FileNotFoundError:
+        return 0
 
 
 def _do_everything(client: Client, database: StormyStack, server: HookServer) -> dict[str, Any]:

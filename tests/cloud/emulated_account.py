@@ -25,8 +25,9 @@ from infra.local.processes.deadline import wait_until
 from infra.local.processes.logbook import LogBook
 from infra.local.processes.ports import LOOPBACK, free_port
 from infra.local.s3_sqs import leftovers
-from infra.local.s3_sqs.emulator import HEALTH_PATH, ministack_environment
+from infra.local.s3_sqs.emulator import ministack_environment
 from infra.local.s3_sqs.installation import MINISTACK_CLOUD
+from infra.local.s3_sqs.request_guard import HEALTH_PATH
 from tests.cloud.certificates import Certificate
 from tests.support.silence import silent
 

@@ -31,15 +31,17 @@ GAPS: dict[str, dict[str, str]] = {
         "pages_of_quoted_names": "compares plain names with names as quoted in a URL, and loses its place",
     },
     "ministack": {
-        "cors": "answers every origin with *",
+        "cors": "answers the page with *, not with its origin",
         "deleting_twice": "refuses the receipt handle of a message that was deleted",
         "headers_of_versions": "leaves out the headers that a link to a version asks for",
         "message_moves": "does not know StartMessageMoveTask",
         "part_size": "takes parts of any size, where S3 requires 5 MiB",
         "restored_versions": "does not read a version that was restored",
     },
-    "external": {},
+    "external": {"closed": "is not started by us, so it may serve everyone"},
 }
+PAGE = "http://page.example"
+"""The origin of the page."""
 VISIBILITY_SECONDS = 2
 RECEIVES_MAX = 2
 
@@ -66,7 +68,8 @@ def emulated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulated]:
     """The emulator, started once."""
     directory = tmp_path_factory.mktemp("conformance")
     names = ("EMULATOR", "AWS_ENDPOINT_URL") if os.environ.get("EMULATOR") == "external" else ("EMULATOR",)
-    chosen = options.read({"DATA_DIR": str(directory), **{name: os.environ.get(name, "") for name in names}})
+    given = {name: os.environ.get(name, "") for name in names}
+    chosen = options.read({"DATA_DIR": str(directory), "PARAMETER_UiOrigins": PAGE, **given})
     forget_personal_settings()
     logbook = LogBook(directory / "logs", silent)
     running = emulator.start(chosen, logbook, silent)
@@ -74,7 +77,7 @@ def emulated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulated]:
         running.wait_ready()
         # Its own stage, so that other users of the same emulator are not disturbed.
         stage = f"c{uuid.uuid4().hex[:8]}"
-        overrides = {"Stage": stage, "UiOrigins": "http://page.example"}
+        overrides = {"Stage": stage, "UiOrigins": PAGE}
         made = resources.create(running.endpoint, resources.declared(overrides))
         uploads = made.queue_urls[f"product-importer-{stage}-uploads"]
         yield Emulated(running.name, running.endpoint, made.bucket, uploads, stage)

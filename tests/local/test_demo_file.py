@@ -14,6 +14,7 @@ ROWS = 30_000
 def test_a_demo_file_has_the_shape_of_a_real_export(tmp_path: Path) -> None:
     file = tmp_path / "demo.csv"
     distinct = demo_file.write(file, ROWS)
+    assert file.stat().st_mode & 0o777 == 0o600
     raw = file.read_bytes()
     header, *rows = list(csv.reader(io.StringIO(raw.decode(), newline="")))
     assert header == ["name", "sku", "description"]

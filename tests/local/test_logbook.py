@@ -70,3 +70,10 @@ def test_the_tail_keeps_the_last_lines(tmp_path: Path) -> None:
     assert book.tail("program").splitlines()[0] == "5"
     assert book.tail("other") == ""
     book.close()
+
+
+def test_other_users_cannot_read_the_logs_of_an_earlier_version(tmp_path: Path) -> None:
+    logs = tmp_path / "logs"
+    logs.mkdir(mode=0o755)
+    LogBook(logs).close()
+    assert logs.stat().st_mode & 0o777 == 0o700

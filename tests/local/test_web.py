@@ -5,7 +5,9 @@ from __future__ import annotations
 import gzip
 import http.client
 import json
+import socket
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +19,7 @@ from functions.api import etags
 from infra.gateway_texts import UNAUTHORIZED
 from infra.local.processes.deadline import wait_until
 from infra.local.processes.ports import LOOPBACK, free_port, is_free, listen
-from infra.local.site import static_files
+from infra.local.site import connections, static_files
 from infra.local.site.gateway import RESPONSE_BYTES_MAX
 from infra.local.site.server import BODY_BYTES_MAX, Site, WebServer
 from infra.local.site.static_files import StaticFiles
@@ -26,6 +28,9 @@ from tests.local.conftest import Standin
 UPLOADS_TO = "http://127.0.0.1:4566/files/"
 RESPONSE_SECONDS_MAX = 20.0
 JSON = "application/json"
+HELD = 110
+"""Connections that are held open: more than the 100 that waitress accepts by default."""
+DRIP_SECONDS = 0.1
 
 
 @dataclass
@@ -262,6 +267,74 @@ def test_foreign_host_headers_do_not_reach_the_api(api_server: Server, standin: 
         reply = api_server.ask("GET", "/api/things/x", Authorization="known", Host=host)
         assert (reply.status, reply.problem["code"]) == (421, "misdirected_request")
     assert standin.seen("api") == []
+
+
+def connect(server: Server, sent: bytes) -> socket.socket:
+    connection = socket.create_connection((LOOPBACK, server.port), RESPONSE_SECONDS_MAX)
+    connection.sendall(sent)
+    return connection
+
+
+def is_closed_after_a_byte(connection: socket.socket) -> bool:
+    try:
+        connection.sendall(b"x")
+        return connection.recv(1) == b""
+    except TimeoutError:
+        return False
+    except ConnectionError:
+        return True
+
+
+@pytest.mark.parametrize(
+    "sent", [b"", b"GET /api/open HTTP/1.1\r\nHost:", b"POST / HTTP/1.1\r\nContent-Length: 9\r\n\r\nx"]
+)
+def test_idle_and_half_sent_requests_do_not_stop_others(api_server: Server, sent: bytes) -> None:
+    with ExitStack() as held:
+        for _ in range(HELD):
+            held.enter_context(connect(api_server, sent))
+        assert api_server.ask("GET", "/api/open").status == 303
+
+
+def test_a_silent_connection_is_closed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("IDLE_SECONDS_MAX", "CLOSING_SECONDS"):
+        monkeypatch.setattr(connections, name, 1)
+    for server in _serve(tmp_path, None):
+        for sent in (b"", b"GET / HTTP/1.1\r\nHost:"):
+            with connect(server, sent) as silent:
+                assert silent.recv(1) == b""
+
+
+def test_a_request_that_takes_too_long_to_arrive_ends_its_connection(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connections, "REQUEST_SECONDS_MAX", 1)
+    with connect(server, b"GET / HTTP/1.1\r\nX-Slow: ") as slow:
+        slow.settimeout(DRIP_SECONDS)
+        wait_until(lambda: is_closed_after_a_byte(slow), RESPONSE_SECONDS_MAX, "the connection closed")
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"POST / HTTP/1.1\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n",
+        b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\nContent-Length: 0\r\n",
+        b"POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\nConnection: keep-alive\r\n",
+    ],
+)
+def test_a_request_of_ambiguous_length_is_refused_and_ends_its_connection(server: Server, head: bytes) -> None:
+    host = f"Host: {LOOPBACK}:{server.port}\r\n\r\n".encode()
+    with connect(server, head + host + b"0\r\n\r\nGET /main.js HTTP/1.1\r\n" + host) as sent:
+        response = b"".join(iter(lambda: sent.recv(65536), b""))
+    assert response.startswith((b"HTTP/1.1 400 ", b"HTTP/1.0 400 "))
+    assert b"let x" not in response
+
+
+def test_a_chunked_request_keeps_its_connection(server: Server) -> None:
+    host = f"Host: {LOOPBACK}:{server.port}\r\n".encode()
+    with connect(server, b"GET / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n" + host + b"\r\n0\r\n\r\n") as sent:
+        sent.sendall(b"GET /main.js HTTP/1.1\r\nConnection: close\r\n" + host + b"\r\n")
+        response = b"".join(iter(lambda: sent.recv(65536), b""))
+    assert response.count(b"HTTP/1.1 200 OK") == 2
 
 
 def test_pages_cannot_be_written(server: Server) -> None:

@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
+from infra.local.processes.private_file import private_opener
+
 HEADER = b"name,sku,description"
 RECORDS_PER_WRITE = 5_000
 SPANNING_EVERY = 5
@@ -44,7 +46,7 @@ def write(file: Path, rows: int) -> int:
     """Writes a file with this many data rows. Returns how many different SKUs it contains."""
     partial = file.with_name(f".{file.name}.partial")
     try:
-        with partial.open("wb") as stream:
+        with open(partial, "wb", opener=private_opener) as stream:
             _write_records(stream, rows)
         partial.replace(file)
     finally:

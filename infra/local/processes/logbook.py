@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import IO
 
 from infra.local.processes.console_line import console_line
+from infra.local.processes.private_file import make_private_directory
 
 FILE_BYTES_MAX = 5 * 1024 * 1024
 OLD_FILES_MAX = 2
@@ -48,7 +49,7 @@ class LogBook:
     """Collects the output of every process of the stack, line by line, in one thread."""
 
     def __init__(self, directory: Path, echo: Callable[[str], None] | None = None) -> None:
-        directory.mkdir(parents=True, exist_ok=True)
+        make_private_directory(directory)
         self._directory = directory
         self._echo = echo or _echo_to_stderr
         self._logs: dict[str, _Log] = {}

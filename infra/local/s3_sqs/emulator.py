@@ -13,23 +13,27 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from infra.local.aws import ACCESS_KEY_ID, ACCOUNT_ID, REGION, SECRET_ACCESS_KEY, Endpoint
+from infra.local.backing import overridden
 from infra.local.errors import EmulatorFailed
 from infra.local.options import Options
 from infra.local.processes.child import Child, Program
 from infra.local.processes.deadline import TookTooLong, wait_until
 from infra.local.processes.logbook import LogBook
 from infra.local.processes.ports import LOOPBACK, free_port
+from infra.local.processes.private_file import make_private_directory
 from infra.local.s3_sqs import installation, leftovers
 from infra.local.s3_sqs.installation import Distribution
+from infra.local.s3_sqs.request_guard import HEALTH_PATH, HOSTS, ORIGINS
 
+HTTP_PORT = 80
 READY_SECONDS_MAX = 60.0
 """LocalStack takes 2 s; 8 s when Python compiles it for the first time."""
 PROBE_SECONDS_MAX = 2.0
 STOP_SECONDS_MAX = 5.0
 STOP_SIGNAL = "KILL"
 """LocalStack keeps nothing, but would take 2 s to shut down in order."""
-HEALTH_PATH = "/_localstack/health"
-LAUNCHER = Path(__file__).with_name("localstack_launcher.py")
+LOCALSTACK_LAUNCHER = Path(__file__).with_name("localstack_launcher.py")
+MINISTACK_LAUNCHER = Path(__file__).with_name("ministack_launcher.py")
 LOG_NAME = "emulator"
 
 
@@ -95,7 +99,7 @@ def start(options: Options, logbook: LogBook, say: Callable[[str], None], last_p
     distribution = _distribution(options.emulator, say)
     leftovers.clear(root, say)
     port = options.emulator_port or free_port(last_port)
-    child = Child(_program(distribution, root, port), logbook)
+    child = Child(_program(distribution, root, port, overridden(options)["UiOrigins"]), logbook)
     return Emulator(distribution.name, Endpoint(f"http://{LOOPBACK}:{port}"), child, root, logbook, say)
 
 
@@ -108,37 +112,49 @@ def _distribution(name: str | None, say: Callable[[str], None]) -> Distribution:
     return chosen
 
 
-def _program(distribution: Distribution, root: Path, port: int) -> Program:
+def _program(distribution: Distribution, root: Path, port: int, origins: str) -> Program:
     # Files of a killed emulator are useless: their names were in its memory.
     shutil.rmtree(root, ignore_errors=True)
     temporary = root / "tmp"
     temporary.mkdir(parents=True)
+    # Kept at restarts: otherwise LocalStack would search for its plug-ins every time.
+    cache = root.with_name("cache")
+    for directory in (root, cache):
+        make_private_directory(directory)
     environment = {
         "PATH": os.defpath,
         "HOME": str(root),
-        # Kept at restarts: otherwise LocalStack would search for its plug-ins every time.
-        "XDG_CACHE_HOME": str(root.with_name("cache")),
+        "XDG_CACHE_HOME": str(cache),
         "TMPDIR": str(temporary),
         "AWS_ACCESS_KEY_ID": ACCESS_KEY_ID,
         "AWS_SECRET_ACCESS_KEY": SECRET_ACCESS_KEY,
         "AWS_DEFAULT_REGION": REGION,
         "PYTHONUNBUFFERED": "1",
         "SERVICES": "s3,sqs",
+        HOSTS: ",".join(_own_hosts(port)),
+        ORIGINS: origins,
     }
     if distribution is installation.LOCALSTACK:
         return Program(
             name=LOG_NAME,
-            command=[distribution.python, "-W", "ignore", LAUNCHER],
+            command=[distribution.python, "-W", "ignore", LOCALSTACK_LAUNCHER],
             environment=environment | _localstack_environment(root, port),
             stop_signal=STOP_SIGNAL,
             grace_seconds=STOP_SECONDS_MAX,
         )
     return Program(
         name=LOG_NAME,
-        command=[distribution.python, "-m", "ministack"],
+        command=[distribution.python, MINISTACK_LAUNCHER],
         environment=environment | ministack_environment(port),
         grace_seconds=STOP_SECONDS_MAX,
     )
+
+
+def _own_hosts(port: int) -> list[str]:
+    """The Host headers of clients that use the emulator's own address."""
+    names = [LOOPBACK, "localhost"]
+    # Clients leave the default port out.
+    return [f"{name}:{port}" for name in names] + (names if port == HTTP_PORT else [])
 
 
 def _localstack_environment(root: Path, port: int) -> dict[str, str]:

@@ -20,6 +20,7 @@ from infra.local.errors import FunctionFailed, FunctionTimedOut
 from infra.local.lambda_.pool import Pool
 from infra.local.lambda_.triggers import API_FUNCTION, API_PREFIX
 from infra.local.processes.ports import LOOPBACK
+from infra.local.site import connections
 from infra.local.site.problems import Answer, problem
 from infra.local.site.static_files import StaticFiles
 from infra.site_files import security_headers
@@ -29,7 +30,6 @@ BODY_BYTES_MAX = 1024 * 1024
 REFUSED_BODY_BYTES_MAX = 16 * 1024 * 1024
 """A larger body is refused without being read to its end."""
 THREADS = 12
-IDLE_SECONDS_MAX = 120
 QUEUE_SECONDS_MAX = 10.0
 """How long a request waits for a free execution environment."""
 STOP_SECONDS_MAX = 2.0
@@ -115,10 +115,15 @@ class WebServer:
             sockets=[listener],
             threads=THREADS,
             ident="product-importer",
-            channel_timeout=IDLE_SECONDS_MAX,
+            connection_limit=connections.CONNECTIONS_MAX,
+            channel_timeout=connections.IDLE_SECONDS_MAX,
+            cleanup_interval=connections.CLOSING_SECONDS,
+            # select() fails for file descriptors above 1,023.
+            asyncore_use_poll=True,
             max_request_body_size=REFUSED_BODY_BYTES_MAX,
             clear_untrusted_proxy_headers=True,
         )
+        self._server.channel_class = connections.Connection
         self._thread = threading.Thread(target=self._server.run, name="web", daemon=True)
 
     def start(self) -> None:
