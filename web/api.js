@@ -93,6 +93,16 @@ export const create = (path, body) => post(path, body, { headers: { "Idempotency
 export const download = async (path) => (await send("GET", path)).blob();
 
 /**
+ * Whether the server accepts a token. Without a response, it may.
+ *
+ * @param {string} tried
+ */
+export async function isAccepted(tried) {
+  const response = await request("GET", "/api/imports?limit=1", tried).catch(() => null);
+  return response?.status !== 401;
+}
+
+/**
  * @template Data
  * @param {string} method
  * @param {string} path

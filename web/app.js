@@ -1,5 +1,7 @@
 // The frame around the pages: which URL shows which page, who is signed in, where the focus goes.
 
+import { isAccepted } from "./api.js";
+import { confirm } from "./components/dialog.js";
 import { clearFailures, report } from "./components/notices.js";
 import { signInForm } from "./components/sign-in.js";
 import { listLink } from "./components/states.js";
@@ -10,11 +12,10 @@ import * as imports from "./pages/imports.js";
 import * as products from "./pages/products.js";
 import * as webhook from "./pages/webhook.js";
 import * as webhooks from "./pages/webhooks.js";
-import { askOtherTabs, signOut, takeTokenFromLink, token } from "./session.js";
+import { HANDOVER_MS, askOtherTabs, noteRefused, signIn, signOut, takeTokenFromLink, token } from "./session.js";
 import { currentRoute } from "./urls.js";
 
 const NAME = "Product Importer";
-const HANDOVER_MS = 500; // How long another tab may take to hand over its token before the sign-in form appears.
 /** @type {[RegExp, Ui.Page][]} */
 const PAGES = [
   [/^\/imports$/, imports],
@@ -39,6 +40,7 @@ addEventListener("session", (event) => {
   if (token()) isAsking && show();
   else if (!reason || !hasUnsavedChanges()) askForToken(reason); // Otherwise the form says how to keep what was typed.
 });
+addEventListener("token-link", (event) => followLink(/** @type {CustomEvent<string>} */ (event).detail));
 addEventListener("form-closed", () => token() || isAsking || askForToken());
 signOutButton.addEventListener("click", () => {
   signOut();
@@ -52,7 +54,8 @@ showConnection();
 show();
 
 function show() {
-  takeTokenFromLink();
+  const linked = takeTokenFromLink();
+  if (linked) return followLink(linked);
   if (!token()) return isAsking || askForToken();
   isAsking = false;
   signOutButton.hidden = false;
@@ -62,6 +65,30 @@ function show() {
   if (shown?.path === path && shown.change) return shown.change(query);
   open(path, query);
 }
+
+/**
+ * Signs in with the token of a link, although the user is signed in with another one: after a question, unless that one
+ * no longer works, as after a restart of the local stack. A link whose token does not work changes nothing.
+ *
+ * @param {string} linked
+ */
+async function followLink(linked) {
+  const current = token() ?? "";
+  const [isLinkValid, isCurrentValid] = await Promise.all([isAccepted(linked), isAccepted(current)]);
+  if (!isCurrentValid) noteRefused(current);
+  show();
+  if (!isLinkValid || (isCurrentValid && !(await mayReplaceToken()))) return;
+  signIn(linked);
+  show();
+}
+
+const mayReplaceToken = () =>
+  confirm({
+    title: "Replace the current sign-in?",
+    text: "This link signs you in with another token. If you didn't expect that, choose Cancel.",
+    action: "Replace",
+    act: () => {},
+  });
 
 /**
  * @param {string} path

@@ -5,6 +5,7 @@ const KEY = "product-importer-session";
 const ENDED = "product-importer-signed-out-at"; // In local storage: a time, for the tabs that are closed or suspended.
 const CHANNEL = "product-importer-session";
 const REFUSED_MAX = 20;
+export const HANDOVER_MS = 500; // How long another tab may take to hand over its token.
 
 /**
  * `at` orders sign-ins: it is the time, but always later than those of the sign-ins and sign-outs before.
@@ -17,6 +18,8 @@ const REFUSED_MAX = 20;
 const refused = new Set();
 /** @type {string | null} The token that the server has accepted. Only that one is offered to other tabs. */
 let accepted = null;
+/** @type {string | null} The token of a link, until the other tabs have had time to offer the one they use. */
+let unconfirmed = null;
 let channel = openChannel();
 
 addEventListener("storage", (event) => event.key === ENDED && endIfOver());
@@ -29,12 +32,22 @@ addEventListener("pageshow", (event) => {
   askOtherTabs();
 });
 
-/** Takes the token from the fragment of a start link, and removes it from the address bar. */
+/**
+ * Takes the token from the fragment of a start link, and removes it from the address bar. Signs in with it, unless the
+ * user is signed in with another token: then it is returned. If it turns out that another tab is signed in with another
+ * token, the tab uses that one, and a "token-link" event follows with the one from the link.
+ */
 export function takeTokenFromLink() {
   const found = new URLSearchParams(location.hash.slice(1)).get("token");
-  if (found === null) return;
-  if (found) signIn(found);
+  if (found === null) return null;
   history.replaceState(null, "", location.pathname + location.search);
+  if (!found || found === token()) return null;
+  if (token()) return found;
+  signIn(found);
+  unconfirmed = found;
+  askOtherTabs();
+  setTimeout(confirmLink, HANDOVER_MS);
+  return null;
 }
 
 export const token = () => session()?.token ?? null;
@@ -42,6 +55,7 @@ export const token = () => session()?.token ?? null;
 /** @param {string} value */
 export function signIn(value) {
   accepted = null;
+  unconfirmed = null;
   store({ token: value, at: Math.max(Date.now(), endedAt() + 1, (stored()?.at ?? 0) + 1) });
 }
 
@@ -107,7 +121,12 @@ function receive(message) {
 
 function offer() {
   const mine = session();
-  if (mine && mine.token === accepted) send({ kind: "offer", ...mine });
+  if (mine && mine.token === accepted && mine.token !== unconfirmed) send({ kind: "offer", ...mine });
+}
+
+function confirmLink() {
+  unconfirmed = null;
+  offer();
 }
 
 /**
@@ -116,10 +135,14 @@ function offer() {
  * @param {Session} offered
  */
 function consider({ token: value, at }) {
-  if (refused.has(value) || at <= endedAt() || at <= (session()?.at ?? 0)) return;
+  const mine = session();
+  const linked = mine && mine.token === unconfirmed && mine.token !== value ? mine.token : null;
+  if (refused.has(value) || at <= endedAt() || (!linked && at <= (mine?.at ?? 0))) return;
   store({ token: value, at });
   accepted = value;
-  changed();
+  unconfirmed = null;
+  if (linked) dispatchEvent(new CustomEvent("token-link", { detail: linked }));
+  else changed();
 }
 
 /** @param {string} value */

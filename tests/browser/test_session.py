@@ -6,14 +6,21 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Locator, Page, expect
 
 from chalicelib.access import tokens
-from tests.browser.conftest import PageErrors, Shop
+from infra.local.processes.deadline import wait_until
+from tests.browser.conftest import SEEN_SECONDS_MAX, PageErrors, Shop
 
 HANDOVER_MS = 500
 """How long a new tab waits for the token of another tab."""
 CHANNEL = "new BroadcastChannel('product-importer-session')"
+OFFERED = f"""() => new Promise((done) => {{
+    const channel = {CHANNEL};
+    channel.addEventListener('message', ({{ data }}) => data.kind === 'offer' && done(channel.close()));
+    channel.postMessage({{ kind: 'ask' }});
+}})"""
+"""Waits until the page offers its token: a moment after the start link, because another tab's token comes first."""
 WATCH_FOR_FORM = """
     window.formSeen = false;
     new MutationObserver(() => { window.formSeen ||= document.querySelector('.sign-in') !== null; })
@@ -84,6 +91,7 @@ def test_an_unknown_url_shows_page_not_found(page: Page) -> None:
 def new_tab(page: Page, page_errors: PageErrors) -> Callable[[], Page]:
     """Opens tabs in the browser profile of the page, which is signed in."""
     expect(page.get_by_role("heading", name="Imports", exact=True)).to_be_visible()
+    page.evaluate(OFFERED)
 
     def make() -> Page:
         tab = page.context.new_page()
@@ -102,6 +110,26 @@ def expect_form(page: Page) -> None:
 def expect_signed_in(page: Page) -> None:
     expect(page.get_by_role("button", name="Sign out")).to_be_visible()
     expect(page.get_by_role("heading", name="Sign in")).to_have_count(0)
+
+
+def question(page: Page) -> Locator:
+    """The question whether a link may replace the sign-in."""
+    return page.get_by_role("dialog", name="Replace the current sign-in?")
+
+
+def wait_for_token(page: Page, token: str) -> None:
+    """Waits until the tab uses this token."""
+    wait_until(
+        lambda: token in page.evaluate("JSON.stringify(sessionStorage)"), SEEN_SECONDS_MAX, "the tab uses the token"
+    )
+
+
+def replace_sign_in(page: Page, token: str) -> None:
+    """Follows a link with another token, and agrees."""
+    page.goto(f"/#token={token}")
+    question(page).get_by_role("button", name="Replace").click()
+    wait_for_token(page, token)
+    expect_signed_in(page)
 
 
 def stop_clock(page: Page) -> None:
@@ -193,6 +221,7 @@ def test_the_newest_sign_in_wins_in_every_tab(page: Page, new_tab: Callable[[], 
     newer = tokens.install(shop.stack.file.owner_conninfo, "newer", ["read", "write"])
     tab = new_tab()
     tab.goto(f"/#token={newer}")
+    question(tab).get_by_role("button", name="Replace").click()
     expect(
         tab.get_by_role("table", name="Imports, newest first").or_(tab.get_by_text("No imports yet"))
     ).to_be_visible()
@@ -202,6 +231,63 @@ def test_the_newest_sign_in_wins_in_every_tab(page: Page, new_tab: Callable[[], 
     third.goto("/")
     expect_signed_in(third)
     assert sent_token(third) == newer
+
+
+def test_a_link_does_not_replace_the_sign_in_without_asking(page: Page, shop: Shop) -> None:
+    other = tokens.install(shop.stack.file.owner_conninfo, "other", ["read", "write"])
+    page.goto("/#/products")
+    page.goto(f"/#token={other}")
+    expect(question(page)).to_contain_text("This link signs you in with another token.")
+    expect(question(page).get_by_role("button", name="Cancel")).to_be_focused()
+    assert other not in page.url
+    question(page).get_by_role("button", name="Cancel").click()
+    assert sent_token(page) == shop.token
+    replace_sign_in(page, other)
+    assert sent_token(page) == other
+
+
+def test_a_link_in_a_new_tab_does_not_replace_the_sign_in_of_the_others(
+    page: Page, new_tab: Callable[[], Page], shop: Shop
+) -> None:
+    other = tokens.install(shop.stack.file.owner_conninfo, "other", ["read", "write"])
+    tab = new_tab()
+    tab.goto(f"/#token={other}")
+    question(tab).get_by_role("button", name="Cancel").click()
+    assert (sent_token(tab), sent_token(page)) == (shop.token, shop.token)
+
+
+def test_the_link_of_the_current_sign_in_asks_nothing(page: Page, new_tab: Callable[[], Page], shop: Shop) -> None:
+    for each in (page, new_tab()):
+        each.goto(f"/#token={shop.token}")
+        assert sent_token(each) == shop.token
+        expect(question(each)).to_have_count(0)
+
+
+@pytest.mark.parametrize("in_new_tab", [False, True], ids=["the same tab", "a new tab"])
+def test_a_link_replaces_a_token_that_no_longer_works_without_asking(
+    page: Page, new_tab: Callable[[], Page], shop: Shop, page_errors: PageErrors, in_new_tab: bool
+) -> None:
+    """As after a restart of the local stack, which revokes the token of the last start."""
+    page_errors.expect("401")
+    last = tokens.install(shop.stack.file.owner_conninfo, "last start", ["read"])
+    replace_sign_in(page, last)
+    page.evaluate(OFFERED)
+    shop.sql("update api_token set revoked_at = now() where name = 'last start'")
+    tab = new_tab() if in_new_tab else page
+    tab.goto(f"/#token={shop.token}")
+    for each in (tab, page):
+        wait_for_token(each, shop.token)
+        expect_signed_in(each)
+        assert sent_token(each) == shop.token
+        expect(question(each)).to_have_count(0)
+
+
+def test_a_link_with_a_wrong_token_does_not_sign_out(page: Page, shop: Shop, page_errors: PageErrors) -> None:
+    page_errors.expect("401")
+    with page.expect_response(lambda response: response.status == 401):
+        page.goto("/#token=imp_wrong")
+    assert sent_token(page) == shop.token
+    expect(question(page)).to_have_count(0)
 
 
 def test_a_wrong_token_does_not_reach_the_other_tabs(
@@ -221,8 +307,7 @@ def test_a_revoked_token_is_neither_offered_nor_accepted_again(
 ) -> None:
     page_errors.expect("401")
     revoked = tokens.install(shop.stack.file.owner_conninfo, "leaver", ["read"])
-    page.goto(f"/#token={revoked}")
-    page.reload()
+    replace_sign_in(page, revoked)
     expect_signed_in(page)
     tab = new_tab()
     tab.goto("/#/products")
@@ -253,8 +338,7 @@ def test_what_was_typed_survives_a_revoked_token(
 ) -> None:
     page_errors.expect("401")
     revoked = tokens.install(shop.stack.file.owner_conninfo, "typist", ["write"])
-    page.goto(f"/#token={revoked}")
-    page.reload()
+    replace_sign_in(page, revoked)
     page.goto("/#/products")
     page.get_by_role("button", name="New product").click()
     dialog = page.get_by_role("dialog")
@@ -265,7 +349,7 @@ def test_what_was_typed_survives_a_revoked_token(
     expect(dialog.get_by_role("alert")).to_contain_text("Sign in again in another tab")
 
     new_tab().goto(f"/#token={shop.token}")
-    page.wait_for_function(f"sessionStorage.getItem('product-importer-session')?.includes('{shop.token}')")
+    wait_for_token(page, shop.token)
     expect(dialog.get_by_label("Name")).to_have_value("A long text")
     dialog.get_by_role("button", name="Create").click()
     expect(page.get_by_role("row").filter(has_text="TYPED-1")).to_be_visible()
@@ -276,8 +360,7 @@ def test_discarding_what_was_typed_after_a_revoked_token_leads_to_the_sign_in_fo
 ) -> None:
     page_errors.expect("401")
     revoked = tokens.install(shop.stack.file.owner_conninfo, "quitter", ["write"])
-    page.goto(f"/#token={revoked}")
-    page.reload()
+    replace_sign_in(page, revoked)
     page.goto("/#/products")
     page.get_by_role("button", name="New product").click()
     dialog = page.get_by_role("dialog")
