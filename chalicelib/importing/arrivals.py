@@ -47,9 +47,9 @@ def accept(backends: Backends, bucket: str, stored: StoredFile) -> uuid.UUID | N
 def accept_unknown(backends: Backends, bucket: str, listed: Sequence[StoredFile]) -> Iterator[uuid.UUID]:
     """Accepts those of the listed objects that no import knows, in order. Yields the ids of imports that will be split.
 
-    Each is accepted in its own transaction. An earlier one that another process is accepting at this moment is waited
-    for, because both insert the same row, so the order is the same whoever inserts it. If this process is killed
-    between commit and message, the object's own event, or the sweep, continues the import. Raises Transient.
+    Each is accepted in its own transaction. If another process is accepting an earlier one at this moment, this one
+    waits, because both insert the same row; so the order does not depend on which of them inserts it. If this process
+    is killed between commit and message, the object's own event, or the sweep, continues the import. Raises Transient.
     """
     for stored in in_order(_unknown(backends, bucket, listed)):
         with backends.database.transaction() as transaction:

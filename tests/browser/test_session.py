@@ -333,42 +333,34 @@ def test_a_revoked_token_is_neither_offered_nor_accepted_again(
     assert statuses.count(401) == 1, "the token was tried again"
 
 
-def test_what_was_typed_survives_a_revoked_token(
-    page: Page, new_tab: Callable[[], Page], shop: Shop, page_errors: PageErrors
-) -> None:
+@pytest.fixture
+def refused_form(page: Page, shop: Shop, page_errors: PageErrors) -> Locator:
+    """The form of a new product whose token was revoked before it could be saved."""
     page_errors.expect("401")
-    revoked = tokens.install(shop.stack.file.owner_conninfo, "typist", ["write"])
-    replace_sign_in(page, revoked)
+    replace_sign_in(page, tokens.install(shop.stack.file.owner_conninfo, "typist", ["write"]))
     page.goto("/#/products")
     page.get_by_role("button", name="New product").click()
-    dialog = page.get_by_role("dialog")
-    dialog.get_by_label("SKU").fill("TYPED-1")
-    dialog.get_by_label("Name").fill("A long text")
+    form = page.get_by_role("dialog")
+    form.get_by_label("SKU").fill("TYPED-1")
+    form.get_by_label("Name").fill("A long text")
     shop.sql("update api_token set revoked_at = now() where name = 'typist'")
-    dialog.get_by_role("button", name="Create").click()
-    expect(dialog.get_by_role("alert")).to_contain_text("Sign in again in another tab")
+    form.get_by_role("button", name="Create").click()
+    expect(form.get_by_role("alert")).to_contain_text("Sign in again in another tab")
+    return form
 
+
+def test_what_was_typed_survives_a_revoked_token(
+    page: Page, new_tab: Callable[[], Page], shop: Shop, refused_form: Locator
+) -> None:
     new_tab().goto(f"/#token={shop.token}")
     wait_for_token(page, shop.token)
-    expect(dialog.get_by_label("Name")).to_have_value("A long text")
-    dialog.get_by_role("button", name="Create").click()
+    expect(refused_form.get_by_label("Name")).to_have_value("A long text")
+    refused_form.get_by_role("button", name="Create").click()
     expect(page.get_by_role("row").filter(has_text="TYPED-1")).to_be_visible()
 
 
-def test_discarding_what_was_typed_after_a_revoked_token_leads_to_the_sign_in_form(
-    page: Page, shop: Shop, page_errors: PageErrors
-) -> None:
-    page_errors.expect("401")
-    revoked = tokens.install(shop.stack.file.owner_conninfo, "quitter", ["write"])
-    replace_sign_in(page, revoked)
-    page.goto("/#/products")
-    page.get_by_role("button", name="New product").click()
-    dialog = page.get_by_role("dialog")
-    dialog.get_by_label("SKU").fill("TYPED-2")
-    dialog.get_by_label("Name").fill("Never saved")
-    shop.sql("update api_token set revoked_at = now() where name = 'quitter'")
-    dialog.get_by_role("button", name="Create").click()
-    expect(dialog.get_by_role("alert")).to_contain_text("Sign in again in another tab")
+@pytest.mark.usefixtures("refused_form")
+def test_discarding_what_was_typed_after_a_revoked_token_leads_to_the_sign_in_form(page: Page) -> None:
     page.keyboard.press("Escape")
     page.get_by_role("button", name="Discard changes").click()
     expect_form(page)
