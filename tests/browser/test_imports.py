@@ -108,6 +108,7 @@ def test_rejected_rows_are_listed_and_can_be_downloaded_fixed_and_imported(page:
     expect(status(page)).to_have_text("Completed with 1 rejected row")
     expect(row_count(page, "Rejected")).to_have_text("1")
     expect(page.get_by_role("heading", name="1 rejected row")).to_be_visible()
+    expect(page.get_by_text("All other rows were imported. Fix this row in the downloaded file")).to_be_visible()
     row = page.get_by_role("table", name="Rejected rows by line").get_by_role("row").nth(1)
     for expected in ("4", "sku", "The SKU is empty. Every product needs a SKU.", ",No SKU,"):
         expect(row).to_contain_text(expected)

@@ -74,7 +74,7 @@ export function rejectedRows(id, signal) {
         "p",
         { class: "hint" },
         record.outcome === "completed_with_rejected_rows" && "All other rows were imported. ",
-        "Fix these rows in the downloaded file and ",
+        `Fix ${rejected === 1 ? "this row" : "these rows"} in the downloaded file and `,
         h("a", { href: link("/imports") }, "import it"),
         ".",
       ),
