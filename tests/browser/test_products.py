@@ -205,6 +205,23 @@ def test_a_form_with_changes_asks_before_it_closes(page: Page, some: str, way: s
         expect(page.get_by_role("button", name="Lamp 1", exact=True)).to_be_focused()
 
 
+def test_a_key_pressed_just_after_the_question_closes_is_not_lost(page: Page, some: str) -> None:
+    open_form(page, some)
+    dialog_field(page, "Name").fill("Typed with care")
+    page.keyboard.press("Escape")
+    question = page.get_by_role("dialog", name="Discard your changes?")
+    expect(question).to_be_visible()
+    page.evaluate(
+        """async () => {
+            const [form, question] = document.querySelectorAll("dialog");
+            [...question.querySelectorAll("button")].find((button) => button.textContent === "Keep editing").click();
+            for (let turn = 0; turn < 20; turn++) await null;
+            form.dispatchEvent(new KeyboardEvent("keydown", { key: "Escape" }));
+        }"""
+    )
+    expect(question).to_be_visible()
+
+
 @pytest.mark.parametrize("way", LEAVING)
 def test_a_form_without_changes_closes_at_once(page: Page, some: str, way: str) -> None:
     dialog = open_form(page, some)

@@ -43,28 +43,30 @@ export function openDialog({ title, fill, wide = false, dismissible = true, sign
       body,
     );
     const closed = new AbortController();
-    const guard = new Guard(
-      () => discardChanges(closed.signal),
-      () => dialog.close(),
-    );
     /** @type {Value | undefined} */
     let result;
-    /** @param {Value} [value] */
-    const close = (value) => {
-      result = value;
-      if (value === undefined) guard.leave();
-      else dialog.close();
-    };
-    onEscape(dialog, () => dismissible && close());
-    dialog.addEventListener("click", (event) => guard.follow(event));
-    dialog.addEventListener("close", () => {
+    // Not only in the browser's "close" event, which follows later: until then, a key press would meet a question that
+    // is no longer on the screen, and be lost.
+    const end = () => {
+      if (closed.signal.aborted) return;
+      dialog.close();
       guard.release();
       closed.abort();
       dialog.remove();
       resolve(result);
       if (!signal?.aborted) returnFocus();
-    });
-    signal?.addEventListener("abort", () => dialog.close());
+    };
+    const guard = new Guard(() => discardChanges(closed.signal), end);
+    /** @param {Value} [value] */
+    const close = (value) => {
+      result = value;
+      if (value === undefined) guard.leave();
+      else end();
+    };
+    onEscape(dialog, () => dismissible && close());
+    dialog.addEventListener("click", (event) => guard.follow(event));
+    dialog.addEventListener("close", end);
+    signal?.addEventListener("abort", end);
     setChildren(
       body,
       fill(close, (hasChanges) => guard.protect(hasChanges)),
