@@ -2,7 +2,7 @@
 
 import { isAccepted } from "./api.js";
 import { confirm } from "./components/dialog.js";
-import { clearFailures, report } from "./components/notices.js";
+import { clearFailures, clearNotices, report } from "./components/notices.js";
 import { signInForm } from "./components/sign-in.js";
 import { listLink } from "./components/states.js";
 import { hasUnsavedChanges, mayFollow } from "./components/unsaved.js";
@@ -146,6 +146,8 @@ function askForToken(reason = "") {
   signOutButton.hidden = true;
   shown?.closing.abort();
   closeDialogs();
+  clearNotices();
+  document.title = NAME;
   const closing = new AbortController();
   shown = { path: "", closing };
   setChildren(main);

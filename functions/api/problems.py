@@ -75,8 +75,10 @@ class Problem(BaseModel):
 
 
 def problem_of(error: Exception) -> Response:
-    """Any exception as a problem. An unexpected one is logged, and its text is not disclosed."""
+    """Any exception as a problem. All are logged; the text of an unexpected one is not disclosed."""
     if isinstance(error, Rejected):
+        # The code alone: the message may quote what was sent.
+        log("request refused", status=error.status, code=error.code)
         return problem(error.status, error.code, error.message, error.errors, error.members)
     if isinstance(error, Transient):
         log("request failed for now", level=WARNING, reason=str(error), measured={"Retries": 1})

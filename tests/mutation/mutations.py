@@ -484,6 +484,8 @@ MUTATIONS = (
     Mutation("ids of the invocation", "functions/invocations.py", "with logged_on_failure(**_ids(event)):",
              "with logged_on_failure():",
              (TELEMETRY,)),
+    Mutation("refused requests are logged", "functions/api/problems.py",
+             'log("request refused", status=error.status, code=error.code)', "pass", (TELEMETRY,)),
     Mutation("secrets in texts are not logged", "functions/redaction.py", "return _SECRET.sub(_hide, content)",
              "return content", (REDACTION,)),
     Mutation("secrets by their names are not logged", "functions/redaction.py", "if _NAME.search(name):", "if False:",
