@@ -14,6 +14,7 @@ import app
 from chalicelib import limits
 from chalicelib.access import tokens
 from chalicelib.settings import Settings
+from chalicelib.webhooks import signatures
 from tests.support.asvs import REQUIREMENTS, VERSION
 from tests.support.markdown import ROOT, links, read, rows, spans
 
@@ -103,20 +104,30 @@ def configured_secrets() -> set[str]:
     return {name for name in of_functions | of_the_stack | of_containers if SECRET.search(name)}
 
 
+def described(section: str) -> set[str]:
+    """What the tables of a section name."""
+    return {span for row in rows(PAGE, section) for cell in row for span in spans(cell)}
+
+
 def test_it_says_how_to_rotate_every_secret() -> None:
-    described = {span for row in rows(PAGE, "Rotating secrets") for cell in row for span in spans(cell)}
     assert {"API_TOKEN", "POSTGRES_PASSWORD", "WEBHOOK_KEY_FILE", "OWNER_DATABASE_URL"} <= configured_secrets()
-    assert configured_secrets() <= described
-    assert {tokens.PREFIX + "…", "whsec_…", "webhook.key", "passwords.json", "compose.env", "stack.json"} <= described
+    assert configured_secrets() <= described("Rotating secrets")
+    places = {"webhook.key", "passwords.json", "compose.env", "stack.json"}
+    assert {f"{tokens.PREFIX}…", f"{signatures.PREFIX}…", *places} <= described("Rotating secrets")
 
 
-def test_every_key_of_a_template_is_in_the_inventory() -> None:
-    resources = [(yaml.safe_load(read(file)) or {}).get("Resources", {}) for file in TEMPLATES]
-    kinds = [(name, each.get("Type")) for every in resources for name, each in every.items()]
-    keys = {name for name, kind in kinds if kind == "AWS::KMS::Key"}
-    assert keys
-    assert keys <= {span for row in rows(PAGE, "Keys and algorithms") for cell in row for span in spans(cell)}
-    assert "AWS::IAM::AccessKey" not in {kind for _, kind in kinds}
+def declared(kind: str) -> set[str]:
+    """The names of the resources of a kind in all templates."""
+    every = [(yaml.safe_load(read(file)) or {}).get("Resources", {}) for file in TEMPLATES]
+    return {name for each in every for name, resource in each.items() if resource.get("Type") == kind}
+
+
+def test_every_secret_and_every_key_of_a_template_is_described() -> None:
+    secrets, keys = declared("AWS::SecretsManager::Secret"), declared("AWS::KMS::Key")
+    assert secrets | keys
+    assert secrets <= described("Rotating secrets")
+    assert keys <= described("Keys and algorithms")
+    assert not declared("AWS::IAM::AccessKey"), "an access key does not change by itself"
 
 
 # --- names and numbers --------------------------------------------------------------------------------------------
