@@ -98,9 +98,7 @@ def configured_secrets() -> set[str]:
     """The settings of functions, of the local stack and of the containers that hold a secret, or name its place."""
     of_functions = {name.upper() for name in Settings.model_fields}
     of_the_stack = set(re.findall(r'"([A-Z_]+)"', read(ROOT / "infra/local/options.py")))
-    of_containers = set(
-        re.findall(r"[A-Z_]+", read(ROOT / "docker-compose.yml") + read(ROOT / "infra/local/docker.py"))
-    )
+    of_containers = set(re.findall(r"[A-Z_]+", read(ROOT / "docker-compose.yml")))
     return {name for name in of_functions | of_the_stack | of_containers if SECRET.search(name)}
 
 
