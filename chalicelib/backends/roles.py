@@ -23,3 +23,5 @@ ROLES: Mapping[str, str] = {
 }
 """The role for each function in app.py; `api_handler` is Chalice's name for all routes together. `migrate` has none: it
 connects as the owner of the tables."""
+FUNCTION_ROLES = tuple(sorted(set(ROLES.values())))
+"""Every role that a function logs in as. All of them exist before the migrations grant them what they may do."""

@@ -12,6 +12,7 @@ import psycopg
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
+from chalicelib.backends.roles import FUNCTION_ROLES
 from infra.local.postgres import server
 from infra.local.postgres.server import Postgres
 from infra.local.processes.logbook import LogBook
@@ -33,8 +34,9 @@ class Database:
     def create_owner(self, owner: dict[str, str]) -> None:
         """Creates the owner that the secret names, who is no superuser, and gives it the empty database."""
         with psycopg.connect(self._superuser_conninfo, autocommit=True) as connection:
-            # The first migration creates the role of the functions.
-            connection.execute(sql.SQL("drop role {}").format(sql.Identifier(server.ROLE)))
+            # The first migration creates the roles of the functions.
+            for role in FUNCTION_ROLES:
+                connection.execute(sql.SQL("drop role {}").format(sql.Identifier(role)))
             name = sql.Identifier(owner["username"])
             connection.execute(
                 sql.SQL("create role {} login createrole createdb password {}").format(

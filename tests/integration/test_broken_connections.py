@@ -35,7 +35,7 @@ REPLACED = "a broken connection to PostgreSQL was replaced"
 @pytest.fixture
 def database(services: Services) -> Iterator[Database]:
     """A connection that was used before, and is idle."""
-    made = Database(services.importer_conninfo)
+    made = Database(services.together_conninfo)
     with made.transaction() as transaction:
         transaction.run("ping")
     yield made
@@ -89,7 +89,7 @@ def test_a_restart_of_the_server_is_not_noticed_and_its_absence_is_transient(tmp
     server = Postgres(tmp_path, free_port(), logbook, lambda _line: None)
     try:
         server.wait_ready()
-        database = Database(server.role_conninfo)
+        database = Database(server.conninfos["api"])
         before = _backend(database)
         server.start_again()
         server.wait_ready()

@@ -130,7 +130,7 @@ class RememberedFiles(S3FileStore):
 @contextmanager
 def hurried_backends(pipeline: Pipeline) -> Iterator[Backends]:
     """Yields backends that wait for neither S3 nor the disk: thousands of chunks in seconds, with the same results."""
-    database = Database(make_conninfo(pipeline.services.importer_conninfo, options="-c synchronous_commit=off"))
+    database = Database(make_conninfo(pipeline.services.together_conninfo, options="-c synchronous_commit=off"))
     yield replace(pipeline.backends, database=database, files=RememberedFiles(pipeline.services.bucket))
     database.close()
 
