@@ -36,15 +36,13 @@ class Settings(BaseModel):
     database_host: str | None = None
     """The host of the database or of its proxy."""
     database_user: str | None = None
-    """The role of this function (chalicelib/backends/roles.py). It logs in with a token of IAM."""
+    """The role of this function (chalicelib/backends/roles.py), or the owner: it logs in with a token of IAM."""
     database_pooled: bool = False
     """Whether the host is a proxy, which shares connections: then a session may keep no state."""
     database_ca_file: str | None = None
     """A file with the authorities that may sign its certificate, instead of RDS's own and the public ones."""
     owner_database_url: SecretStr | None = None
-    """The role that owns the tables; only for the function migrate, which needs no other role."""
-    owner_database_secret_arn: str | None = None
-    """The same role as a secret in AWS Secrets Manager; the host is DATABASE_HOST."""
+    """The role that owns the tables; only for the function migrate in local runs, which needs no other role."""
     files_bucket: str = Field(min_length=3)
     s3_public_endpoint_url: str | None = None
     """The address in presigned links, if it differs from the one that functions use (inside containers)."""
@@ -71,7 +69,7 @@ class Settings(BaseModel):
         if self.database_url is not None:
             complete = self.database_host is None and self.database_user is None
         elif self.database_host is not None:
-            complete = self.database_user is not None or self.owner_database_secret_arn is not None
+            complete = self.database_user is not None
         else:
             complete = self.database_user is None and self.owner_database_url is not None
         if not complete:

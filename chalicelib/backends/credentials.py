@@ -1,26 +1,21 @@
 """How to connect to the database: with an address that contains the password, or with credentials of AWS.
 
-In a deployment, functions have no password: each logs in with a token of IAM for its own role. Only the owner of the
-tables has one, in a secret of Secrets Manager.
+In a deployment there are no passwords: each function logs in with a token of IAM for its own role, and `migrate` for
+the owner of the tables.
 """
 
 from __future__ import annotations
 
-import json
 from functools import cache
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlencode
 
 import boto3
 import certifi
-from botocore.exceptions import BotoCoreError, ClientError
 from botocore.model import ServiceId
 from botocore.signers import RequestSigner
 from psycopg.conninfo import make_conninfo
 
-from chalicelib.backends.clients import KEY_READ_SECONDS_MAX, client_config
-from chalicelib.errors import Transient
 from chalicelib.settings import MissingSetting, Settings
 
 RDS_AUTHORITIES = Path(__file__).with_name("rds-authorities.pem")
@@ -30,8 +25,6 @@ PORT = 5432
 IAM_SERVICE = "rds-db"
 IAM_TOKEN_SECONDS = 900
 """How long a token can be used to log in. A connection that it has opened stays open."""
-_PERMANENT = {"AccessDeniedException", "ResourceNotFoundException"}
-"""Errors of Secrets Manager that a retry does not fix."""
 
 
 def conninfo(settings: Settings) -> str:
@@ -45,13 +38,14 @@ def conninfo(settings: Settings) -> str:
 
 
 def owner_conninfo(settings: Settings) -> str:
-    """What libpq needs to connect as the role that owns the tables. Raises Transient, MissingSetting."""
+    """What libpq needs to connect as the role that owns the tables. Raises MissingSetting."""
     if settings.owner_database_url is not None:
         return settings.owner_database_url.get_secret_value()
-    if settings.owner_database_secret_arn is None:
-        raise MissingSetting("set OWNER_DATABASE_SECRET_ARN or OWNER_DATABASE_URL, for the role that owns the tables")
-    secret = _secret(settings.owner_database_secret_arn)
-    return _conninfo(settings, secret["username"], secret["password"])
+    if settings.database_host is None:
+        raise MissingSetting(
+            "set OWNER_DATABASE_URL, or DATABASE_HOST and DATABASE_USER, for the role that owns the tables"
+        )
+    return conninfo(settings)
 
 
 def _conninfo(settings: Settings, user: str, password: str) -> str:
@@ -95,18 +89,3 @@ def _authorities(settings: Settings) -> str:
     if settings.database_ca_file is not None:
         return settings.database_ca_file
     return certifi.where() if settings.database_pooled else str(RDS_AUTHORITIES)
-
-
-def _secret(arn: str) -> dict[str, Any]:
-    client = boto3.client("secretsmanager", config=client_config(KEY_READ_SECONDS_MAX))
-    try:
-        text = client.get_secret_value(SecretId=arn)["SecretString"]
-    except ClientError as error:
-        code = error.response["Error"]["Code"]
-        if code in _PERMANENT:
-            raise MissingSetting(f"the secret {arn} cannot be read: {code}") from error
-        raise Transient(f"the secret {arn} cannot be read at the moment: {code}") from error
-    except (BotoCoreError, OSError) as error:
-        raise Transient(f"Secrets Manager could not be reached: {type(error).__name__}") from error
-    secret: dict[str, Any] = json.loads(text)
-    return secret

@@ -1,49 +1,23 @@
-"""How a deployed function logs in to the database, with moto in place of Secrets Manager."""
+"""How a deployed function logs in to the database."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
 from datetime import UTC, datetime
-from typing import Any
 
 import boto3
 import certifi
 import pytest
-from botocore.exceptions import ClientError, EndpointConnectionError
-from moto import mock_aws
 from psycopg.conninfo import conninfo_to_dict
 
 from chalicelib.backends import credentials
-from chalicelib.errors import Transient
 from chalicelib.settings import MissingSetting, Settings, read
 
 HOST = "db.example.internal"
-AWKWARD = "it's \\ a 'pass word'"
-
-
-@pytest.fixture
-def secrets(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-central-1")
-    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
-    with mock_aws():
-        yield boto3.client("secretsmanager")
-
-
-def _secret(secrets: Any, username: str, password: str) -> str:
-    text = json.dumps({"username": username, "password": password})
-    return str(secrets.create_secret(Name=username, SecretString=text)["ARN"])
 
 
 def _function(**more: str) -> Settings:
     """The settings of a function."""
     return read({"STAGE": "dev", "FILES_BUCKET": "files", "DATABASE_HOST": HOST, "DATABASE_USER": "api", **more})
-
-
-def _migrate(arn: str, **more: str) -> Settings:
-    """The settings of the function `migrate`."""
-    values = {"STAGE": "dev", "FILES_BUCKET": "files", "DATABASE_HOST": HOST, "OWNER_DATABASE_SECRET_ARN": arn}
-    return read({**values, **more})
 
 
 @pytest.fixture
@@ -111,55 +85,23 @@ def test_a_database_outside_rds_may_have_its_own_authorities(pooled: str) -> Non
     assert (found["sslmode"], found["sslrootcert"]) == ("verify-full", "/opt/ours.pem")
 
 
-def test_the_owner_has_a_secret_and_a_changed_password_is_found(secrets: Any) -> None:
-    arn = _secret(secrets, "owner", AWKWARD)
-    settings = _migrate(arn)
-    found = conninfo_to_dict(credentials.owner_conninfo(settings))
-    assert (found["user"], found["password"], found["sslmode"]) == ("owner", AWKWARD, "verify-full")
-    secrets.put_secret_value(SecretId=arn, SecretString=json.dumps({"username": "owner", "password": "new"}))
-    assert conninfo_to_dict(credentials.owner_conninfo(settings))["password"] == "new"
+@pytest.mark.usefixtures("credentials_of_a_function")
+def test_the_function_that_migrates_logs_in_as_the_owner_with_a_token_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    _signed_at(monkeypatch, minute=5)
+    found = conninfo_to_dict(credentials.owner_conninfo(_function(DATABASE_USER="importer_owner")))
+    assert (found["user"], found["sslmode"]) == ("importer_owner", "verify-full")
+    assert found["password"] == boto3.client("rds").generate_db_auth_token(HOST, 5432, "importer_owner")
 
 
-def test_the_function_that_migrates_needs_no_role_of_its_own() -> None:
-    settings = _migrate("arn")
-    with pytest.raises(MissingSetting, match="DATABASE_HOST and DATABASE_USER, for the role of this function"):
-        credentials.conninfo(settings)
-
-
-def test_the_environment_of_the_former_version_is_enough_to_migrate() -> None:
-    # A deployment runs the new code in it, before it replaces the functions.
-    assert _migrate("arn", DATABASE_SECRET_ARN="another").owner_database_secret_arn == "arn"
-
-
-def test_a_local_run_needs_no_secret() -> None:
+def test_a_local_run_needs_no_credentials_of_aws() -> None:
     settings = read({"DATABASE_URL": "postgresql://here", "FILES_BUCKET": "files"})
     assert credentials.conninfo(settings) == "postgresql://here"
-    with pytest.raises(MissingSetting, match="OWNER_DATABASE_SECRET_ARN"):
+    with pytest.raises(MissingSetting, match="set OWNER_DATABASE_URL, or DATABASE_HOST and DATABASE_USER"):
         credentials.owner_conninfo(settings)
-
-
-def test_a_missing_secret_is_a_missing_setting(secrets: Any) -> None:
-    arn = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:nothing-AbCdEf"
-    with pytest.raises(MissingSetting, match="nothing-AbCdEf cannot be read: ResourceNotFoundException"):
-        credentials.owner_conninfo(_migrate(arn))
-
-
-@pytest.mark.parametrize(
-    "error",
-    [
-        ClientError({"Error": {"Code": "InternalServiceError"}}, "GetSecretValue"),
-        EndpointConnectionError(endpoint_url="https://secretsmanager"),
-    ],
-)
-def test_an_outage_is_transient(secrets: Any, monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
-    arn = _secret(secrets, "importer", "x")
-
-    def fail(*_: Any) -> None:
-        raise error
-
-    monkeypatch.setattr("botocore.client.BaseClient._make_api_call", fail)
-    with pytest.raises(Transient):
-        credentials.owner_conninfo(_migrate(arn))
+    owner = read({"OWNER_DATABASE_URL": "postgresql://owner", "FILES_BUCKET": "files"})
+    assert credentials.owner_conninfo(owner) == "postgresql://owner"
+    with pytest.raises(MissingSetting, match="DATABASE_HOST and DATABASE_USER, for the role of this function"):
+        credentials.conninfo(owner)
 
 
 @pytest.mark.parametrize(
@@ -168,7 +110,6 @@ def test_an_outage_is_transient(secrets: Any, monkeypatch: pytest.MonkeyPatch, e
         {},
         {"DATABASE_HOST": HOST},
         {"DATABASE_USER": "api"},
-        {"OWNER_DATABASE_SECRET_ARN": "arn"},
         {"DATABASE_URL": "postgresql://", "DATABASE_HOST": HOST},
         {"DATABASE_URL": "postgresql://", "DATABASE_USER": "api"},
         {"DATABASE_URL": "postgresql://", "DATABASE_HOST": HOST, "DATABASE_USER": "api"},
