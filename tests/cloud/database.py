@@ -1,4 +1,4 @@
-"""RDS on this machine: the embedded PostgreSQL with TLS, logins with IAM, and an owner with the rights it has on RDS."""
+"""RDS on this machine: the embedded PostgreSQL with TLS, logins with IAM, and an owner with the rights RDS gives it."""
 
 from __future__ import annotations
 
