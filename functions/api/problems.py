@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 from chalice.app import Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from chalicelib.errors import FieldError, Rejected, Transient
+from chalicelib.errors import FieldError, Rejected, TooMany, Transient
 from chalicelib.limits import POINTER_CHARACTERS_MAX, PROBLEM_ERRORS_MAX, RETRY_SECONDS_MIN
 from chalicelib.telemetry import ERROR, WARNING, log, request_id
 from chalicelib.validation_texts import sentence
@@ -77,7 +77,10 @@ class Problem(BaseModel):
 def problem_of(error: Exception) -> Response:
     """Any exception as a problem. An unexpected one is logged, and its text is not disclosed."""
     if isinstance(error, Rejected):
-        return problem(error.status, error.code, error.message, error.errors, error.members)
+        refused = problem(error.status, error.code, error.message, error.errors, error.members)
+        if isinstance(error, TooMany):
+            refused.headers["Retry-After"] = str(error.retry_after_seconds)
+        return refused
     if isinstance(error, Transient):
         log("request failed for now", level=WARNING, reason=str(error), measured={"Retries": 1})
         answer = problem(503, "unavailable", "The service is temporarily unavailable. Try again in a few seconds.")

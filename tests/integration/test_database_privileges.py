@@ -21,8 +21,8 @@ from tests.support.privileges import (
     tried,
 )
 
-OWNER_ONLY = {"revoke_tokens", "install_token", "lock_tokens", "add_token", "list_tokens"}
-"""The queries that manage tokens, which the role cannot run. `find_active_token` reads what `use_token` reads, too."""
+OWNER_ONLY = {"revoke_tokens", "install_token", "lock_tokens", "add_token"}
+"""The queries that write tokens, which the role cannot run. Those that only read them read what lists show."""
 NEVER = ("truncate", "references", "trigger", "maintain")
 
 
@@ -67,7 +67,7 @@ def test_no_other_role_has_a_privilege_and_new_tables_grant_none(owner: psycopg.
     assert row == (False,)
 
 
-def test_the_role_can_run_every_query_but_those_that_manage_tokens(owner: psycopg.Connection[Any]) -> None:
+def test_the_role_can_run_every_query_but_those_that_write_tokens(owner: psycopg.Connection[Any]) -> None:
     assert set(refused_queries(owner, queries())) == OWNER_ONLY
 
 

@@ -13,6 +13,7 @@ import pytest
 
 from chalicelib import limits
 from chalicelib.access import tokens
+from chalicelib.access.tokens import NewToken
 from chalicelib.backends.database import Database
 from chalicelib.errors import Invalid
 from chalicelib.settings import read
@@ -185,7 +186,7 @@ def test_the_log_names_the_holder_of_a_new_token_and_never_has_the_token(
 def test_an_invisible_or_too_long_name_is_refused(services: Services, name: str) -> None:
     database = Database(services.owner_conninfo)
     with pytest.raises(Invalid), database.transaction() as transaction:
-        tokens.create(transaction, name, ["read"])
+        tokens.create(transaction, NewToken(name, "read"))
     database.close()
 
 
