@@ -139,6 +139,18 @@ def test_the_log_says_why_a_token_was_refused_and_never_contains_it(pipeline: Pi
     assert not any(header.partition(" ")[2].removeprefix(tokens.PREFIX) in str(lines) for header in tried.values())
 
 
+def test_a_failed_sign_in_is_logged_with_the_address_of_the_caller(pipeline: Pipeline) -> None:
+    from tests.integration import gateway
+
+    for headers in ({}, {"authorization": "Bearer imp_guess"}):
+        with caught() as lines:
+            answer = gateway.ask_from("192.0.2.7", "GET", "/products?q=private", headers)
+        assert gateway.problem(answer, 401)
+        (line,) = with_message(lines, "request without a valid token")
+        assert (line["address"], line["method"], line["path"]) == ("192.0.2.7", "GET", "/products")
+        assert not any(secret in str(lines) for secret in ("private", "guess"))
+
+
 def test_the_list_shows_everything_but_the_token(pipeline: Pipeline, capsys: Output) -> None:
     used, unused = created(capsys, "in use", "--scope", "write", "--expires", "12h"), created(capsys, "idle")
     status_of(pipeline, "GET", "/imports", used)

@@ -10,13 +10,15 @@ import base64
 import importlib
 import json
 import logging
+from dataclasses import replace
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
 from chalice.config import Config
-from chalice.local import LocalGateway, LocalGatewayException, RouteMatcher
+from chalice.local import LocalGateway, LocalGatewayAuthorizer, LocalGatewayException, RouteMatcher
 
+from chalicelib.telemetry import WARNING, log
 from infra import gateway_texts
 from infra.local.lambda_ import triggers
 from infra.local.lambda_.context import LambdaContext
@@ -31,7 +33,10 @@ _logger = logging.getLogger(__name__)
 
 
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """Handles an `event` of method, path (raw, with its query), headers and body (base64). Returns Answer.to_json()."""
+    """Handles an `event` of method, path (raw, with its query), headers, body (base64) and the caller's address.
+
+    Returns Answer.to_json().
+    """
     path, method = _literal(event["path"]), event["method"]
     if not _is_utf8(path.partition("?")[2]):
         detail = "The query parameters are not percent-encoded UTF-8. Encode them as UTF-8."
@@ -47,7 +52,27 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         detail = f"{method} is not allowed here. Allowed: {', '.join(sorted(methods))}."
         answer = problem(HTTPStatus.METHOD_NOT_ALLOWED, "method_not_allowed", detail)
         return answer.with_header("Allow", ", ".join(sorted(methods))).to_json()
-    return _call(_Gateway(context), method, path, event["headers"], base64.b64decode(event["body"])).to_json()
+    answer = _call(_Gateway(context), method, path, event["headers"], base64.b64decode(event["body"]))
+    if answer.status == HTTPStatus.UNAUTHORIZED:
+        _log_refusal(method, path, event["address"])
+    return answer.to_json()
+
+
+def _log_refusal(method: str, path: str, address: str) -> None:
+    """As in API Gateway's access log. The authorizer, which does not know the address, logs the reason."""
+    log("request without a valid token", level=WARNING, address=address, method=method, path=path.partition("?")[0])
+
+
+class _Authorizer(LocalGatewayAuthorizer):
+    """Chalice's call of the authorizer, which remembers whether the authorizer accepted the caller."""
+
+    accepted: bool | None = None
+
+    def authorize(self, raw_path: str, lambda_event: Any, lambda_context: Any) -> Any:
+        """Returns event and context for the view. Raises what the authorizer raises, and LocalGatewayException."""
+        event, context = super().authorize(raw_path, lambda_event, lambda_context)
+        self.accepted = True if "authorizer" in event["requestContext"] else None
+        return event, context
 
 
 class _Gateway(LocalGateway):
@@ -56,6 +81,7 @@ class _Gateway(LocalGateway):
     def __init__(self, context: LambdaContext) -> None:
         super().__init__(_app(), Config())
         self._context = context
+        self.authorizer = self._authorizer = _Authorizer(self._app_object)
 
     def _generate_lambda_context(self) -> Any:
         return self._context
@@ -74,7 +100,7 @@ def _call(gateway: _Gateway, method: str, path: str, headers: dict[str, str], bo
     size_bytes = len(json.dumps(response, default=bytes.decode))
     if size_bytes > RESPONSE_BYTES_MAX:
         return _too_large(size_bytes)
-    return Answer(response["statusCode"], _headers(response), _body(response))
+    return Answer(response["statusCode"], _headers(response), _body(response), gateway.authorizer.accepted)
 
 
 def _too_large(size_bytes: int) -> Answer:
@@ -87,7 +113,7 @@ def _too_large(size_bytes: int) -> Answer:
 def _refused(status: int) -> Answer:
     if status == HTTPStatus.UNAUTHORIZED:
         refused = problem(HTTPStatus.UNAUTHORIZED, "unauthorized", gateway_texts.UNAUTHORIZED)
-        return refused.with_header("WWW-Authenticate", "Bearer")
+        return replace(refused.with_header("WWW-Authenticate", "Bearer"), signed_in=False)
     if status == HTTPStatus.FORBIDDEN:
         return problem(HTTPStatus.FORBIDDEN, "forbidden", "The token's scope does not allow this.")
     return problem(HTTPStatus.INTERNAL_SERVER_ERROR, "internal_error", "The request could not be authorized.")
