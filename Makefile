@@ -23,7 +23,7 @@ PYTEST = $(RUN) infra pytest
 export DATA_DIR
 
 # The shell gets these values in the environment, as "$$FILE", and with their dollar signs: a file may have any name.
-USER_VALUES := FILE ENCODING ROWS NAME SCOPE PARAMETERS CONFIRM
+USER_VALUES := FILE ENCODING ROWS NAME SCOPE EXPIRES PARAMETERS CONFIRM
 $(foreach name,$(USER_VALUES),$(if $(filter command%,$(origin $(name))),$(eval export override $(name) := $$(value $(name)))))
 
 .DEFAULT_GOAL := help
@@ -50,10 +50,10 @@ psql: $(INSTALLED) ## Open psql on the running stack's database
 # Tokens are those of the local stack unless STAGE is given: the default above is for packages.
 OF_STAGE = $(if $(filter-out file,$(origin STAGE)),--stage "$(STAGE)")
 
-token: $(INSTALLED) ## Create an API token and show it once (NAME='the shop' SCOPE=read|write|admin STAGE=dev)
-	@$(RUN) infra.tokens $(OF_STAGE) create $(if $(value SCOPE),--scope "$$SCOPE") -- "$$NAME"
+token: $(INSTALLED) ## Create an API token and show it once (NAME='the shop' SCOPE=read|write|admin EXPIRES=90d STAGE=dev)
+	@$(RUN) infra.tokens $(OF_STAGE) create $(if $(value SCOPE),--scope "$$SCOPE") $(if $(value EXPIRES),--expires "$$EXPIRES") -- "$$NAME"
 
-tokens: $(INSTALLED) ## List the API tokens with name, scope and last use (STAGE=dev)
+tokens: $(INSTALLED) ## List the API tokens with name, scope, last use and expiry (STAGE=dev)
 	@$(RUN) infra.tokens $(OF_STAGE) list
 
 revoke-token: $(INSTALLED) ## Revoke an API token (NAME='the shop' STAGE=dev)

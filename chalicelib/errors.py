@@ -10,6 +10,7 @@
     │   ├── PreconditionFailed       412: the thing has changed since the caller read it
     │   ├── TooLarge                 413: the body (functions/api/request_parsing.py)
     │   ├── UnsupportedMediaType     415: the body is not JSON (functions/api/request_parsing.py)
+    │   ├── TooMany                  429: the token has used up what it may use at a time
     │   └── UnreadableFile           the uploaded file cannot be imported at all: its import fails with this reason
     ├── Transient                    infrastructure failed: answered as 503, retried by the queue
     ├── FileUnavailable              a stored object cannot be read: an import of it fails with this reason
@@ -100,6 +101,17 @@ class PreconditionFailed(Rejected):
 
     status = 412
     code = "precondition_failed"
+
+
+class TooMany(Rejected):
+    """The token has used up what it may use at a time. The same request may succeed after `retry_after_seconds`."""
+
+    status = 429
+    code = "too_many_requests"
+
+    def __init__(self, message: str, *, code: str, retry_after_seconds: int) -> None:
+        super().__init__(message, code=code)
+        self.retry_after_seconds = retry_after_seconds
 
 
 class UnreadableFile(Rejected):

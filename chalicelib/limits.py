@@ -87,6 +87,17 @@ SWEEP_IDEMPOTENCY_KEYS_MAX = 5_000
 # --- tokens ---------------------------------------------------------------------------------------------------
 TOKEN_NAME_CHARACTERS_MAX = 100
 TOKENS_LISTED_MAX = 1_000
+TOKEN_LIFETIME_HOURS_MAX = 10 * 365 * 24
+"""An expiry further away is a mistake; a token without one does not expire."""
+REQUESTS_PER_TOKEN_PER_MINUTE_MAX = 3_000
+"""Half of what API Gateway accepts for the whole stage: one token cannot use all of it."""
+REQUEST_RETRY_SECONDS = 1
+"""How long a client waits when it has sent too many requests. In this time, 50 more become available."""
+IMPORTS_UNFINISHED_PER_TOKEN_MAX = 100
+"""How many imports that one token registered may be pending or running: as many as one sweep checks."""
+EXPORTS_UNFINISHED_PER_TOKEN_MAX = 10
+UNFINISHED_RETRY_SECONDS = 10
+"""How long a client waits when it has too many unfinished imports or exports."""
 
 # --- time and repair ------------------------------------------------------------------------------------------
 INVOCATION_RESERVE_SECONDS = 20
@@ -137,8 +148,6 @@ ROLE_ATTEMPTS_MAX = 5
 """How often the change of a role is tried when another database of the server changes it at the same moment."""
 
 # --- exports --------------------------------------------------------------------------------------------------
-EXPORTS_UNFINISHED_MAX = 20
-"""At most this many exports may wait or run; a further one is refused."""
 EXPORT_PAGE_ROWS = 1_000
 EXPORT_PAGE_BYTES = 4 * MIB
 """At most this many rows, and bytes of their descriptions, are read in one transaction."""

@@ -163,6 +163,20 @@ declare namespace Api {
     secret?: string | null;
   }
 
+  type Scope = "read" | "write" | "admin";
+
+  /** `token` is what gives access. Only the response to the creation has it, and it is null if that is repeated. */
+  interface Token {
+    id: string;
+    name: string;
+    scope: Scope;
+    created_at: Time;
+    last_used_at: Time | null;
+    expires_at: Time | null;
+    revoked_at: Time | null;
+    token?: string | null;
+  }
+
   interface EventType {
     type: string;
     description: string;

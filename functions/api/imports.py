@@ -35,7 +35,8 @@ def _registered_again(import_id: str) -> Response:
 def create_import() -> Response:
     """Registers an upload and returns the link to PUT the file to."""
     wanted = resource.body(NewImport)
-    return _registered(*imports.register(backends(), wanted.filename, wanted.size_bytes, wanted.encoding))
+    registration = imports.Registration(wanted.filename, wanted.size_bytes, wanted.encoding)
+    return _registered(*imports.register(backends(), registration, resource.token_id))
 
 
 @resource.endpoint("GET", "/imports", scope="read", query=WindowQuery, answer=Page[Import])

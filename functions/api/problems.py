@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 from chalice.app import Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from chalicelib.errors import FieldError, Rejected, Transient
+from chalicelib.errors import FieldError, Rejected, TooMany, Transient
 from chalicelib.limits import POINTER_CHARACTERS_MAX, PROBLEM_ERRORS_MAX, RETRY_SECONDS_MIN
 from chalicelib.telemetry import ERROR, WARNING, log, request_id
 from chalicelib.validation_texts import sentence
@@ -79,7 +79,10 @@ def problem_of(error: Exception) -> Response:
     if isinstance(error, Rejected):
         # The code alone: the message may quote what was sent.
         log("request refused", status=error.status, code=error.code)
-        return problem(error.status, error.code, error.message, error.errors, error.members)
+        refused = problem(error.status, error.code, error.message, error.errors, error.members)
+        if isinstance(error, TooMany):
+            refused.headers["Retry-After"] = str(error.retry_after_seconds)
+        return refused
     if isinstance(error, Transient):
         log("request failed for now", level=WARNING, reason=str(error), measured={"Retries": 1})
         answer = problem(503, "unavailable", "The service is temporarily unavailable. Try again in a few seconds.")

@@ -245,6 +245,33 @@ def _sample_webhooks() -> FakeWebhooks:
     return fake
 
 
+def tokens(page: Page, shop: Shop) -> None:
+    expires = (datetime.now(UTC) + timedelta(days=90)).isoformat()
+    names = {each["name"] for each in shop.call("GET", "/tokens?limit=200").json()["items"]}
+    for name, more in {"the till": {"scope": "write", "expires_at": expires}, "reports": {"scope": "read"}}.items():
+        if name not in names:
+            created = shop.call("POST", "/tokens", {"name": name, **more}).json()
+            if name == "reports":
+                shop.call("DELETE", f"/tokens/{created['id']}")
+    page.goto("/#/tokens")
+    expect(page.get_by_role("table", name="Tokens").get_by_role("row")).not_to_have_count(0)
+
+
+def token_form(page: Page, shop: Shop) -> None:
+    tokens(page, shop)
+    page.get_by_role("button", name="New token").click()
+    page.get_by_role("dialog").get_by_role("button", name="Create").click()
+    expect(page.get_by_text("This field can't be empty.")).to_be_visible()
+
+
+def token_secret(page: Page, shop: Shop) -> None:
+    tokens(page, shop)
+    page.get_by_role("button", name="New token").click()
+    page.get_by_label("Name").fill(f"the warehouse {datetime.now(UTC).timestamp()}")
+    page.get_by_role("dialog").get_by_role("button", name="Create").click()
+    expect(page.get_by_role("button", name="I've saved it")).to_be_visible()
+
+
 def missing_import(page: Page, shop: Shop) -> None:
     page.goto("/#/imports/019a2b3c-0000-7000-8000-000000000000")
     expect(page.get_by_role("link", name="Go to imports")).to_be_visible()
@@ -293,6 +320,9 @@ VIEWS: dict[str, View] = {
     "webhook-secret": webhook_secret,
     "webhook-delivery": webhook_delivery,
     "webhook-redeliver": webhook_redeliver,
+    "tokens": tokens,
+    "token-form": token_form,
+    "token-secret": token_secret,
     "missing-import": missing_import,
     "missing-file": missing_file,
     "api-docs": api_docs,

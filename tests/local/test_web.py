@@ -19,7 +19,7 @@ from functions.api import etags
 from infra.gateway_texts import UNAUTHORIZED
 from infra.local.processes.deadline import wait_until
 from infra.local.processes.ports import LOOPBACK, free_port, is_free, listen
-from infra.local.site import connections, static_files
+from infra.local.site import connections, sign_ins, static_files
 from infra.local.site.authorizer import Authorizer
 from infra.local.site.gateway import RESPONSE_BYTES_MAX
 from infra.local.site.server import BODY_BYTES_MAX, Site, WebServer
@@ -372,6 +372,45 @@ def test_errors_of_the_api_are_problem_documents(api_server: Server) -> None:
     wrong_method = api_server.ask("DELETE", "/api/things/x", Authorization="known")
     assert (wrong_method.status, wrong_method.headers["Allow"]) == (405, "GET, POST")
     assert wrong_method.problem["code"] == "method_not_allowed"
+
+
+def test_an_address_that_tries_many_tokens_has_to_wait_before_the_api_is_asked(
+    api_server: Server, standin: Standin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def things(token: str) -> Reply:
+        return api_server.ask("GET", "/api/things/x", Authorization=token)
+
+    assert things("known").status == 200
+    monkeypatch.setattr(sign_ins, "FAILED_SIGN_INS_PER_MINUTE_MAX", 1)
+    assert [things("unknown").status for _ in range(3)] == [401, 401, 401], "the same token counts once"
+
+    for path in ("/api/things/x", "/api/open", "/api/nothing"):
+        refused = api_server.ask("GET", path, Authorization="next")
+        assert (refused.status, refused.problem["code"]) == (429, "too_many_failed_sign_ins")
+        assert 0 < int(refused.headers["Retry-After"]) <= 60
+
+    assert things("known").status == 200, "an accepted token is not held up"
+    assert api_server.ask("GET", "/api/open").status == 303, "without a token, nothing is tried"
+    assert len(standin.seen("api")) == 2
+
+
+@pytest.mark.parametrize(("path", "status"), [("/api/open", 303), ("/api/nothing", 404), ("/api/things/x", 502)])
+def test_only_the_authorizer_says_that_a_token_is_good(
+    api_server: Server, monkeypatch: pytest.MonkeyPatch, path: str, status: int
+) -> None:
+    """Otherwise a guess that was sent to an open route first would not be limited."""
+    assert api_server.ask("GET", path, Authorization="broken").status == status
+    monkeypatch.setattr(sign_ins, "FAILED_SIGN_INS_PER_MINUTE_MAX", 1)
+    assert api_server.ask("GET", "/api/things/x", Authorization="unknown").status == 401
+    assert api_server.ask("GET", "/api/things/x", Authorization="broken").status == 429
+
+
+def test_a_request_without_a_valid_token_is_logged_with_its_address(api_server: Server, standin: Standin) -> None:
+    api_server.ask("GET", "/api/things/x?q=private", Authorization="unknown")
+    api_server.ask("POST", "/api/things/y")
+    log = standin.logs / "api_handler.log"
+    wait_until(lambda: log.read_text().count("without a valid token") == 2, RESPONSE_SECONDS_MAX, "both log lines")
+    assert "private" not in log.read_text()
 
 
 def test_bodies_that_are_too_large_are_refused(api_server: Server) -> None:

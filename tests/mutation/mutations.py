@@ -50,6 +50,10 @@ BROKEN = "tests/integration/test_broken_connections.py"
 DATABASE_PRIVILEGES = "tests/integration/test_database_privileges.py"
 DATABASE_ROLES = "tests/integration/test_database_roles.py"
 MIGRATIONS = "chalicelib/backends/migrations.py"
+TOKENS_API = "tests/integration/test_tokens_api.py"
+TOKEN_LIMITS = "tests/integration/test_token_limits.py"
+TOKENS_SQL = "chalicelib/sql/tokens.sql"
+TOKENS_MIGRATION = "chalicelib/sql/migrations/0014_tokens.sql"
 LEAST_PRIVILEGE = "chalicelib/sql/migrations/0011_least_privilege.sql"
 ROLES_SQL = "chalicelib/sql/migrations/0012_roles.sql"
 ROLES_CONTRACT = "chalicelib/sql/migrations/0012_roles_contract.sql"
@@ -581,6 +585,47 @@ MUTATIONS = (
              "null::jsonb as header", "i.header", (PAGE_SIZES,)),
     Mutation("the local stack returns no more than Lambda", "infra/local/site/gateway.py",
              "if size_bytes > RESPONSE_BYTES_MAX:", "if False:", ("tests/local/test_web.py",)),
+    Mutation("an expired token is refused", TOKENS_SQL, "when expires_at <= now() then 'expired'",
+             "when false then 'expired'", (TOKENS_API,)),
+    Mutation("a token is created for an administrator only", TOKENS_MIGRATION,
+             "if not public.is_admin_token(admin_token) then", "if false then", (TOKENS_API,)),
+    Mutation("an ended administrator creates no token", TOKENS_MIGRATION,
+             "\n      and t.revoked_at is null and (t.expires_at is null or t.expires_at > now())\n  );", "\n  );",
+             (TOKENS_API,)),
+    Mutation("two tokens created at once have two names", TOKENS_MIGRATION,
+             "  lock table public.api_token in share row exclusive mode;\n", "", (TOKENS_API,)),
+    Mutation("the check for administrators cannot be called", TOKENS_MIGRATION,
+             "revoke execute on function is_admin_token, ", "revoke execute on function ", (TOKENS_API,)),
+    Mutation("a repeated creation does not show the token", "functions/api/tokens.py", "idempotent=_created_again",
+             "idempotent=True", (TOKENS_API,)),
+    Mutation("deleting all products needs an administrator", "functions/api/bulk_deletes.py", 'scope="admin"',
+             'scope="write"', ("tests/integration/test_api_standard.py",)),
+    Mutation("a refused token is logged", "functions/authorize.py", "_log(found, request.method_arn)", "pass",
+             ("tests/integration/test_tokens.py",)),
+    Mutation("a failed sign-in is logged with its address", "infra/local/site/gateway.py",
+             'address=address, method', 'method', ("tests/integration/test_tokens.py",)),
+    Mutation("a token may send a limited number of requests", "functions/api/routes.py",
+             "requests.take(backends().database, self.token_id)", "pass", (TOKEN_LIMITS,)),
+    Mutation("an allowance for requests does not grow without limit", TOKENS_SQL, "greatest(a.whole_at, now())",
+             "a.whole_at", (TOKEN_LIMITS,)),
+    Mutation("a refusal says how long to wait", "functions/api/problems.py",
+             'refused.headers["Retry-After"] = ', 'refused.headers["X-Retry"] = ', (TOKEN_LIMITS,)),
+    Mutation("registrations of one token are counted one after the other", "chalicelib/importing/imports.py",
+             'transaction.run("lock_registrations", token_id=token_id)', "pass", (TOKEN_LIMITS,)),
+    Mutation("unfinished imports are counted for each token", "chalicelib/sql/imports.sql",
+             "status in ('pending', 'processing') and token_id = %(token_id)s",
+             "status in ('pending', 'processing') and %(token_id)s::uuid is not null", (TOKEN_LIMITS,)),
+    Mutation("unfinished exports are counted for each token", "chalicelib/sql/exports.sql",
+             "status in ('pending', 'processing') and token_id = %(token_id)s",
+             "status in ('pending', 'processing') and %(token_id)s::uuid is not null",
+             ("tests/integration/test_exports.py",)),
+    Mutation("the sweep looks first at what is due first", "chalicelib/sql/sweep.sql",
+             "order by upload_expires_at, id", "order by created_at", (TOKEN_LIMITS,)),
+    Mutation("an address that tries many tokens has to wait", "infra/local/site/sign_ins.py",
+             "or len(refused) < FAILED_SIGN_INS_PER_MINUTE_MAX", "or len(refused) >= 0",
+             ("tests/local/test_sign_ins.py", "tests/local/test_web.py")),
+    Mutation("only the authorizer says that a token is good", "infra/local/site/gateway.py",
+             'True if "authorizer" in event["requestContext"] else None', "True", ("tests/local/test_web.py",)),
     Mutation("an old secret that cannot be opened is left out", "chalicelib/webhooks/webhooks.py",
              "with suppress(Unsealable):", "with suppress():", (WEBHOOK_CREDENTIALS,)),
 )  # fmt: skip

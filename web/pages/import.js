@@ -1,5 +1,6 @@
 // One import: its upload, progress, result and rejected rows.
 
+import { needs } from "../access.js";
 import { get, post } from "../api.js";
 import { button } from "../components/button.js";
 import { copyButton } from "../components/copy.js";
@@ -144,17 +145,20 @@ function importActions(record, upload, cancel, retry) {
   const hasChanged = upload?.state === "changed";
   // "Cancel import" has a place of its own, so that the second click of a double click on another button cannot hit it.
   return [
-    isRunning && !hasChanged && button("Cancel import", { key: "cancel", click: reporting(cancel) }),
+    isRunning && !hasChanged && needs("write", button("Cancel import", { key: "cancel", click: reporting(cancel) })),
     state === "interrupted" &&
       button("Retry upload", { key: "send", kind: "primary", click: reporting(() => upload?.retry()) }),
     hasChanged &&
       h("a", { class: "button primary", href: link("/imports"), data: { key: "another" } }, "Choose file again"),
     !isRunning &&
       !hasChanged &&
-      h("a", { class: "button", href: link("/imports"), data: { key: "another" } }, "Import another file"),
+      needs(
+        "write",
+        h("a", { class: "button", href: link("/imports"), data: { key: "another" } }, "Import another file"),
+      ),
     status === "failed" &&
       error?.retryable &&
-      button("Retry import", { key: "retry", kind: "primary", click: reporting(retry) }),
+      needs("write", button("Retry import", { key: "retry", kind: "primary", click: reporting(retry) })),
     !isRunning &&
       rows.total > 0 &&
       h("a", { class: "button", href: link("/products"), data: { key: "products" } }, "View products"),
