@@ -244,7 +244,7 @@ def test_without_an_administrators_token_the_role_creates_and_revokes_none(
     tried = not_admins(pipeline)
     before = pipeline.sql("select t::text from api_token t order by 1")
     target = pipeline.sql("select id from api_token where name = 'read'")[0]["id"]
-    with psycopg.connect(services.importer_conninfo, autocommit=True) as taken_over:
+    with psycopg.connect(services.conninfos["api"], autocommit=True) as taken_over:
         for text in tried:
             created = "select create_token_as(%s, 'next', 'admin', decode(repeat('00', 32), 'hex'), null)"
             assert taken_over.execute(created, [text]).fetchone() == (None,), text[:80]
@@ -254,10 +254,11 @@ def test_without_an_administrators_token_the_role_creates_and_revokes_none(
 
 def test_a_table_of_the_attackers_does_not_take_the_place_of_the_tokens(pipeline: Pipeline, services: Services) -> None:
     before = pipeline.sql("select t::text from api_token t order by 1")
-    with psycopg.connect(services.importer_conninfo, autocommit=True) as taken_over:
+    with psycopg.connect(services.owner_conninfo) as taken_over:  # The API's role may not create temporary tables.
         taken_over.execute("create temporary table api_token (name text, scopes text[], sha256 bytea, id uuid,"
                            " revoked_at timestamptz, expires_at timestamptz)")  # fmt: skip
         taken_over.execute("insert into api_token values ('x', '{admin}', sha256('mine'), gen_random_uuid())")
+        taken_over.execute("set role api")
         for path in ("pg_temp, public", "public"):
             taken_over.execute(f"set search_path = {path}".encode())
             created = "select public.create_token_as('mine', 'next', 'admin', decode(repeat('00', 32), 'hex'), null)"
@@ -272,4 +273,4 @@ def test_only_the_two_functions_that_check_the_caller_can_be_called(services: Se
             " where p.proname in ('is_admin_token', 'create_token_as', 'revoke_token_as')"
             " and g.grantee <> p.proowner group by p.proname order by p.proname"
         ).fetchall()
-    assert found == [("create_token_as", ["importer"]), ("revoke_token_as", ["importer"])]
+    assert found == [("create_token_as", ["api"]), ("revoke_token_as", ["api"])]
