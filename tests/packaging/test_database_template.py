@@ -53,7 +53,7 @@ def test_no_function_and_no_role_of_the_application_reads_secrets(package: Packa
     assert "secretsmanager" not in str(package.template)
 
 
-def test_nobody_logs_in_with_a_password() -> None:
+def test_no_login_has_a_password() -> None:
     assert INSTANCE["MasterUserAuthenticationType"] == "iam-db-auth"
     assert INSTANCE["EnableIAMDatabaseAuthentication"] is True
     assert not INSTANCE.keys() & {"MasterUserPassword", "ManageMasterUserPassword"}
