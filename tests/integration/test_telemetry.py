@@ -171,12 +171,12 @@ def test_a_bug_can_be_found_by_the_request_id_that_the_caller_gets(
     assert "ZeroDivisionError" not in answer.body.decode()
 
 
-def test_an_authorizer_that_fails_is_logged_and_one_that_refuses_is_not(
+def test_an_authorizer_that_fails_is_a_failed_invocation_and_one_that_refuses_is_not(
     pipeline: Pipeline, lines: list[Line], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with pytest.raises(Exception, match=r"^Unauthorized$"):
         pipeline.call("GET", "/imports", Authorization="Bearer wrong")
-    assert lines == []
+    assert [line["message"] for line in lines] == ["authentication failed"]
 
     def away(*_: object) -> None:
         raise Transient("the database is away")

@@ -15,6 +15,7 @@ import pytest
 from chalicelib import limits
 from chalicelib.access import tokens
 from chalicelib.backends.database import Database
+from chalicelib.backends.roles import FUNCTION_ROLES
 from chalicelib.errors import Conflict
 from tests.integration.test_api import SOME_ID, problem
 from tests.support.concurrency import together, workers
@@ -267,10 +268,11 @@ def test_a_table_of_the_attackers_does_not_take_the_place_of_the_tokens(pipeline
 
 
 def test_only_the_two_functions_that_check_the_caller_can_be_called(services: Services) -> None:
+    callable_by = (
+        "select proname from pg_proc where pronamespace = 'public'::regnamespace and proname like '%%token%%'"
+        " and has_function_privilege(%s, oid, 'execute')"
+    )
     with psycopg.connect(services.owner_conninfo) as owner:
-        found = owner.execute(
-            "select p.proname, array_agg(g.grantee::regrole::text order by 1) from pg_proc p, aclexplode(p.proacl) g"
-            " where p.proname in ('is_admin_token', 'create_token_as', 'revoke_token_as')"
-            " and g.grantee <> p.proowner group by p.proname order by p.proname"
-        ).fetchall()
-    assert found == [("create_token_as", ["api"]), ("revoke_token_as", ["api"])]
+        found = {role: {name for (name,) in owner.execute(callable_by, [role])} for role in (*FUNCTION_ROLES, "public")}
+    writers = {role: names for role, names in found.items() if names}
+    assert writers == {"api": {"create_token_as", "revoke_token_as"}}
