@@ -7,6 +7,7 @@
     │   ├── Forbidden                403: the token lacks the scope
     │   ├── NotFound                 404: the thing does not exist
     │   ├── Conflict                 409: the state of the thing does not allow this
+    │   ├── NoLongerKept             410: the thing existed, and was removed because it was old
     │   ├── PreconditionFailed       412: the thing has changed since the caller read it
     │   ├── TooLarge                 413: the body (functions/api/request_parsing.py)
     │   ├── UnsupportedMediaType     415: the body is not JSON (functions/api/request_parsing.py)
@@ -94,6 +95,13 @@ class Conflict(Rejected):
 
     status = 409
     code = "conflict"
+
+
+class NoLongerKept(Rejected):
+    """The thing existed, and was removed because it was old."""
+
+    status = 410
+    code = "no_longer_kept"
 
 
 class PreconditionFailed(Rejected):

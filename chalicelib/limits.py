@@ -181,6 +181,26 @@ TOMBSTONE_SECONDS_MIN = 3600
 SWEEP_TOMBSTONES_MAX = 5_000
 """How many tombstones one sweep removes."""
 
+# --- retention ------------------------------------------------------------------------------------------------
+IMPORT_DETAILS_KEPT_DAYS = 30
+"""How long the chunks and rejected rows of an import are kept after it has ended; longer while it can be retried."""
+IMPORTS_KEPT_DAYS = 365
+"""How long an import is kept after it has ended; longer as long as S3 has its file."""
+JOBS_KEPT_DAYS = 30
+"""How long exports and bulk deletes are kept after they have ended."""
+MESSAGES_KEPT_DAYS = 14
+"""SQS keeps no message longer. For this long after its file is gone, an import is kept for messages about the file."""
+FILE_CHECK_SECONDS = 24 * 3600
+"""How often S3 is asked whether it still has the file of an import that has ended."""
+SWEEP_JOBS_MAX = 5_000
+"""How many old exports, and how many old bulk deletes, one sweep removes."""
+SWEEP_DETAILS_MAX = 1_000
+"""Of how many imports one sweep removes the chunks and rejected rows."""
+SWEEP_REJECTED_ROWS_MAX = 500_000
+"""A sweep stops after this many, or somewhat more, because those of an import are removed together."""
+SWEEP_FILES_CHECKED_MAX = 300
+"""Of how many imports one sweep looks for the file, which takes about six of its 60 seconds."""
+
 # --- webhooks -------------------------------------------------------------------------------------------------
 URL_CHARACTERS_MAX = 2_048
 ADDRESSES_TRIED_MAX = 3

@@ -67,6 +67,8 @@ declare namespace Api {
     created_at: Time;
     started_at: Time | null;
     finished_at: Time | null;
+    file_kept: boolean;
+    details_kept: boolean; // Whether rejected rows and throughput can still be read.
   }
 
   interface UploadLink {
@@ -102,7 +104,15 @@ declare namespace Api {
     active: boolean;
   }
 
-  type Source = { kind: "import"; import_id: string; filename: string; line: number } | { kind: "edit" };
+  interface ImportSource {
+    kind: "import";
+    import_id: string | null; // null, like the file's name, once the import is no longer kept
+    filename: string | null;
+    line: number;
+    file_kept: boolean;
+  }
+
+  type Source = ImportSource | { kind: "edit" };
 
   interface Product extends ProductFields {
     id: string;

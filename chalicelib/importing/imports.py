@@ -19,13 +19,14 @@ from chalicelib import acceptance, events
 from chalicelib.backends import Backends
 from chalicelib.backends.database import Transaction
 from chalicelib.backends.file_store import PresignedUpload, StoredFile
-from chalicelib.errors import Conflict, FileUnavailable, NotFound, TooMany
+from chalicelib.errors import Conflict, FileUnavailable, NoLongerKept, NotFound, TooMany
 from chalicelib.fault_points import fault_point
 from chalicelib.importing import ignored_files
 from chalicelib.importing.outcomes import FILE_IGNORED, Result
 from chalicelib.importing.records import Import, ImportState, Status
 from chalicelib.limits import (
     FILENAME_CHARACTERS_MAX,
+    IMPORT_DETAILS_KEPT_DAYS,
     IMPORTS_UNFINISHED_PER_TOKEN_MAX,
     UNFINISHED_RETRY_SECONDS,
     UPLOAD_EXPIRES_SECONDS,
@@ -148,6 +149,19 @@ def get(transaction: Transaction, import_id: uuid.UUID) -> Import:
     return import_
 
 
+def require_details(import_: Import) -> None:
+    """Raises NoLongerKept if the import's chunks and rejected rows have been removed.
+
+    Read the import after them. They are removed in one transaction: if they are still kept then, nothing was missing.
+    """
+    if not import_.details_kept:
+        raise NoLongerKept(
+            f"the rejected rows and the throughput of an import are kept for {IMPORT_DETAILS_KEPT_DAYS} days; those of"
+            f" import {import_.id} have been removed",
+            code="details_not_kept",
+        )
+
+
 def page(
     transaction: Transaction, limit: int, *, above: uuid.UUID | None = None, below: uuid.UUID | None = None
 ) -> list[Import]:
@@ -259,6 +273,12 @@ def retry(backends: Backends, import_id: uuid.UUID) -> Import:
 def _require_retryable(import_: ImportState) -> None:
     if import_.status != "failed":
         raise Conflict(f"the import is {import_.status}; only a failed import can be retried", code="import_not_failed")
+    if not import_.file_kept:
+        raise Conflict(
+            "the import cannot be retried: its file is no longer kept. Upload it again. Why the import failed:"
+            f" {import_.error_message}",
+            code="file_gone",
+        )
     if not import_.retryable:
         raise Conflict(
             f"a retry cannot help; upload a corrected file instead. Why the import failed: {import_.error_message}",

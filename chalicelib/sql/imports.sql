@@ -86,7 +86,7 @@ from import where id = %(id)s and header is not null and status = 'processing'
 -- Part of other queries: an import without its header, which may have megabytes and which no list shows.
 i.id, i.status, i.attempt, i.split_done, i.retryable, i.error_code, i.error_message, i.object_key, i.object_version,
 i.data_key, i.data_version, i.filename, i.encoding, i.size_bytes, i.data_bytes, null::jsonb as header, i.warnings,
-i.created_at, i.started_at, i.finished_at, s.*
+i.created_at, i.started_at, i.finished_at, i.details_kept, i.file_gone_at, s.*
 
 -- name: imports_below
 -- Imports below an id, or all, newest first: ids are UUIDv7, so their order is the order of creation.

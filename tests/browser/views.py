@@ -105,6 +105,12 @@ def products(page: Page, shop: Shop) -> None:
     expect(page.get_by_role("table", name="Products").get_by_role("switch").first).to_be_visible()
 
 
+def old_products(page: Page, shop: Shop) -> None:
+    """Products whose file is no longer kept."""
+    page.goto("/#/products?sku=LASTYEAR")
+    expect(page.get_by_text("The file is no longer kept.")).to_have_count(2)
+
+
 def no_products(page: Page, shop: Shop) -> None:
     page.goto("/#/products?name=no+product+has+this+name")
     expect(page.get_by_text("No products match")).to_be_visible()
@@ -296,6 +302,7 @@ VIEWS: dict[str, View] = {
     "import-completed": one_import("catalogue.csv", "Completed"),
     "import-rejected": one_import("with mistakes.csv", "Completed with 3 rejected rows"),
     "import-nothing": one_import("no name.csv", "Nothing was imported: all 30 rows were rejected"),
+    "import-old": one_import("last year.csv", "Completed with 1 rejected row"),
     "import-failed": one_import("nameless.csv", "Failed before any row was written"),
     "import-failed-midway": one_import("failed midway.csv", re.compile(r"Failed after [\d,]+ rows were written")),
     "import-cancelled": one_import("stopped.csv", "Cancelled before any row was written"),
@@ -304,6 +311,7 @@ VIEWS: dict[str, View] = {
     "import-changed": changed_file,
     "import-processing": one_import("running.csv", "Processing"),
     "products": products,
+    "products-old": old_products,
     "products-none": no_products,
     "product-errors": product_errors,
     "product-conflict": product_conflict,

@@ -54,6 +54,9 @@ TOKENS_API = "tests/integration/test_tokens_api.py"
 TOKEN_LIMITS = "tests/integration/test_token_limits.py"
 TOKENS_SQL = "chalicelib/sql/tokens.sql"
 TOKENS_MIGRATION = "chalicelib/sql/migrations/0014_tokens.sql"
+RETENTION = "tests/integration/test_retention.py"
+RETENTION_CODE = "chalicelib/repair/retention.py"
+RETENTION_SQL = "chalicelib/sql/retention.sql"
 LEAST_PRIVILEGE = "chalicelib/sql/migrations/0011_least_privilege.sql"
 ROLES_SQL = "chalicelib/sql/migrations/0012_roles.sql"
 ROLES_CONTRACT = "chalicelib/sql/migrations/0012_roles_contract.sql"
@@ -628,4 +631,36 @@ MUTATIONS = (
              'True if "authorizer" in event["requestContext"] else None', "True", ("tests/local/test_web.py",)),
     Mutation("an old secret that cannot be opened is left out", "chalicelib/webhooks/webhooks.py",
              "with suppress(Unsealable):", "with suppress():", (WEBHOOK_CREDENTIALS,)),
+    Mutation("an import is removed only after S3 has confirmed that its file is gone", RETENTION_CODE,
+             "if not _may_be_stored(backends, import_):", "if True:", (RETENTION,)),
+    Mutation("a refusal of S3 does not confirm that a file is gone", RETENTION_CODE,
+             "except FileRefused:\n        return True", "except FileRefused:\n        return False", (RETENTION,)),
+    Mutation("an import without an object is kept while its key has a version", RETENTION_CODE,
+             "return _may_have_versions(backends, import_.object_key)", "return False", (RETENTION,)),
+    Mutation("a page of delete markers does not confirm that a file is gone", RETENTION_CODE,
+             "return next_key == key or any(", "return any(", (RETENTION,)),
+    Mutation("an import whose file is there again is kept", RETENTION_CODE,
+             'transaction.run("note_file_back", id=import_.id)', "pass", (RETENTION,)),
+    Mutation("a file of another bucket is not looked for in this one", RETENTION_SQL,
+             "where bucket = %(bucket)s and", "where %(bucket)s::text is not null and", (RETENTION,)),
+    Mutation("a file that cannot be checked does not stop the others", RETENTION_SQL,
+             "set file_check_at = now() + make_interval(secs => %(seconds)s)",
+             "set file_check_at = file_check_at + make_interval(secs => %(seconds)s)", (RETENTION,)),
+    Mutation("an import is kept as long as messages about its file", RETENTION_SQL,
+             "  and i.file_gone_at <= now() - make_interval(days => %(message_days)s)\n", "", (RETENTION,),
+             also=("now() + make_interval(days => %(message_days)s)",
+                   "now() + 0 * make_interval(days => %(message_days)s)")),
+    Mutation("an import is kept until its products are indexed", RETENTION_SQL,
+             "  and (i.indexed or i.operation is null)\n", "", (RETENTION,)),
+    Mutation("an import that can be retried keeps its chunks", RETENTION_SQL,
+             "where details_kept and not retryable and", "where details_kept and", (RETENTION,),
+             also=("i.details_kept and not i.retryable and", "i.details_kept and")),
+    Mutation("an import whose file is gone cannot be retried, and keeps no tombstones", RETENTION_SQL,
+             "set file_gone_at = now(), retryable = false,", "set file_gone_at = now(),", (RETENTION,)),
+    Mutation("a product of a removed import does not count as edited", "chalicelib/catalogue/sources.py",
+             "if not line:", "if not line or file is None:", (RETENTION,)),
+    Mutation("rejected rows that are no longer kept are not an empty list", "chalicelib/importing/imports.py",
+             "if not import_.details_kept:", "if False:", (RETENTION,)),
+    Mutation("a CSV of rejected rows that are removed while it is written is refused", REJECTED_ROWS,
+             "imports.require_details(imports.get(transaction, import_id))", "pass", (RETENTION,)),
 )  # fmt: skip

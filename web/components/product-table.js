@@ -66,12 +66,13 @@ const beginning = ({ description, description_is_cut: isCut }) => (isCut ? `${de
 /** @param {Api.Source} source */
 function origin(source) {
   if (source.kind === "edit") return h("span", { class: "origin" }, "edited manually");
-  return h(
-    "span",
-    { class: "origin" },
-    `line ${count(source.line)} of `,
-    h("a", { href: link(`/imports/${source.import_id}`) }, source.filename),
-  );
+  const file = source.import_id
+    ? h("a", { href: link(`/imports/${source.import_id}`) }, source.filename)
+    : "an imported file";
+  return [
+    h("span", { class: "origin" }, `line ${count(source.line)} of `, file),
+    !source.file_kept && h("span", { class: "origin" }, "The file is no longer kept."),
+  ];
 }
 
 /**

@@ -70,7 +70,7 @@ export function open({ main, id, signal }) {
     if (!isRunning || (record.status !== "pending" && upload?.state === "interrupted")) upload?.stop();
     setText(title, record.filename);
     document.title = `${record.filename} – Product Importer`;
-    setText(about, factsOf(record));
+    setText(about, factsOf(record) + fileNote(record));
     showUpload(record);
     counts.show(record);
     setChildren(
@@ -199,6 +199,14 @@ function factsOf({
   }
   if (attempt > 1) parts.push(`attempt ${attempt}`);
   return parts.join(", ");
+}
+
+/** @param {Api.Import} record */
+function fileNote({ status, started_at: started, file_kept: isKept }) {
+  if (isKept || !started) return "";
+  return status === "failed"
+    ? ". The file is no longer kept, so the import cannot be retried."
+    : ". The file is no longer kept.";
 }
 
 /** @param {Api.Import} record */
