@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn, TypeVar, cast
 
@@ -19,6 +20,8 @@ from chalicelib.limits import BODY_BYTES_MAX, POINTER_CHARACTERS_MAX, PROBLEM_ER
 from chalicelib.validation_texts import NAME_CHARACTERS_SHOWN_MAX, explained, quoted
 
 JSON_TYPE = "application/json"
+_CHARSET = re.compile(r"charset\s*=\s*[\"']?([^\"';\s]*)")
+"""A parameter of a media type, also where it is badly written: such a request is refused rather than misread."""
 Model = TypeVar("Model", bound=BaseModel)
 Path = Sequence[str | int]
 """The keys and indexes that lead to a value in the content of a request."""
@@ -48,20 +51,29 @@ class TooLarge(Rejected):
 
 def read_body(request: Request, model: type[Model]) -> Model:
     """The JSON body, validated. Raises Invalid with a pointer to each field, UnsupportedMediaType, TooLarge."""
-    media_type = request.headers.get("content-type", "").split(";")[0].strip().lower()
-    if media_type != JSON_TYPE:
-        shown = media_type[:NAME_CHARACTERS_SHOWN_MAX] or "no Content-Type"
-        raise UnsupportedMediaType(f"send the body as {JSON_TYPE}; this request has {shown}")
-    coding = request.headers.get("content-encoding", "").strip().lower()
-    if coding not in {"", "identity"}:
-        shown = coding[:NAME_CHARACTERS_SHOWN_MAX]
-        raise UnsupportedMediaType(f"send the body uncompressed; this request has the Content-Encoding {shown}")
+    _refuse_other_types(request)
     raw = raw_body(request)
     _refuse_ambiguous(raw)
     try:
         return model.model_validate_json(raw)
     except ValidationError as error:
         raise _Errors("request body", _pointer).adding(error).as_invalid() from None
+
+
+def _refuse_other_types(request: Request) -> None:
+    """Refuses bodies that another program would read differently. Raises UnsupportedMediaType."""
+    media_type, _, parameters = request.headers.get("content-type", "").lower().partition(";")
+    if media_type.strip() != JSON_TYPE:
+        shown = media_type.strip()[:NAME_CHARACTERS_SHOWN_MAX] or "no Content-Type"
+        raise UnsupportedMediaType(f"send the body as {JSON_TYPE}; this request has {shown}")
+    for charset in _CHARSET.findall(parameters):
+        if charset != "utf-8":
+            shown = charset[:NAME_CHARACTERS_SHOWN_MAX] or "none"
+            raise UnsupportedMediaType(f"send the body as UTF-8; this request has the charset {shown}")
+    coding = request.headers.get("content-encoding", "").strip().lower()
+    if coding not in {"", "identity"}:
+        shown = coding[:NAME_CHARACTERS_SHOWN_MAX]
+        raise UnsupportedMediaType(f"send the body uncompressed; this request has the Content-Encoding {shown}")
 
 
 def raw_body(request: Request) -> bytes:

@@ -180,14 +180,40 @@ def test_no_value_of_any_field_crashes_a_route(pipeline: Pipeline, api: ModuleTy
                     api.problem(answer, 404, 409, 412, 422, 428)
 
 
-@pytest.mark.parametrize("media_type", [None, "", "text/plain", "application/jsonp", "application/json-patch+json"])
-def test_only_json_is_accepted(pipeline: Pipeline, api: ModuleType, media_type: str | None) -> None:
+@pytest.mark.parametrize(
+    "media_type",
+    [
+        None,
+        "",
+        "text/plain",
+        "text/json",
+        "application/jsonp",
+        "application/json-patch+json",
+        "application/x-www-form-urlencoded",
+        "multipart/form-data; boundary=x",
+        "x, application/json",
+        "application/json; charset=utf-16",
+        "Application/JSON;charset=ISO-8859-1",
+        'application/json; a=b; Charset = "utf-7"',
+        "application/json; charset=utf-8; charset=utf-16",
+        "application/json; charset=",
+    ],
+)
+def test_only_json_in_utf8_is_accepted(pipeline: Pipeline, api: ModuleType, media_type: str | None) -> None:
     for each in api.with_body():
         headers = {} if media_type is None else {"Content_Type": media_type}
         answer = api.ask(
             each.method, api.filled(each.path), pipeline.token, json.dumps(api.example(each)).encode(), **headers
         )
         assert api.problem(answer, 415)["code"] == "unsupported_media_type"
+
+
+@pytest.mark.parametrize(
+    "media_type", [JSON, " Application/JSON ", f"{JSON}; charset=utf-8", f'{JSON};CHARSET="UTF-8"', f"{JSON}; v=1"]
+)
+def test_json_may_be_named_with_its_charset(pipeline: Pipeline, api: ModuleType, media_type: str) -> None:
+    body = b'{"sku": "A", "name": "x"}'
+    assert api.ask("POST", "/products", pipeline.token, body, Content_Type=media_type).status == 201
 
 
 def test_a_body_of_more_than_a_mebibyte_is_refused(pipeline: Pipeline, api: ModuleType, routes: list[Endpoint]) -> None:

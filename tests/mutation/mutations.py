@@ -565,6 +565,8 @@ MUTATIONS = (
              "row.raw_is_cut or shown != raw", "row.raw_is_cut", (PAGE_SIZES,)),
     Mutation("a list of imports leaves headers in the database", "chalicelib/sql/imports.sql",
              "null::jsonb as header", "i.header", (PAGE_SIZES,)),
+    Mutation("only UTF-8 is accepted", REQUEST_PARSING, 'if charset != "utf-8":', "if False:",
+             ("tests/integration/test_api_standard.py",)),
     Mutation("a page ends by its bytes", "functions/api/paging.py", "max(1, bisect_right(list(sizes), PAGE_BYTES_MAX))",
              "len(list(sizes))", (PAGE_SIZES,)),
     Mutation("a page of events ends by its bytes", "functions/api/events.py", "min(query.limit, fitting(items))",
