@@ -61,6 +61,8 @@ UPLOAD_GRACE_SECONDS = 3600
 
 # --- requests -------------------------------------------------------------------------------------------------
 BODY_BYTES_MAX = 1 * MIB
+BODY_VALUES_MAX = 10_000
+"""Values in the JSON of a request. A mebibyte has room for half a million, and each may take 300 bytes of memory."""
 PROBLEM_ERRORS_MAX = 50
 """A body of a mebibyte has room for a hundred thousand errors, and Lambda for six megabytes of response."""
 POINTER_CHARACTERS_MAX = 200
