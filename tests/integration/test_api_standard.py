@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import gzip
 import json
 from types import ModuleType
@@ -101,6 +102,44 @@ GARBAGE = [
 ODD_VALUES = ["%ff", "%ED%A0%80", "%F0%9F%92%A9", "9" * 400, "-1", "%2527", "", "%E2%80%AE", "NaN", "1e400"]
 
 
+TOKEN = "{token}"
+ELSEWHERE: list[tuple[str, dict[str, str]]] = [
+    (f"?token={TOKEN}", {}),
+    (f"?access_token={TOKEN}", {}),
+    (f"?Authorization=Bearer%20{TOKEN}", {}),
+    ("", {"Cookie": f"token={TOKEN}; Authorization=Bearer {TOKEN}"}),
+    ("", {"X_Api_Key": TOKEN}),
+    ("", {"Proxy_Authorization": f"Bearer {TOKEN}"}),
+    ("", {"X_Authorization": f"Bearer {TOKEN}"}),
+    ("", {"X_Forwarded_Authorization": f"Bearer {TOKEN}", "X_Forwarded_User": "admin"}),
+    ("", {"X_Amzn_Authorizer": '{"scopes": "read write admin"}', "X_Scopes": "admin"}),
+    ("", {"X_Authorizer_Scopes": "read write admin", "X_Authorizer_Token_Id": "00000000-0000-0000-0000-000000000001"}),
+    ("", {"Authorization": TOKEN}),
+    ("", {"Authorization": f"Basic {TOKEN}"}),
+    ("", {"Authorization": f"Token {TOKEN}"}),
+    ("", {"Authorization": f"Bearer{TOKEN}"}),
+    ("", {"Authorization": f"Bearer {TOKEN}x"}),
+    ("", {"Authorization": f"Bearer x, Bearer {TOKEN}"}),
+    ("", {"Authorization": f'Bearer "{TOKEN}"'}),
+    ("", {"Authorization": f"Bearer {TOKEN}\x00"}),
+    ("", {"Authorization": "Bearer"}),
+    ("", {"Authorization": "Bearer null"}),
+    ("", {"Authorization": "Bearer %"}),
+    ("", {"Authorization": "Bearer ' or '1'='1"}),
+    ("", {"Authorization": "Bearer " + "x" * 20_000}),
+]
+"""Places and forms in which a token that works is not accepted."""
+CURSORS = [
+    b"", b"{}", b"[]", b"null", b"1", b'"after"', b"{", b"\xff", b"[" * 1_000, b'{"after":' * 100,
+    b'{"after": null}', b'{"after": true}', b'{"after": 1.5}', b'{"after": []}', b'{"after": {"after": 1}}',
+    b'{"after": 1, "before": 1}', b'{"before": NaN}', b'{"middle": "1"}', b'{"after": ""}', b'{"after": "\\u0000"}',
+    b'{"after": "\\ud800"}', b'{"after": "\' or 1=1 --"}', b'{"after": "-1"}', b'{"after": "1e3"}',
+    b'{"after": "' + b"9" * 400 + b'"}', b'{"after": ' + b"9" * 900 + b"}", b'{"sort": "x", "after": "1"}',
+    b'{"sort": {}, "after": "1"}', "{\"after\": \"\u0661\"}".encode(),
+]  # fmt: skip
+"""What could be inside a cursor that no page has given out. Lists with keys of another type refuse each of these."""
+
+
 @pytest.fixture
 def api(pipeline: Pipeline) -> ModuleType:
     """The gateway to the application, which needs the environment that the pipeline sets."""
@@ -138,6 +177,41 @@ def test_no_route_answers_without_its_scope(
         else:
             assert answer.status not in {401, 403}, (each.path, answer.body)
             assert answer.status < 500, (each.path, answer.body)
+
+
+@pytest.mark.parametrize(("query", "headers"), ELSEWHERE)
+def test_a_token_is_accepted_only_in_its_header(
+    pipeline: Pipeline, api: ModuleType, query: str, headers: dict[str, str]
+) -> None:
+    sent = {name: value.replace(TOKEN, pipeline.token) for name, value in headers.items()}
+    for method, path in (("GET", "/products"), ("POST", "/bulk-deletes"), ("GET", f"/webhooks/{api.SOME_ID}")):
+        answer = api.ask(method, path + query.replace(TOKEN, pipeline.token), None, **sent)
+        assert api.problem(answer, 401)["code"] == "unauthorized"
+
+
+@pytest.mark.parametrize(
+    "header", ["X_HTTP_Method_Override", "X_HTTP_Method", "X_Method_Override", "X_Original_URL", "X_Rewrite_URL"]
+)
+def test_no_header_changes_the_method_or_the_path(pipeline: Pipeline, api: ModuleType, header: str) -> None:
+    created = pipeline.call("POST", "/products", {"sku": "A", "name": "x"}).json
+    path = f"/products/{created['id']}"
+    for value in ("DELETE", "/health"):
+        assert api.content(api.ask("GET", path, pipeline.token, **{header: value})) == created
+        assert api.ask("POST", path, pipeline.token, b"{}", Content_Type=JSON, **{header: value}).status == 405
+    assert api.ask("GET", f"{path}?_method=DELETE", pipeline.token).status == 422
+
+
+@pytest.mark.parametrize("content", CURSORS)
+def test_a_cursor_that_no_page_has_given_out_is_refused(
+    pipeline: Pipeline, api: ModuleType, routes: list[Endpoint], content: bytes
+) -> None:
+    import_id = pipeline.register(5)["id"]
+    cursor = base64.urlsafe_b64encode(content).decode().rstrip("=")
+    lists = [each for each in routes if "cursor" in each.query.model_fields and "/webhooks/{" not in each.path]
+    assert len(lists) >= 6
+    for each in lists:
+        answer = api.ask("GET", f"{api.filled(each.path, import_id)}?cursor={cursor}", pipeline.token)
+        assert api.problem(answer, 422)["errors"][0]["pointer"] == "cursor"
 
 
 @pytest.mark.parametrize("body", [*NOT_JSON, *NO_OBJECT])
