@@ -12,10 +12,12 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from statistics import median
 from types import SimpleNamespace
 from typing import Any, cast
 
+from chalicelib.errors import Invalid
 from functions.api.export_models import NewExport
 from functions.api.problems import problem_of
 from functions.api.request_parsing import read_body
@@ -41,12 +43,11 @@ def measure(raw: bytes) -> dict[str, float]:
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES_MAX, MEMORY_BYTES_MAX))
     before_bytes, started = peak_bytes(), time.process_time()
     response_bytes: dict[str, float] = {}
-    try:
-        read_body(cast(Any, request), NewExport)
-    except MemoryError:
-        pass
-    except Exception as error:  # noqa: BLE001  # the refusal
-        response_bytes = {"response_bytes": len(problem_of(error).body)}
+    with suppress(MemoryError):
+        try:
+            read_body(cast(Any, request), NewExport)
+        except Invalid as error:
+            response_bytes = {"response_bytes": len(problem_of(error).body)}
     seconds = time.process_time() - started
     return {"seconds": seconds, "memory_bytes": peak_bytes() - before_bytes, **response_bytes}
 
