@@ -61,14 +61,20 @@ UPLOAD_GRACE_SECONDS = 3600
 
 # --- requests -------------------------------------------------------------------------------------------------
 BODY_BYTES_MAX = 1 * MIB
+BODY_VALUES_MAX = 10_000
+"""Values in the JSON of a request. A mebibyte has room for half a million, and each may take 300 bytes of memory."""
 PROBLEM_ERRORS_MAX = 50
 """A body of a mebibyte has room for a hundred thousand errors, and Lambda for six megabytes of response."""
 POINTER_CHARACTERS_MAX = 200
 """How much of a pointer to an error is shown: a key may be as long as the body."""
+API_RESPONSE_BYTES_MAX = 1_000_000
+"""No response of the API has a larger body, whatever the request and whatever is stored; tests send the worst."""
 PAGE_ITEMS_MAX = 200
 PAGE_ITEMS_DEFAULT = 50
+PAGE_BYTES_MAX = API_RESPONSE_BYTES_MAX - 100_000
+"""A page ends before the item that would take its items beyond this. What is left of the response is for its links."""
 LIST_TEXT_CHARACTERS_MAX = 500
-"""Items of lists contain at most this much of a description or a rejected row: no full page is larger than 1.5 MiB."""
+"""Items of lists contain at most this much of a description or a rejected row, so that a page has room for many."""
 CURSOR_CHARACTERS_MAX = 1_500
 """Room for the longest key of a SKU: 64 characters, each becoming three in NFC, of four bytes each, in base64."""
 FILTER_CHARACTERS_MAX = 255

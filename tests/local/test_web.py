@@ -236,6 +236,27 @@ def test_head_returns_the_headers_without_the_body(server: Server) -> None:
         "/missing.html",
         "/main.js/",
         "/" + "x" * 5000,
+        "/%252e%252e/secret.txt",
+        "/%c0%ae%c0%ae/secret.txt",
+        "/%ef%bc%8e%ef%bc%8e/secret.txt",
+        "/....//secret.txt",
+        "/..;/secret.txt",
+        "/.%00./secret.txt",
+        "/main.js%00.html",
+        "/main.js%2f..%2f..%2fsecret.txt",
+        "/..\\secret.txt",
+        "/%2fetc/passwd",
+        "/./.hidden",
+        "/%2ehidden",
+        "/api/../../secret.txt",
+        "/file:///etc/passwd",
+        "/C:/secret.txt",
+        "/~root",
+        "/.git/config",
+        "/%",
+        "/%zz",
+        "/index.html%20",
+        "/INDEX.HTML",
     ],
 )
 def test_nothing_outside_the_directory_is_served(server: Server, target: str) -> None:
@@ -257,6 +278,45 @@ def test_foreign_hosts_in_the_target_are_refused(server: Server, host: str) -> N
     reply = server.ask("GET", f"http://{host.format(port=server.port)}/")
     assert (reply.status, reply.problem["code"]) == (421, "misdirected_request")
     assert server.ask("GET", f"http://127.0.0.1:{server.port}/main.js").body == b"let x"
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        "GET /main.js HTTP/1.1",
+        "GET /main.js HTTP/1.1\r\nHost:",
+        "GET /main.js HTTP/1.1\r\nHost: evil.example\r\nHost: {ours}",
+        "GET /main.js HTTP/1.1\r\nHost: {ours}\r\nHost: evil.example",
+        "GET /main.js HTTP/1.1\r\nHost: {ours}, evil.example",
+        "GET /main.js HTTP/1.1\r\nHost: {ours}@evil.example",
+        "GET /main.js HTTP/1.1\r\nHost: evil.example#@{ours}",
+        "GET /main.js HTTP/1.1\r\nHost: evil.example/{ours}",
+        "GET /main.js HTTP/1.1\r\nHost: {ours}.",
+        "GET /main.js HTTP/1.1\r\nHost: {ours}\0evil.example",
+        "GET /main.js HTTP/1.1\r\nHost: 0x7f000001",
+        "GET /main.js HTTP/1.1\r\nHost : {ours}",
+        "GET /main.js HTTP/1.1\r\nX-Forwarded-Host: {ours}\r\nForwarded: host={ours}\r\nHost: evil.example",
+        "GET http://evil.example/main.js HTTP/1.1\r\nHost: {ours}",
+        "GET //evil.example/main.js HTTP/1.1\r\nHost: {ours}",
+        "GET https:{ours}/main.js HTTP/1.1\r\nHost: {ours}",
+        "GET * HTTP/1.1\r\nHost: {ours}",
+        "OPTIONS * HTTP/1.1\r\nHost: {ours}",
+        "CONNECT evil.example:443 HTTP/1.1\r\nHost: {ours}",
+        "TRACE / HTTP/1.1\r\nHost: {ours}",
+        "GET  /main.js  HTTP/1.1\r\nHost: {ours}",
+        "GET /main.js\tHTTP/1.1\r\nHost: {ours}",
+        "GET\0 /main.js HTTP/1.1\r\nHost: {ours}",
+        "GET /main.js HTTP/1.1 x\r\nHost: {ours}",
+        "get /main.js HTTP/1.1\r\nHost: {ours}",
+    ],
+)
+def test_a_request_that_may_be_meant_for_another_host_gets_nothing(server: Server, head: str) -> None:
+    raw = head.replace("{ours}", f"{LOOPBACK}:{server.port}") + "\r\n\r\n"
+    with connect(server, raw.encode()) as sent:
+        sent.shutdown(socket.SHUT_WR)
+        response = b"".join(iter(lambda: sent.recv(65536), b""))
+    assert b"let x" not in response
+    assert b" 200 " not in response
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "[::1]"])
@@ -329,6 +389,62 @@ def test_a_request_of_ambiguous_length_is_refused_and_ends_its_connection(server
         response = b"".join(iter(lambda: sent.recv(65536), b""))
     assert response.startswith((b"HTTP/1.1 400 ", b"HTTP/1.0 400 "))
     assert b"let x" not in response
+
+
+CHUNKED = "Transfer-Encoding: chunked"
+AMBIGUOUS = [
+    "Content-Length: 5\r\nContent-Length: 6",
+    "Content-Length: 5, 6",
+    "Content-Length: +5",
+    "Content-Length: -1",
+    "Content-Length: 0x5",
+    "Content-Length: 5_0",
+    "Content-Length: \xb2",
+    "Content-Length: 1e1",
+    "Content-Length: 5\0",
+    "Content-Length : 5",
+    "Content-Length: 0\r\n 5",
+    "Content-Length: 5\r\n" + CHUNKED,
+    "Transfer-Encoding : chunked",
+    "Transfer-Encoding: xchunked",
+    "Transfer-Encoding: identity",
+    "Transfer-Encoding: gzip, chunked",
+    "Transfer-Encoding: chunked, identity",
+    "Transfer-Encoding: chunked, chunked",
+    'Transfer-Encoding: "chunked"',
+    "Transfer-Encoding: \x0bchunked",
+    "Transfer-Encoding:\r\n chunked",
+    f"X: a\r\n {CHUNKED}",
+    f"X: a\n{CHUNKED}",
+    f"X: a\r{CHUNKED}",
+    f"X: a\0\r\n{CHUNKED}",
+    f"X\0: a\r\n{CHUNKED}",
+    f"X Y: a\r\n{CHUNKED}",
+    f": a\r\n{CHUNKED}",
+    f"nothing\r\n{CHUNKED}",
+    f"{CHUNKED}\r\nTransfer-Encoding: identity",
+    f"{CHUNKED}\r\n{CHUNKED}",
+    f"{CHUNKED}\r\n\r\n0x0\r\n\r\n",
+    f"{CHUNKED}\r\n\r\n-1\r\n\r\n",
+    f"{CHUNKED}\r\n\r\n+0\r\n\r\n",
+    f"{CHUNKED}\r\n\r\n\r\n0\r\n\r\n",
+    f"{CHUNKED}\r\n\r\n5\nabcde\n0\n\n",
+    f"{CHUNKED}\r\n\r\n1;\0\r\nx\r\n0\r\n\r\n",
+    f"{CHUNKED}\r\n\r\n1\r\nxyz0\r\n\r\n",
+    f"{CHUNKED}\r\n\r\n{'f' * 20}\r\n",
+]
+"""Requests that two servers could end at different places."""
+
+
+@pytest.mark.parametrize("lines", AMBIGUOUS)
+def test_no_second_request_hides_in_a_request(server: Server, lines: str) -> None:
+    host = f"Host: {LOOPBACK}:{server.port}\r\n"
+    raw = f"POST / HTTP/1.1\r\n{host}{lines}\r\n\r\n0\r\n\r\nGET /main.js HTTP/1.1\r\n{host}\r\n"
+    with connect(server, raw.encode("latin-1")) as sent:
+        sent.shutdown(socket.SHUT_WR)
+        response = b"".join(iter(lambda: sent.recv(65536), b""))
+    assert b"let x" not in response
+    assert b" 200 " not in response
 
 
 def test_a_chunked_request_keeps_its_connection(server: Server) -> None:
