@@ -104,7 +104,7 @@ def package(stage: str, out: Path, cache: Path) -> Path:
     target.mkdir(parents=True, exist_ok=True)
     project = target.resolve() / ".project"
     try:
-        _copy_project(project, stage, installed)
+        _copy_project(project, stage, installed / dependencies.PACKAGES)
         _run_chalice(project, stage)
         archive.write(target / ZIP, _packaged(archive.read(project / "out" / ZIP)))
         template = every_function.finish(json.loads((project / "out" / "sam.json").read_text("utf-8")), stage)
