@@ -2,7 +2,7 @@
 
 pip downloads the wheels that run on Lambda, and refuses one whose hash is not in the lock. They are cached in a
 directory whose name is a fingerprint of everything that determines them, so they are downloaded again only after a
-change.
+change. Beside them is a list of the distributions, from which infra/deploy/sbom.py writes the bill of materials.
 
 Chalice itself is left out: its packager adds the two modules that run in Lambda, and what only its command line needs
 (pip, setuptools, PyYAML, …) is not packaged. Of botocore's service descriptions, the package has only those of the
@@ -15,6 +15,7 @@ compile them again, which takes longer than the rest of the cold start.
 from __future__ import annotations
 
 import hashlib
+import json
 import py_compile
 import shutil
 import subprocess
@@ -25,12 +26,13 @@ from importlib import metadata
 from pathlib import Path
 
 from infra import entry
+from infra.deploy import sbom
 from infra.deploy.errors import DependenciesMissing
 from infra.project import data_dir
 from infra.supply import locks
 
-PACKAGES = "packages"
-"""The directory that `prepare` writes the files for the package to."""
+PACKAGES, DISTRIBUTIONS = "packages", "distributions.json"
+"""What `prepare` writes: the files for the package, and the distributions that they are from."""
 GLIBC_MINOR_OLDEST = 17
 GLIBC_MINOR_OF_LAMBDA = 26 if sys.version_info < (3, 12) else 34
 """Lambda runs Python 3.11 on Amazon Linux 2, and later versions on Amazon Linux 2023."""
@@ -70,7 +72,9 @@ def prepare(cache: Path) -> Path:
         shutil.rmtree(building, ignore_errors=True)
         packages = building / PACKAGES
         packages.mkdir(parents=True)
-        _download(packages)
+        _download(packages, report := building / "report.json")
+        wheels = sbom.distributions(packages, json.loads(report.read_text("utf-8")))
+        (building / DISTRIBUTIONS).write_text(sbom.dump(wheels), "utf-8")
         _trim(packages)
         _compile(packages)
         for outdated in cache.glob("dependencies-*"):
@@ -90,16 +94,16 @@ def _directory(cache: Path) -> Path:
 
 def _fingerprint() -> str:
     builder = f"{metadata.version('chalice')} {sys.version}"
-    sources = (locks.path(locks.LAMBDA), Path(__file__))
+    sources = (locks.path(locks.LAMBDA), Path(__file__), Path(sbom.__file__))
     texts = [*(source.read_bytes() for source in sources), builder.encode()]
     return hashlib.sha256(b"\n".join(texts)).hexdigest()[:FINGERPRINT_CHARACTERS]
 
 
-def _download(directory: Path) -> None:
+def _download(directory: Path, report: Path) -> None:
     command = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-compile"]
     command += ["--require-hashes", "--only-binary", ":all:", "--requirement", str(locks.path(locks.LAMBDA))]
     command += [word for platform in PLATFORMS for word in ("--platform", platform)]
-    command += ["--target", str(directory)]
+    command += ["--target", str(directory), "--report", str(report)]
     try:
         finished = subprocess.run(  # noqa: S603  our own command
             command, capture_output=True, text=True, timeout=PIP_SECONDS_MAX, check=False

@@ -147,6 +147,7 @@ def test_the_same_sources_give_the_same_package(package: Package, tmp_path: Path
     again = packaging.package(STAGE, tmp_path, dependencies.cache_directory())
     assert (again / packaging.ZIP).read_bytes() == package.zip.read_bytes()
     assert json.loads((again / packaging.TEMPLATE).read_text("utf-8")) == package.template
+    assert (again / packaging.BILL).read_bytes() == package.bill.read_bytes()
 
 
 def test_a_zip_depends_only_on_names_and_contents(tmp_path: Path) -> None:
