@@ -25,12 +25,12 @@ PYTEST = $(RUN) infra pytest
 export DATA_DIR
 
 # The shell gets these values in the environment, as "$$FILE", and with their dollar signs: a file may have any name.
-USER_VALUES := FILE ENCODING ROWS NAME SCOPE PARAMETERS
+USER_VALUES := FILE ENCODING ROWS NAME SCOPE PARAMETERS OSV_URL
 $(foreach name,$(USER_VALUES),$(if $(filter command%,$(origin $(name))),$(eval export override $(name) := $$(value $(name)))))
 
 .DEFAULT_GOAL := help
 .PHONY: help run demo import psql token tokens revoke-token quick test bench bench-rivals chaos mutate fuzz schemathesis huge
-.PHONY: check check-web format emulator clean package conformance up down deploy destroy lock lambda-dependencies cloud-test cloud-emulator
+.PHONY: check check-web format emulator clean package conformance up down deploy destroy lock update audit lambda-dependencies cloud-test cloud-emulator
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -147,6 +147,12 @@ lambda-dependencies: $(INSTALLED)
 
 lock: $(INSTALLED) ## Write locks/ after you changed requirements.txt or a group in pyproject.toml
 	@$(RUN) infra.supply.locks
+
+update: $(INSTALLED) $(NODE_VENV)/.installed ## Update every dependency: pins, locks, npm, Docker images, certificates of RDS
+	@$(WITH_NODE) $(RUN) infra.supply.update
+
+audit: $(INSTALLED) $(NODE_VENV)/.installed ## Compare all locks with the known vulnerabilities (OSV_URL=https://…)
+	@$(WITH_NODE) $(RUN) infra.supply.audit $(if $(value OSV_URL),--osv-url "$$OSV_URL")
 
 clean: ## Remove environments, caches and ALL DATA in DATA_DIR
 	@$(PYTHON) -m infra.local.processes.lock "$(DATA_DIR)"
