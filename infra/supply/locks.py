@@ -25,6 +25,7 @@ from packaging.version import Version
 
 from infra import entry
 from infra.project import ROOT
+from infra.supply import platforms
 
 DEPLOYED = ROOT / "requirements.txt"
 PROJECT = ROOT / "pyproject.toml"
@@ -131,9 +132,15 @@ def _options(name: str) -> tuple[str, ...]:
 
 
 def write_all() -> None:
-    """Writes every lock. A version that still fits stays. Raises LockingFailed."""
+    """Writes every lock, and checks that it suits every platform. A version that still fits stays.
+
+    Raises LockingFailed.
+    """
     for name, requirements in sources().items():
         write(name, requirements)
+    for name in sources().keys() - {BUILT}:
+        if problem := platforms.unsuitable(name, path(name)):
+            raise LockingFailed(problem)
 
 
 def renew() -> None:

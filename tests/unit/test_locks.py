@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 import subprocess
@@ -20,7 +21,7 @@ from infra.local.errors import InstallationFailed
 from infra.local.s3_sqs import installation
 from infra.local.s3_sqs.installation import BY_NAME, Distribution
 from infra.project import ROOT
-from infra.supply import locks
+from infra.supply import locks, platforms
 
 SHA256 = re.compile(r"sha256:[0-9a-f]{64}")
 COMMAND_SECONDS_MAX = 120
@@ -97,7 +98,7 @@ def test_every_installation_requires_hashes() -> None:
     """Wherever a program or the Makefile calls pip."""
     files = [ROOT / "Makefile", *(ROOT / "infra").rglob("*.py")]
     callers = [file for file in files if re.search(r'pip install --|"pip", "install"', file.read_text("utf-8"))]
-    assert {file.name for file in callers} == {"Makefile", "dependencies.py", "installation.py"}
+    assert {file.name for file in callers} == {"Makefile", "dependencies.py", "installation.py", "platforms.py"}
     for file in callers:
         calls = len(re.findall(r'pip install --|"pip", "install"', file.read_text("utf-8")))
         assert file.read_text("utf-8").count("--require-hashes") == calls
@@ -164,6 +165,25 @@ def test_without_an_index_the_command_says_which_lock_it_could_not_write(
     with pytest.raises(locks.LockingFailed, match=r"locks/fuzz\.txt could not be written"):
         locks.write("fuzz", ["atheris==99999"])
     assert locks.path("fuzz").read_bytes() == before
+
+
+def test_a_lock_without_a_wheel_for_a_platform_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    name = "only_here-1.0"
+    wheel = tmp_path / f"{name}-cp311-abi3-manylinux_2_17_x86_64.whl"
+    with ZipFile(wheel, "w") as archive:
+        archive.writestr(f"{name}.dist-info/METADATA", "Metadata-Version: 2.1\nName: only-here\nVersion: 1.0\n")
+        archive.writestr(f"{name}.dist-info/WHEEL", "Wheel-Version: 1.0\nTag: cp311-abi3-manylinux_2_17_x86_64\n")
+        archive.writestr(f"{name}.dist-info/RECORD", "")
+    digest = hashlib.sha256(wheel.read_bytes()).hexdigest()
+    lock = tmp_path / "here.txt"
+    lock.write_text(f"--only-binary :all:\nonly-here==1.0 --hash=sha256:{digest}\n", "utf-8")
+    monkeypatch.setenv("UV_NO_INDEX", "1")
+    monkeypatch.setenv("UV_FIND_LINKS", str(tmp_path))
+    problem = platforms.unsuitable("here", lock)
+    assert problem is not None
+    assert problem.startswith("here.txt cannot be installed with Python 3.11 on aarch64-manylinux_2_28:\n")
+    monkeypatch.setitem(platforms.SUPPORTED, "here", tuple((platforms.LINUX, python) for python in platforms.PYTHONS))
+    assert platforms.unsuitable("here", lock) is None
 
 
 def test_the_environment_of_the_tests_has_the_locked_versions() -> None:
