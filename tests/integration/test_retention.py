@@ -194,6 +194,7 @@ def test_an_upload_that_arrives_after_its_cancelled_import_was_checked_keeps_the
 def test_a_file_of_another_bucket_is_not_looked_for_in_this_one(pipeline: Pipeline) -> None:
     import_id = drop_and_finish(pipeline, OLD)
     indexed(pipeline)
+    expire(pipeline)
     pipeline.sql("update import set bucket = 'another'")
 
     for days in (1, IMPORTS_KEPT_DAYS, MESSAGES_KEPT_DAYS):
