@@ -69,6 +69,8 @@ WILDCARDS = {
     "ec2:UnassignPrivateIpAddresses",
 }
 """Actions that AWS cannot limit to a resource, or only after it exists."""
+FOR_LAMBDA_ALONE = {action for action in WILDCARDS if action.startswith("ec2:")} | {"ec2:DetachNetworkInterface"}
+"""What Lambda does with a function's role to connect it to the network. Code of the function must not do it."""
 AWS_LIBRARIES = {"boto3", "botocore", "s3transfer"}
 FUNCTIONS = ["api", "authorize", *(source.name for source in app.app.event_sources), "migrate", "manage_tokens"]
 OWNER = {("secretsmanager:GetSecretValue", "OwnerSecretArn")}
@@ -77,12 +79,18 @@ SECRETS = {"migrate": OWNER | IMPORTER, "manage_tokens": OWNER}
 """The secrets of functions that do not use the importer's alone. The migration sets that role's password."""
 
 
-def _granted(package: Package, function: str) -> set[tuple[str, str]]:
+def _statements(package: Package, function: str) -> list[dict[str, Any]]:
     logical = package.functions[function]["Role"]["Fn::GetAtt"][0]
     (inline,) = package.template["Resources"][logical]["Properties"]["Policies"]
+    statements: list[dict[str, Any]] = inline["PolicyDocument"]["Statement"]
+    return statements
+
+
+def _granted(package: Package, function: str) -> set[tuple[str, str]]:
     granted: set[tuple[str, str]] = set()
-    for statement in inline["PolicyDocument"]["Statement"]:
-        assert statement["Effect"] == "Allow"
+    for statement in _statements(package, function):
+        if statement["Effect"] == "Deny":
+            continue
         assert set(statement) - {"Condition"} == {"Sid", "Effect", "Action", "Resource"}
         condition = _condition_text(statement.get("Condition"))
         resources = statement["Resource"] if isinstance(statement["Resource"], list) else [statement["Resource"]]
@@ -168,6 +176,16 @@ def test_policy_allows_what_the_code_needs_and_nothing_more(package: Package, fu
     granted, needed = _granted(package, function), _needed(package, function)
     assert sorted(needed - granted) == [], "the code does this, but the policy does not allow it"
     assert sorted(granted - needed) == [], "the policy allows this, but the code does not do it"
+
+
+@pytest.mark.parametrize("function", sorted(set(FUNCTIONS)))
+def test_code_of_a_function_cannot_use_the_rights_on_network_interfaces(package: Package, function: str) -> None:
+    """Lambda needs them in the role. Requests that come from inside the function have its ARN, and are denied."""
+    (denied,) = [each for each in _statements(package, function) if each["Effect"] == "Deny"]
+    assert (set(denied["Action"]), denied["Resource"]) == (FOR_LAMBDA_ALONE, "*")
+    name = package.functions[function]["FunctionName"]["Fn::Sub"]
+    arn = f"arn:${{AWS::Partition}}:lambda:${{AWS::Region}}:${{AWS::AccountId}}:function:{name}"
+    assert denied["Condition"] == {"ArnEquals": {"lambda:SourceFunctionArn": {"Fn::Sub": arn}}}
 
 
 def test_no_policy_has_a_wildcard_that_can_be_avoided(package: Package) -> None:
