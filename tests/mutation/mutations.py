@@ -563,6 +563,8 @@ MUTATIONS = (
              "null::jsonb as header", "i.header", (PAGE_SIZES,)),
     Mutation("the local stack returns no more than Lambda", "infra/local/site/gateway.py",
              "if size_bytes > RESPONSE_BYTES_MAX:", "if False:", ("tests/local/test_web.py",)),
+    Mutation("no response may be stored", "functions/api/routes.py", "request_id(), **NEVER_STORED}", "request_id()}",
+             ("tests/integration/test_api_standard.py",)),
     Mutation("an old secret that cannot be opened is left out", "chalicelib/webhooks/webhooks.py",
              "with suppress(Unsealable):", "with suppress():", (WEBHOOK_CREDENTIALS,)),
 )  # fmt: skip
