@@ -31,8 +31,8 @@ from infra.site_files import security_headers
 
 MAKE = {"deploy": "make deploy STAGE=dev PARAMETERS='AlarmEmail=ops@shop.example'", "destroy": "make destroy STAGE=dev"}
 OWN_PARAMETERS = frozenset({
-    "Stage", "SubnetIds", "SecurityGroupIds", "DatabaseGroupId", "DatabaseHost", "DatabaseProxyHost",
-    "OwnerSecretArn", "ImporterSecretArn", "ApiId", "ContentSecurityPolicy",
+    "Stage", "S3PrefixListId", "SubnetIds", "SecurityGroupIds", "WebhooksGroupId", "DatabaseGroupId",
+    "DatabaseHost", "DatabaseProxyHost", "OwnerSecretArn", "ImporterSecretArn", "ApiId", "ContentSecurityPolicy",
 })  # fmt: skip
 """The parameters that connect the stacks of a stage. A deployment sets them itself."""
 INTERRUPTED = "AWS completes what it has begun. To complete the rest, run the command again."
@@ -85,10 +85,11 @@ def deploy(account: Account, stage: str, out: Path, wanted: Mapping[str, str]) -
     """
     check_parameters(out, wanted)
     artifacts = ensure_artifacts_bucket(account, stage)
-    values: dict[str, str] = {"Stage": stage, **wanted}
+    values: dict[str, str] = {"Stage": stage, "S3PrefixListId": stacks.s3_prefix_list(account), **wanted}
     network = stacks.apply(account, stage, "network", template_of("network"), values)
     values |= {"SubnetIds": network["SubnetIds"], "DatabaseGroupId": network["DatabaseGroupId"]}
-    values |= {"SecurityGroupIds": network["FunctionsGroupId"], "DatabaseProxyHost": ""}
+    values |= {"SecurityGroupIds": network["FunctionsGroupId"], "WebhooksGroupId": network["WebhooksGroupId"]}
+    values |= {"DatabaseProxyHost": ""}
     values |= stacks.apply(account, stage, "database", template_of("database"), values)
     deploy_application(account, stage, out, values, artifacts)
     # This stack is complete only when the proxy has logged in, with the role that the migration creates.

@@ -32,7 +32,8 @@ def finish(template: dict[str, Any], stage: str) -> dict[str, Any]:
         name = name_of(logical)
         properties = function["Properties"]
         properties["FunctionName"] = _sub(f"product-importer-${{Stage}}-{name}")
-        properties.update({key: value for key, value in shared.items() if key != "Environment"})
+        own_network = {"VpcConfig": properties["VpcConfig"]} if "VpcConfig" in properties else {}
+        properties.update({key: value for key, value in shared.items() if key != "Environment"} | own_network)
         variables = {**shared["Environment"]["Variables"], **properties["Environment"]["Variables"]}
         properties["Environment"] = {"Variables": variables}
         # The group has to exist before the function writes to it: Lambda would create one that keeps logs for ever.

@@ -157,6 +157,7 @@ def _deploy(directory: Path, account: EmulatedAccount, database: Database) -> De
         s3=account.client("s3"),
         lambda_=account.client("lambda"),
         cloudfront=account.client("cloudfront"),
+        ec2=account.client("ec2"),
         poll_seconds=STACK_POLL_SECONDS,
     )
     out = packaging.package(STAGE, directory / "out", cache_directory())

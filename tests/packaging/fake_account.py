@@ -19,6 +19,7 @@ from botocore.exceptions import ClientError, WaiterError
 from infra.deploy.stacks import Account
 
 NUMBER, REGION = "123456789012", "eu-central-1"
+S3_PREFIX_LIST = "pl-s3"
 
 
 @dataclass
@@ -40,7 +41,7 @@ class FakeAccount:
     @property
     def account(self) -> Account:
         """The account as the deployment sees it."""
-        return Account(NUMBER, REGION, _CloudFormation(self), _S3(self), _Lambda(self), _CloudFront())
+        return Account(NUMBER, REGION, _CloudFormation(self), _S3(self), _Lambda(self), _CloudFront(), _Ec2())
 
 
 class _CloudFormation:
@@ -167,6 +168,12 @@ class _Lambda:
         if self._fake.migration_fails:
             return {"FunctionError": "Unhandled", "Payload": io.BytesIO(b'{"errorMessage": "no database"}')}
         return {"Payload": io.BytesIO(b'{"applied": ["0001_catalogue.sql"]}')}
+
+
+class _Ec2:
+    def describe_managed_prefix_lists(self, Filters: list[dict[str, Any]]) -> dict[str, Any]:
+        assert Filters == [{"Name": "prefix-list-name", "Values": [f"com.amazonaws.{REGION}.s3"]}]
+        return {"PrefixLists": [{"PrefixListId": S3_PREFIX_LIST}]}
 
 
 class _CloudFront:

@@ -17,14 +17,19 @@ from infra.deploy.every_function import functions_of
 from infra.deploy.stacks import INVOCATION_SECONDS_MAX, PARTS, STANDALONE_PARTS, Account, name_of, s3_origin
 from infra.project import ROOT
 from tests.packaging.conftest import STAGE, Package
-from tests.packaging.fake_account import NUMBER, REGION, FakeAccount
+from tests.packaging.fake_account import NUMBER, REGION, S3_PREFIX_LIST, FakeAccount
 
 NETWORK, DATABASE, APP, PROXY, WEB = (name_of(STAGE, part) for part in PARTS)
 MIGRATE = f"{APP}-migrate"
 FILES = f"https://s3.{REGION}.amazonaws.com/{APP}-files-{NUMBER}/"
 SITE = "https://site.example"
 OUTPUTS = {
-    NETWORK: {"SubnetIds": "subnet-a,subnet-b", "FunctionsGroupId": "sg-f", "DatabaseGroupId": "sg-d"},
+    NETWORK: {
+        "SubnetIds": "subnet-a,subnet-b",
+        "FunctionsGroupId": "sg-f",
+        "WebhooksGroupId": "sg-w",
+        "DatabaseGroupId": "sg-d",
+    },
     DATABASE: {
         "OwnerSecretArn": "arn:owner",
         "ImporterSecretArn": "arn:importer",
@@ -65,6 +70,7 @@ def test_stacks_are_created_in_order_and_get_the_outputs_of_those_before(aws: Fa
             "AlarmEmail": "ops@example.com",
             "SubnetIds": "subnet-a,subnet-b",
             "SecurityGroupIds": "sg-f",
+            "WebhooksGroupId": "sg-w",
             "ImporterSecretArn": "arn:importer",
             "OwnerSecretArn": "arn:owner",
             "DatabaseHost": "db.internal",
@@ -72,6 +78,7 @@ def test_stacks_are_created_in_order_and_get_the_outputs_of_those_before(aws: Fa
             "UiOrigins": SITE,
         }.items()
     )
+    assert aws.stacks[NETWORK]["parameters"]["S3PrefixListId"] == S3_PREFIX_LIST
     web = aws.stacks[WEB]["parameters"]
     assert f"connect-src 'self' {FILES};" in web["ContentSecurityPolicy"]
     assert web["ApiId"] == "api123"
@@ -133,7 +140,7 @@ def test_deploying_again_changes_no_stack(aws: FakeAccount, package: Package) ->
 def test_the_schema_is_migrated_before_the_code_that_needs_it_is_deployed(aws: FakeAccount, package: Package) -> None:
     _deploy(aws, package)
     aws.actions.clear()
-    _deploy(aws, package, LogDays="90")
+    _deploy(aws, package, LogLevel="DEBUG")
     assert aws.actions == [f"CODE {MIGRATE}", f"INVOKE {MIGRATE}", f"UPDATE {APP}"]
 
 
