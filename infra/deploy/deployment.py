@@ -22,6 +22,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from infra import entry
 from infra.arguments import Parser
 from infra.deploy import packaging, site, stacks
+from infra.deploy.artifacts import artifacts_bucket, ensure_artifacts_bucket
 from infra.deploy.dependencies import cache_directory
 from infra.deploy.errors import DeployError, MigrationFailed, ReservedParameters, UnknownParameters
 from infra.deploy.every_function import functions_of
@@ -33,10 +34,14 @@ MAKE = {"deploy": "make deploy STAGE=dev PARAMETERS='AlarmEmail=ops@shop.example
 OWN_PARAMETERS = frozenset({
     "Stage", "S3PrefixListId", "SubnetIds", "SecurityGroupIds", "WebhooksGroupId", "DatabaseGroupId",
     "DatabaseHost", "DatabaseProxyHost", "OwnerSecretArn", "ImporterSecretArn", "ApiId", "ContentSecurityPolicy",
+    "SiteSecretName",
 })  # fmt: skip
 """The parameters that connect the stacks of a stage. A deployment sets them itself."""
 INTERRUPTED = "AWS completes what it has begun. To complete the rest, run the command again."
+NO_ORIGIN = "https://not-deployed-yet.invalid"
+"""The default of UiOrigins: until the site's URL is known, no page may upload."""
 ANY_ORIGIN = "*"
+"""The default in earlier versions."""
 
 
 def main(arguments: list[str]) -> int:
@@ -97,13 +102,27 @@ def deploy(account: Account, stage: str, out: Path, wanted: Mapping[str, str]) -
         stacks.apply(account, stage, "proxy", template_of("proxy"), values)
     else:
         stacks.remove(account, stage, "proxy")
+    site_before = stacks.outputs(account, stage, "web").get("SiteUrl", NO_ORIGIN)
     web = _deploy_site(account, stage, values)
-    if stacks.parameters(account, stage, "app")["UiOrigins"] == ANY_ORIGIN and "UiOrigins" not in wanted:
-        # The site's URL is known only now. From here on, no other site may upload from a browser.
-        values["UiOrigins"] = web["SiteUrl"]
-        stacks.apply(account, stage, "app", uploaded_template(account, artifacts, out), values, artifacts)
+    late = known_late(stacks.parameters(account, stage, "app"), wanted, site_before, web["SiteUrl"])
+    if late:
+        stacks.apply(account, stage, "app", uploaded_template(account, artifacts, out), {**values, **late}, artifacts)
     _upload_site(account, web)
     return web["SiteUrl"]
+
+
+def known_late(current: Mapping[str, str], wanted: Mapping[str, str], before: str, site: str) -> dict[str, str]:
+    """Returns the application's parameters that change once the site is there; `before` is its earlier URL.
+
+    From then on, only the site's pages may upload from a browser, and the API can be called only by way of CloudFront,
+    which now sends the secret. Origins that somebody has chosen are kept.
+    """
+    late = {}
+    if current["UiOrigins"] in (NO_ORIGIN, ANY_ORIGIN, before) and current["UiOrigins"] != site:
+        late["UiOrigins"] = site
+    if current["AroundTheSite"] == "Allow":
+        late["AroundTheSite"] = "Deny"
+    return {name: value for name, value in late.items() if name not in wanted}
 
 
 def destroy(account: Account, stage: str) -> None:
@@ -114,8 +133,9 @@ def destroy(account: Account, stage: str) -> None:
     for part in reversed(PARTS):
         stacks.remove(account, stage, part)
     report(
-        f"Kept: the buckets {_files_bucket(account, stage)} and {_artifacts_bucket(account, stage)}, the KMS key of "
-        "webhooks' secrets, and a snapshot of the database. Delete them manually if you no longer need them."
+        f"Kept: the buckets {_files_bucket(account, stage)} and {artifacts_bucket(account, stage)}, the KMS key of "
+        "webhooks' secrets, the role for API Gateway's logs, two buckets with logs, and a snapshot of the database. "
+        "Delete them manually if you no longer need them."
     )
 
 
@@ -167,20 +187,6 @@ def uploaded_template(account: Account, artifacts: str, out: Path) -> str:
     return json.dumps(template, sort_keys=True)
 
 
-def ensure_artifacts_bucket(account: Account, stage: str) -> str:
-    """Creates the bucket for packages and large templates if it is missing. Returns its name."""
-    bucket = _artifacts_bucket(account, stage)
-    location = {} if account.region == "us-east-1" else {"LocationConstraint": account.region}
-    try:
-        account.s3.create_bucket(Bucket=bucket, **({"CreateBucketConfiguration": location} if location else {}))
-    except ClientError as error:
-        if error.response["Error"]["Code"] != "BucketAlreadyOwnedByYou":
-            raise
-    blocked = ("BlockPublicAcls", "BlockPublicPolicy", "IgnorePublicAcls", "RestrictPublicBuckets")
-    account.s3.put_public_access_block(Bucket=bucket, PublicAccessBlockConfiguration=dict.fromkeys(blocked, True))
-    return bucket
-
-
 def migrate(account: Account, stage: str) -> None:
     """Runs the migrations that are missing. Raises MigrationFailed."""
     response = account.lambda_.invoke(FunctionName=_migrate_function(stage))
@@ -202,9 +208,12 @@ def template_of(part: str) -> str:
 
 def _deploy_site(account: Account, stage: str, values: Mapping[str, str]) -> dict[str, str]:
     policy = dict(security_headers(upload_url(account, stage)))["Content-Security-Policy"]
-    api = stacks.outputs(account, stage, "app")["RestAPIId"]
-    values = {**values, "ApiId": api, "ContentSecurityPolicy": policy}
-    return stacks.apply(account, stage, "web", template_of("web"), values)
+    app = stacks.outputs(account, stage, "app")
+    values = {**values, "ApiId": app["RestAPIId"], "SiteSecretName": app["SiteSecretName"]}
+    web = stacks.apply(account, stage, "web", template_of("web"), {**values, "ContentSecurityPolicy": policy})
+    if web["SiteUrl"] != f"https://{web['SiteAddress']}":
+        report(f"{web['SiteUrl']} must be an alias of {web['SiteAddress']}: add a CNAME record to its DNS")
+    return web
 
 
 def _upload_site(account: Account, web: Mapping[str, str]) -> None:
@@ -221,10 +230,6 @@ def _migrate_function(stage: str) -> str:
 
 def _files_bucket(account: Account, stage: str) -> str:
     return f"product-importer-{stage}-files-{account.number}"
-
-
-def _artifacts_bucket(account: Account, stage: str) -> str:
-    return f"product-importer-{stage}-artifacts-{account.number}"
 
 
 def _zip_key(out: Path) -> str:

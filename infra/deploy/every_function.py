@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from functions.authorize import AUTHORIZATION
 from infra.deploy.gateway_responses import gateway_responses
 
 FUNCTION = "AWS::Serverless::Function"
@@ -42,6 +43,9 @@ def finish(template: dict[str, Any], stage: str) -> dict[str, Any]:
     api = resources[API]["Properties"]
     body = api[PLACEHOLDER_BODY]
     body["x-amazon-apigateway-gateway-responses"] = gateway_responses()
+    # A header without anything that could be a token costs no invocation of the authorizer.
+    authorizer = body["securityDefinitions"]["authorize"]["x-amazon-apigateway-authorizer"]
+    authorizer["identityValidationExpression"] = f"^{AUTHORIZATION}$"
     # The API's metrics have this name as their dimension.
     body["info"]["title"] = _sub("product-importer-${Stage}")
     # Without a version, SAM creates a second stage called "Stage", which has no throttling.
@@ -65,7 +69,14 @@ def _log_group_and_alarms(logical: str, name: str) -> Iterator[tuple[str, dict[s
     group = _sub(f"/aws/lambda/product-importer-${{Stage}}-{name}")
     yield (
         f"{logical}Logs",
-        {"Type": "AWS::Logs::LogGroup", "Properties": {"LogGroupName": group, "RetentionInDays": {"Ref": "LogDays"}}},
+        {
+            "Type": "AWS::Logs::LogGroup",
+            "Properties": {
+                "LogGroupName": group,
+                "RetentionInDays": {"Ref": "LogDays"},
+                "KmsKeyId": {"Fn::If": ["HasLogKey", {"Ref": "LogKeyArn"}, {"Ref": "AWS::NoValue"}]},
+            },
+        },
     )
     if name not in WITHOUT_ERRORS_ALARM:
         yield f"{logical}ErrorsAlarm", _alarm(name, "Errors", ERRORS_MAX, "keeps failing. Look at its log.")

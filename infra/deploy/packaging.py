@@ -31,7 +31,10 @@ from infra.project import ROOT, STAGE, STAGE_RULE
 
 TEMPLATES = (
     ROOT / "infra" / "resources.yml",
-    *(ROOT / "infra" / "deploy" / name for name in ("functions.yml", "egress.yml", "api.yml", "alarms.yml")),
+    *(
+        ROOT / "infra" / "deploy" / name
+        for name in ("functions.yml", "egress.yml", "file_logs.yml", "api.yml", "alarms.yml")
+    ),
 )
 """The template parts that are merged into Chalice's template, one for each topic."""
 MODEL_STAGE = "dev"

@@ -46,6 +46,11 @@ class Account:
     poll_seconds: float = POLL_SECONDS
     """Time between two checks of a stack's status."""
 
+    @property
+    def partition(self) -> str:
+        """The region's partition, such as `aws` or `aws-cn`: the second part of every ARN."""
+        return boto3.Session().get_partition_for_region(self.region)
+
     @classmethod
     def from_credentials(cls) -> Account:
         """Returns the account of this machine's AWS credentials. Raises BotoCoreError, ClientError."""

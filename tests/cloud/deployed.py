@@ -18,6 +18,7 @@ from psycopg.rows import dict_row
 
 from chalicelib.backends.database import Database as Connection
 from infra.deploy import deployment, packaging, stacks
+from infra.deploy.artifacts import ensure_artifacts_bucket
 from infra.deploy.dependencies import cache_directory
 from infra.deploy.stacks import Account
 from infra.local.aws import ACCOUNT_ID, REGION, forget_personal_settings
@@ -165,7 +166,7 @@ def _deploy(directory: Path, account: EmulatedAccount, database: Database) -> De
     template = application_template(packaged, database.authority.file)
     (out / packaging.TEMPLATE).write_text(json.dumps(template), "utf-8")
 
-    artifacts = deployment.ensure_artifacts_bucket(deployer, STAGE)
+    artifacts = ensure_artifacts_bucket(deployer, STAGE)
     values = {"Stage": STAGE}
     body = database_template(deployment.template_of("database"))
     secrets = stacks.apply(deployer, STAGE, "database", body, {**values, **UNUSED_PARAMETERS})

@@ -44,7 +44,7 @@ def application_template(packaged: dict[str, Any], database_authority: Path) -> 
     template = copy.deepcopy(packaged)
     for resource in template["Resources"].values():
         if resource["Type"] == "AWS::IAM::Role":
-            for policy in resource["Properties"]["Policies"]:
+            for policy in resource["Properties"].get("Policies", []):
                 _add_required_actions(policy["PolicyDocument"]["Statement"])
     for logical, function in functions_of(template).items():
         function["Properties"]["Environment"]["Variables"]["DATABASE_CA_FILE"] = str(database_authority)

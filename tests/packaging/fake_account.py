@@ -32,9 +32,13 @@ class FakeAccount:
     stacks: dict[str, dict[str, Any]] = field(default_factory=dict)
     objects: dict[tuple[str, str], bytes] = field(default_factory=dict)
     properties: dict[tuple[str, str], dict[str, str]] = field(default_factory=dict)
+    settings: dict[tuple[str, str], Any] = field(default_factory=dict)
+    """What was set for a bucket, by its name and the operation."""
     failing_stack: str | None = None
     """The name of a stack whose creation fails."""
     migration_fails: bool = False
+    outputs_after: dict[str, dict[str, str]] = field(default_factory=dict)
+    """Outputs that a stack has once it is next changed."""
     changes_listed: bool = True
     """Whether change sets list their changes: when only outputs change, they do not."""
 
@@ -85,6 +89,7 @@ class _CloudFormation:
         change = self._changes.pop(StackName)
         self._fake.actions.append(f"{change.pop('kind')} {StackName}")
         self._fake.stacks[StackName] = {"status": "UPDATE_COMPLETE", **change}
+        self._fake.outputs |= {name: each for name, each in self._fake.outputs_after.items() if name == StackName}
 
     def delete_change_set(self, StackName: str, ChangeSetName: str) -> None:
         self._changes.pop(StackName)
@@ -132,8 +137,14 @@ class _S3:
     def create_bucket(self, **request: Any) -> None:
         assert request["CreateBucketConfiguration"] == {"LocationConstraint": REGION}
 
-    def put_public_access_block(self, **request: Any) -> None:
-        assert all(request["PublicAccessBlockConfiguration"].values())
+    def __getattr__(self, operation: str) -> Any:
+        """Any other operation is a setting of a bucket."""
+
+        def put(Bucket: str, **setting: Any) -> None:
+            assert operation.startswith("put_")
+            ((_, self._fake.settings[Bucket, operation]),) = setting.items()
+
+        return put
 
     def put_object(self, Bucket: str, Key: str, Body: bytes, **properties: str) -> None:
         self._fake.objects[Bucket, Key] = Body

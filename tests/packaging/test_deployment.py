@@ -36,8 +36,8 @@ OUTPUTS = {
         "DatabaseHost": "db.internal",
         "DatabaseProxyHost": "proxy.internal",
     },
-    APP: {"RestAPIId": "api123", "EndpointURL": "https://api"},
-    WEB: {"PageBucket": "page", "SiteId": "E1", "SiteUrl": SITE},
+    APP: {"RestAPIId": "api123", "EndpointURL": "https://api", "SiteSecretName": "site-a1"},
+    WEB: {"PageBucket": "page", "SiteId": "E1", "SiteUrl": SITE, "SiteAddress": "site.example"},
 }
 
 
@@ -76,12 +76,13 @@ def test_stacks_are_created_in_order_and_get_the_outputs_of_those_before(aws: Fa
             "DatabaseHost": "db.internal",
             "DatabaseProxyHost": "proxy.internal",
             "UiOrigins": SITE,
+            "AroundTheSite": "Deny",
         }.items()
     )
     assert aws.stacks[NETWORK]["parameters"]["S3PrefixListId"] == S3_PREFIX_LIST
     web = aws.stacks[WEB]["parameters"]
     assert f"connect-src 'self' {FILES};" in web["ContentSecurityPolicy"]
-    assert web["ApiId"] == "api123"
+    assert (web["ApiId"], web["SiteSecretName"]) == ("api123", "site-a1")
 
 
 def test_the_template_refers_to_the_zip_that_was_uploaded(aws: FakeAccount, package: Package) -> None:
@@ -149,6 +150,33 @@ def test_a_custom_upload_origin_is_kept(aws: FakeAccount, package: Package) -> N
     _deploy(aws, package, UiOrigins=custom)
     _deploy(aws, package)
     assert aws.stacks[APP]["parameters"]["UiOrigins"] == custom
+
+
+def test_until_the_site_is_there_no_page_may_upload_and_the_api_needs_no_secret(
+    aws: FakeAccount, package: Package
+) -> None:
+    aws.failing_stack = WEB
+    with pytest.raises(StackFailed):
+        _deploy(aws, package)
+    app = aws.stacks[APP]["parameters"]
+    assert app["UiOrigins"] == deployment.NO_ORIGIN
+    # CloudFront does not send it yet: an existing site would stop working for the minutes until it does.
+    assert app["AroundTheSite"] == "Allow"
+
+
+def test_uploads_follow_the_site_to_another_domain(aws: FakeAccount, package: Package) -> None:
+    _deploy(aws, package)
+    aws.outputs_after[WEB] = {**OUTPUTS[WEB], "SiteUrl": "https://shop.example"}
+    _deploy(aws, package, DomainName="shop.example", CertificateArn="arn:aws:acm:us-east-1:1:certificate/1")
+    assert aws.stacks[APP]["parameters"]["UiOrigins"] == "https://shop.example"
+
+
+def test_a_deployment_can_leave_the_api_open_to_calls_around_the_site(aws: FakeAccount, package: Package) -> None:
+    _deploy(aws, package)
+    _deploy(aws, package, AroundTheSite="Allow")
+    assert aws.stacks[APP]["parameters"]["AroundTheSite"] == "Allow"
+    _deploy(aws, package)
+    assert aws.stacks[APP]["parameters"]["AroundTheSite"] == "Deny"
 
 
 def test_without_the_proxy_all_functions_connect_to_the_database(aws: FakeAccount, package: Package) -> None:
@@ -251,7 +279,7 @@ def test_presigned_links_begin_with_the_origin_that_the_site_may_connect_to(
 
 
 def test_the_site_may_connect_to_the_bucket_of_its_stage(aws: FakeAccount, package: Package) -> None:
-    (bucket,) = package.of_type("AWS::S3::Bucket").values()
+    bucket = package.of_type("AWS::S3::Bucket")["Files"]
     name = bucket["BucketName"]["Fn::Sub"].replace("${Stage}", STAGE).replace("${AWS::AccountId}", NUMBER)
     assert deployment.upload_url(aws.account, STAGE) == f"{s3_origin(REGION)}/{name}/"
 

@@ -138,7 +138,7 @@ def test_endpoints_accept_only_what_belongs_to_the_stage_or_the_account(package:
         assert statement["Condition"] == {"StringEquals": {"aws:PrincipalAccount": {"Ref": "AWS::AccountId"}}}, name
         for arn in _arns(statement["Resource"]):
             assert "${AWS::AccountId}" in arn, name
-    (bucket,) = [each["BucketName"]["Fn::Sub"] for each in package.of_type("AWS::S3::Bucket").values()]
+    bucket = package.of_type("AWS::S3::Bucket")["Files"]["BucketName"]["Fn::Sub"]
     arn = f"arn:${{AWS::Partition}}:s3:::{bucket}"
     (statement,) = ENDPOINTS["S3Endpoint"]["Properties"]["PolicyDocument"]["Statement"]
     assert _arns(statement["Resource"]) == [arn, f"{arn}/*"]

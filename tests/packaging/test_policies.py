@@ -198,7 +198,8 @@ def test_no_policy_has_a_wildcard_that_can_be_avoided(package: Package) -> None:
 def test_every_function_has_a_role_of_its_own(package: Package) -> None:
     roles = [json.dumps(function["Role"]) for function in package.functions.values()]
     assert len(set(roles)) == len(roles)
-    for role in package.of_type("AWS::IAM::Role").values():
+    for function in package.functions.values():
+        role = package.template["Resources"][function["Role"]["Fn::GetAtt"][0]]["Properties"]
         assert "ManagedPolicyArns" not in role
 
 

@@ -93,7 +93,7 @@ def test_visibility_time_out_is_six_times_the_functions_time_out(package: Packag
 
 def test_everything_at_rest_is_encrypted(package: Package) -> None:
     assert all(queue["SqsManagedSseEnabled"] is True for queue in _queues(package).values())
-    (bucket,) = package.of_type("AWS::S3::Bucket").values()
+    bucket = package.of_type("AWS::S3::Bucket")["Files"]
     (rule,) = bucket["BucketEncryption"]["ServerSideEncryptionConfiguration"]
     assert rule["ServerSideEncryptionByDefault"]["SSEAlgorithm"] == "AES256"
     (key,) = package.of_type("AWS::KMS::Key").values()
@@ -101,7 +101,7 @@ def test_everything_at_rest_is_encrypted(package: Package) -> None:
 
 
 def test_bucket_is_private_versioned_cleaned_up_and_requires_tls(package: Package) -> None:
-    (bucket,) = package.of_type("AWS::S3::Bucket").values()
+    bucket = package.of_type("AWS::S3::Bucket")["Files"]
     assert bucket["PublicAccessBlockConfiguration"] == {
         "BlockPublicAcls": True,
         "BlockPublicPolicy": True,
@@ -112,7 +112,7 @@ def test_bucket_is_private_versioned_cleaned_up_and_requires_tls(package: Packag
     rules = {rule["Id"]: rule for rule in bucket["LifecycleConfiguration"]["Rules"]}
     assert rules["abort-incomplete-uploads"]["AbortIncompleteMultipartUpload"] == {"DaysAfterInitiation": 1}
     assert rules["expire-files"]["NoncurrentVersionExpiration"] == {"NoncurrentDays": 1}
-    (policy,) = package.of_type("AWS::S3::BucketPolicy").values()
+    policy = package.of_type("AWS::S3::BucketPolicy")["FilesPolicy"]
     (statement,) = policy["PolicyDocument"]["Statement"]
     assert (statement["Effect"], statement["Principal"], statement["Action"]) == ("Deny", "*", "s3:*")
     assert statement["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
