@@ -43,6 +43,8 @@ QUEUE_ACTIONS = {
     "change_message_visibility": "sqs:ChangeMessageVisibility",
 }
 KEY_ACTIONS = {"generate_data_key": "kms:GenerateDataKey", "decrypt": "kms:Decrypt"}
+SEALED = "webhook:*"
+"""What the key encrypts: only values whose context begins with their webhook (chalicelib/backends/sealing.py)."""
 POLLING = {"sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"}
 """What Lambda does with the function's role."""
 PREFIXES = {
@@ -113,6 +115,8 @@ def _condition_text(condition: Any) -> str:
             return ""
         case {"StringLike": {"s3:prefix": str(prefix), **others}, **more} if not others and not more:
             return f" listed under {prefix}"
+        case {"StringLike": {"kms:EncryptionContext:context": str(context), **others}, **more} if not (others or more):
+            return f" for {context}"
     raise AssertionError(f"unknown form of a condition in a policy: {condition}")
 
 
@@ -138,7 +142,7 @@ def _permissions(package: Package, call: Call, operation: str, source: str | Non
             queue = _logical_queue(package, call.queue) if call.queue else source
             return {(QUEUE_ACTIONS[operation], f"{queue}.Arn")}
         case "sealer":
-            return {(KEY_ACTIONS[operation], "WebhookKey.Arn")}
+            return {(KEY_ACTIONS[operation], f"WebhookKey.Arn for {SEALED}")}
     if operation == "list_object_versions":
         return {(action, f"Files.Arn listed under {UPLOADS_PREFIX}*") for action in BUCKET_ACTIONS[operation]}
     permissions: set[tuple[str, str]] = set()
