@@ -115,7 +115,7 @@ class Deployed:
         """Returns the passwords of all database roles, from their secrets."""
         vault = self.account.client("secretsmanager")
         secrets = [vault.get_secret_value(SecretId=each["ARN"]) for each in vault.list_secrets()["SecretList"]]
-        return [json.loads(each["SecretString"])["password"] for each in secrets]
+        return [json.loads(text)["password"] for each in secrets if (text := each["SecretString"]).startswith("{")]
 
     def execute(self, statement: str) -> None:
         """Executes a statement as the owner of the database."""
