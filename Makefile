@@ -23,7 +23,7 @@ PYTEST = $(RUN) infra pytest
 export DATA_DIR
 
 # The shell gets these values in the environment, as "$$FILE", and with their dollar signs: a file may have any name.
-USER_VALUES := FILE ENCODING ROWS NAME SCOPE PARAMETERS
+USER_VALUES := FILE ENCODING ROWS NAME SCOPE PARAMETERS CONFIRM
 $(foreach name,$(USER_VALUES),$(if $(filter command%,$(origin $(name))),$(eval export override $(name) := $$(value $(name)))))
 
 .DEFAULT_GOAL := help
@@ -135,9 +135,9 @@ package: $(INSTALLED) ## Build out/<stage>/deployment.zip and template.json for 
 deploy: $(INSTALLED) ## Deploy a stage with your AWS credentials (STAGE=dev PARAMETERS='AlarmEmail=…')
 	@$(RUN) infra.deploy.deployment deploy -- "$(STAGE)" $$PARAMETERS
 
-destroy: $(INSTALLED) ## Delete a stage; keeps files, the key of secrets and a database snapshot (STAGE=…)
+destroy: $(INSTALLED) ## Delete a stage; keeps files, the key of secrets and a database snapshot (STAGE=dev CONFIRM=dev)
 	@test "$(origin STAGE)" != file || { echo "STAGE is required. Example: make destroy STAGE=dev" >&2; exit 2; }
-	@$(RUN) infra.deploy.deployment destroy -- "$(STAGE)"
+	@$(RUN) infra.deploy.deployment destroy $(if $(value CONFIRM),--confirm "$$CONFIRM") -- "$(STAGE)"
 
 # The package's dependencies: prepared once, then kept in DATA_DIR.
 lambda-dependencies: $(INSTALLED)

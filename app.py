@@ -126,7 +126,7 @@ def index_products(event: CloudWatchEvent) -> None:
 
 @app.lambda_function(name="migrate")
 def migrate(event: dict[str, Any], context: Any) -> dict[str, list[str]]:  # noqa: ARG001
-    return functions.migrate.migrate()
+    return functions.migrate.migrate(event)
 
 
 @app.lambda_function(name="manage_tokens")

@@ -129,6 +129,12 @@ CONNECTION_UNANSWERED_SECONDS_MAX = 6
 """A server that is silent for this long is gone. The authorizer, which has 10 s, still has time to reconnect."""
 CONNECTION_PROBE_SECONDS = 2
 """How often a silent server is probed."""
+STATEMENT_SECONDS_MAX = 60
+LOCK_WAIT_SECONDS_MAX = 30
+IDLE_IN_TRANSACTION_SECONDS_MAX = 5
+"""After these times, PostgreSQL ends a statement, its wait for a lock, or a transaction whose client does nothing."""
+ROLE_ATTEMPTS_MAX = 5
+"""How often the change of a role is tried when another database of the server changes it at the same moment."""
 
 # --- exports --------------------------------------------------------------------------------------------------
 EXPORTS_UNFINISHED_MAX = 20

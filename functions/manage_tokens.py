@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic_core import to_jsonable_python
 
 from chalicelib.access import tokens
-from chalicelib.backends.credentials import owner_conninfo
+from chalicelib.backends.credentials import conninfo
 from chalicelib.backends.database import Database, Transaction
 from chalicelib.errors import Rejected
 from chalicelib.settings import settings
@@ -72,8 +72,8 @@ _COMMANDS: TypeAdapter[Create | List | Revoke] = TypeAdapter(
 
 
 def manage_tokens(event: object) -> Answer:
-    """Carries out a command as the owner of the database. Raises MissingSetting, Transient."""
-    with closing(Database(owner_conninfo(settings()))) as database:
+    """Carries out a command as the role `token_manager`. Raises MissingSetting, Transient."""
+    with closing(Database(conninfo(settings()))) as database:
         return answered(database, event)
 
 

@@ -5,9 +5,10 @@
     python -m infra.tokens [--stage STAGE] revoke NAME
 
 functions/manage_tokens.py carries the commands out. With --stage, they run as a function in the AWS account that this
-machine has credentials for. Without it, they run here, on the database of OWNER_DATABASE_URL or, if that is not set, on
-the database of the running stack (DATA_DIR/stack.json). `create` prints the token, which cannot be shown again. Exit
-status: 0 done, 1 refused, 2 wrong usage, or the command could not be carried out.
+machine has credentials for. Without it, they run here: on the database of OWNER_DATABASE_URL, which can also name the
+role `token_manager`, or, if that is not set, as this role on the database of the running stack (DATA_DIR/stack.json).
+`create` prints the token, which cannot be shown again. Exit status: 0 done, 1 refused, 2 wrong usage, or the command
+could not be carried out.
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ from psycopg.conninfo import conninfo_to_dict
 
 from chalicelib.access import tokens
 from chalicelib.backends.database import Database
+from chalicelib.backends.roles import ROLES
 from chalicelib.errors import Transient
 from functions.authorize import AUTHORIZER_TTL_SECONDS
 from functions.manage_tokens import Answer, answered
@@ -130,7 +132,7 @@ def _checked(url: str) -> str:
 
 
 def _stack_conninfo() -> str:
-    return stack_file.read(data_dir()).owner_conninfo
+    return stack_file.read(data_dir()).conninfos[ROLES["manage_tokens"]]
 
 
 def _from_a_stage(stage: str, command: Command) -> Answer:

@@ -32,7 +32,7 @@ from infra.project import ROOT, data_dir
 
 REQUIREMENTS = ROOT / "requirements.txt"
 CONSTRAINTS = Path(__file__).with_name("constraints-lambda.txt")
-SERVICES = ("kms", "s3", "secretsmanager", "sqs", "sts")
+SERVICES = ("kms", "s3", "sqs", "sts")
 """The services whose botocore descriptions are packaged; sts is needed to assume roles."""
 NEVER_IMPORTED = ("boto3/examples", "cffi", "cffi-*", "pycparser*", "*.data", "bin")
 """Paths in the wheels that no function imports. Of cffi, cryptography needs only the compiled module."""

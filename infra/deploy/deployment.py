@@ -1,6 +1,7 @@
 """Deploys a stage to AWS, or deletes it: five stacks, each created with the outputs of those before it.
 
-    python -m infra.deploy.deployment deploy|destroy STAGE [ParameterName=value …]
+    python -m infra.deploy.deployment deploy STAGE [ParameterName=value …]
+    python -m infra.deploy.deployment destroy STAGE [--confirm STAGE]
 
 Credentials and region are those of the AWS command line. Deploying again updates only the stacks that differ. The
 parameters are those of infra/resources.yml and infra/deploy/*.yml, except those that a deployment sets itself; one that
@@ -16,16 +17,23 @@ import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from infra import entry
 from infra.arguments import Parser
-from infra.deploy import packaging, site, stacks
+from infra.deploy import database, packaging, site, stacks
 from infra.deploy.artifacts import artifacts_bucket, ensure_artifacts_bucket
 from infra.deploy.dependencies import cache_directory
-from infra.deploy.errors import DeployError, MigrationFailed, ReservedParameters, UnknownParameters
-from infra.deploy.every_function import functions_of
+from infra.deploy.errors import (
+    DeployError,
+    MigrationFailed,
+    ReservedParameters,
+    StageProtected,
+    UnknownParameters,
+)
+from infra.deploy.every_function import MIGRATE, functions_of
 from infra.deploy.stacks import NO_STACK, PARTS, STANDALONE_PARTS, Account, report, s3_origin
 from infra.project import ROOT
 from infra.site_files import security_headers
@@ -33,8 +41,8 @@ from infra.site_files import security_headers
 MAKE = {"deploy": "make deploy STAGE=dev PARAMETERS='AlarmEmail=ops@shop.example'", "destroy": "make destroy STAGE=dev"}
 OWN_PARAMETERS = frozenset({
     "Stage", "S3PrefixListId", "SubnetIds", "SecurityGroupIds", "WebhooksGroupId", "DatabaseGroupId",
-    "DatabaseHost", "DatabaseProxyHost", "OwnerSecretArn", "ImporterSecretArn", "ApiId", "ContentSecurityPolicy",
-    "SiteSecretName",
+    "DatabaseHost", "DatabaseProxyHost", "DatabaseResourceId", "DatabaseProxyResourceId", "ProxyRoleName",
+    "FormerPasswords", "ApiId", "SiteSecretName", "ContentSecurityPolicy",
 })  # fmt: skip
 """The parameters that connect the stacks of a stage. A deployment sets them itself."""
 INTERRUPTED = "AWS completes what it has begun. To complete the rest, run the command again."
@@ -42,6 +50,8 @@ NO_ORIGIN = "https://not-deployed-yet.invalid"
 """The default of UiOrigins: until the site's URL is known, no page may upload."""
 ANY_ORIGIN = "*"
 """The default in earlier versions."""
+OF_MIGRATE = (MIGRATE, f"{MIGRATE}Role", f"{MIGRATE}Logs")
+"""The resources without which the function `migrate` cannot run."""
 
 
 def main(arguments: list[str]) -> int:
@@ -54,7 +64,7 @@ def main(arguments: list[str]) -> int:
         check_own_parameters(wanted)
         account = Account.from_credentials()
         if command == "destroy":
-            destroy(account, stage)
+            destroy(account, stage, options.confirm)
         else:
             packaging.check_region(account.region)
             out = packaging.package(stage, Path("out"), cache_directory())
@@ -73,6 +83,7 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
     for command, make in MAKE.items():
         commands.add_parser(command, make=make).add_argument("stage")
     commands.choices["deploy"].add_argument("parameters", nargs="*", type=_parameter)
+    commands.choices["destroy"].add_argument("--confirm", metavar="STAGE")
     return parser.parse_args(arguments)
 
 
@@ -94,14 +105,8 @@ def deploy(account: Account, stage: str, out: Path, wanted: Mapping[str, str]) -
     network = stacks.apply(account, stage, "network", template_of("network"), values)
     values |= {"SubnetIds": network["SubnetIds"], "DatabaseGroupId": network["DatabaseGroupId"]}
     values |= {"SecurityGroupIds": network["FunctionsGroupId"], "WebhooksGroupId": network["WebhooksGroupId"]}
-    values |= {"DatabaseProxyHost": ""}
-    values |= stacks.apply(account, stage, "database", template_of("database"), values)
+    values |= database.deploy(account, stage, template_of("database"), values)
     deploy_application(account, stage, out, values, artifacts)
-    # This stack is complete only when the proxy has logged in, with the role that the migration creates.
-    if values["DatabaseProxyHost"]:
-        stacks.apply(account, stage, "proxy", template_of("proxy"), values)
-    else:
-        stacks.remove(account, stage, "proxy")
     site_before = stacks.outputs(account, stage, "web").get("SiteUrl", NO_ORIGIN)
     web = _deploy_site(account, stage, values)
     late = known_late(stacks.parameters(account, stage, "app"), wanted, site_before, web["SiteUrl"])
@@ -125,12 +130,23 @@ def known_late(current: Mapping[str, str], wanted: Mapping[str, str], before: st
     return {name: value for name, value in late.items() if name not in wanted}
 
 
-def destroy(account: Account, stage: str) -> None:
-    """Deletes the stacks, last first. Keeps the uploaded files, the webhooks' key, and a snapshot of the database."""
+def destroy(account: Account, stage: str, confirmed: str | None = None) -> None:
+    """Deletes the stacks, last first. Keeps the uploaded files, the webhooks' key, and a snapshot of the database.
+
+    A protected database is deleted only if `confirmed` is the name of the stage; otherwise raises StageProtected before
+    anything is deleted.
+    """
+    if database.is_protected(account, stage) and confirmed != stage:
+        raise StageProtected(
+            f"The database of {stage} is protected from deletion, so nothing was deleted. To delete the stage with its "
+            f"database, of which a snapshot is kept: make destroy STAGE={stage} CONFIRM={stage}"
+        )
     bucket = stacks.outputs(account, stage, "web").get("PageBucket")
     if bucket is not None:
         site.remove(account.s3, bucket)
     for part in reversed(PARTS):
+        if part == "database":
+            database.protect(account, stage, protected=False)
         stacks.remove(account, stage, part)
     report(
         f"Kept: the buckets {_files_bucket(account, stage)} and {artifacts_bucket(account, stage)}, the KMS key of "
@@ -162,19 +178,30 @@ def check_parameters(out: Path, wanted: Mapping[str, str]) -> None:
 def deploy_application(account: Account, stage: str, out: Path, values: Mapping[str, str], artifacts: str) -> None:
     """Deploys the application's stack, and runs migrations. Raises StackFailed, MigrationFailed.
 
-    An existing application runs on the new schema until its code is replaced. So a migration may add things, but remove
-    only what the code before it no longer uses.
+    An existing application runs on the new schema until its code is replaced. So the migrations that run before that
+    only add things; those that take something away (…_contract.sql) run afterwards.
     """
     template = uploaded_template(account, artifacts, out)
-    if stacks.status(account, stage, "app") in (*NO_STACK, "ROLLBACK_COMPLETE"):
-        stacks.apply(account, stage, "app", template, values, artifacts)
-        migrate(account, stage)
-        return
-    name = _migrate_function(stage)
-    account.lambda_.update_function_code(FunctionName=name, S3Bucket=artifacts, S3Key=_zip_key(out))
-    account.lambda_.get_waiter("function_updated_v2").wait(FunctionName=name)
-    migrate(account, stage)
+    if stacks.status(account, stage, "app") not in (*NO_STACK, "ROLLBACK_COMPLETE"):
+        previous = stacks.template(account, stage, "app")
+        stacks.apply(account, stage, "app", with_new_migrate(previous, json.loads(template)), values, artifacts)
+        migrate(account, stage, contract=False)
+        _connect_proxy(account, stage, values)
     stacks.apply(account, stage, "app", template, values, artifacts)
+    if values["FormerPasswords"] == "in use":
+        # The proxy must forget the password before the migration removes it. No function needs it from here on.
+        database.deploy(account, stage, template_of("database"), {**values, "FormerPasswords": "unused"})
+    migrate(account, stage)
+    _connect_proxy(account, stage, values)
+
+
+def with_new_migrate(previous: Mapping[str, Any], new: Mapping[str, Any]) -> str:
+    """Returns the deployed template with the function `migrate` of the new one: its code, settings and permissions."""
+    resources = {name: new["Resources"][name] for name in OF_MIGRATE}
+    changed = {"Resources": {**previous["Resources"], **resources}}
+    for section in ("Parameters", "Conditions"):
+        changed[section] = {**previous.get(section, {}), **new.get(section, {})}
+    return json.dumps({**previous, **changed}, sort_keys=True)
 
 
 def uploaded_template(account: Account, artifacts: str, out: Path) -> str:
@@ -187,9 +214,10 @@ def uploaded_template(account: Account, artifacts: str, out: Path) -> str:
     return json.dumps(template, sort_keys=True)
 
 
-def migrate(account: Account, stage: str) -> None:
-    """Runs the migrations that are missing. Raises MigrationFailed."""
-    response = account.lambda_.invoke(FunctionName=_migrate_function(stage))
+def migrate(account: Account, stage: str, *, contract: bool = True) -> None:
+    """Runs the missing migrations; without `contract`, only those that take nothing away. Raises MigrationFailed."""
+    event = json.dumps({"contract": contract})
+    response = account.lambda_.invoke(FunctionName=_migrate_function(stage), Payload=event)
     result = response["Payload"].read().decode()
     if "FunctionError" in response:
         raise MigrationFailed(f"The migration failed. See the log of {_migrate_function(stage)}. It returned: {result}")
@@ -204,6 +232,12 @@ def upload_url(account: Account, stage: str) -> str:
 def template_of(part: str) -> str:
     """Returns the template of a stack that is deployed without Chalice."""
     return (ROOT / "infra" / "deploy" / f"{part}.yml").read_text("utf-8")
+
+
+def _connect_proxy(account: Account, stage: str, values: Mapping[str, str]) -> None:
+    """Lets the proxy log in to the database, with the roles that the migration has created."""
+    if values["DatabaseProxyHost"]:
+        stacks.apply(account, stage, "proxy", template_of("proxy"), values)
 
 
 def _deploy_site(account: Account, stage: str, values: Mapping[str, str]) -> dict[str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import sys
 import time
 from collections.abc import Mapping
@@ -43,6 +44,7 @@ class Account:
     lambda_: Any
     cloudfront: Any
     ec2: Any
+    rds: Any
     poll_seconds: float = POLL_SECONDS
     """Time between two checks of a stack's status."""
 
@@ -60,7 +62,8 @@ class Account:
         region = str(cloudformation.meta.region_name)
         once = Config(read_timeout=INVOCATION_SECONDS_MAX, retries={"total_max_attempts": 1})
         lambda_ = client("lambda", config=once)
-        return cls(number, region, cloudformation, client("s3"), lambda_, client("cloudfront"), client("ec2"))
+        clients = (client(name) for name in ("cloudfront", "ec2", "rds"))
+        return cls(number, region, cloudformation, client("s3"), lambda_, *clients)
 
     def wait(self, waiter: str, **what: str) -> None:
         """Waits for at most STACK_SECONDS_MAX. Raises WaiterError."""
@@ -107,6 +110,15 @@ def parameters(account: Account, stage: str, part: str) -> dict[str, str]:
     """Returns the current parameters of a stack; none when there is no stack."""
     stack = _described(account, name_of(stage, part)) or {}
     return {each["ParameterKey"]: each["ParameterValue"] for each in stack.get("Parameters", [])}
+
+
+def template(account: Account, stage: str, part: str) -> dict[str, Any]:
+    """Returns the template that an existing stack was last deployed with."""
+    deployed = account.cloudformation.get_template(StackName=name_of(stage, part), TemplateStage="Original")
+    # boto3 returns a template in JSON as a dict, one in YAML as text.
+    body: Any = deployed["TemplateBody"]
+    loaded: dict[str, Any] = yaml.safe_load(body) if isinstance(body, str) else json.loads(json.dumps(body))
+    return loaded
 
 
 def declared_parameters(body: str) -> set[str]:

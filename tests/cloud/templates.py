@@ -1,26 +1,17 @@
-"""The differences between the templates for the emulator and those for AWS. Everything else is deployed unchanged."""
+"""The differences between the application's template for the emulator and the one for AWS.
+
+The emulator has no networks, RDS would need Docker, and it does not support RDS Proxy. So infra/deploy/network.yml,
+database.yml and proxy.yml are not deployed; database.py is in place of RDS.
+"""
 
 from __future__ import annotations
 
 import copy
-import json
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from infra.deploy.every_function import functions_of, name_of
 
-NOT_EMULATED = {
-    "Subnets": "the emulator has no networks",
-    "Parameters": "the embedded PostgreSQL has its own settings",
-    "Database": "replaced by the embedded PostgreSQL: RDS would need Docker",
-    "ProxyRole": "the emulator has no proxy",
-    "Proxy": "the emulator does not support it, so infra/deploy/proxy.yml is left out too",
-}
-"""What is left out of infra/deploy/database.yml, and why. Only the two secrets remain."""
-UNUSED_PARAMETERS = {"SubnetIds": "none", "DatabaseGroupId": "none"}
-"""Required parameters that are used only by what is left out."""
 ALSO_REQUIRED = {"sqs:SendMessage": "sqs:SendMessageBatch"}
 """To send a batch, AWS requires the first permission, the emulator the second (named after the call)."""
 UNKNOWN_CONDITION = "kms:EncryptionContext:context"
@@ -28,17 +19,6 @@ UNKNOWN_CONDITION = "kms:EncryptionContext:context"
 SENDS_TO_THIS_MACHINE = ("api", "deliver_webhook")
 """Functions that check the addresses of webhooks. They have to allow this machine, where the receiver is."""
 WEBHOOK_ALLOW_CIDRS = "127.0.0.0/8"
-
-
-def database_template(text: str) -> str:
-    """Returns infra/deploy/database.yml without what is not emulated."""
-    template: dict[str, Any] = yaml.safe_load(text)
-    for name in NOT_EMULATED:
-        del template["Resources"][name]
-    for name, output in list(template["Outputs"].items()):
-        if any(f'"{left_out}"' in json.dumps(output) for left_out in NOT_EMULATED):
-            del template["Outputs"][name]
-    return json.dumps(template)
 
 
 def application_template(packaged: dict[str, Any], database_authority: Path) -> dict[str, Any]:

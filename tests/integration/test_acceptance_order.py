@@ -529,7 +529,7 @@ def connected(services: Services) -> Iterator[None]:
     """Gives the histories their connections. Only the order of events is tested, so no commit waits for the disk, and
     PostgreSQL starts no parallel workers to scan seven products."""
     options = "-c synchronous_commit=off -c max_parallel_workers_per_gather=0"
-    conninfo = make_conninfo(services.importer_conninfo, options=options)
+    conninfo = make_conninfo(services.together_conninfo, options=options)
     Histories.databases, Histories.owner = [Database(conninfo) for _ in range(2)], Owner(services.owner_conninfo)
     yield
     for each in Histories.databases:

@@ -110,7 +110,7 @@ class Bucket:
 
     def backends(self) -> Backends:
         """The backends of another worker."""
-        return memory_backends(self.pipeline.services.importer_conninfo, self.files, self.queues)
+        return memory_backends(self.pipeline.services.together_conninfo, self.files, self.queues)
 
     def accepted(self) -> list[str]:
         """The versions in the acceptance order."""

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 WAITING = """
     select pid from pg_stat_activity
-    where usename = 'importer' and (state = 'idle in transaction' or wait_event_type = 'Lock')
+    where usename <> current_user and (state = 'idle in transaction' or wait_event_type = 'Lock')
 """
 """The transactions that are held at a point or wait for a lock."""
 HOSTILE = [

@@ -34,7 +34,8 @@ Invoke = Callable[[object], dict[str, Any]]
 @pytest.fixture(autouse=True)
 def deployment(services: Services, monkeypatch: pytest.MonkeyPatch, pipeline: Pipeline) -> None:
     """The database, configured as in a deployment, with no token but the one of `pipeline`."""
-    monkeypatch.setenv("OWNER_DATABASE_URL", services.owner_conninfo)
+    monkeypatch.setenv("DATABASE_URL", services.conninfos["token_manager"])
+    monkeypatch.setenv("OWNER_DATABASE_URL", services.conninfos["token_manager"])
     pipeline.sql("delete from api_token where name <> 'tests'")
 
 
@@ -183,7 +184,7 @@ def test_the_log_names_the_holder_of_a_new_token_and_never_has_the_token(
 
 @pytest.mark.parametrize("name", ["", " shop", "two\nlines", "x" * (limits.TOKEN_NAME_CHARACTERS_MAX + 1), "a\0b"])
 def test_an_invisible_or_too_long_name_is_refused(services: Services, name: str) -> None:
-    database = Database(services.owner_conninfo)
+    database = Database(services.conninfos["token_manager"])
     with pytest.raises(Invalid), database.transaction() as transaction:
         tokens.create(transaction, name, ["read"])
     database.close()
@@ -202,8 +203,8 @@ def test_the_running_stack_is_found_by_its_data_directory(
     monkeypatch.setenv("DATA_DIR", str(tmp_path))
     assert "make run" in refusal(capsys, "list", status=USAGE)
 
-    conninfo = services.owner_conninfo
-    running = stack_file.StackFile(1, "", "", "", "", "", "", "", conninfo, "", "localstack", 1, None, {})
+    conninfos = {"token_manager": services.conninfos["token_manager"]}
+    running = stack_file.StackFile(1, "", "", "", "", "", "", "", "", conninfos, "localstack", 1, None, {})
     stack_file.write(tmp_path, running)
 
     assert status_of(pipeline, "GET", "/imports", created(capsys, "shop")) == 200

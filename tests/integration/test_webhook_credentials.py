@@ -138,7 +138,7 @@ def test_no_transaction_is_open_while_values_are_sealed_or_opened(
     pipeline: Pipeline, while_sealing: WhileSealing
 ) -> None:
     open_transactions: list[int] = []
-    query = "select pid from pg_stat_activity where usename = 'importer' and state like 'idle in transaction%%'"
+    query = "select pid from pg_stat_activity where usename <> current_user and state like 'idle in transaction%%'"
     while_sealing(lambda: open_transactions.append(len(pipeline.sql(query))))
 
     path = f"/webhooks/{subscribe(pipeline, URL, headers=HUSH)['id']}"

@@ -357,7 +357,7 @@ def test_a_killed_stack_is_not_taken_for_a_running_one(
     tmp_path: Path, products: Path, monkeypatch: pytest.MonkeyPatch, capsys: Printed
 ) -> None:
     monkeypatch.setenv("DATA_DIR", str(tmp_path))
-    gone = stack_file.StackFile(1, "http://127.0.0.1:9", "t", "", "", "", "", "", "", "", "localstack", 1, None, {})
+    gone = stack_file.StackFile(1, "http://127.0.0.1:9", "t", "", "", "", "", "", "", {}, "localstack", 1, None, {})
     stack_file.write(tmp_path, gone)
     assert (tmp_path / stack_file.NAME).stat().st_mode & 0o777 == 0o600
     assert main(["import", str(products)]) == USAGE

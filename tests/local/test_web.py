@@ -20,6 +20,7 @@ from infra.gateway_texts import UNAUTHORIZED
 from infra.local.processes.deadline import wait_until
 from infra.local.processes.ports import LOOPBACK, free_port, is_free, listen
 from infra.local.site import connections, static_files
+from infra.local.site.authorizer import Authorizer
 from infra.local.site.gateway import RESPONSE_BYTES_MAX
 from infra.local.site.server import BODY_BYTES_MAX, Site, WebServer
 from infra.local.site.static_files import StaticFiles
@@ -92,8 +93,9 @@ def _serve(tmp_path: Path, standin: Standin | None) -> Iterator[Server]:
     (tmp_path / "secret.txt").write_text("secret")
     (directory / "link.txt").symlink_to(tmp_path / "secret.txt")
     port = free_port()
-    pool = standin.events.pools["api_handler"] if standin else None
-    web = WebServer(Site(port, StaticFiles(directory), pool, UPLOADS_TO), listen(port))
+    pools = standin.events.pools if standin else {}
+    authorizer = Authorizer(pools["authorize"]) if standin else None
+    web = WebServer(Site(port, StaticFiles(directory), pools.get("api_handler"), UPLOADS_TO, authorizer), listen(port))
     web.start()
     yield Server(port, directory)
     web.stop()
@@ -365,6 +367,7 @@ def test_errors_of_the_api_are_problem_documents(api_server: Server) -> None:
         reply = api_server.ask("GET", "/api/things/x", Authorization=token)
         assert (reply.status, reply.problem["code"]) == (status, code)
     assert api_server.ask("GET", "/api/things/x").problem["detail"] == UNAUTHORIZED
+    assert api_server.ask("GET", "/api/open", Authorization="broken").status == 303
     assert api_server.ask("GET", "/api/nothing").problem["code"] == "not_found"
     wrong_method = api_server.ask("DELETE", "/api/things/x", Authorization="known")
     assert (wrong_method.status, wrong_method.headers["Allow"]) == (405, "GET, POST")

@@ -48,7 +48,11 @@ REQUEST_ERRORS = "tests/unit/test_request_errors.py"
 PAGE_SIZES = "tests/integration/test_page_sizes.py"
 BROKEN = "tests/integration/test_broken_connections.py"
 DATABASE_PRIVILEGES = "tests/integration/test_database_privileges.py"
+DATABASE_ROLES = "tests/integration/test_database_roles.py"
+MIGRATIONS = "chalicelib/backends/migrations.py"
 LEAST_PRIVILEGE = "chalicelib/sql/migrations/0011_least_privilege.sql"
+ROLES_SQL = "chalicelib/sql/migrations/0012_roles.sql"
+ROLES_CONTRACT = "chalicelib/sql/migrations/0012_roles_contract.sql"
 
 
 @dataclass(frozen=True)
@@ -208,18 +212,30 @@ MUTATIONS = (
              "        transaction.exists(\"lock_chunk\", import_id=chunk.import_id, number=chunk.number)\n"
              "        accepted = _copy(transaction, content.products)\n",
              ("tests/integration/test_freeze.py",)),
-    Mutation("idle transactions are ended", "chalicelib/sql/migrations/0001_catalogue.sql",
-             "alter role importer set idle_in_transaction_session_timeout = '5s';", "",
+    Mutation("idle transactions are ended", MIGRATIONS,
+             '    "idle_in_transaction_session_timeout": f"{IDLE_IN_TRANSACTION_SECONDS_MAX}s",\n', "",
              ("tests/integration/test_freeze.py",)),
-    Mutation("the functions' role cannot create tokens", LEAST_PRIVILEGE,
-             "update (last_used_at)", "insert, update (last_used_at)", (DATABASE_PRIVILEGES,)),
-    Mutation("the functions' role cannot revive tokens", LEAST_PRIVILEGE,
-             "update (last_used_at)", "update (last_used_at, revoked_at)", (DATABASE_PRIVILEGES,)),
-    Mutation("the functions' role cannot change the list of applied migrations", LEAST_PRIVILEGE,
+    Mutation("limits that a role has changed are restored", MIGRATIONS,
+             'yield sql.SQL("alter role {} in database {} reset all").format(name, database)', "pass",
+             (DATABASE_ROLES,)),
+    Mutation("databases of one server may change a role at once", MIGRATIONS, "if attempt == ROLE_ATTEMPTS_MAX:",
+             "if True:", (DATABASE_ROLES,)),
+    Mutation("the old code keeps its privileges until it is replaced", MIGRATIONS,
+             "if contract or not each[0].endswith(CONTRACT)", "if True", (DATABASE_PRIVILEGES,)),
+    Mutation("no role can change the list of applied migrations", LEAST_PRIVILEGE,
              "revoke all on schema_migration, ", "revoke all on ", (DATABASE_PRIVILEGES,)),
-    Mutation("the functions' role has no privilege that no query needs", LEAST_PRIVILEGE,
-             "grant select, insert on delivery_attempt", "grant select, insert, delete on delivery_attempt",
+    Mutation("only one role can create tokens", ROLES_SQL, "update (last_used_at) on api_token",
+             "insert, update (last_used_at) on api_token", (DATABASE_PRIVILEGES,)),
+    Mutation("the authorizer cannot restore tokens", ROLES_SQL, "update (last_used_at) on api_token",
+             "update (last_used_at, revoked_at) on api_token", (DATABASE_PRIVILEGES,)),
+    Mutation("a sender cannot change where a webhook leads", ROLES_SQL, "update (quick, ", "update (url, quick, ",
              (DATABASE_PRIVILEGES,)),
+    Mutation("no role has a privilege that no query needs", ROLES_SQL, "grant insert on delivery_attempt",
+             "grant insert, delete on delivery_attempt", (DATABASE_PRIVILEGES,)),
+    Mutation("the importer keeps nothing that other roles do now", ROLES_CONTRACT,
+             "revoke update on barrier from importer;", "", (DATABASE_PRIVILEGES,)),
+    Mutation("a local function gets the password of its own role", "infra/local/backing.py",
+             "conninfos[ROLES[function]]", 'conninfos["api"]', ("tests/local/test_backing.py",)),
     Mutation("requests for exports wait for each other", "chalicelib/exporting/exports.py",
              '        transaction.run("lock_exports")\n', "", ("tests/integration/test_exports.py",)),
     Mutation("requests for webhooks wait for each other", "chalicelib/webhooks/webhooks.py",

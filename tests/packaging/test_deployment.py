@@ -17,7 +17,7 @@ from infra.deploy.every_function import functions_of
 from infra.deploy.stacks import INVOCATION_SECONDS_MAX, PARTS, STANDALONE_PARTS, Account, name_of, s3_origin
 from infra.project import ROOT
 from tests.packaging.conftest import STAGE, Package
-from tests.packaging.fake_account import NUMBER, REGION, S3_PREFIX_LIST, FakeAccount
+from tests.packaging.fake_account import NUMBER, REGION, RESOURCE_ID, S3_PREFIX_LIST, FakeAccount
 
 NETWORK, DATABASE, APP, PROXY, WEB = (name_of(STAGE, part) for part in PARTS)
 MIGRATE = f"{APP}-migrate"
@@ -35,6 +35,8 @@ OUTPUTS = {
         "ImporterSecretArn": "arn:importer",
         "DatabaseHost": "db.internal",
         "DatabaseProxyHost": "proxy.internal",
+        "DatabaseProxyResourceId": "prx-1",
+        "ProxyRoleName": "proxy-role",
     },
     APP: {"RestAPIId": "api123", "EndpointURL": "https://api", "SiteSecretName": "site-a1"},
     WEB: {"PageBucket": "page", "SiteId": "E1", "SiteUrl": SITE, "SiteAddress": "site.example"},
@@ -56,7 +58,7 @@ def test_stacks_are_created_in_order_and_get_the_outputs_of_those_before(aws: Fa
         f"CREATE {NETWORK}",
         f"CREATE {DATABASE}",
         f"CREATE {APP}",
-        # The proxy is complete when it can log in, as the role that the migration creates.
+        # The proxy logs in as roles that the migration creates.
         f"INVOKE {MIGRATE}",
         f"CREATE {PROXY}",
         f"CREATE {WEB}",
@@ -71,8 +73,8 @@ def test_stacks_are_created_in_order_and_get_the_outputs_of_those_before(aws: Fa
             "SubnetIds": "subnet-a,subnet-b",
             "SecurityGroupIds": "sg-f",
             "WebhooksGroupId": "sg-w",
-            "ImporterSecretArn": "arn:importer",
-            "OwnerSecretArn": "arn:owner",
+            "DatabaseResourceId": RESOURCE_ID,
+            "DatabaseProxyResourceId": "prx-1",
             "DatabaseHost": "db.internal",
             "DatabaseProxyHost": "proxy.internal",
             "UiOrigins": SITE,
@@ -80,6 +82,10 @@ def test_stacks_are_created_in_order_and_get_the_outputs_of_those_before(aws: Fa
         }.items()
     )
     assert aws.stacks[NETWORK]["parameters"]["S3PrefixListId"] == S3_PREFIX_LIST
+    proxy = {"Stage": STAGE, "DatabaseResourceId": RESOURCE_ID, "ProxyRoleName": "proxy-role"}
+    assert aws.stacks[PROXY]["parameters"] == proxy
+    # There is no code yet that needs what a migration takes away.
+    assert [each.event for each in aws.invocations] == [{"contract": True}]
     web = aws.stacks[WEB]["parameters"]
     assert f"connect-src 'self' {FILES};" in web["ContentSecurityPolicy"]
     assert (web["ApiId"], web["SiteSecretName"]) == ("api123", "site-a1")
@@ -135,14 +141,7 @@ def test_deploying_again_changes_no_stack(aws: FakeAccount, package: Package) ->
     _deploy(aws, package)
     # A parameter that was set the first time keeps its value.
     assert json.dumps(aws.stacks, sort_keys=True) == before
-    assert aws.actions == [f"CODE {MIGRATE}", f"INVOKE {MIGRATE}"]
-
-
-def test_the_schema_is_migrated_before_the_code_that_needs_it_is_deployed(aws: FakeAccount, package: Package) -> None:
-    _deploy(aws, package)
-    aws.actions.clear()
-    _deploy(aws, package, LogLevel="DEBUG")
-    assert aws.actions == [f"CODE {MIGRATE}", f"INVOKE {MIGRATE}", f"UPDATE {APP}"]
+    assert aws.actions == [f"INVOKE {MIGRATE}", f"INVOKE {MIGRATE}"]
 
 
 def test_a_custom_upload_origin_is_kept(aws: FakeAccount, package: Package) -> None:
@@ -182,8 +181,11 @@ def test_a_deployment_can_leave_the_api_open_to_calls_around_the_site(aws: FakeA
 def test_without_the_proxy_all_functions_connect_to_the_database(aws: FakeAccount, package: Package) -> None:
     _deploy(aws, package)
     _deploy(aws, package, WithProxy="false")
-    assert aws.stacks[APP]["parameters"]["DatabaseProxyHost"] == ""
+    parameters = aws.stacks[APP]["parameters"]
+    assert (parameters["DatabaseProxyHost"], parameters["DatabaseProxyResourceId"]) == ("", "")
     assert PROXY not in aws.stacks
+    # It adds a policy to the IAM role of the proxy, which the database stack deletes.
+    assert aws.actions.index(f"DELETE {PROXY}") < aws.actions.index(f"UPDATE {DATABASE}")
 
 
 def test_an_unknown_parameter_is_refused_before_anything_is_changed(aws: FakeAccount, package: Package) -> None:
@@ -252,8 +254,9 @@ def test_destroy_deletes_the_last_stack_first_and_can_be_repeated(aws: FakeAccou
     _deploy(aws, package)
     aws.actions.clear()
     for _ in range(2):
-        deployment.destroy(aws.account, STAGE)
-    assert aws.actions == [f"DELETE {name}" for name in (WEB, PROXY, APP, DATABASE, NETWORK)]
+        deployment.destroy(aws.account, STAGE, STAGE)
+    deleted = [f"DELETE {name}" for name in (WEB, PROXY, APP)]
+    assert aws.actions == [*deleted, f"UNPROTECT {APP}", f"DELETE {DATABASE}", f"DELETE {NETWORK}"]
     assert not [key for where, key in aws.objects if where == "page"]
 
 
@@ -322,5 +325,6 @@ def test_every_parameter_is_set_by_the_deployment_or_has_a_default(package: Pack
     declared = {name: body for template in templates for name, body in template["Parameters"].items()}
     outputs = {name for template in templates for name in template.get("Outputs", {})}
     connecting = {name for name, body in declared.items() if "Default" not in body} | (outputs & declared.keys())
-    # Empty by default, for emulators that run functions outside of a network.
-    assert connecting | {"Stage", "SecurityGroupIds"} == deployment.OWN_PARAMETERS
+    # SecurityGroupIds is empty by default, for emulators that run functions outside of a network. FormerPasswords says
+    # what is deployed already.
+    assert connecting | {"Stage", "SecurityGroupIds", "FormerPasswords"} == deployment.OWN_PARAMETERS

@@ -47,7 +47,7 @@ assert LocalKey(str(key)).open(LocalKey(str(key)).seal(b"secret", "here", "a"), 
 assert "select" in query("lock_import")
 ssl.create_default_context(cafile=RDS_AUTHORITIES)
 assert psycopg.pq.__impl__ == "binary", psycopg.pq.__impl__
-for service in ("kms", "s3", "secretsmanager", "sqs", "sts"):
+for service in ("kms", "s3", "sqs", "sts"):
     boto3.client(service, region_name="eu-central-1")
 """
 TIME_THE_IMPORT = """

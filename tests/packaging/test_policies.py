@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 import app
+from chalicelib.backends.roles import ROLES
 from chalicelib.exporting.exports import EXPORTS_PREFIX
 from chalicelib.importing.imports import UPLOADS_PREFIX
 from chalicelib.importing.rejected_rows import REJECTED_PREFIX
@@ -75,10 +76,8 @@ FOR_LAMBDA_ALONE = {action for action in WILDCARDS if action.startswith("ec2:")}
 """What Lambda does with a function's role to connect it to the network. Code of the function must not do it."""
 AWS_LIBRARIES = {"boto3", "botocore", "s3transfer"}
 FUNCTIONS = ["api", "authorize", *(source.name for source in app.app.event_sources), "migrate", "manage_tokens"]
-OWNER = {("secretsmanager:GetSecretValue", "OwnerSecretArn")}
-IMPORTER = {("secretsmanager:GetSecretValue", "ImporterSecretArn")}
-SECRETS = {"migrate": OWNER | IMPORTER, "manage_tokens": OWNER}
-"""The secrets of functions that do not use the importer's alone. The migration sets that role's password."""
+DATABASE_USER = "arn:${AWS::Partition}:rds-db:${AWS::Region}:${AWS::AccountId}:dbuser:"
+OWNER = "importer_owner"
 
 
 def _statements(package: Package, function: str) -> list[dict[str, Any]]:
@@ -106,6 +105,8 @@ def _resource_text(resource: Any) -> str:
             return text
         case {"Fn::GetAtt": [name, "Arn"]}:
             return f"{name}.Arn"
+        case {"Fn::If": [condition, one, other]}:
+            return f"{_resource_text(one)} if {condition}, otherwise {_resource_text(other)}"
     raise AssertionError(f"unknown form of a resource in a policy: {resource}")
 
 
@@ -125,7 +126,7 @@ def _needed(package: Package, function: str) -> set[tuple[str, str]]:
     log = f"arn:${{AWS::Partition}}:logs:${{AWS::Region}}:${{AWS::AccountId}}:{group}"
     needed = {("logs:CreateLogStream", log), ("logs:PutLogEvents", log)}
     needed |= {(action, "*") for action in WILDCARDS}
-    needed |= SECRETS.get(function, IMPORTER)
+    needed.add(("rds-db:connect", _database_user(package, function)))
     source = _source_queue(package, function)
     if source:
         needed |= {(action, f"{source}.Arn") for action in POLLING}
@@ -134,6 +135,18 @@ def _needed(package: Package, function: str) -> set[tuple[str, str]]:
         for operation in operations[call.client, call.method]:
             needed |= set(_permissions(package, call, operation, source))
     return needed
+
+
+def _database_user(package: Package, function: str) -> str:
+    """The database role of the function, at the database or, if it connects through the proxy, at the proxy."""
+    role = OWNER if function == "migrate" else ROLES["api_handler" if function == "api" else function]
+    at_database = f"{DATABASE_USER}${{DatabaseResourceId}}/{role}"
+    match package.functions[function]["Environment"]["Variables"]["DATABASE_HOST"]:
+        case {"Ref": "DatabaseHost"}:
+            return at_database
+        case {"Fn::If": ["HasProxy", {"Ref": "DatabaseProxyHost"}, {"Ref": "DatabaseHost"}]}:
+            return f"{DATABASE_USER}${{DatabaseProxyResourceId}}/{role} if HasProxy, otherwise {at_database}"
+    raise AssertionError(f"unknown host of {function}")
 
 
 def _permissions(package: Package, call: Call, operation: str, source: str | None) -> set[tuple[str, str]]:
@@ -217,7 +230,7 @@ def test_calls_are_found_in_the_source() -> None:
 
 
 def test_no_other_module_calls_aws() -> None:
-    """Only the modules that are read above create clients, and the one that gets secrets, which every function does."""
+    """Only the modules that are read above create clients."""
     importing, clients, calls = set(), {}, set()
     for package in reached_source.PACKAGES:
         for file in (reached_source.ROOT / package).rglob("*.py"):
@@ -238,8 +251,8 @@ def test_no_other_module_calls_aws() -> None:
         "chalicelib/backends/s3.py": "s3",
         "chalicelib/backends/sqs.py": "sqs",
         "chalicelib/backends/sealing.py": "kms",
-        "chalicelib/backends/credentials.py": "secretsmanager",
     }
-    # The time-outs of all clients, and what S3's errors mean. They create none.
-    assert importing == {*clients, "chalicelib/backends/clients.py", "chalicelib/backends/s3_errors.py"}
-    assert {operation for name, operation in calls if name in clients} == {"get_secret_value"}
+    # The time-outs of all clients, what S3's errors mean, and what signs tokens for the database. They create none.
+    without_client = {f"chalicelib/backends/{name}.py" for name in ("clients", "credentials", "s3_errors")}
+    assert importing == {*clients, *without_client}
+    assert not {operation for name, operation in calls if name in clients}

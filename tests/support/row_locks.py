@@ -147,16 +147,19 @@ class Recorder:
     def __init__(self, patch: pytest.MonkeyPatch) -> None:
         """Watches every transaction from now on."""
         self._begun: list[list[str]] = []
+        self._roles: set[tuple[str, str]] = set()
         self._current = threading.local()
         begin = database.Transaction.__init__
 
         def note(name: str) -> LiteralString:
             self._current.names.append(name)
+            self._roles.add((self._current.role, name))
             return query(name)
 
         def begun(transaction: database.Transaction, cursor: psycopg.Cursor[Any]) -> None:
             begin(transaction, cursor)
             self._current.names = []
+            self._current.role = cursor.connection.info.user
             self._begun.append(self._current.names)
 
         patch.setattr(database, "query", note)
@@ -165,6 +168,10 @@ class Recorder:
     def transactions(self) -> set[tuple[str, ...]]:
         """The distinct transactions so far, each as the names of its queries."""
         return {tuple(dict.fromkeys(names)) for names in self._begun}
+
+    def of_roles(self) -> set[tuple[str, str]]:
+        """The role and the name of each query so far."""
+        return set(self._roles)
 
 
 def faults(transactions: Iterable[Sequence[str]], locks: Mapping[str, list[RowLock]]) -> list[str]:

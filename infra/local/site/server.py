@@ -21,6 +21,7 @@ from infra.local.lambda_.pool import Pool
 from infra.local.lambda_.triggers import API_FUNCTION, API_PREFIX
 from infra.local.processes.ports import LOOPBACK
 from infra.local.site import connections
+from infra.local.site.authorizer import Authorizer
 from infra.local.site.problems import Answer, problem
 from infra.local.site.static_files import StaticFiles
 from infra.site_files import security_headers
@@ -40,7 +41,9 @@ StartResponse = Callable[[str, list[tuple[str, str]]], object]
 class Site:
     """A WSGI application: the page and the API."""
 
-    def __init__(self, port: int, files: StaticFiles, api: Pool | None, uploads_to: str) -> None:
+    def __init__(
+        self, port: int, files: StaticFiles, api: Pool | None, uploads_to: str, authorizer: Authorizer | None = None
+    ) -> None:
         names = (LOOPBACK, "localhost", "[::1]")
         self._hosts = {f"{name}:{port}" for name in names}
         if port == HTTP_PORT:
@@ -48,6 +51,7 @@ class Site:
             self._hosts |= set(names)
         self._files = files
         self._api = api
+        self._authorizer = authorizer
         self._security_headers = security_headers(uploads_to)
 
     def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
@@ -82,19 +86,27 @@ class Site:
         if len(body) > BODY_BYTES_MAX:
             detail = f"The body is larger than {BODY_BYTES_MAX} bytes."
             return problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "body_too_large", detail)
-        event = {
+        event: dict[str, Any] = {
             "method": environ["REQUEST_METHOD"],
             "path": path if path.startswith("/") else f"/{path}",
             "headers": _headers(environ),
             "body": base64.b64encode(body).decode(),
         }
-        if not self._api.acquire(QUEUE_SECONDS_MAX):
-            busy = problem(HTTPStatus.SERVICE_UNAVAILABLE, "unavailable", "Too many requests at once. Try again soon.")
-            return busy.with_header("Retry-After", "1")
+        if self._authorizer is not None:
+            event["authorizer"] = self._authorizer.decide(
+                event["method"], event["path"], event["headers"], QUEUE_SECONDS_MAX
+            )
+            if event["authorizer"] is None:
+                return _busy()
+        return self._answer_of(self._api, event)
+
+    def _answer_of(self, api: Pool, event: dict[str, Any]) -> Answer:
+        if not api.acquire(QUEUE_SECONDS_MAX):
+            return _busy()
         try:
-            return Answer.from_json(self._api.invoke(event))
+            return Answer.from_json(api.invoke(event))
         except FunctionTimedOut:
-            detail = f"The function did not answer within {self._api.function.timeout_seconds} s. Try again."
+            detail = f"The function did not answer within {api.function.timeout_seconds} s. Try again."
             return problem(HTTPStatus.GATEWAY_TIMEOUT, "timed_out", detail)
         except FunctionFailed:
             return problem(
@@ -103,7 +115,7 @@ class Site:
                 f"The function failed: see {API_FUNCTION}.log in the stack's logs.",
             )
         finally:
-            self._api.release()
+            api.release()
 
 
 class WebServer:
@@ -143,6 +155,11 @@ class WebServer:
 
     def _close_all(self) -> None:
         wasyncore.close_all(self._server._map)
+
+
+def _busy() -> Answer:
+    busy = problem(HTTPStatus.SERVICE_UNAVAILABLE, "unavailable", "Too many requests at once. Try again soon.")
+    return busy.with_header("Retry-After", "1")
 
 
 def _named_in_target(environ: dict[str, Any]) -> list[str]:
