@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import secrets
 import uuid
 from collections.abc import Sequence
@@ -20,6 +21,8 @@ from chalicelib.sql import query
 PREFIX = "imp_"
 TOKEN_BYTES = 32
 TOKEN_CHARACTERS_MIN = 20
+FORM = f"[!-~]{{{TOKEN_CHARACTERS_MIN},}}"
+"""A token as a regular expression: visible ASCII characters, because a header can contain no others for certain."""
 Scope = Literal["read", "write", "admin"]
 SCOPES: tuple[str, ...] = get_args(Scope)
 """Each scope includes the ones before it."""
@@ -195,9 +198,11 @@ def install(conninfo: str, name: str, scopes: Sequence[str], token: str | None =
 
 
 def check_strength(token: str) -> None:
-    """Raises ValueError when a token that a user has chosen is too short."""
+    """Raises ValueError when a token that a user has chosen is too short, or has characters other than FORM's."""
     if len(token) < TOKEN_CHARACTERS_MIN:
         raise ValueError(f"a token needs at least {TOKEN_CHARACTERS_MIN} characters")
+    if not re.fullmatch(FORM, token):
+        raise ValueError("a token must consist of ASCII letters, digits and punctuation, without spaces")
 
 
 def _new() -> str:

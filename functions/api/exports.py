@@ -66,6 +66,4 @@ def _answer(export: exports.Export, *, status: int, headers: dict[str, str]) -> 
     content = Export.of(export, exports.download(backends(), export))
     if export.is_running:
         headers["Retry-After"] = str(POLL_SECONDS)
-    if content.download is not None:
-        headers["Cache-Control"] = "no-store"  # The link is a secret.
     return resource_response(content, resource.request, status=status, headers=headers)

@@ -125,12 +125,12 @@ def list_rejected_rows(import_id: str) -> Response:
 def download_rejected_rows(import_id: str) -> Response:
     """Redirects to a CSV of the rejected rows, to correct and upload again; 410 once they are no longer kept."""
     link = rejected_rows.csv_link(backends(), uuid_of(import_id, "import"))
-    return Response(body="", status_code=303, headers={"Location": link, "Cache-Control": "no-store"})
+    return Response(body="", status_code=303, headers={"Location": link})
 
 
 def _registered(import_: records.Import, upload: PresignedUpload | None) -> Response:
     answer = RegisteredImport.of_upload(import_, upload)
-    headers = {"Location": f"{PREFIX}/imports/{answer.id}", "Cache-Control": "no-store", **_polling(answer)}
+    headers = {"Location": f"{PREFIX}/imports/{answer.id}", **_polling(answer)}
     return resource_response(answer, resource.request, status=201, headers=headers)
 
 

@@ -18,7 +18,7 @@ from chalicelib.access import requests
 from chalicelib.errors import Forbidden
 from chalicelib.telemetry import Stopwatch, log, log_context, request_id
 from functions.api import idempotency
-from functions.api.endpoints import REQUEST_ID_HEADER, Endpoint, NoParameters, Rebuild, View, attach
+from functions.api.endpoints import NEVER_STORED, REQUEST_ID_HEADER, Endpoint, NoParameters, Rebuild, View, attach
 from functions.api.etags import etag_of, not_modified
 from functions.api.problems import PROBLEM_TYPE, problem, problem_of
 from functions.api.request_parsing import JSON_TYPE, raw_body, read_body, read_parameters
@@ -115,7 +115,7 @@ class Resource(Blueprint):
         with log_context(method=endpoint.method, route=endpoint.path, caller=caller, **self.request.uri_params or {}):
             with clock.stage("RequestMilliseconds"):
                 answer = self._answer_unlogged(endpoint, view)
-            answer.headers[REQUEST_ID_HEADER] = request_id()
+            answer.headers.update({REQUEST_ID_HEADER: request_id(), **NEVER_STORED})
             log("request answered", status=answer.status_code, measured=clock.milliseconds)
         return answer
 
@@ -153,7 +153,6 @@ def resource_response(
     all_headers: Headers = {
         "Content-Type": JSON_TYPE,
         "ETag": etag_of(text),
-        "Cache-Control": "private, no-cache",
         **(headers or {}),
     }
     return Response(body=text, status_code=status, headers=all_headers)

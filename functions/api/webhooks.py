@@ -136,7 +136,7 @@ def _created(webhook: webhooks.Webhook, secret: str | None) -> Response:
 def _answer_with_secret(
     webhook: webhooks.Webhook, secret: str | None, *, status: int, location: str | None = None
 ) -> Response:
-    headers = {"ETag": _etag(webhook), "Cache-Control": "no-store", **({"Location": location} if location else {})}
+    headers = {"ETag": _etag(webhook), **({"Location": location} if location else {})}
     content = WebhookWithSecret.with_secret(webhook, secret)
     return resource_response(content, resource.request, status=status, headers=headers)
 

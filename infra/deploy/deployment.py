@@ -24,6 +24,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from infra import entry
 from infra.arguments import Parser
 from infra.deploy import database, packaging, site, stacks
+from infra.deploy.artifacts import artifacts_bucket, ensure_artifacts_bucket
 from infra.deploy.dependencies import cache_directory
 from infra.deploy.errors import (
     DeployError,
@@ -39,13 +40,16 @@ from infra.site_files import security_headers
 
 MAKE = {"deploy": "make deploy STAGE=dev PARAMETERS='AlarmEmail=ops@shop.example'", "destroy": "make destroy STAGE=dev"}
 OWN_PARAMETERS = frozenset({
-    "Stage", "SubnetIds", "SecurityGroupIds", "DatabaseGroupId", "DatabaseHost", "DatabaseProxyHost",
-    "DatabaseResourceId", "DatabaseProxyResourceId", "ProxyRoleName", "FormerPasswords",
-    "ApiId", "ContentSecurityPolicy",
+    "Stage", "S3PrefixListId", "SubnetIds", "SecurityGroupIds", "WebhooksGroupId", "DatabaseGroupId",
+    "DatabaseHost", "DatabaseProxyHost", "DatabaseResourceId", "DatabaseProxyResourceId", "ProxyRoleName",
+    "FormerPasswords", "ApiId", "SiteSecretName", "ContentSecurityPolicy",
 })  # fmt: skip
 """The parameters that connect the stacks of a stage. A deployment sets them itself."""
 INTERRUPTED = "AWS completes what it has begun. To complete the rest, run the command again."
+NO_ORIGIN = "https://not-deployed-yet.invalid"
+"""The default of UiOrigins: until the site's URL is known, no page may upload."""
 ANY_ORIGIN = "*"
+"""The default in earlier versions."""
 OF_MIGRATE = (MIGRATE, f"{MIGRATE}Role", f"{MIGRATE}Logs")
 """The resources without which the function `migrate` cannot run."""
 
@@ -97,19 +101,33 @@ def deploy(account: Account, stage: str, out: Path, wanted: Mapping[str, str]) -
     """
     check_parameters(out, wanted)
     artifacts = ensure_artifacts_bucket(account, stage)
-    values: dict[str, str] = {"Stage": stage, **wanted}
+    values: dict[str, str] = {"Stage": stage, "S3PrefixListId": stacks.s3_prefix_list(account), **wanted}
     network = stacks.apply(account, stage, "network", template_of("network"), values)
     values |= {"SubnetIds": network["SubnetIds"], "DatabaseGroupId": network["DatabaseGroupId"]}
-    values |= {"SecurityGroupIds": network["FunctionsGroupId"]}
+    values |= {"SecurityGroupIds": network["FunctionsGroupId"], "WebhooksGroupId": network["WebhooksGroupId"]}
     values |= database.deploy(account, stage, template_of("database"), values)
     deploy_application(account, stage, out, values, artifacts)
+    site_before = stacks.outputs(account, stage, "web").get("SiteUrl", NO_ORIGIN)
     web = _deploy_site(account, stage, values)
-    if stacks.parameters(account, stage, "app")["UiOrigins"] == ANY_ORIGIN and "UiOrigins" not in wanted:
-        # The site's URL is known only now. From here on, no other site may upload from a browser.
-        values["UiOrigins"] = web["SiteUrl"]
-        stacks.apply(account, stage, "app", uploaded_template(account, artifacts, out), values, artifacts)
+    late = known_late(stacks.parameters(account, stage, "app"), wanted, site_before, web["SiteUrl"])
+    if late:
+        stacks.apply(account, stage, "app", uploaded_template(account, artifacts, out), {**values, **late}, artifacts)
     _upload_site(account, web)
     return web["SiteUrl"]
+
+
+def known_late(current: Mapping[str, str], wanted: Mapping[str, str], before: str, site: str) -> dict[str, str]:
+    """Returns the application's parameters that change once the site is there; `before` is its earlier URL.
+
+    From then on, only the site's pages may upload from a browser, and the API can be called only by way of CloudFront,
+    which now sends the secret. Origins that somebody has chosen are kept.
+    """
+    late = {}
+    if current["UiOrigins"] in (NO_ORIGIN, ANY_ORIGIN, before) and current["UiOrigins"] != site:
+        late["UiOrigins"] = site
+    if current["AroundTheSite"] == "Allow":
+        late["AroundTheSite"] = "Deny"
+    return {name: value for name, value in late.items() if name not in wanted}
 
 
 def destroy(account: Account, stage: str, confirmed: str | None = None) -> None:
@@ -131,8 +149,9 @@ def destroy(account: Account, stage: str, confirmed: str | None = None) -> None:
             database.protect(account, stage, protected=False)
         stacks.remove(account, stage, part)
     report(
-        f"Kept: the buckets {_files_bucket(account, stage)} and {_artifacts_bucket(account, stage)}, the KMS key of "
-        "webhooks' secrets, and a snapshot of the database. Delete them manually if you no longer need them."
+        f"Kept: the buckets {_files_bucket(account, stage)} and {artifacts_bucket(account, stage)}, the KMS key of "
+        "webhooks' secrets, the role for API Gateway's logs, two buckets with logs, and a snapshot of the database. "
+        "Delete them manually if you no longer need them."
     )
 
 
@@ -195,20 +214,6 @@ def uploaded_template(account: Account, artifacts: str, out: Path) -> str:
     return json.dumps(template, sort_keys=True)
 
 
-def ensure_artifacts_bucket(account: Account, stage: str) -> str:
-    """Creates the bucket for packages and large templates if it is missing. Returns its name."""
-    bucket = _artifacts_bucket(account, stage)
-    location = {} if account.region == "us-east-1" else {"LocationConstraint": account.region}
-    try:
-        account.s3.create_bucket(Bucket=bucket, **({"CreateBucketConfiguration": location} if location else {}))
-    except ClientError as error:
-        if error.response["Error"]["Code"] != "BucketAlreadyOwnedByYou":
-            raise
-    blocked = ("BlockPublicAcls", "BlockPublicPolicy", "IgnorePublicAcls", "RestrictPublicBuckets")
-    account.s3.put_public_access_block(Bucket=bucket, PublicAccessBlockConfiguration=dict.fromkeys(blocked, True))
-    return bucket
-
-
 def migrate(account: Account, stage: str, *, contract: bool = True) -> None:
     """Runs the missing migrations; without `contract`, only those that take nothing away. Raises MigrationFailed."""
     event = json.dumps({"contract": contract})
@@ -237,9 +242,12 @@ def _connect_proxy(account: Account, stage: str, values: Mapping[str, str]) -> N
 
 def _deploy_site(account: Account, stage: str, values: Mapping[str, str]) -> dict[str, str]:
     policy = dict(security_headers(upload_url(account, stage)))["Content-Security-Policy"]
-    api = stacks.outputs(account, stage, "app")["RestAPIId"]
-    values = {**values, "ApiId": api, "ContentSecurityPolicy": policy}
-    return stacks.apply(account, stage, "web", template_of("web"), values)
+    app = stacks.outputs(account, stage, "app")
+    values = {**values, "ApiId": app["RestAPIId"], "SiteSecretName": app["SiteSecretName"]}
+    web = stacks.apply(account, stage, "web", template_of("web"), {**values, "ContentSecurityPolicy": policy})
+    if web["SiteUrl"] != f"https://{web['SiteAddress']}":
+        report(f"{web['SiteUrl']} must be an alias of {web['SiteAddress']}: add a CNAME record to its DNS")
+    return web
 
 
 def _upload_site(account: Account, web: Mapping[str, str]) -> None:
@@ -256,10 +264,6 @@ def _migrate_function(stage: str) -> str:
 
 def _files_bucket(account: Account, stage: str) -> str:
     return f"product-importer-{stage}-files-{account.number}"
-
-
-def _artifacts_bucket(account: Account, stage: str) -> str:
-    return f"product-importer-{stage}-artifacts-{account.number}"
 
 
 def _zip_key(out: Path) -> str:

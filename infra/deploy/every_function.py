@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from chalicelib.backends.roles import ROLES
+from functions.bearer import AUTHORIZATION
 from infra.deploy.gateway_responses import gateway_responses
 
 FUNCTION = "AWS::Serverless::Function"
@@ -36,7 +37,8 @@ def finish(template: dict[str, Any], stage: str) -> dict[str, Any]:
         name = name_of(logical)
         properties = function["Properties"]
         properties["FunctionName"] = _sub(f"product-importer-${{Stage}}-{name}")
-        properties.update({key: value for key, value in shared.items() if key != "Environment"})
+        own_network = {"VpcConfig": properties["VpcConfig"]} if "VpcConfig" in properties else {}
+        properties.update({key: value for key, value in shared.items() if key != "Environment"} | own_network)
         variables = {**shared["Environment"]["Variables"], **properties["Environment"]["Variables"]}
         variables["DATABASE_USER"] = database_role_of(logical)
         properties["Environment"] = {"Variables": variables}
@@ -46,6 +48,9 @@ def finish(template: dict[str, Any], stage: str) -> dict[str, Any]:
     api = resources[API]["Properties"]
     body = api[PLACEHOLDER_BODY]
     body["x-amazon-apigateway-gateway-responses"] = gateway_responses()
+    # A header without anything that could be a token costs no invocation of the authorizer.
+    authorizer = body["securityDefinitions"]["authorize"]["x-amazon-apigateway-authorizer"]
+    authorizer["identityValidationExpression"] = f"^{AUTHORIZATION}$"
     # The API's metrics have this name as their dimension.
     body["info"]["title"] = _sub("product-importer-${Stage}")
     # Without a version, SAM creates a second stage called "Stage", which has no throttling.
@@ -74,7 +79,14 @@ def _log_group_and_alarms(logical: str, name: str) -> Iterator[tuple[str, dict[s
     group = _sub(f"/aws/lambda/product-importer-${{Stage}}-{name}")
     yield (
         f"{logical}Logs",
-        {"Type": "AWS::Logs::LogGroup", "Properties": {"LogGroupName": group, "RetentionInDays": {"Ref": "LogDays"}}},
+        {
+            "Type": "AWS::Logs::LogGroup",
+            "Properties": {
+                "LogGroupName": group,
+                "RetentionInDays": {"Ref": "LogDays"},
+                "KmsKeyId": {"Fn::If": ["HasLogKey", {"Ref": "LogKeyArn"}, {"Ref": "AWS::NoValue"}]},
+            },
+        },
     )
     if name not in WITHOUT_ERRORS_ALARM:
         yield f"{logical}ErrorsAlarm", _alarm(name, "Errors", ERRORS_MAX, "keeps failing. Look at its log.")

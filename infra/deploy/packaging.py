@@ -32,7 +32,10 @@ from infra.project import ROOT, STAGE, STAGE_RULE
 
 TEMPLATES = (
     ROOT / "infra" / "resources.yml",
-    *(ROOT / "infra" / "deploy" / name for name in ("functions.yml", "api.yml", "alarms.yml")),
+    *(
+        ROOT / "infra" / "deploy" / name
+        for name in ("functions.yml", "egress.yml", "file_logs.yml", "api.yml", "alarms.yml")
+    ),
 )
 """The template parts that are merged into Chalice's template, one for each topic."""
 MODEL_STAGE = "dev"
@@ -123,7 +126,8 @@ def merged_templates() -> dict[str, Any]:
     """Returns all template parts as one. Raises PackagingFailed when two parts contradict each other."""
     merged: dict[str, Any] = {}
     for part in TEMPLATES:
-        _merge(merged, yaml.safe_load(part.read_text("utf-8")), part.name)
+        # By way of JSON: a YAML alias is the same object in several places, and merging into one would change all.
+        _merge(merged, json.loads(json.dumps(yaml.safe_load(part.read_text("utf-8")))), part.name)
     return merged
 
 

@@ -43,9 +43,15 @@ class Account:
     s3: Any
     lambda_: Any
     cloudfront: Any
+    ec2: Any
     rds: Any
     poll_seconds: float = POLL_SECONDS
     """Time between two checks of a stack's status."""
+
+    @property
+    def partition(self) -> str:
+        """The region's partition, such as `aws` or `aws-cn`: the second part of every ARN."""
+        return boto3.Session().get_partition_for_region(self.region)
 
     @classmethod
     def from_credentials(cls) -> Account:
@@ -56,7 +62,8 @@ class Account:
         region = str(cloudformation.meta.region_name)
         once = Config(read_timeout=INVOCATION_SECONDS_MAX, retries={"total_max_attempts": 1})
         lambda_ = client("lambda", config=once)
-        return cls(number, region, cloudformation, client("s3"), lambda_, client("cloudfront"), client("rds"))
+        clients = (client(name) for name in ("cloudfront", "ec2", "rds"))
+        return cls(number, region, cloudformation, client("s3"), lambda_, *clients)
 
     def wait(self, waiter: str, **what: str) -> None:
         """Waits for at most STACK_SECONDS_MAX. Raises WaiterError."""
@@ -78,6 +85,13 @@ def name_of(stage: str, part: str) -> str:
 def s3_origin(region: str) -> str:
     """Returns the origin of presigned links, which the site must be allowed to connect to."""
     return "https://s3.amazonaws.com" if region == "us-east-1" else f"https://s3.{region}.amazonaws.com"
+
+
+def s3_prefix_list(account: Account) -> str:
+    """Returns the id of the list of S3's addresses in the region. CloudFormation cannot look it up."""
+    wanted = {"Name": "prefix-list-name", "Values": [f"com.amazonaws.{account.region}.s3"]}
+    lists = account.ec2.describe_managed_prefix_lists(Filters=[wanted])["PrefixLists"]
+    return str(lists[0]["PrefixListId"])
 
 
 def status(account: Account, stage: str, part: str) -> str | None:

@@ -18,6 +18,7 @@ from psycopg.rows import dict_row
 
 from chalicelib.backends.database import Database as Connection
 from infra.deploy import deployment, packaging, stacks
+from infra.deploy.artifacts import ensure_artifacts_bucket
 from infra.deploy.dependencies import cache_directory
 from infra.deploy.every_function import OWNER
 from infra.deploy.stacks import Account
@@ -152,6 +153,7 @@ def _deploy(directory: Path, account: EmulatedAccount, database: Database) -> De
         s3=account.client("s3"),
         lambda_=account.client("lambda"),
         cloudfront=account.client("cloudfront"),
+        ec2=account.client("ec2"),
         rds=account.client("rds"),
         poll_seconds=STACK_POLL_SECONDS,
     )
@@ -160,7 +162,7 @@ def _deploy(directory: Path, account: EmulatedAccount, database: Database) -> De
     template = application_template(packaged, database.authority.file)
     (out / packaging.TEMPLATE).write_text(json.dumps(template), "utf-8")
 
-    artifacts = deployment.ensure_artifacts_bucket(deployer, STAGE)
+    artifacts = ensure_artifacts_bucket(deployer, STAGE)
     database.create_owner(OWNER)
     values = {"Stage": STAGE, "DatabaseHost": database.host, "DatabaseResourceId": RESOURCE_ID}
 

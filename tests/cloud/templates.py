@@ -14,6 +14,8 @@ from infra.deploy.every_function import functions_of, name_of
 
 ALSO_REQUIRED = {"sqs:SendMessage": "sqs:SendMessageBatch"}
 """To send a batch, AWS requires the first permission, the emulator the second (named after the call)."""
+UNKNOWN_CONDITION = "kms:EncryptionContext:context"
+"""The emulator does not pass to policies in which context a key is used, so it would refuse every use."""
 SENDS_TO_THIS_MACHINE = ("api", "deliver_webhook")
 """Functions that check the addresses of webhooks. They have to allow this machine, where the receiver is."""
 WEBHOOK_ALLOW_CIDRS = "127.0.0.0/8"
@@ -24,8 +26,9 @@ def application_template(packaged: dict[str, Any], database_authority: Path) -> 
     template = copy.deepcopy(packaged)
     for resource in template["Resources"].values():
         if resource["Type"] == "AWS::IAM::Role":
-            for policy in resource["Properties"]["Policies"]:
+            for policy in resource["Properties"].get("Policies", []):
                 _add_required_actions(policy["PolicyDocument"]["Statement"])
+                _remove_unknown_condition(policy["PolicyDocument"]["Statement"])
     for logical, function in functions_of(template).items():
         function["Properties"]["Environment"]["Variables"]["DATABASE_CA_FILE"] = str(database_authority)
         if name_of(logical) in SENDS_TO_THIS_MACHINE:
@@ -38,6 +41,12 @@ def gateway_responses(template: dict[str, Any]) -> dict[str, dict[str, Any]]:
     definition: dict[str, Any] = template["Resources"]["RestAPI"]["Properties"]["DefinitionBody"]
     responses: dict[str, dict[str, Any]] = definition["x-amazon-apigateway-gateway-responses"]
     return responses
+
+
+def _remove_unknown_condition(statements: list[dict[str, Any]]) -> None:
+    for statement in statements:
+        if UNKNOWN_CONDITION in statement.get("Condition", {}).get("StringLike", {}):
+            del statement["Condition"]
 
 
 def _add_required_actions(statements: list[dict[str, Any]]) -> None:

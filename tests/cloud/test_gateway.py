@@ -42,7 +42,7 @@ def test_a_failing_authorizer_admits_no_request_and_asks_for_a_retry(cloud: Depl
     cloud.execute(f"revoke update on api_token from {ROLES['authorize']}")
     try:
         # A new token: for the one of the other tests, the gateway has cached the decision.
-        answer = cloud.call("GET", "/products", Authorization="Bearer never-seen-before")
+        answer = cloud.call("GET", "/products", Authorization="Bearer never-seen-before-by-anyone")
     finally:
         cloud.execute(f"grant update (last_used_at) on api_token to {ROLES['authorize']}")
     assert gateway_problem(answer) == (503, "unavailable")

@@ -414,6 +414,18 @@ def test_wrong_methods_are_problems_that_list_the_allowed_ones(
             assert dict(answer.headers)["Allow"] == ", ".join(sorted(known))
 
 
+def test_no_response_may_be_stored(pipeline: Pipeline, api: ModuleType, routes: list[Endpoint]) -> None:
+    """Neither successes nor problems, nor 304: products and links would stay on the disk of a shared computer."""
+    statuses = set()
+    for each in routes:
+        for token in (pipeline.token, None):
+            answer = api.ask(each.method, api.filled(each.path), token, If_None_Match="*")
+            statuses.add(answer.status)
+            if answer.status != 401:  # The authorizer answers in place of the route.
+                assert dict(answer.headers)["Cache-Control"] == "no-store", (each.method, each.path)
+    assert statuses >= {304, 401, 404, 415}
+
+
 def test_every_response_to_get_has_a_tag_and_is_not_sent_twice(
     pipeline: Pipeline, api: ModuleType, routes: list[Endpoint]
 ) -> None:

@@ -648,6 +648,8 @@ MUTATIONS = (
              ("tests/local/test_sign_ins.py", "tests/local/test_web.py")),
     Mutation("only the authorizer says that a token is good", "infra/local/site/gateway.py",
              'True if "authorizer" in event["requestContext"] else None', "True", ("tests/local/test_web.py",)),
+    Mutation("no response may be stored", "functions/api/routes.py", "request_id(), **NEVER_STORED}", "request_id()}",
+             ("tests/integration/test_api_standard.py",)),
     Mutation("an old secret that cannot be opened is left out", "chalicelib/webhooks/webhooks.py",
              "with suppress(Unsealable):", "with suppress():", (WEBHOOK_CREDENTIALS,)),
     Mutation("an import is removed only after S3 has confirmed that its file is gone", RETENTION_CODE,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,13 @@ class Package:
     def functions(self) -> dict[str, dict[str, Any]]:
         """The properties of every function, by its name in app.py."""
         return {name_of(logical): each["Properties"] for logical, each in functions_of(self.template).items()}
+
+    @property
+    def access_log(self) -> dict[str, str]:
+        """The variable in each field of a line of API Gateway's access log, in order."""
+        setting = self.template["Resources"]["RestAPI"]["Properties"]["AccessLogSetting"]
+        line: dict[str, str] = json.loads(re.sub(r": (\$[\w.]+)", r': "\1"', setting["Format"]))
+        return line
 
     def of_type(self, kind: str) -> dict[str, dict[str, Any]]:
         """Returns the properties of all resources of a type, by logical id."""

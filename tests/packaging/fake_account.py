@@ -22,6 +22,7 @@ from botocore.exceptions import ClientError, WaiterError
 from infra.deploy.stacks import Account
 
 NUMBER, REGION = "123456789012", "eu-central-1"
+S3_PREFIX_LIST = "pl-s3"
 RESOURCE_ID = "db-FIRST"
 
 
@@ -53,9 +54,13 @@ class FakeAccount:
     stacks: dict[str, dict[str, Any]] = field(default_factory=dict)
     objects: dict[tuple[str, str], bytes] = field(default_factory=dict)
     properties: dict[tuple[str, str], dict[str, str]] = field(default_factory=dict)
+    settings: dict[tuple[str, str], Any] = field(default_factory=dict)
+    """What was set for a bucket, by its name and the operation."""
     failing_stack: str | None = None
     """The name of a stack whose creation fails."""
     migration_fails: bool = False
+    outputs_after: dict[str, dict[str, str]] = field(default_factory=dict)
+    """Outputs that a stack has once it is next changed."""
     invocations: list[Invocation] = field(default_factory=list)
     """Those of the function `migrate`."""
     instance: dict[str, Any] | None = None
@@ -66,7 +71,8 @@ class FakeAccount:
     @property
     def account(self) -> Account:
         """The account as the deployment sees it."""
-        return Account(NUMBER, REGION, _CloudFormation(self), _S3(self), _Lambda(self), _CloudFront(), _Rds(self))
+        others = (_CloudFront(), _Ec2(), _Rds(self))
+        return Account(NUMBER, REGION, _CloudFormation(self), _S3(self), _Lambda(self), *others)
 
 
 class _CloudFormation:
@@ -111,6 +117,7 @@ class _CloudFormation:
         self._fake.actions.append(f"{change.pop('kind')} {StackName}")
         before = self._fake.stacks.get(StackName, {}).get("parameters", {})
         self._fake.stacks[StackName] = {"status": "UPDATE_COMPLETE", **change}
+        self._fake.outputs |= {name: each for name, each in self._fake.outputs_after.items() if name == StackName}
         protection = change["parameters"].get("DeletionProtection")
         if protection != before.get("DeletionProtection"):
             self._fake.instance = self._fake.instance or {"DbiResourceId": RESOURCE_ID}
@@ -180,8 +187,14 @@ class _S3:
     def create_bucket(self, **request: Any) -> None:
         assert request["CreateBucketConfiguration"] == {"LocationConstraint": REGION}
 
-    def put_public_access_block(self, **request: Any) -> None:
-        assert all(request["PublicAccessBlockConfiguration"].values())
+    def __getattr__(self, operation: str) -> Any:
+        """Any other operation is a setting of a bucket."""
+
+        def put(Bucket: str, **setting: Any) -> None:
+            assert operation.startswith("put_")
+            ((_, self._fake.settings[Bucket, operation]),) = setting.items()
+
+        return put
 
     def put_object(self, Bucket: str, Key: str, Body: bytes, **properties: str) -> None:
         self._fake.objects[Bucket, Key] = Body
@@ -208,6 +221,12 @@ class _Lambda:
         if self._fake.migration_fails:
             return {"FunctionError": "Unhandled", "Payload": io.BytesIO(b'{"errorMessage": "no database"}')}
         return {"Payload": io.BytesIO(b'{"applied": ["0001_catalogue.sql"]}')}
+
+
+class _Ec2:
+    def describe_managed_prefix_lists(self, Filters: list[dict[str, Any]]) -> dict[str, Any]:
+        assert Filters == [{"Name": "prefix-list-name", "Values": [f"com.amazonaws.{REGION}.s3"]}]
+        return {"PrefixLists": [{"PrefixListId": S3_PREFIX_LIST}]}
 
 
 class _Rds:

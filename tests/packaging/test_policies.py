@@ -44,6 +44,8 @@ QUEUE_ACTIONS = {
     "change_message_visibility": "sqs:ChangeMessageVisibility",
 }
 KEY_ACTIONS = {"generate_data_key": "kms:GenerateDataKey", "decrypt": "kms:Decrypt"}
+SEALED = "webhook:*"
+"""What the key encrypts: only values whose context begins with their webhook (chalicelib/backends/sealing.py)."""
 POLLING = {"sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"}
 """What Lambda does with the function's role."""
 PREFIXES = {
@@ -71,18 +73,26 @@ WILDCARDS = {
     "ec2:UnassignPrivateIpAddresses",
 }
 """Actions that AWS cannot limit to a resource, or only after it exists."""
+FOR_LAMBDA_ALONE = {action for action in WILDCARDS if action.startswith("ec2:")} | {"ec2:DetachNetworkInterface"}
+"""What Lambda does with a function's role to connect it to the network. Code of the function must not do it."""
 AWS_LIBRARIES = {"boto3", "botocore", "s3transfer"}
 FUNCTIONS = ["api", "authorize", *(source.name for source in app.app.event_sources), "migrate", "manage_tokens"]
 DATABASE_USER = "arn:${AWS::Partition}:rds-db:${AWS::Region}:${AWS::AccountId}:dbuser:"
 OWNER = "importer_owner"
 
 
-def _granted(package: Package, function: str) -> set[tuple[str, str]]:
+def _statements(package: Package, function: str) -> list[dict[str, Any]]:
     logical = package.functions[function]["Role"]["Fn::GetAtt"][0]
     (inline,) = package.template["Resources"][logical]["Properties"]["Policies"]
+    statements: list[dict[str, Any]] = inline["PolicyDocument"]["Statement"]
+    return statements
+
+
+def _granted(package: Package, function: str) -> set[tuple[str, str]]:
     granted: set[tuple[str, str]] = set()
-    for statement in inline["PolicyDocument"]["Statement"]:
-        assert statement["Effect"] == "Allow"
+    for statement in _statements(package, function):
+        if statement["Effect"] == "Deny":
+            continue
         assert set(statement) - {"Condition"} == {"Sid", "Effect", "Action", "Resource"}
         condition = _condition_text(statement.get("Condition"))
         resources = statement["Resource"] if isinstance(statement["Resource"], list) else [statement["Resource"]]
@@ -107,6 +117,8 @@ def _condition_text(condition: Any) -> str:
             return ""
         case {"StringLike": {"s3:prefix": str(prefix), **others}, **more} if not others and not more:
             return f" listed under {prefix}"
+        case {"StringLike": {"kms:EncryptionContext:context": str(context), **others}, **more} if not (others or more):
+            return f" for {context}"
     raise AssertionError(f"unknown form of a condition in a policy: {condition}")
 
 
@@ -144,7 +156,7 @@ def _permissions(package: Package, call: Call, operation: str, source: str | Non
             queue = _logical_queue(package, call.queue) if call.queue else source
             return {(QUEUE_ACTIONS[operation], f"{queue}.Arn")}
         case "sealer":
-            return {(KEY_ACTIONS[operation], "WebhookKey.Arn")}
+            return {(KEY_ACTIONS[operation], f"WebhookKey.Arn for {SEALED}")}
     if operation == "list_object_versions":
         return {(action, f"Files.Arn listed under {UPLOADS_PREFIX}*") for action in BUCKET_ACTIONS[operation]}
     permissions: set[tuple[str, str]] = set()
@@ -184,6 +196,16 @@ def test_policy_allows_what_the_code_needs_and_nothing_more(package: Package, fu
     assert sorted(granted - needed) == [], "the policy allows this, but the code does not do it"
 
 
+@pytest.mark.parametrize("function", sorted(set(FUNCTIONS)))
+def test_code_of_a_function_cannot_use_the_rights_on_network_interfaces(package: Package, function: str) -> None:
+    """Lambda needs them in the role. Requests that come from inside the function have its ARN, and are denied."""
+    (denied,) = [each for each in _statements(package, function) if each["Effect"] == "Deny"]
+    assert (set(denied["Action"]), denied["Resource"]) == (FOR_LAMBDA_ALONE, "*")
+    name = package.functions[function]["FunctionName"]["Fn::Sub"]
+    arn = f"arn:${{AWS::Partition}}:lambda:${{AWS::Region}}:${{AWS::AccountId}}:function:{name}"
+    assert denied["Condition"] == {"ArnEquals": {"lambda:SourceFunctionArn": {"Fn::Sub": arn}}}
+
+
 def test_no_policy_has_a_wildcard_that_can_be_avoided(package: Package) -> None:
     for function in package.functions:
         for action, resource in _granted(package, function):
@@ -194,7 +216,8 @@ def test_no_policy_has_a_wildcard_that_can_be_avoided(package: Package) -> None:
 def test_every_function_has_a_role_of_its_own(package: Package) -> None:
     roles = [json.dumps(function["Role"]) for function in package.functions.values()]
     assert len(set(roles)) == len(roles)
-    for role in package.of_type("AWS::IAM::Role").values():
+    for function in package.functions.values():
+        role = package.template["Resources"][function["Role"]["Fn::GetAtt"][0]]["Properties"]
         assert "ManagedPolicyArns" not in role
 
 
