@@ -77,7 +77,7 @@ def batches(wanted: Iterable[Pin]) -> list[list[Pin]]:
 def audit_python(wanted: Mapping[Pin, Sequence[str]], osv_url: str | None) -> Audit:
     """Looks up every version of a Python distribution."""
     reports = [
-        _pip_audit(batch, osv_url) for batch in batches([PUBLISHED, *(each for each in wanted if each != PUBLISHED)])
+        _pip_audit(batch, osv_url) for batch in batches([*(each for each in wanted if each != PUBLISHED), PUBLISHED])
     ]
     return python_result(wanted, reports)
 

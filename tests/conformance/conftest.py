@@ -36,6 +36,7 @@ GAPS: dict[str, dict[str, str]] = {
         "headers_of_versions": "leaves out the headers that a link to a version asks for",
         "message_moves": "does not know StartMessageMoveTask",
         "part_size": "takes parts of any size, where S3 requires 5 MiB",
+        "whole_signatures": "accepts links without a signature, and with headers that the signature does not cover",
         "restored_versions": "does not read a version that was restored",
     },
     "external": {"closed": "is not started by us, so it may serve everyone"},

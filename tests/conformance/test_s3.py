@@ -76,6 +76,49 @@ def test_a_link_for_another_key_or_a_longer_time_is_refused(store: Store, key: s
         assert store.others.follow_upload(tampered, link.headers, CONTENT) == 403
 
 
+TAMPERED: list[tuple[str, dict[str, str], dict[str, str]]] = [
+    ("POST", {}, {}),
+    ("DELETE", {}, {}),
+    ("GET", {}, {}),
+    ("PUT", {"X-Amz-Signature": ""}, {}),
+    ("PUT", {"X-Amz-SignedHeaders": "host"}, {}),
+    ("PUT", {"X-Amz-Date": "20300101T000000Z"}, {}),
+    ("PUT", {"X-Amz-Algorithm": "AWS4-HMAC-SHA1"}, {}),
+    ("PUT", {"X-Amz-Credential": "another/20260101/us-east-1/s3/aws4_request"}, {}),
+    ("PUT", {"acl": ""}, {}),
+    ("PUT", {"tagging": ""}, {}),
+    ("PUT", {"partNumber": "1", "uploadId": "x"}, {}),
+    ("PUT", {}, {"x-amz-acl": "public-read"}),
+    ("PUT", {}, {"x-amz-tagging": "a=b"}),
+    ("PUT", {}, {"x-amz-storage-class": "GLACIER"}),
+    ("PUT", {}, {"x-amz-copy-source": "/bucket/key"}),
+    ("PUT", {}, {"x-amz-meta-a": "b"}),
+    ("PUT", {}, {"x-amz-website-redirect-location": "https://evil.example/"}),
+]
+"""Requests with a link that it was not made for: a method, parameters, and headers."""
+
+
+@pytest.mark.parametrize(("method", "parameters", "headers"), TAMPERED)
+def test_a_link_is_good_for_nothing_else(
+    store: Store, key: str, method: str, parameters: dict[str, str], headers: dict[str, str]
+) -> None:
+    store.needs("signatures")
+    store.needs("whole_signatures")
+    link = store.files.presign_upload(key, len(CONTENT), "text/csv")
+    with requests.Session() as client:
+        client.trust_env = False
+        answer = client.request(
+            method,
+            _with(link.url, **parameters),
+            data=CONTENT,
+            headers={**link.headers, **headers},
+            timeout=HTTP_SECONDS_MAX,
+        )
+    assert 400 <= answer.status_code < 500
+    with pytest.raises(FileGone):
+        store.files.find(key)
+
+
 @pytest.mark.usefixtures("ours")
 def test_an_expired_link_is_refused(s3: Any, emulated: Emulated, key: str) -> None:
     s3.put_object(Bucket=emulated.bucket, Key=key, Body=CONTENT)
