@@ -47,7 +47,7 @@ class Database:
             connection.execute(sql.SQL("grant {} to {} with admin option").format(admitted, name))
             database = sql.Identifier(server.DATABASE)
             connection.execute(sql.SQL("alter database {} owner to {}").format(database, name))
-            # The front has checked the token of a member. Everybody else needs a password, and has none.
+            # The front has checked the token of a member. Other users need a password, and have none.
             (hba,) = connection.execute("show hba_file").fetchone() or ("",)
             Path(hba).write_text(f"host all +{IAM_ROLE} {LOOPBACK}/32 trust\n{Path(hba).read_text('utf-8')}", "utf-8")
             connection.execute("select pg_reload_conf()")
