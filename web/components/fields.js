@@ -74,14 +74,7 @@ export function choice({ legend, options }) {
   const inputs = options.map(({ value }, number) =>
     h("input", { type: "radio", id: `${id}-${number}`, name: id, value, checked: number === 0 }),
   );
-  const rows = options.map(({ label, hint }, number) =>
-    h(
-      "div",
-      { class: "check" },
-      inputs[number],
-      h("div", {}, h("label", { for: inputs[number].id }, label), hint && h("p", { class: "hint" }, hint)),
-    ),
-  );
+  const rows = options.map(({ label, hint }, number) => choiceRow(inputs[number], label, hint));
   return {
     element: h("fieldset", { "aria-describedby": error.id }, h("legend", {}, legend), rows, error),
     control: inputs[0],
@@ -92,6 +85,21 @@ export function choice({ legend, options }) {
     setError: (text) => setChildren(error, text),
   };
 }
+
+/**
+ * A checkbox or radio button with its label.
+ *
+ * @param {HTMLInputElement} input
+ * @param {string} label
+ * @param {Ui.Child} [hint]
+ */
+export const choiceRow = (input, label, hint) =>
+  h(
+    "div",
+    { class: "check" },
+    input,
+    h("div", {}, h("label", { for: input.id }, label), hint && h("p", { class: "hint" }, hint)),
+  );
 
 /**
  * Shows the API's errors at the fields that their pointers name, and moves the focus to the first of these fields.

@@ -38,17 +38,10 @@ export async function createToken() {
     scope: "admin",
   });
   if (!created) return false;
-  if (created.token) await showToken(created.name, created.token);
+  if (created.token) await showSecret("New token", `This is the token of ${created.name}.`, created.token);
   notify(`Token ${created.name} created.`);
   return true;
 }
-
-/**
- * @param {string} name
- * @param {string} token
- */
-const showToken = (name, token) =>
-  showSecret({ title: "New token", text: `This is the token of ${name}.`, secret: token, copied: "Token copied." });
 
 /** @returns {Ui.Fields<NewToken>} */
 function makeFields() {

@@ -7,7 +7,7 @@ import { button } from "./button.js";
 import { busy, confirm, openDialog, problemMessage } from "./dialog.js";
 import { field, showErrors } from "./fields.js";
 import { notify } from "./notices.js";
-import { showWebhookSecret } from "./webhook-secret.js";
+import { showWebhookSecret } from "./secret.js";
 
 const DAY_MS = 24 * 3600 * 1000;
 const MINUTE_MS = 60_000;

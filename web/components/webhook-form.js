@@ -6,7 +6,7 @@ import { eventChoice } from "./event-choice.js";
 import { checkbox, field } from "./fields.js";
 import { notify } from "./notices.js";
 import { editRecord } from "./record-form.js";
-import { showWebhookSecret } from "./webhook-secret.js";
+import { showWebhookSecret } from "./secret.js";
 
 /** @type {Api.WebhookFields} */
 const BLANK = { url: "", description: "", events: ["*"], enabled: true, headers: {} };

@@ -1,6 +1,6 @@
 // Tokens: who may use the API and this page.
 
-import { lacking, learnScope, needs } from "../access.js";
+import { learnScope, needs } from "../access.js";
 import { get } from "../api.js";
 import { button } from "../components/button.js";
 import { reporting } from "../components/notices.js";
@@ -74,7 +74,6 @@ export function open({ main, query, signal }) {
       { class: "lead" },
       "Each person and each system should have a token of its own, with the least scope it needs.",
     ),
-    lacking("admin", "Your token can't manage tokens: that needs the admin scope."),
     list,
   );
   load();
