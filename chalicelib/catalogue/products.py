@@ -253,4 +253,5 @@ def _beginning(description: str) -> str:
 
 
 def _json_bytes(text: str) -> int:
-    return len(json.dumps(text, ensure_ascii=False).encode())
+    """The bytes between the quotes."""
+    return len(json.dumps(text, ensure_ascii=False).encode()) - len('""')

@@ -8,7 +8,9 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, Field
 
+from chalicelib.limits import ATTEMPTS_SHOWN_MAX
 from chalicelib.webhooks import deliveries
+from functions.api.paging import fitting
 
 
 class Delivery(BaseModel):
@@ -66,17 +68,20 @@ class DeliveryWithAttempts(Delivery):
     """A delivery with everything that was sent and received."""
 
     request_body: str
-    attempts: Annotated[list[Attempt], Field(description="Newest first")]
+    attempts: Annotated[
+        list[Attempt], Field(description=f"Newest first, at most {ATTEMPTS_SHOWN_MAX}; fewer if they are long")
+    ]
 
     @classmethod
     def with_attempts(
         cls, delivery: deliveries.Delivery, attempts: Iterable[deliveries.Attempt]
     ) -> DeliveryWithAttempts:
-        """The delivery, its request and its attempts."""
+        """The delivery, its request and as many of its attempts as fit into a response."""
+        shown = [Attempt.of(each) for each in attempts]
         return cls(
             **_fields(delivery),
             request_body=delivery.event.body().decode(),
-            attempts=[Attempt.of(each) for each in attempts],
+            attempts=shown[: fitting(shown)],
         )
 
 

@@ -8,6 +8,7 @@ from chalice.app import Response
 
 from chalicelib import events
 from functions.api.event_models import Event, EventList, EventQuery, EventType, EventTypeList
+from functions.api.paging import fitting
 from functions.api.routes import PREFIX, Resource, resource_response
 from functions.composition import backends
 
@@ -27,8 +28,9 @@ def list_events() -> Response:
     query = resource.parameters(EventQuery)
     with backends().database.transaction() as transaction:
         found = events.after(transaction, query.after, query.limit + 1)
-    items = [Event.of(each) for each in found[: query.limit]]
+    items = [Event.of(each) for each in found]
+    items = items[: min(query.limit, fitting(items))]
     following = None
-    if len(found) > query.limit:
+    if len(found) > len(items):
         following = f"{PREFIX}/events?{urlencode({'after': items[-1].id, 'limit': query.limit})}"
     return resource_response(EventList(items=items, next=following), resource.request)

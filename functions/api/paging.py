@@ -5,8 +5,10 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-from collections.abc import Callable, Mapping, Sequence
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import accumulate
 from typing import Annotated, Any, Generic, TypeVar
 from urllib.parse import urlencode
 
@@ -14,7 +16,7 @@ from chalice.app import Response
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from chalicelib.errors import FieldError, Invalid
-from chalicelib.limits import CURSOR_CHARACTERS_MAX, PAGE_ITEMS_DEFAULT, PAGE_ITEMS_MAX
+from chalicelib.limits import CURSOR_CHARACTERS_MAX, PAGE_BYTES_MAX, PAGE_ITEMS_DEFAULT, PAGE_ITEMS_MAX
 from functions.api.etags import etag_of
 from functions.api.field_types import storable
 from functions.api.routes import JSON_TYPE, PREFIX, Headers, Resource, json_text
@@ -36,7 +38,11 @@ def _limit(value: object) -> object:
 
 Limit = Annotated[
     int,
-    Field(ge=1, le=PAGE_ITEMS_MAX, description="The maximum number of items in a page"),
+    Field(
+        ge=1,
+        le=PAGE_ITEMS_MAX,
+        description="The maximum number of items in a page. A page of long items has fewer, and a `next` link",
+    ),
     BeforeValidator(_limit),
 ]
 
@@ -118,23 +124,30 @@ def text(key: str) -> str:
     return key
 
 
+def fitting(items: Iterable[BaseModel]) -> int:
+    """How many of the items, from the first on, fit into one response. The first one always does."""
+    sizes = accumulate(len(item.model_dump_json().encode()) + len(",") for item in items)
+    return max(1, bisect_right(list(sizes), PAGE_BYTES_MAX))
+
+
 def page_response(
     path: str,
     window: Window,
     keys: Sequence[object],
-    items: Sequence[Any],
+    items: Sequence[BaseModel],
     total: Total,
     own: Mapping[str, Any] | None = None,
 ) -> Response:
     """A page as a response. `items` are up to limit + 1 in the list's order; the extra one is at the window's far end.
 
-    `keys` are the items' keys, for the links. `own` are fields that only this list has.
+    `keys` are the items' keys, for the links. `own` are fields that only this list has. What does not fit into the
+    response is left to the following page, as the extra item is.
     """
     backwards = window.before is not None
-    more = len(items) > window.limit
-    shown = list(zip(keys, items, strict=True))
-    if more:
-        shown = shown[1:] if backwards else shown[:-1]
+    found = list(zip(keys, items, strict=True))[:: -1 if backwards else 1]
+    nearest = found[: min(window.limit, fitting(item for _, item in found))]
+    more = len(nearest) < len(found)
+    shown = nearest[:: -1 if backwards else 1]
     has_next = backwards or more
     has_prev = more if backwards else window.after is not None
     content = Page[Any](

@@ -1,13 +1,15 @@
 """Strict parsing of requests: only unambiguous JSON, and only parameters that the route declares.
 
 What pydantic would accept but PostgreSQL could not store, or two parsers could understand differently, is refused here
-for every route: duplicate keys, NaN and numbers beyond a double, NUL characters, halves of surrogate pairs.
+for every route: duplicate keys, NaN and numbers beyond a double, NUL characters, halves of surrogate pairs. A body with
+very many values is refused too, because parsing it takes a hundred times its memory.
 """
 
 from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn, TypeVar, cast
 
@@ -15,10 +17,15 @@ from chalice.app import Request
 from pydantic import BaseModel, ValidationError
 
 from chalicelib.errors import FieldError, Invalid, Rejected
-from chalicelib.limits import BODY_BYTES_MAX, POINTER_CHARACTERS_MAX, PROBLEM_ERRORS_MAX
+from chalicelib.limits import BODY_BYTES_MAX, BODY_VALUES_MAX, POINTER_CHARACTERS_MAX, PROBLEM_ERRORS_MAX
 from chalicelib.validation_texts import NAME_CHARACTERS_SHOWN_MAX, explained, quoted
 
 JSON_TYPE = "application/json"
+_CHARSET = re.compile(r"charset\s*=\s*[\"']?([^\"';\s]*)")
+"""A parameter of a media type, also where it is badly written: such a request is refused rather than misread."""
+_SEPARATORS = (b",", b"[", b"{")
+"""Every value of a JSON document but the first follows one of these."""
+_OTHER_BYTES = bytes(set(range(256)) - set(b'"' + b"".join(_SEPARATORS)))
 Model = TypeVar("Model", bound=BaseModel)
 Path = Sequence[str | int]
 """The keys and indexes that lead to a value in the content of a request."""
@@ -48,20 +55,30 @@ class TooLarge(Rejected):
 
 def read_body(request: Request, model: type[Model]) -> Model:
     """The JSON body, validated. Raises Invalid with a pointer to each field, UnsupportedMediaType, TooLarge."""
-    media_type = request.headers.get("content-type", "").split(";")[0].strip().lower()
-    if media_type != JSON_TYPE:
-        shown = media_type[:NAME_CHARACTERS_SHOWN_MAX] or "no Content-Type"
-        raise UnsupportedMediaType(f"send the body as {JSON_TYPE}; this request has {shown}")
-    coding = request.headers.get("content-encoding", "").strip().lower()
-    if coding not in {"", "identity"}:
-        shown = coding[:NAME_CHARACTERS_SHOWN_MAX]
-        raise UnsupportedMediaType(f"send the body uncompressed; this request has the Content-Encoding {shown}")
+    _refuse_other_types(request)
     raw = raw_body(request)
+    _refuse_many_values(raw)
     _refuse_ambiguous(raw)
     try:
         return model.model_validate_json(raw)
     except ValidationError as error:
         raise _Errors("request body", _pointer).adding(error).as_invalid() from None
+
+
+def _refuse_other_types(request: Request) -> None:
+    """Refuses bodies that another program would read differently. Raises UnsupportedMediaType."""
+    media_type, _, parameters = request.headers.get("content-type", "").lower().partition(";")
+    if media_type.strip() != JSON_TYPE:
+        shown = media_type.strip()[:NAME_CHARACTERS_SHOWN_MAX] or "no Content-Type"
+        raise UnsupportedMediaType(f"send the body as {JSON_TYPE}; this request has {shown}")
+    for charset in _CHARSET.findall(parameters):
+        if charset != "utf-8":
+            shown = charset[:NAME_CHARACTERS_SHOWN_MAX] or "none"
+            raise UnsupportedMediaType(f"send the body as UTF-8; this request has the charset {shown}")
+    coding = request.headers.get("content-encoding", "").strip().lower()
+    if coding not in {"", "identity"}:
+        shown = coding[:NAME_CHARACTERS_SHOWN_MAX]
+        raise UnsupportedMediaType(f"send the body uncompressed; this request has the Content-Encoding {shown}")
 
 
 def raw_body(request: Request) -> bytes:
@@ -96,6 +113,17 @@ def read_parameters(request: Request, model: type[Model]) -> Model:
 def _given(request: Request) -> dict[str, list[str]]:
     parameters = request.query_params
     return {str(name): parameters.getlist(name) for name in parameters} if parameters is not None else {}
+
+
+def _refuse_many_values(raw: bytes) -> None:
+    """Refuses a body that would take a hundred times its memory, before it is parsed. Raises Invalid."""
+    if sum(map(raw.count, _SEPARATORS)) < BODY_VALUES_MAX:  # Nearly always, so that nothing is copied.
+        return
+    without_escapes = raw.replace(rb"\\", b"").replace(rb"\"", b"")
+    outside_and_inside_strings = without_escapes.translate(None, _OTHER_BYTES).split(b'"')
+    if sum(map(len, outside_and_inside_strings[::2])) >= BODY_VALUES_MAX:
+        reason = f"Has more than {BODY_VALUES_MAX:,} values. No request needs more than a hundred."
+        raise Invalid(f"the request body has an error. {reason}", errors=(FieldError("/", reason),))
 
 
 def _refuse_ambiguous(raw: bytes) -> None:

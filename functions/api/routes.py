@@ -6,6 +6,7 @@ Errors are translated around each view, because Chalice runs middleware only if 
 from __future__ import annotations
 
 import json
+import uuid
 from collections.abc import Callable, Mapping
 from functools import wraps
 from typing import Any, TypeVar
@@ -13,6 +14,7 @@ from typing import Any, TypeVar
 from chalice.app import Blueprint, Chalice, Request, Response
 from pydantic import BaseModel
 
+from chalicelib.access import requests
 from chalicelib.errors import Forbidden
 from chalicelib.telemetry import Stopwatch, log, log_context, request_id
 from functions.api import idempotency
@@ -20,6 +22,7 @@ from functions.api.endpoints import NEVER_STORED, REQUEST_ID_HEADER, Endpoint, N
 from functions.api.etags import etag_of, not_modified
 from functions.api.problems import PROBLEM_TYPE, problem, problem_of
 from functions.api.request_parsing import JSON_TYPE, raw_body, read_body, read_parameters
+from functions.composition import backends
 
 __all__ = ["JSON_TYPE", "PREFIX", "PROBLEM_TYPE", "Headers", "Resource", "problem", "problem_of", "resource_response"]
 
@@ -88,6 +91,11 @@ class Resource(Blueprint):
         """The current request."""
         return self.current_request
 
+    @property
+    def token_id(self) -> uuid.UUID:
+        """The id of the token that the request was sent with. Only for routes that need a scope."""
+        return uuid.UUID(self.request.context["authorizer"]["token_id"])
+
     def query(self, name: str) -> str | None:
         """One of the query parameters that the route declares, as it was sent."""
         given = self.request.query_params
@@ -114,6 +122,9 @@ class Resource(Blueprint):
     def _answer_unlogged(self, endpoint: Endpoint, view: Callable[[], Response]) -> Response:
         try:
             self._require(endpoint.scope)
+            if endpoint.scope is not None:
+                # Before the body is parsed, so that a refused request costs as little as possible.
+                requests.take(backends().database, self.token_id)
             raw_body(self.request)
             read_parameters(self.request, endpoint.query)
             if endpoint.body is not None:

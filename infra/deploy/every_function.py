@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from chalicelib.backends.roles import ROLES
-from functions.authorize import AUTHORIZATION
+from functions.bearer import AUTHORIZATION
 from infra.deploy.gateway_responses import gateway_responses
 
 FUNCTION = "AWS::Serverless::Function"

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from itertools import accumulate
 from pathlib import Path
+from typing import Any
 
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from chalicelib.limits import LIST_TEXT_CHARACTERS_MAX
 from tests.browser.conftest import PageErrors, Shop
+
+LONG_TEXT = "\x01" * 240 + "x"
+"""A control character takes six bytes in JSON."""
 
 
 def row(page: Page, text: str) -> Locator:
@@ -27,6 +32,15 @@ def rows(page: Page) -> Locator:
 def dialog_field(page: Page, label: str) -> Locator:
     """A field of the open dialog."""
     return page.get_by_role("dialog").get_by_label(label, exact=True)
+
+
+def long_pages(shop: Shop) -> Iterator[dict[str, Any]]:
+    """The pages of these products, read from the API."""
+    path = "/products?sku=LONG-&sort=sku&limit=200"
+    while path:
+        found = shop.call("GET", path).json()
+        yield found
+        path = (found["next"] or "").removeprefix("/api")
 
 
 @pytest.fixture
@@ -125,6 +139,28 @@ def test_paging_works_both_ways_and_survives_a_reload(page: Page, shop: Shop) ->
     page.go_back()
     expect(rows(page)).to_have_count(5)
     expect(pages).to_contain_text("41–45")
+
+
+def test_a_page_of_long_texts_has_fewer_rows_and_both_directions_number_them(page: Page, shop: Shop) -> None:
+    lines = [f"LONG-{number:03},Long {number:03} {LONG_TEXT},{LONG_TEXT * 3}" for number in range(450)]
+    shop.upload("\n".join(["sku,name,description", *lines]).encode())
+    shop.wait_for_imports()
+    sizes = [len(each["items"]) for each in long_pages(shop)]
+    assert len(sizes) == 3
+    assert sum(sizes) == 450
+    assert max(sizes) < 200, "a page ends by its bytes"
+
+    page.goto("/#/products?sku=LONG-&sort=sku&limit=200")
+    pages = page.get_by_role("navigation", name="Pages")
+    ends = list(accumulate(sizes))
+    ranges = [f"{end - size + 1}–{end}" for size, end in zip(sizes, ends, strict=True)]
+    for direction, expected in (("Next", ranges), ("Previous", ranges[1::-1])):
+        for index, each in enumerate(expected):
+            if index or direction == "Previous":
+                page.get_by_role("button", name=direction).click()
+            expect(pages).to_contain_text(each)
+            expect(rows(page)).to_have_count(sizes[ranges.index(each)])
+            expect(rows(page).first).to_contain_text(f"Long {int(each.partition('–')[0]) - 1:03}")
 
 
 def test_a_new_product_shows_the_errors_of_the_api_at_its_fields(page: Page, page_errors: PageErrors) -> None:

@@ -136,7 +136,7 @@ class Customer:
                 answer = requests.request(
                     method, f"{self._stack.file.url}{path}", json=body, headers=headers, timeout=30
                 )
-                if answer.status_code < 500:
+                if answer.status_code < 500 and answer.status_code != 429:
                     return answer
             time.sleep(LOOK_SECONDS)
 

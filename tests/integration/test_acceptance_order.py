@@ -549,11 +549,12 @@ def test_every_history_ends_like_its_operations_in_acceptance_order(
     )  # monkeypatch restores it at the end.
     monkeypatch.setattr("chalicelib.importing.upserting.REJECTED_ROWS_STORED_MAX", REJECTED_ROWS_STORED_MAX)
     monkeypatch.setattr("chalicelib.repair.sweeping.TOMBSTONE_SECONDS_MIN", 0)
+    monkeypatch.setattr("chalicelib.access.requests.REQUESTS_PER_TOKEN_PER_MINUTE_MAX", 1_000_000)
     from app import app  # reads the environment
 
     Histories.outcomes = {}
-    Histories.app, Histories.token = app, tokens.install(services.owner_conninfo, "histories", ["write"])
-    for module in ("imports", "products", "bulk_deletes"):
+    Histories.app, Histories.token = app, tokens.install(services.owner_conninfo, "histories", ["admin"])
+    for module in ("routes", "imports", "products", "bulk_deletes"):
         monkeypatch.setattr(f"functions.api.{module}.backends", lambda: Histories.served)
 
     with connected(services):

@@ -20,7 +20,7 @@ from tests.support.privileges import (
     Place,
     columns,
     documented,
-    documented_sequences,
+    documented_users,
     queries_of_roles,
     refused_queries,
     tried,
@@ -63,17 +63,43 @@ def test_roles_take_numbers_only_where_it_is_documented(owner: psycopg.Connectio
         assert not read
         assert not set_
         found.setdefault(name, set()).update([role] if usage else [])
-    assert found == documented_sequences()
+    functions = _functions_of_the_owner(owner)
+    assert found == {name: roles for name, roles in documented_users().items() if name not in functions}
+
+
+def test_functions_with_the_privileges_of_the_owner_are_run_only_where_it_is_documented(
+    owner: psycopg.Connection[Any],
+) -> None:
+    functions, users = _functions_of_the_owner(owner), documented_users()
+    assert functions == {name: users[name] for name in functions}
+    owner.execute("create role another")
+    everyone = owner.execute(
+        "select proname from pg_proc where prosecdef and pronamespace = 'public'::regnamespace"
+        " and has_function_privilege('another', oid, 'execute')"
+    )
+    assert everyone.fetchall() == []
+
+
+def _functions_of_the_owner(owner: psycopg.Connection[Any]) -> dict[str, set[str]]:
+    """The functions that run with the privileges of the owner, and the roles that may run them."""
+    found = owner.execute(
+        "select p.proname, array_remove(array_agg(r.rolname::text), null) from pg_proc p left join pg_roles r"
+        " on r.rolname = any(%s) and has_function_privilege(r.oid, p.oid, 'execute')"
+        " where p.prosecdef and p.pronamespace = 'public'::regnamespace group by p.proname",
+        [list(FUNCTION_ROLES)],
+    ).fetchall()
+    return {str(name): set(roles) for name, roles in found}
 
 
 def test_no_other_role_has_a_privilege_and_new_tables_grant_none(owner: psycopg.Connection[Any]) -> None:
     granted = owner.execute(
-        "select distinct acl.grantee::regrole::text from pg_class c, aclexplode(c.relacl) acl"
+        "select distinct acl.grantee::regrole::text, acl.is_grantable from pg_class c, aclexplode(c.relacl) acl"
         " where c.relnamespace = 'public'::regnamespace and acl.grantee <> c.relowner union"
-        " select distinct acl.grantee::regrole::text from pg_attribute a join pg_class c on c.oid = a.attrelid,"
-        " aclexplode(a.attacl) acl where c.relnamespace = 'public'::regnamespace order by 1"
+        " select distinct acl.grantee::regrole::text, acl.is_grantable from pg_attribute a"
+        " join pg_class c on c.oid = a.attrelid, aclexplode(a.attacl) acl"
+        " where c.relnamespace = 'public'::regnamespace order by 1"
     ).fetchall()
-    assert [name for (name,) in granted] == list(FUNCTION_ROLES)
+    assert granted == [(role, False) for role in FUNCTION_ROLES]
     assert owner.execute("select * from pg_default_acl").fetchall() == []
     owner.execute("create table later (id integer)")
     for role in FUNCTION_ROLES:
@@ -148,7 +174,7 @@ ATTACKS = (
     "alter table api_token disable trigger all",
     "create table mine ()",
     "create function mine() returns integer language sql return 1",
-    "grant delete on api_token to public",
+    "grant select on schema_migration to public",
     "set role postgres",
     "set role token_manager",
     "create role mine",

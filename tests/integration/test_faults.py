@@ -267,7 +267,7 @@ def scenario_export(world: World, sql: SQL) -> None:
 
 
 def _accept_export(backends: Backends) -> None:
-    exports.accept(backends, Filters())
+    exports.accept(backends, Filters(), uuid.uuid4())
 
 
 def check_export(sql: SQL) -> None:

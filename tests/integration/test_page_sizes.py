@@ -1,14 +1,16 @@
-"""A page of a list is short whatever it lists: the longest texts, in characters that JSON makes longest.
+"""Pages are short whatever they list: the longest texts, in characters that JSON makes longest.
 
-Lambda returns at most 6 MB, which include the response as a string inside another JSON document.
+A page ends by bytes as well as by rows, and the links lead to what did not fit. Lambda returns at most 6 MB, which
+include the response as a string inside another JSON document.
 """
 
 from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -17,15 +19,13 @@ from chalicelib import events, limits
 from chalicelib.catalogue.products import Product
 from chalicelib.csvfile.rows import oversized_row
 from chalicelib.importing import imports
+from chalicelib.webhooks.retry_schedule import ATTEMPTS_MAX
 from infra.local.site.gateway import RESPONSE_BYTES_MAX
 from tests.integration import gateway
 
 if TYPE_CHECKING:
     from tests.support.pipeline import Pipeline
 
-PAGE_BYTES_MAX = 1.5 * limits.MIB
-EVENTS_BYTES_MAX = limits.PAGE_ITEMS_MAX * limits.EVENT_BYTES_MAX
-"""Events are listed as their receivers got them, so no text in them is cut again."""
 GATEWAY_BYTES = 8 * limits.KIB
 """Room for the headers."""
 CHARACTERS = ["\x01", '"', "\U0001f528", "ü", "x"]
@@ -178,15 +178,68 @@ def test_every_list_is_measured() -> None:
     assert {each.path for each in lists} == set(FILLED)
 
 
+def pages(pipeline: Pipeline, first: str, link: str) -> Iterator[tuple[bytes, dict[str, Any]]]:
+    """Every page from the first on, with its size as it was sent."""
+    path: str | None = first
+    while path is not None:
+        answer = pipeline.call("GET", path)
+        assert answer.status == 200, answer.body
+        yield answer.body, answer.json
+        path = answer.json[link] and answer.json[link].removeprefix("/api")
+
+
+def names(page: dict[str, Any]) -> list[Any]:
+    return [each["line"] if "line" in each else each["id"] for each in page["items"]]
+
+
 @pytest.mark.parametrize("character", CHARACTERS)
 @pytest.mark.parametrize("path", FILLED)
-def test_the_largest_page_is_short_enough(pipeline: Pipeline, path: str, character: str) -> None:
+def test_a_page_is_short_enough_and_the_following_ones_have_the_rest(
+    pipeline: Pipeline, path: str, character: str
+) -> None:
     filled = FILLED[path](pipeline, character)
-    answer = pipeline.call("GET", f"{filled}?limit={limits.PAGE_ITEMS_MAX}")
+    found = list(pages(pipeline, f"{filled}?limit={limits.PAGE_ITEMS_MAX}", "next"))
 
-    assert (answer.status, len(answer.json["items"]) >= limits.WEBHOOKS_MAX) == (200, True)
-    assert len(answer.body) <= (EVENTS_BYTES_MAX if path == "/events" else PAGE_BYTES_MAX)
-    assert len(json.dumps(answer.body.decode())) <= RESPONSE_BYTES_MAX - GATEWAY_BYTES
+    seen = [name for _, page in found for name in names(page)]
+    assert len(seen) == len(set(seen)) == (limits.WEBHOOKS_MAX if path == "/webhooks" else ITEMS)
+    for body, page in found:
+        assert len(body) <= limits.API_RESPONSE_BYTES_MAX
+        assert len(json.dumps(body.decode())) <= RESPONSE_BYTES_MAX - GATEWAY_BYTES
+        assert 0 < len(page["items"]) <= limits.PAGE_ITEMS_MAX
+    for (body, page), (_, following) in pairwise(found):
+        more = json.dumps(following["items"][0], ensure_ascii=False).encode()
+        assert len(page["items"]) == limits.PAGE_ITEMS_MAX or len(body) + len(more) > limits.PAGE_BYTES_MAX
+    if path != "/events":
+        last = found[-1][1]
+        earlier = (
+            [page for _, page in pages(pipeline, last["prev"].removeprefix("/api"), "prev")] if last["prev"] else []
+        )
+        assert [name for page in (*reversed(earlier), last) for name in names(page)] == seen
+
+
+@pytest.mark.parametrize("character", CHARACTERS)
+def test_a_delivery_is_short_enough_however_long_the_responses_to_its_attempts_were(
+    pipeline: Pipeline, character: str
+) -> None:
+    fill_deliveries(pipeline, character)
+    pipeline.sql(
+        """insert into delivery_attempt (delivery_id, number, started_at, milliseconds, status_code, error,
+             request_headers, response_body)
+           select id, n, now(), 15000, 500, %s, %s, convert_to(repeat(%s, %s), 'UTF8')
+           from delivery, generate_series(1, %s) n""",
+        character * ERROR_CHARACTERS,
+        json.dumps({"x" * limits.WEBHOOK_HEADER_NAME_CHARACTERS_MAX: "x" * limits.WEBHOOK_HEADER_VALUE_CHARACTERS_MAX}),
+        character,
+        limits.RESPONSE_BYTES_KEPT // len(character.encode()),
+        limits.ATTEMPTS_SHOWN_MAX,
+    )
+    (delivery,) = pipeline.sql("select id from delivery limit 1")
+    answer = pipeline.call("GET", f"/deliveries/{delivery['id']}")
+
+    assert len(answer.body) <= limits.API_RESPONSE_BYTES_MAX
+    numbers = [each["number"] for each in answer.json["attempts"]]
+    assert numbers == list(range(limits.ATTEMPTS_SHOWN_MAX, limits.ATTEMPTS_SHOWN_MAX - len(numbers), -1))
+    assert len(numbers) >= ATTEMPTS_MAX
 
 
 def test_a_list_of_products_has_the_beginning_of_a_long_description(pipeline: Pipeline) -> None:

@@ -192,7 +192,7 @@ def test_an_international_name_is_shown_as_typed_and_used_in_ascii(
     assert delivery["status"] == "delivered"
     (refused,) = pipeline.call("PATCH", path, {"url": "http://böse.example/"}).json["errors"]
     assert refused["message"].startswith(
-        "The host böse.example (xn--bse-sna.example) has an address that is not public"
+        "The host böse.example (xn--bse-sna.example) could not be resolved, or has an address that is not public"
     )
 
 

@@ -24,6 +24,7 @@ class Package:
     entries: dict[str, bytes]
     template: dict[str, Any]
     unpacked: Path
+    bill: Path
 
     @property
     def functions(self) -> dict[str, dict[str, Any]]:
@@ -55,4 +56,4 @@ def package(tmp_path_factory: pytest.TempPathFactory) -> Package:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(data)
     template = json.loads((out / packaging.TEMPLATE).read_text("utf-8"))
-    return Package(out / packaging.ZIP, entries, template, unpacked)
+    return Package(out / packaging.ZIP, entries, template, unpacked, out / packaging.BILL)

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chalicelib.access import tokens
-from functions import authorize
+from functions.bearer import bearer_token
 from infra.deploy.deployment import template_of
 from tests.packaging.conftest import Package
 
@@ -48,7 +48,7 @@ def test_api_gateway_asks_the_authorizer_about_every_valid_token(package: Packag
         tokens.check_strength(token)
         header = scheme + " " * before + token + " " * after
         assert expression.search(header)
-        assert authorize.token_in(header) == token
+        assert bearer_token(header) == token
 
     check()
 
@@ -65,7 +65,7 @@ def test_api_gateway_and_the_authorizer_refuse_the_same_headers(package: Package
         )
     )
     def check(header: str) -> None:
-        assert authorize.token_in(header) == _expected(header)
+        assert bearer_token(header) == _expected(header)
         if not header.endswith("\n"):  # Python's $ also matches before it. No header ends with it.
             assert (expression.search(header) is None) == (_expected(header) is None)
 

@@ -28,7 +28,7 @@ COMMAND_SECONDS_MAX = 30
 KEYS = {"image", "ports", "environment", "volumes", "healthcheck"}
 """The keys that our services use; any other is probably misspelt."""
 SECRET = re.compile("PASSWORD|SECRET|TOKEN|KEY")
-PINNED = re.compile(r"[a-z/]+:\d+(\.\d+)*")
+PINNED = re.compile(r"[a-z/]+:\d+(\.\d+)+@sha256:[0-9a-f]{64}")
 
 
 @pytest.fixture
@@ -60,10 +60,10 @@ def test_the_file_has_these_services_and_no_misspelt_key(content: dict[str, Any]
         assert {mount.partition(":")[0] for mount in service.get("volumes", [])} <= content["volumes"].keys()
 
 
-def test_every_image_is_pinned_and_every_service_has_a_health_check(content: dict[str, Any]) -> None:
+def test_every_image_is_pinned_by_its_digest_and_every_service_has_a_health_check(content: dict[str, Any]) -> None:
     services = content["services"]
-    assert services["localstack"]["image"] == "localstack/localstack:4.14.0"
-    assert services["postgres"]["image"] == "postgres:18"
+    assert services["localstack"]["image"].startswith("localstack/localstack:4.14.0@")
+    assert services["postgres"]["image"].startswith("postgres:18.")
     for service in services.values():
         assert PINNED.fullmatch(service["image"])
         assert service["healthcheck"].keys() == {"test", "interval", "timeout", "retries"}

@@ -54,6 +54,7 @@ PREFIXES = {
     "chalicelib.importing.imports": {UPLOADS_PREFIX, REWRITTEN_PREFIX},
     "chalicelib.importing.rejected_rows": {REJECTED_PREFIX},
     "chalicelib.importing.splitting": {UPLOADS_PREFIX, REWRITTEN_PREFIX},
+    "chalicelib.repair.retention": {UPLOADS_PREFIX},
     "chalicelib.repair.sweeping": {UPLOADS_PREFIX, REWRITTEN_PREFIX},
     "chalicelib.importing.upserting": {UPLOADS_PREFIX, REWRITTEN_PREFIX},
 }

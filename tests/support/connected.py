@@ -17,17 +17,25 @@ from functions.composition import backends
 from tests.support.privileges import queries_of_roles
 
 API = "functions.api"
+_CONNECTED: list[Backends] = []
+"""The backends of each role."""
 
 
-def connect_as_roles(patch: pytest.MonkeyPatch, conninfos: Mapping[str, str]) -> list[Backends]:
-    """Gives the module of each function the backends of its role, which are returned."""
+def connect_as_roles(patch: pytest.MonkeyPatch, conninfos: Mapping[str, str]) -> None:
+    """Gives the module of each function the backends of its role."""
     found = {role: _backends_of(conninfos[role]) for role in FUNCTION_ROLES}
     for function, role in ROLES.items():
         for name in _modules_of(function):
             module = importlib.import_module(name)
             if hasattr(module, "backends"):
                 patch.setattr(module, "backends", lambda role=role: found[role])
-    return list(found.values())
+    _CONNECTED.extend(found.values())
+
+
+def disconnect() -> None:
+    """Closes the connections of all functions. The next use of each opens a new one."""
+    for each in (backends(), *_CONNECTED):
+        each.database.close()
 
 
 def undeclared(used: Iterable[tuple[str, str]]) -> list[str]:

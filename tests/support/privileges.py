@@ -73,8 +73,8 @@ def documented(of: Mapping[str, frozenset[str]]) -> Privileges:
     return found
 
 
-def documented_sequences() -> dict[str, frozenset[str]]:
-    """The roles that may take the next number of each sequence, in docs/architecture.md."""
+def documented_users() -> dict[str, frozenset[str]]:
+    """The roles that may use each sequence and each function of the owner, in docs/architecture.md."""
     return {name: frozenset(_NAME.findall(roles)) for name, roles in _lines(2)}
 
 

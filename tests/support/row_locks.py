@@ -26,6 +26,8 @@ _STATEMENT = re.compile(r"^(?:with|select|insert|update|delete|merge)\b", re.IGN
 _TABLE_LOCK = re.compile(r"^lock table (\w+) in ([\w ]+) mode", re.IGNORECASE)
 STRENGTHENING = {"delete_webhook"}
 """Queries that may strengthen a lock: no transaction that shares a webhook's row then waits for that row."""
+CHILDLESS = {"remove_import"}
+"""Queries that delete only rows to which no row refers, which is one of their conditions. So they lock no others."""
 _NAME = re.compile(r"`(\w+)`")
 
 
@@ -70,16 +72,18 @@ def locks_of_queries(connection: psycopg.Connection[Any]) -> dict[str, list[RowL
     """The locks of each query, in the order of its plan. Queries that lock no row are left out."""
     connection.execute(queries()["create_incoming"])
     referenced = _referenced(connection)
-    found = {name: list(_locks(connection, text, referenced)) for name, text in queries().items()}
+    found = {name: list(_locks(connection, name, text, referenced)) for name, text in queries().items()}
     return {name: locks for name, locks in found.items() if locks}
 
 
-def _locks(connection: psycopg.Connection[Any], text: str, referenced: Mapping[str, set[str]]) -> Iterator[RowLock]:
+def _locks(
+    connection: psycopg.Connection[Any], name: str, text: str, referenced: Mapping[str, set[str]]
+) -> Iterator[RowLock]:
     if table := _TABLE_LOCK.match(text.strip()):
         yield RowLock(table[1], Strength.UPDATE)
     elif _STATEMENT.match(text.strip()) and (planned := plan(connection, text)):
         for node in _nodes(planned):
-            yield from _locks_of_node(node, text, referenced)
+            yield from _locks_of_node(node, text, referenced, is_childless=name in CHILDLESS)
 
 
 def plan(connection: psycopg.Connection[Any], text: str) -> dict[str, Any] | None:
@@ -109,14 +113,17 @@ def _nodes(plan: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
     yield plan
 
 
-def _locks_of_node(node: Mapping[str, Any], text: str, referenced: Mapping[str, set[str]]) -> Iterator[RowLock]:
+def _locks_of_node(
+    node: Mapping[str, Any], text: str, referenced: Mapping[str, set[str]], *, is_childless: bool
+) -> Iterator[RowLock]:
     if node["Node Type"] == "LockRows":
         strength = Strength.NO_KEY_UPDATE if "for no key update" in text else Strength.UPDATE
         yield RowLock(next(each["Relation Name"] for each in _nodes(node) if "Relation Name" in each), strength)
     elif node["Node Type"] == "ModifyTable":
         table, operation = node["Relation Name"], node["Operation"]
         if operation == "Delete":
-            yield from (RowLock(deleted, Strength.UPDATE) for deleted in _with_children(table, referenced))
+            children = {} if is_childless else referenced
+            yield from (RowLock(deleted, Strength.UPDATE) for deleted in _with_children(table, children))
         elif operation in {"Update", "Merge"} or node.get("Conflict Resolution") == "UPDATE":
             yield RowLock(table, Strength.NO_KEY_UPDATE)
         if operation == "Insert":

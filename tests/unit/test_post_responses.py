@@ -273,9 +273,9 @@ def test_a_silent_name_server_is_given_up_on_in_time(monkeypatch: pytest.MonkeyP
 
     monkeypatch.setattr(socket, "getaddrinfo", silent)
     started = time.monotonic()
-    with pytest.raises(Unreachable, match=r"^the name public\.example was not resolved within 0\.3 s$"):
+    with pytest.raises(Unsafe, match=r"^the host public\.example could not be resolved, or"):
         Outbound(connect_seconds=SOON_SECONDS).post("http://public.example/", {}, b"")
-    with pytest.raises(Unsafe, match=r"was not resolved within 0\.3 s"):
+    with pytest.raises(Unsafe, match=r"^the host public\.example could not be resolved, or"):
         Outbound(connect_seconds=SOON_SECONDS).check("http://public.example/")
     assert time.monotonic() - started < LATE_SECONDS
 

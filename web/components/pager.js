@@ -8,21 +8,23 @@ import { count } from "../format.js";
  * numbers of a page that is opened by its link are not known.
  */
 export function positions() {
-  /** @type {Map<string, number>} How many items are before a page, by its query. */
-  const before = new Map();
+  /** @type {Map<string, { start: number } | { end: number }>} How many items are before or up to the end of a page. */
+  const known = new Map();
   /**
-   * Returns the range of the items of a page, as in "51–100", or "" if it is not known.
+   * Returns the range of the items of a page, as in "51–100", or "" if it is not known. A page of long items has fewer
+   * than were asked for, so the start of a previous page is known only once it is read.
    *
    * @param {URLSearchParams} query What the page was requested with.
    * @param {Pick<Api.Page<unknown>, "items" | "next" | "prev">} page
    */
   return (query, page) => {
-    const start = page.prev ? before.get(String(query)) : 0;
-    if (start === undefined) return "";
     const shown = page.items.length;
-    before.set(String(query), start);
-    if (page.next) before.set(withCursor(query, page.next), start + shown);
-    if (page.prev) before.set(withCursor(query, page.prev), Math.max(0, start - Number(query.get("limit"))));
+    const place = page.prev ? known.get(String(query)) : { start: 0 };
+    if (!place) return "";
+    const start = "start" in place ? place.start : Math.max(0, place.end - shown);
+    known.set(String(query), { start });
+    if (page.next) known.set(withCursor(query, page.next), { start: start + shown });
+    if (page.prev) known.set(withCursor(query, page.prev), { end: start });
     return `${count(start + 1)}–${count(start + shown)}`;
   };
 }

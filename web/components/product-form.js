@@ -26,6 +26,7 @@ export async function editProduct(id) {
     labels: LABELS,
     comparable: ({ sku, name, description, active }) => ({ sku, name, description, active }),
     explain,
+    scope: "write",
   });
   if (saved) notify(id === null ? `${saved.name} was created.` : `${saved.name} was saved.`);
   return saved;

@@ -136,11 +136,7 @@ class Outbound:
 
     def check(self, url: str) -> None:
         """Checks that the URL may be registered, by the rules of an attempt. Sends nothing. Raises Unsafe."""
-        target = parse(url)
-        try:
-            self._addresses(target, Deadline(self._connect_seconds))
-        except Unreachable as error:
-            raise Unsafe(f"{error}: check the spelling, and that public name servers know it") from None
+        self._addresses(parse(url), Deadline(self._connect_seconds))
 
     def post(self, url: str, headers: Mapping[str, str], body: bytes) -> Response:
         """Sends one POST and returns the response, even a redirect. Raises Unsafe (nothing was sent) or Unreachable."""
@@ -168,31 +164,28 @@ class Outbound:
             connection.close()
 
     def _addresses(self, target: Target, deadline: Deadline) -> list[IPAddress]:
-        """The addresses of the target, all of which may be reached. Raises Unsafe, Unreachable."""
+        """The addresses of the target, all of which may be reached. Raises Unsafe.
+
+        A name that is not resolved, or not in time, is refused in the same words as one with a private address.
+        Otherwise a stranger could find out which names exist inside the network.
+        """
         addresses = self._resolved(target, deadline)
         within = [is_in(address, self._allowed_networks) for address in addresses]
-        if target.port not in self._allowed_ports and not all(within):
+        if target.port not in self._allowed_ports and not (within and all(within)):
             ports = " or ".join(str(port) for port in sorted(self._allowed_ports))
             raise Unsafe(f"port {target.port} is not allowed: use port {ports}")
-        if not all(ok or is_public(address) for ok, address in zip(within, addresses, strict=True)):
-            remedy = "use a server that can be reached from the internet"
-            raise Unsafe(f"the host {target.shown_host} has an address that is not public: {remedy}")
+        allowed = [ok or is_public(address) for ok, address in zip(within, addresses, strict=True)]
+        if not (allowed and all(allowed)):
+            raise Unsafe(_why_refused(target))
         return addresses
 
     def _resolved(self, target: Target, deadline: Deadline) -> list[IPAddress]:
-        try:
+        if target.is_address:
             return [ip_address(target.host)]
-        except ValueError:
-            pass
         try:
-            addresses = list(self._resolve(target.host, deadline.remaining()))
-        except TimeoutError:
-            raise Unreachable(f"the name {target.shown_host} was not resolved within {deadline.seconds:g} s") from None
-        except OSError:
-            addresses = []
-        if not addresses:
-            raise Unreachable(f"the name {target.shown_host} could not be resolved")
-        return addresses
+            return list(self._resolve(target.host, deadline.remaining()))
+        except OSError:  # TimeoutError is one, too.
+            return []
 
     def _connected(self, target: Target, addresses: Sequence[IPAddress], deadline: Deadline) -> socket.socket:
         """A connection to the first address that accepts one. Each gets a share of the time, as one may be silent."""
@@ -236,6 +229,14 @@ class Outbound:
                 break
             content += block
         return content
+
+
+def _why_refused(target: Target) -> str:
+    remedy = "use a server that can be reached from the internet"
+    if target.is_address:
+        return f"the address {target.host} is not public: {remedy}"
+    what = "could not be resolved, or has an address that is not public"
+    return f"the host {target.shown_host} {what}: check the spelling, and {remedy}"
 
 
 def _why_unconnected(error: OSError | None, seconds: float) -> str:

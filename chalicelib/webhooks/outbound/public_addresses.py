@@ -3,7 +3,8 @@
 The lists are our own, because `ipaddress.is_global` differs between Python versions and accepts addresses that a
 translator maps to an IPv4 address (NAT64, 6to4, IPv4-compatible). Sources, as of November 2026: IANA's IPv4 and IPv6
 Special-Purpose Address Registries, and for IPv6 the IANA address space, of which only 2000::/3 is assigned for public
-use. Anycast services inside these blocks (AS112, PCP, TURN) are refused as well: none of them accepts webhooks.
+use. One public-looking address is in neither: it is a cloud's own. Anycast services inside these blocks (AS112, PCP,
+TURN) are refused as well: none of them accepts webhooks.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ NOT_PUBLIC_IPV4 = tuple(
         "10.0.0.0/8",  # private use (RFC 1918)
         "100.64.0.0/10",  # shared address space of carriers (RFC 6598); some clouds keep their metadata there
         "127.0.0.0/8",  # loopback (RFC 1122)
+        "168.63.129.16/32",  # not registered: the host of every machine in a large cloud, which has its metadata
         "169.254.0.0/16",  # link-local (RFC 3927); the metadata and credentials of most clouds
         "172.16.0.0/12",  # private use (RFC 1918)
         "192.0.0.0/24",  # IETF protocol assignments (RFC 6890); NAT64 discovery, another cloud's metadata

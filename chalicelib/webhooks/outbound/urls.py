@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from ipaddress import ip_address
 from urllib.parse import quote
 
 from chalicelib.limits import URL_CHARACTERS_MAX
@@ -52,6 +53,15 @@ class Target:
     port: int
     path: str
     typed_host: str
+
+    @property
+    def is_address(self) -> bool:
+        """Whether the host is an IP address, so that no name server is asked."""
+        try:
+            ip_address(self.host)
+        except ValueError:
+            return False
+        return True
 
     @property
     def name(self) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from typing import Any
 
@@ -17,6 +18,9 @@ REQUEST_SECONDS_MAX = 20.0
 CLOSING_SECONDS = 5
 """How often idle connections are searched."""
 AMBIGUOUS = "Transfer-Encoding together with Content-Length, or in HTTP/1.0"
+UNUSUAL = "A header on several lines, or a Transfer-Encoding other than chunked"
+FOLDED = re.compile(rb"\n[ \t]")
+TRANSFER_ENCODING = re.compile(rb"(?i)\ntransfer-encoding:([^\r\n]*)")
 
 
 class Request(HTTPRequestParser):  # type: ignore[misc]  # waitress has no types
@@ -27,11 +31,14 @@ class Request(HTTPRequestParser):  # type: ignore[misc]  # waitress has no types
         self.begun_at = time.monotonic()
 
     def parse_header(self, header_plus: bytes) -> None:
-        """Refuses what RFC 9112, section 6.1, calls ambiguous. Waitress closes a connection after a refusal."""
+        """Refuses what RFC 9112, sections 5.2 and 6.1, call ambiguous. Waitress closes a connection after a refusal."""
         super().parse_header(header_plus)
         has_encoding = self.chunked or "TRANSFER_ENCODING" in self.headers
         if has_encoding and ("CONTENT_LENGTH" in self.headers or self.version == "1.0"):
             raise ParsingError(AMBIGUOUS)
+        codings = [each.strip().lower() for each in TRANSFER_ENCODING.findall(header_plus)]
+        if FOLDED.search(header_plus) or (self.chunked and codings != [b"chunked"]):
+            raise ParsingError(UNUSUAL)
 
 
 class Connection(HTTPChannel):  # type: ignore[misc]

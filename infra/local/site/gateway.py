@@ -10,6 +10,7 @@ import base64
 import importlib
 import json
 import logging
+from dataclasses import replace
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import unquote_to_bytes
@@ -24,6 +25,7 @@ from chalice.local import (
     RouteMatcher,
 )
 
+from chalicelib.telemetry import WARNING, log
 from infra import gateway_texts
 from infra.local.lambda_ import triggers
 from infra.local.lambda_.context import LambdaContext
@@ -37,9 +39,10 @@ _logger = logging.getLogger(__name__)
 
 
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """Handles an `event` of method, path (raw, with its query), headers and body (base64). Returns Answer.to_json().
+    """Handles an `event` of method, path (raw, with its query), headers, body (base64) and the caller's address.
 
-    `authorizer` is the decision of authorizer.py. Without it, Chalice runs the authorizer in this process.
+    `authorizer` is the decision of authorizer.py. Without it, Chalice runs the authorizer in this process. Returns
+    Answer.to_json().
     """
     path, method = _literal(event["path"]), event["method"]
     if not _is_utf8(path.partition("?")[2]):
@@ -57,7 +60,27 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         answer = problem(HTTPStatus.METHOD_NOT_ALLOWED, "method_not_allowed", detail)
         return answer.with_header("Allow", ", ".join(sorted(methods))).to_json()
     gateway = _Gateway(context, event.get("authorizer"))
-    return _call(gateway, method, path, event["headers"], base64.b64decode(event["body"])).to_json()
+    answer = _call(gateway, method, path, event["headers"], base64.b64decode(event["body"]))
+    if answer.status == HTTPStatus.UNAUTHORIZED:
+        _log_refusal(method, path, event["address"])
+    return answer.to_json()
+
+
+def _log_refusal(method: str, path: str, address: str) -> None:
+    """As in API Gateway's access log. The authorizer, which does not know the address, logs the reason."""
+    log("request without a valid token", level=WARNING, address=address, method=method, path=path.partition("?")[0])
+
+
+class _Authorizer(LocalGatewayAuthorizer):
+    """Chalice's call of the authorizer, which remembers whether the authorizer accepted the caller."""
+
+    accepted: bool | None = None
+
+    def authorize(self, raw_path: str, lambda_event: Any, lambda_context: Any) -> Any:
+        """Returns event and context for the view. Raises what the authorizer raises, and LocalGatewayException."""
+        event, context = super().authorize(raw_path, lambda_event, lambda_context)
+        self.accepted = True if "authorizer" in event["requestContext"] else None
+        return event, context
 
 
 class _Gateway(LocalGateway):
@@ -66,8 +89,7 @@ class _Gateway(LocalGateway):
     def __init__(self, context: LambdaContext, decision: Decision | None) -> None:
         super().__init__(_app(), Config())
         self._context = context
-        if decision is not None:
-            self._authorizer = _Decided(_app(), decision)
+        self.authorizer = self._authorizer = _Authorizer(_app()) if decision is None else _Decided(_app(), decision)
 
     def _generate_lambda_context(self) -> Any:
         return self._context
@@ -77,7 +99,7 @@ class _AuthorizerFailed(Exception):
     """The authorizer ended without a decision; the message says where to look."""
 
 
-class _Decided(LocalGatewayAuthorizer):
+class _Decided(_Authorizer):
     """Applies a decision to the routes that need one."""
 
     def __init__(self, app: Any, decision: Decision) -> None:
@@ -95,6 +117,7 @@ class _Decided(LocalGatewayAuthorizer):
         arn = self._arn_builder.build_arn(lambda_event["requestContext"]["httpMethod"], raw_path)
         if not self._check_can_invoke_view_function(arn, self._decision["answer"]):
             raise ForbiddenError({}, b"")
+        self.accepted = True
         return self._update_lambda_event(lambda_event, self._decision["answer"]), lambda_context
 
 
@@ -113,7 +136,7 @@ def _call(gateway: _Gateway, method: str, path: str, headers: dict[str, str], bo
     size_bytes = len(json.dumps(response, default=bytes.decode))
     if size_bytes > RESPONSE_BYTES_MAX:
         return _too_large(size_bytes)
-    return Answer(response["statusCode"], _headers(response), _body(response))
+    return Answer(response["statusCode"], _headers(response), _body(response), gateway.authorizer.accepted)
 
 
 def _too_large(size_bytes: int) -> Answer:
@@ -126,7 +149,7 @@ def _too_large(size_bytes: int) -> Answer:
 def _refused(status: int) -> Answer:
     if status == HTTPStatus.UNAUTHORIZED:
         refused = problem(HTTPStatus.UNAUTHORIZED, "unauthorized", gateway_texts.UNAUTHORIZED)
-        return refused.with_header("WWW-Authenticate", "Bearer")
+        return replace(refused.with_header("WWW-Authenticate", "Bearer"), signed_in=False)
     if status == HTTPStatus.FORBIDDEN:
         return problem(HTTPStatus.FORBIDDEN, "forbidden", "The token's scope does not allow this.")
     return problem(HTTPStatus.INTERNAL_SERVER_ERROR, "internal_error", "The request could not be authorized.")

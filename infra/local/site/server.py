@@ -7,6 +7,7 @@ import does not delay the API, and the API does not delay imports.
 from __future__ import annotations
 
 import base64
+import logging
 import socket
 import threading
 from collections.abc import Callable, Iterable
@@ -23,6 +24,7 @@ from infra.local.processes.ports import LOOPBACK
 from infra.local.site import connections
 from infra.local.site.authorizer import Authorizer
 from infra.local.site.problems import Answer, problem
+from infra.local.site.sign_ins import FailedSignIns
 from infra.local.site.static_files import StaticFiles
 from infra.site_files import security_headers
 
@@ -34,6 +36,8 @@ THREADS = 12
 QUEUE_SECONDS_MAX = 10.0
 """How long a request waits for a free execution environment."""
 STOP_SECONDS_MAX = 2.0
+
+_logger = logging.getLogger(__name__)
 
 StartResponse = Callable[[str, list[tuple[str, str]]], object]
 
@@ -52,6 +56,7 @@ class Site:
         self._files = files
         self._api = api
         self._authorizer = authorizer
+        self._failed_sign_ins = FailedSignIns()
         self._security_headers = security_headers(uploads_to)
 
     def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
@@ -71,13 +76,29 @@ class Site:
             return problem(HTTPStatus.MISDIRECTED_REQUEST, "misdirected_request", detail)
         path = _request_path(environ)
         if path == API_PREFIX or path.startswith((f"{API_PREFIX}/", f"{API_PREFIX}?")):
-            return self._call_api(environ, path.removeprefix(API_PREFIX) or "/")
+            return self._signed_in(environ, path.removeprefix(API_PREFIX) or "/")
         if environ["REQUEST_METHOD"] not in ("GET", "HEAD"):
             detail = f"{environ['REQUEST_METHOD']} is not allowed here. Allowed: GET, HEAD."
             refused = problem(HTTPStatus.METHOD_NOT_ALLOWED, "method_not_allowed", detail)
             return refused.with_header("Allow", "GET, HEAD")
         wanted = [environ.get(f"HTTP_{name}", "") for name in ("IF_NONE_MATCH", "ACCEPT_ENCODING", "ACCEPT")]
         return self._files.answer(path.partition("?")[0], *wanted)
+
+    def _signed_in(self, environ: dict[str, Any], path: str) -> Answer:
+        """Calls the API, unless the address has tried too many tokens. Without a token, nothing can be tried."""
+        address, authorization = environ["REMOTE_ADDR"], environ.get("HTTP_AUTHORIZATION", "")
+        if not authorization:
+            return self._call_api(environ, path)
+        if seconds := self._failed_sign_ins.wait_seconds(address, authorization):
+            detail = f"Too many different tokens were refused. Try again in {seconds} s."
+            refused = problem(HTTPStatus.TOO_MANY_REQUESTS, "too_many_failed_sign_ins", detail)
+            return refused.with_header("Retry-After", str(seconds))
+        answer = self._call_api(environ, path)
+        if answer.signed_in:
+            self._failed_sign_ins.succeeded(authorization)
+        elif answer.signed_in is False and self._failed_sign_ins.failed(address, authorization):
+            _logger.warning("%s has tried too many different tokens and has to wait for up to a minute", address)
+        return answer
 
     def _call_api(self, environ: dict[str, Any], path: str) -> Answer:
         if self._api is None:
@@ -90,6 +111,7 @@ class Site:
             "method": environ["REQUEST_METHOD"],
             "path": path if path.startswith("/") else f"/{path}",
             "headers": _headers(environ),
+            "address": environ["REMOTE_ADDR"],
             "body": base64.b64encode(body).decode(),
         }
         if self._authorizer is not None:
