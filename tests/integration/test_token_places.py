@@ -9,20 +9,33 @@ import pytest
 if TYPE_CHECKING:
     from tests.support.pipeline import Pipeline
 
-PLACES = [
-    ("?token={token}", {}),
-    ("?access_token={token}", {}),
-    ("?Authorization=Bearer%20{token}", {}),
-    ("", {"Cookie": "token={token}; session={token}; Authorization=Bearer {token}"}),
-    ("", {"X_Api_Key": "{token}"}),
-    ("", {"X_Authorization": "Bearer {token}"}),
-    ("", {"Proxy_Authorization": "Bearer {token}"}),
-    ("", {"Authorization": "Basic {token}"}),
-    ("", {"Authorization": "{token}"}),
-    ("", {"X_Amzn_Authorizer": "scopes=admin"}),
-    ("", {"Scopes": "admin", "Token_Id": "1", "Principal_Id": "tests"}),
-    ("", {"X_Forwarded_User": "tests", "X_User_Id": "tests", "X_Forwarded_For": "127.0.0.1"}),
+TOKEN = "the token"
+PLACES: list[tuple[str, dict[str, str]]] = [
+    (f"?token={TOKEN}", {}),
+    (f"?access_token={TOKEN}", {}),
+    (f"?Authorization=Bearer%20{TOKEN}", {}),
+    ("", {"Cookie": f"token={TOKEN}; Authorization=Bearer {TOKEN}"}),
+    ("", {"X_Api_Key": TOKEN}),
+    ("", {"Proxy_Authorization": f"Bearer {TOKEN}"}),
+    ("", {"X_Authorization": f"Bearer {TOKEN}"}),
+    ("", {"X_Forwarded_Authorization": f"Bearer {TOKEN}", "X_Forwarded_User": "admin"}),
+    ("", {"X_Amzn_Authorizer": '{"scopes": "read write admin"}', "X_Scopes": "admin"}),
+    ("", {"X_Authorizer_Scopes": "read write admin", "X_Authorizer_Token_Id": "00000000-0000-0000-0000-000000000001"}),
+    ("", {"Authorization": TOKEN}),
+    ("", {"Authorization": f"Basic {TOKEN}"}),
+    ("", {"Authorization": f"Token {TOKEN}"}),
+    ("", {"Authorization": f"Bearer{TOKEN}"}),
+    ("", {"Authorization": f"Bearer {TOKEN}x"}),
+    ("", {"Authorization": f"Bearer x, Bearer {TOKEN}"}),
+    ("", {"Authorization": f'Bearer "{TOKEN}"'}),
+    ("", {"Authorization": f"Bearer {TOKEN}\x00"}),
+    ("", {"Authorization": "Bearer"}),
+    ("", {"Authorization": "Bearer null"}),
+    ("", {"Authorization": "Bearer %"}),
+    ("", {"Authorization": "Bearer ' or '1'='1"}),
+    ("", {"Authorization": "Bearer " + "x" * 20_000}),
 ]
+"""Places and forms in which a token that works is not accepted."""
 
 
 @pytest.mark.parametrize(("query", "headers"), PLACES, ids=lambda value: str(value)[:40])
@@ -32,10 +45,11 @@ def test_a_token_counts_only_in_the_authorization_header(
     from tests.integration import gateway
 
     token = pipeline.token
-    sent = {name: value.format(token=token) for name, value in headers.items()}
-    answer = gateway.ask("GET", f"/products{query.format(token=token)}", None, b"", **sent)
-    assert gateway.problem(answer, 401)["code"] == "unauthorized"
-    assert token.encode() not in answer.body
+    sent = {name: value.replace(TOKEN, token) for name, value in headers.items()}
+    for method, path in (("GET", "/products"), ("POST", "/bulk-deletes"), ("GET", f"/webhooks/{gateway.SOME_ID}")):
+        answer = gateway.ask(method, path + query.replace(TOKEN, token), None, b"", **sent)
+        assert gateway.problem(answer, 401)["code"] == "unauthorized"
+        assert token.encode() not in answer.body
 
 
 def test_headers_of_an_intermediary_do_not_change_what_a_token_may_do(pipeline: Pipeline) -> None:
