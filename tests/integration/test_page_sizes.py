@@ -17,6 +17,7 @@ import pytest
 
 from chalicelib import events, limits
 from chalicelib.catalogue.products import Product
+from chalicelib.csvfile.header import read_header
 from chalicelib.csvfile.rows import oversized_row
 from chalicelib.importing import imports
 from chalicelib.webhooks.retry_schedule import ATTEMPTS_MAX
@@ -47,7 +48,7 @@ def fill_imports(pipeline: Pipeline, character: str) -> str:
              %s, %s, 'x', %s, now(), now()
            from generate_series(1, %s) n""",
         character * limits.FILENAME_CHARACTERS_MAX,
-        json.dumps({"raw": "x" * limits.KIB}),
+        json.dumps({**read_header(b"sku,name\n", is_whole=True).to_json(), "raw": "x" * limits.KIB}),
         json.dumps([f"Unknown columns were ignored: {columns} and 9,990 more."], ensure_ascii=False),
         character * ERROR_CHARACTERS,
         ITEMS,
@@ -215,6 +216,15 @@ def test_a_page_is_short_enough_and_the_following_ones_have_the_rest(
             [page for _, page in pages(pipeline, last["prev"].removeprefix("/api"), "prev")] if last["prev"] else []
         )
         assert [name for page in (*reversed(earlier), last) for name in names(page)] == seen
+
+
+@pytest.mark.parametrize("path", [path for path in FILLED if "{" not in path and path != "/events"])
+def test_a_single_thing_is_short_enough(pipeline: Pipeline, path: str) -> None:
+    FILLED[path](pipeline, CHARACTERS[0])
+    (first,) = pipeline.call("GET", f"{path}?limit=1").json["items"]
+    answer = pipeline.call("GET", f"{path}/{first['id']}")
+    assert answer.status == 200
+    assert len(answer.body) <= limits.API_RESPONSE_BYTES_MAX
 
 
 @pytest.mark.parametrize("character", CHARACTERS)
