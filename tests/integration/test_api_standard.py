@@ -108,7 +108,6 @@ GARBAGE = [
 ODD_VALUES = ["%ff", "%ED%A0%80", "%F0%9F%92%A9", "9" * 400, "-1", "%2527", "", "%E2%80%AE", "NaN", "1e400"]
 
 
-TOKEN = "{token}"
 CURSORS = [
     b"", b"{}", b"[]", b"null", b"1", b'"after"', b"{", b"\xff", b"[" * 1_000, b'{"after":' * 100,
     b'{"after": null}', b'{"after": true}', b'{"after": 1.5}', b'{"after": []}', b'{"after": {"after": 1}}',

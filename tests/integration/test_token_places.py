@@ -9,7 +9,7 @@ import pytest
 if TYPE_CHECKING:
     from tests.support.pipeline import Pipeline
 
-TOKEN = "the token"
+TOKEN = "{token}"
 PLACES: list[tuple[str, dict[str, str]]] = [
     (f"?token={TOKEN}", {}),
     (f"?access_token={TOKEN}", {}),

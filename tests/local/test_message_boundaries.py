@@ -15,21 +15,53 @@ from infra.local.site.static_files import StaticFiles
 RESPONSE_SECONDS_MAX = 20.0
 HIDDEN = "let hidden"
 
-LENGTHS = [
-    *("Content-Length: 0\r\nContent-Length: 60", "Content-Length: 0\r\nContent-Length: 0", "Content-Length: 0, 0"),
-    *(f"Content-Length: {value}" for value in ("+0", "-0", "-5", "0x0", "1_0", "0.0", "", "\u0660")),
-    "Content-Length : 0",
+CHUNKED = "Transfer-Encoding: chunked"
+AMBIGUOUS = [
+    "Content-Length: 0\r\nContent-Length: 0",
+    "Content-Length: 0, 0",
+    "Content-Length: ",
+    "Content-Length: 0.0",
+    "Content-Length: 5\r\nContent-Length: 6",
+    "Content-Length: 5, 6",
+    "Content-Length: +5",
+    "Content-Length: -1",
+    "Content-Length: 0x5",
+    "Content-Length: 5_0",
+    "Content-Length: \xb2",
+    "Content-Length: 1e1",
+    "Content-Length: 5\0",
+    "Content-Length : 5",
+    "Content-Length: 0\r\n 5",
+    "Content-Length: 5\r\n" + CHUNKED,
+    "Transfer-Encoding : chunked",
+    "Transfer-Encoding: xchunked",
+    "Transfer-Encoding: identity",
+    "Transfer-Encoding: gzip, chunked",
+    "Transfer-Encoding: chunked, identity",
+    "Transfer-Encoding: chunked, chunked",
+    'Transfer-Encoding: "chunked"',
+    "Transfer-Encoding: \x0bchunked",
+    "Transfer-Encoding:\r\n chunked",
+    f"X: a\r\n {CHUNKED}",
+    f"X: a\n{CHUNKED}",
+    f"X: a\r{CHUNKED}",
+    f"X: a\0\r\n{CHUNKED}",
+    f"X\0: a\r\n{CHUNKED}",
+    f"X Y: a\r\n{CHUNKED}",
+    f": a\r\n{CHUNKED}",
+    f"nothing\r\n{CHUNKED}",
+    f"{CHUNKED}\r\nTransfer-Encoding: identity",
+    f"{CHUNKED}\r\n{CHUNKED}",
+    f"{CHUNKED}\r\n\r\n0x0\r\n\r\n",
+    f"{CHUNKED}\r\n\r\n-1\r\n\r\n",
+    f"{CHUNKED}\r\n\r\n+0\r\n\r\n",
+    f"{CHUNKED}\r\n\r\n\r\n0\r\n\r\n",
+    f"{CHUNKED}\r\n\r\n5\nabcde\n0\n\n",
+    f"{CHUNKED}\r\n\r\n1;\0\r\nx\r\n0\r\n\r\n",
+    f"{CHUNKED}\r\n\r\n1\r\nxyz0\r\n\r\n",
+    f"{CHUNKED}\r\n\r\n{'f' * 20}\r\n",
 ]
-ENCODINGS = [
-    *(f"Transfer-Encoding: {value}" for value in ("xchunked", "identity", "gzip, chunked", '"chunked"', "\x0bchunked")),
-    "Transfer-Encoding: chunked\r\nTransfer-Encoding: identity",
-    *("Transfer-Encoding : chunked", "Transfer-Encoding:\tchunked", "Transfer-Encoding:\r\n chunked"),
-]
-LINES = ["X: a\x00b", "X: a\nTransfer-Encoding: chunked", "X: a\rTransfer-Encoding: chunked", "X", ": x", "X\x01: x"]
-CHUNKS = [
-    *(f"{size}\r\nx\r\n0\r\n\r\n" for size in ("0x1", "-1", "+1", "1 ", "1_0", "", "1;a\nb")),
-    *("1\r\nxx0\r\n\r\n", "1\nx\n0\n\n"),
-]
+"""Requests that two servers could end at different places."""
 
 
 @pytest.fixture
@@ -48,25 +80,19 @@ def answered(port: int, head: str, body: str = "") -> bytes:
     host = f"Host: {LOOPBACK}:{port}"
     following = f"GET /hidden.js HTTP/1.1\r\n{host}\r\nConnection: close\r\n\r\n"
     with socket.create_connection((LOOPBACK, port), timeout=RESPONSE_SECONDS_MAX) as connection:
-        connection.sendall(f"GET / HTTP/1.1\r\n{host}\r\n{head}\r\n\r\n{body}{following}".encode())
+        connection.sendall(f"POST / HTTP/1.1\r\n{host}\r\n{head}\r\n\r\n{body}{following}".encode("latin-1"))
+        connection.shutdown(socket.SHUT_WR)
         return b"".join(iter(lambda: connection.recv(65536), b""))
 
 
-@pytest.mark.parametrize("head", [*LENGTHS, *ENCODINGS, *LINES])
-def test_a_header_that_two_servers_may_read_differently_ends_the_connection(port: int, head: str) -> None:
-    response = answered(port, head)
-    assert response.startswith((b"HTTP/1.1 400 ", b"HTTP/1.0 400 ", b"HTTP/1.1 501 ", b"HTTP/1.0 501 "))
+@pytest.mark.parametrize("lines", AMBIGUOUS)
+def test_no_second_request_hides_in_a_request(port: int, lines: str) -> None:
+    response = answered(port, lines, "0\r\n\r\n")
     assert HIDDEN.encode() not in response
-
-
-@pytest.mark.parametrize("body", CHUNKS)
-def test_a_malformed_chunk_ends_the_connection(port: int, body: str) -> None:
-    response = answered(port, "Transfer-Encoding: chunked", body)
-    assert response.startswith((b"HTTP/1.1 400 ", b"HTTP/1.0 400 "))
-    assert HIDDEN.encode() not in response
+    assert b" 200 " not in response
 
 
 def test_a_request_after_a_complete_one_is_answered(port: int) -> None:
-    for head, body in (("Content-Length: 1", "x"), ("Transfer-Encoding: chunked", "1\r\nx\r\n0\r\n\r\n")):
+    for head, body in (("Content-Length: 1", "x"), (CHUNKED, "1\r\nx\r\n0\r\n\r\n")):
         response = answered(port, head, body)
-        assert (response.count(b"HTTP/1.1 200 OK"), response.count(HIDDEN.encode())) == (2, 1)
+        assert (response.count(b"HTTP/1.1 200 OK"), response.count(HIDDEN.encode())) == (1, 1)
