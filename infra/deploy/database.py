@@ -21,13 +21,12 @@ def deploy(account: Account, stage: str, body: str, values: Mapping[str, str]) -
     if values.get("WithProxy") == "false":
         # The proxy's IAM role cannot be deleted while this stack adds a policy to it.
         stacks.remove(account, stage, "proxy")
-    values = {"FormerPasswords": former_passwords(account, stage), **values}
     outputs = stacks.apply(account, stage, "database", body, values)
     if stacks.parameters(account, stage, "database")["DeletionProtection"] == "true":
         # A restored instance may be without it, and so may one whose deletion was interrupted.
         protect(account, stage, protected=True)
-    known = {"FormerPasswords": values["FormerPasswords"], "DatabaseResourceId": resource_id(account, stage)}
-    return {"DatabaseProxyHost": "", "DatabaseProxyResourceId": "", **outputs, **known}
+    without_proxy = {"DatabaseProxyHost": "", "DatabaseProxyResourceId": ""}
+    return {**without_proxy, **outputs, "DatabaseResourceId": resource_id(account, stage)}
 
 
 def former_passwords(account: Account, stage: str) -> str:

@@ -102,6 +102,7 @@ def deploy(account: Account, stage: str, out: Path, wanted: Mapping[str, str]) -
     check_parameters(out, wanted)
     artifacts = ensure_artifacts_bucket(account, stage)
     values: dict[str, str] = {"Stage": stage, "S3PrefixListId": stacks.s3_prefix_list(account), **wanted}
+    values["FormerPasswords"] = database.former_passwords(account, stage)
     network = stacks.apply(account, stage, "network", template_of("network"), values)
     values |= {"SubnetIds": network["SubnetIds"], "DatabaseGroupId": network["DatabaseGroupId"]}
     values |= {"SecurityGroupIds": network["FunctionsGroupId"], "WebhooksGroupId": network["WebhooksGroupId"]}
@@ -188,11 +189,14 @@ def deploy_application(account: Account, stage: str, out: Path, values: Mapping[
         migrate(account, stage, contract=False)
         _connect_proxy(account, stage, values)
     stacks.apply(account, stage, "app", template, values, artifacts)
+    unused = {**values, "FormerPasswords": "unused"}
     if values["FormerPasswords"] == "in use":
         # The proxy must forget the password before the migration removes it. No function needs it from here on.
-        database.deploy(account, stage, template_of("database"), {**values, "FormerPasswords": "unused"})
+        database.deploy(account, stage, template_of("database"), unused)
     migrate(account, stage)
     _connect_proxy(account, stage, values)
+    if values["FormerPasswords"] == "in use":
+        stacks.apply(account, stage, "network", template_of("network"), unused)
 
 
 def with_new_migrate(previous: Mapping[str, Any], new: Mapping[str, Any]) -> str:

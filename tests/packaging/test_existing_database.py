@@ -16,7 +16,7 @@ from infra.deploy.every_function import functions_of
 from infra.deploy.stacks import Account
 from tests.packaging.conftest import STAGE, Package
 from tests.packaging.fake_account import RESOURCE_ID, FakeAccount
-from tests.packaging.test_deployment import APP, DATABASE, MIGRATE, OUTPUTS, PROXY
+from tests.packaging.test_deployment import APP, DATABASE, MIGRATE, NETWORK, OUTPUTS, PROXY
 
 FORMER_DATABASE = "Parameters: {Stage: {}, SubnetIds: {}, DatabaseGroupId: {}, WithProxy: {Default: 'true'}}"
 FORMER_SECRETS = {"ImporterSecretArn": "arn:importer", "OwnerSecretArn": "arn:owner"}
@@ -92,6 +92,7 @@ def test_functions_that_log_in_with_a_password_can_do_so_until_they_are_replaced
     _deploy_former_release(aws, package)
     _deploy(aws, package)
     assert aws.actions == [
+        f"UPDATE {NETWORK}",
         f"UPDATE {DATABASE}",
         f"UPDATE {APP}",
         f"INVOKE {MIGRATE}",
@@ -99,6 +100,8 @@ def test_functions_that_log_in_with_a_password_can_do_so_until_they_are_replaced
         # The proxy forgets the password, and then the migration removes it.
         f"UPDATE {DATABASE}",
         f"INVOKE {MIGRATE}",
+        # They read it from Secrets Manager, which other functions cannot reach.
+        f"UPDATE {NETWORK}",
     ]
     before, after = aws.invocations
     assert before.event == {"contract": False}
@@ -106,7 +109,7 @@ def test_functions_that_log_in_with_a_password_can_do_so_until_they_are_replaced
     assert before.app["parameters"]["DatabaseResourceId"] == RESOURCE_ID
     assert after.event == {"contract": True}
     assert not FORMER_SECRETS.keys() & after.app["parameters"].keys()
-    assert aws.stacks[DATABASE]["parameters"]["FormerPasswords"] == "unused"
+    assert {aws.stacks[name]["parameters"]["FormerPasswords"] for name in (NETWORK, DATABASE)} == {"unused"}
     assert aws.instance == {"DbiResourceId": RESOURCE_ID, "DeletionProtection": True}
     aws.actions.clear()
     _deploy(aws, package)
@@ -121,7 +124,7 @@ def test_the_secrets_are_kept_when_the_deployment_ends_before_the_functions_are_
     for _ in range(2):
         with pytest.raises(MigrationFailed):
             _deploy(aws, package)
-        assert aws.stacks[DATABASE]["parameters"]["FormerPasswords"] == "in use"
+        assert {aws.stacks[name]["parameters"]["FormerPasswords"] for name in (NETWORK, DATABASE)} == {"in use"}
     aws.migration_fails = False
     _deploy(aws, package)
     assert aws.stacks[DATABASE]["parameters"]["FormerPasswords"] == "unused"

@@ -34,7 +34,7 @@ def _egress(group: str) -> set[tuple[str, int | None]]:
 
 def _destination(rule: dict[str, Any]) -> tuple[str, int | None]:
     match rule:
-        case {"Fn::If": ["HasPrivateEndpoints", {"Ref": "AWS::NoValue"}, {"CidrIp": str(addresses), "ToPort": port}]}:
+        case {"Fn::If": ["OnlyEndpoints", {"Ref": "AWS::NoValue"}, {"CidrIp": str(addresses), "ToPort": port}]}:
             return f"{addresses} without private endpoints", port
         case {"CidrIp": str(addresses)}:
             assert rule.get("FromPort") == rule.get("ToPort")
