@@ -15,6 +15,8 @@ RIVALS_VENV := .venv-rivals
 SCHEMATHESIS_VENV := .venv-schemathesis
 NODE_VENV := .venv-node
 WEB_TOOLS := node_modules/.installed
+# pip refuses a file whose hash is not in the lock.
+PIP_INSTALL := pip install --quiet --disable-pip-version-check --require-hashes
 WITH_NODE := PATH="$(CURDIR)/node_modules/.bin:$(CURDIR)/$(NODE_VENV)/bin:$$PATH"
 # Ctrl-C is held back while Python itself starts, which would print a traceback; infra/entry.py then ends the command with
 # one line. Where `env` cannot do that (macOS), this moment remains. `python -m infra` runs programs of other packages.
@@ -23,12 +25,12 @@ PYTEST = $(RUN) infra pytest
 export DATA_DIR
 
 # The shell gets these values in the environment, as "$$FILE", and with their dollar signs: a file may have any name.
-USER_VALUES := FILE ENCODING ROWS NAME SCOPE PARAMETERS
+USER_VALUES := FILE ENCODING ROWS NAME SCOPE EXPIRES PARAMETERS CONFIRM OSV_URL
 $(foreach name,$(USER_VALUES),$(if $(filter command%,$(origin $(name))),$(eval export override $(name) := $$(value $(name)))))
 
 .DEFAULT_GOAL := help
 .PHONY: help run demo import psql token tokens revoke-token quick test bench bench-rivals chaos mutate fuzz schemathesis huge
-.PHONY: check check-web format emulator clean package conformance up down deploy destroy lambda-dependencies cloud-test cloud-emulator
+.PHONY: check check-web format emulator clean package conformance up down deploy destroy lock update audit lambda-dependencies cloud-test cloud-emulator
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -50,10 +52,10 @@ psql: $(INSTALLED) ## Open psql on the running stack's database
 # Tokens are those of the local stack unless STAGE is given: the default above is for packages.
 OF_STAGE = $(if $(filter-out file,$(origin STAGE)),--stage "$(STAGE)")
 
-token: $(INSTALLED) ## Create an API token and show it once (NAME='the shop' SCOPE=read|write|admin STAGE=dev)
-	@$(RUN) infra.tokens $(OF_STAGE) create $(if $(value SCOPE),--scope "$$SCOPE") -- "$$NAME"
+token: $(INSTALLED) ## Create an API token and show it once (NAME='the shop' SCOPE=read|write|admin EXPIRES=90d STAGE=dev)
+	@$(RUN) infra.tokens $(OF_STAGE) create $(if $(value SCOPE),--scope "$$SCOPE") $(if $(value EXPIRES),--expires "$$EXPIRES") -- "$$NAME"
 
-tokens: $(INSTALLED) ## List the API tokens with name, scope and last use (STAGE=dev)
+tokens: $(INSTALLED) ## List the API tokens with name, scope, last use and expiry (STAGE=dev)
 	@$(RUN) infra.tokens $(OF_STAGE) list
 
 revoke-token: $(INSTALLED) ## Revoke an API token (NAME='the shop' STAGE=dev)
@@ -135,13 +137,22 @@ package: $(INSTALLED) ## Build out/<stage>/deployment.zip and template.json for 
 deploy: $(INSTALLED) ## Deploy a stage with your AWS credentials (STAGE=dev PARAMETERS='AlarmEmail=…')
 	@$(RUN) infra.deploy.deployment deploy -- "$(STAGE)" $$PARAMETERS
 
-destroy: $(INSTALLED) ## Delete a stage; keeps files, the key of secrets and a database snapshot (STAGE=…)
+destroy: $(INSTALLED) ## Delete a stage; keeps files, the key of secrets and a database snapshot (STAGE=dev CONFIRM=dev)
 	@test "$(origin STAGE)" != file || { echo "STAGE is required. Example: make destroy STAGE=dev" >&2; exit 2; }
-	@$(RUN) infra.deploy.deployment destroy -- "$(STAGE)"
+	@$(RUN) infra.deploy.deployment destroy $(if $(value CONFIRM),--confirm "$$CONFIRM") -- "$(STAGE)"
 
 # The package's dependencies: prepared once, then kept in DATA_DIR.
 lambda-dependencies: $(INSTALLED)
 	@$(RUN) infra.deploy.dependencies
+
+lock: $(INSTALLED) ## Write locks/ after you changed requirements.txt or a group in pyproject.toml
+	@$(RUN) infra.supply.locks
+
+update: $(INSTALLED) $(NODE_VENV)/.installed ## Update every dependency: pins, locks, npm, Docker images, certificates of RDS
+	@$(WITH_NODE) $(RUN) infra.supply.update
+
+audit: $(INSTALLED) $(NODE_VENV)/.installed ## Compare all locks with the known vulnerabilities (OSV_URL=https://…)
+	@$(WITH_NODE) $(RUN) infra.supply.audit $(if $(value OSV_URL),--osv-url "$$OSV_URL")
 
 clean: ## Remove environments, caches and ALL DATA in DATA_DIR
 	@$(PYTHON) -m infra.local.processes.lock "$(DATA_DIR)"
@@ -149,9 +160,9 @@ clean: ## Remove environments, caches and ALL DATA in DATA_DIR
 	rm -rf "$(DATA_DIR)" out
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-$(FUZZ_VENV)/.installed $(RIVALS_VENV)/.installed $(SCHEMATHESIS_VENV)/.installed $(NODE_VENV)/.installed: .venv-%/.installed: requirements-%.txt
+$(FUZZ_VENV)/.installed $(RIVALS_VENV)/.installed $(SCHEMATHESIS_VENV)/.installed $(NODE_VENV)/.installed: .venv-%/.installed: locks/%.txt
 	$(PYTHON) -m venv --clear .venv-$*
-	.venv-$*/bin/python -m pip install --quiet --disable-pip-version-check -r $<
+	.venv-$*/bin/python -m $(PIP_INSTALL) -r $<
 	@touch $@
 
 # Node.js comes from PyPI, so that everyone checks with the same version and needs none of their own.
@@ -160,8 +171,9 @@ $(WEB_TOOLS): package.json package-lock.json $(NODE_VENV)/.installed
 	@$(WITH_NODE) npm ci --loglevel=error
 	@touch $@
 
-# A stamp: while it is newer than the requirements, nothing is installed.
-$(INSTALLED): requirements.txt requirements-dev.txt
+# A stamp: while it is newer than the locks, nothing is installed. Building what has no wheel downloads nothing: it uses the
+# setuptools that was just installed.
+$(INSTALLED): locks/dev.txt locks/dev-built.txt
 	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) is not installed. Python 3.11 or newer is needed: make PYTHON=… run"; exit 1; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 		|| { echo "Python 3.11 or newer is needed; this is $$($(PYTHON) --version 2>&1). Choose another: make PYTHON=… run"; exit 1; }
@@ -169,5 +181,6 @@ $(INSTALLED): requirements.txt requirements-dev.txt
 		|| { echo "Python's venv module is missing. On Debian and Ubuntu: apt install python3-venv"; exit 1; }
 	@test "$$($(BIN)/python --version 2>&1)" = "$$($(PYTHON) --version)" || $(PYTHON) -m venv --clear $(VENV)
 	@echo "Installing Python packages into $(VENV)/"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@$(BIN)/python -m $(PIP_INSTALL) -r locks/dev.txt
+	@$(BIN)/python -m $(PIP_INSTALL) --no-deps --no-build-isolation -r locks/dev-built.txt
 	@touch $@

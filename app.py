@@ -27,7 +27,18 @@ import functions.sweep
 import functions.upsert_chunk
 from chalicelib.settings import queue_name, stage
 from functions import invocations, logs
-from functions.api import bulk_deletes, deliveries, events, exports, health, imports, openapi_route, products, webhooks
+from functions.api import (
+    bulk_deletes,
+    deliveries,
+    events,
+    exports,
+    health,
+    imports,
+    openapi_route,
+    products,
+    tokens,
+    webhooks,
+)
 
 logs.configure()
 app = Chalice(app_name="product-importer", configure_logs=False)
@@ -42,7 +53,7 @@ def authorize(request: AuthRequest) -> AuthResponse:
     return functions.authorize.authorize(request)
 
 
-for module in (health, imports, products, bulk_deletes, exports, webhooks, deliveries, events, openapi_route):
+for module in (health, imports, products, bulk_deletes, exports, webhooks, deliveries, events, tokens, openapi_route):
     app.register_blueprint(module.resource)
 
 
@@ -126,7 +137,7 @@ def index_products(event: CloudWatchEvent) -> None:
 
 @app.lambda_function(name="migrate")
 def migrate(event: dict[str, Any], context: Any) -> dict[str, list[str]]:  # noqa: ARG001
-    return functions.migrate.migrate()
+    return functions.migrate.migrate(event)
 
 
 @app.lambda_function(name="manage_tokens")

@@ -7,9 +7,11 @@
     │   ├── Forbidden                403: the token lacks the scope
     │   ├── NotFound                 404: the thing does not exist
     │   ├── Conflict                 409: the state of the thing does not allow this
+    │   ├── NoLongerKept             410: the thing existed, and was removed because it was old
     │   ├── PreconditionFailed       412: the thing has changed since the caller read it
     │   ├── TooLarge                 413: the body (functions/api/request_parsing.py)
     │   ├── UnsupportedMediaType     415: the body is not JSON (functions/api/request_parsing.py)
+    │   ├── TooMany                  429: the token has used up what it may use at a time
     │   └── UnreadableFile           the uploaded file cannot be imported at all: its import fails with this reason
     ├── Transient                    infrastructure failed: answered as 503, retried by the queue
     ├── FileUnavailable              a stored object cannot be read: an import of it fails with this reason
@@ -95,11 +97,29 @@ class Conflict(Rejected):
     code = "conflict"
 
 
+class NoLongerKept(Rejected):
+    """The thing existed, and was removed because it was old."""
+
+    status = 410
+    code = "no_longer_kept"
+
+
 class PreconditionFailed(Rejected):
     """The thing has changed since the caller read it."""
 
     status = 412
     code = "precondition_failed"
+
+
+class TooMany(Rejected):
+    """The token has used up what it may use at a time. The same request may succeed after `retry_after_seconds`."""
+
+    status = 429
+    code = "too_many_requests"
+
+    def __init__(self, message: str, *, code: str, retry_after_seconds: int) -> None:
+        super().__init__(message, code=code)
+        self.retry_after_seconds = retry_after_seconds
 
 
 class UnreadableFile(Rejected):

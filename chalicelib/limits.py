@@ -93,6 +93,17 @@ SWEEP_IDEMPOTENCY_KEYS_MAX = 5_000
 # --- tokens ---------------------------------------------------------------------------------------------------
 TOKEN_NAME_CHARACTERS_MAX = 100
 TOKENS_LISTED_MAX = 1_000
+TOKEN_LIFETIME_HOURS_MAX = 10 * 365 * 24
+"""An expiry further away is a mistake; a token without one does not expire."""
+REQUESTS_PER_TOKEN_PER_MINUTE_MAX = 3_000
+"""Half of what API Gateway accepts for the whole stage: one token cannot use all of it."""
+REQUEST_RETRY_SECONDS = 1
+"""How long a client waits when it has sent too many requests. In this time, 50 more become available."""
+IMPORTS_UNFINISHED_PER_TOKEN_MAX = 100
+"""How many imports that one token registered may be pending or running: as many as one sweep checks."""
+EXPORTS_UNFINISHED_PER_TOKEN_MAX = 10
+UNFINISHED_RETRY_SECONDS = 10
+"""How long a client waits when it has too many unfinished imports or exports."""
 
 # --- time and repair ------------------------------------------------------------------------------------------
 INVOCATION_RESERVE_SECONDS = 20
@@ -135,10 +146,14 @@ CONNECTION_UNANSWERED_SECONDS_MAX = 6
 """A server that is silent for this long is gone. The authorizer, which has 10 s, still has time to reconnect."""
 CONNECTION_PROBE_SECONDS = 2
 """How often a silent server is probed."""
+STATEMENT_SECONDS_MAX = 60
+LOCK_WAIT_SECONDS_MAX = 30
+IDLE_IN_TRANSACTION_SECONDS_MAX = 5
+"""After these times, PostgreSQL ends a statement, its wait for a lock, or a transaction whose client does nothing."""
+ROLE_ATTEMPTS_MAX = 5
+"""How often the change of a role is tried when another database of the server changes it at the same moment."""
 
 # --- exports --------------------------------------------------------------------------------------------------
-EXPORTS_UNFINISHED_MAX = 20
-"""At most this many exports may wait or run; a further one is refused."""
 EXPORT_PAGE_ROWS = 1_000
 EXPORT_PAGE_BYTES = 4 * MIB
 """At most this many rows, and bytes of their descriptions, are read in one transaction."""
@@ -171,6 +186,26 @@ TOMBSTONE_SECONDS_MIN = 3600
 """A tombstone is kept at least this long, and as long as an import accepted before it may still write."""
 SWEEP_TOMBSTONES_MAX = 5_000
 """How many tombstones one sweep removes."""
+
+# --- retention ------------------------------------------------------------------------------------------------
+IMPORT_DETAILS_KEPT_DAYS = 30
+"""How long the chunks and rejected rows of an import are kept after it has ended; longer while it can be retried."""
+IMPORTS_KEPT_DAYS = 365
+"""How long an import is kept after it has ended; longer as long as S3 has its file."""
+JOBS_KEPT_DAYS = 30
+"""How long exports and bulk deletes are kept after they have ended."""
+MESSAGES_KEPT_DAYS = 14
+"""SQS keeps no message longer. For this long after its file is gone, an import is kept for messages about the file."""
+FILE_CHECK_SECONDS = 24 * 3600
+"""How often S3 is asked whether it still has the file of an import that has ended."""
+SWEEP_JOBS_MAX = 5_000
+"""How many old exports, and how many old bulk deletes, one sweep removes."""
+SWEEP_DETAILS_MAX = 1_000
+"""Of how many imports one sweep removes the chunks and rejected rows."""
+SWEEP_REJECTED_ROWS_MAX = 500_000
+"""A sweep stops after this many, or somewhat more, because those of an import are removed together."""
+SWEEP_FILES_CHECKED_MAX = 300
+"""Of how many imports one sweep looks for the file, which takes about six of its 60 seconds."""
 
 # --- webhooks -------------------------------------------------------------------------------------------------
 URL_CHARACTERS_MAX = 2_048

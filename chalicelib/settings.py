@@ -32,19 +32,17 @@ class Settings(BaseModel):
 
     stage: str = Field(default=LOCAL_STAGE, pattern=r"^[a-z][a-z0-9-]{0,19}$")
     database_url: SecretStr | None = None
-    """With the password in it, for local runs. A deployment has the next two instead."""
-    database_secret_arn: str | None = None
-    """The secret in AWS Secrets Manager that holds username and password."""
+    """With the role and its password in it, for local runs. A deployment has the next two instead."""
     database_host: str | None = None
     """The host of the database or of its proxy."""
+    database_user: str | None = None
+    """The role of this function (chalicelib/backends/roles.py), or the owner: it logs in with a token of IAM."""
     database_pooled: bool = False
     """Whether the host is a proxy, which shares connections: then a session may keep no state."""
     database_ca_file: str | None = None
     """A file with the authorities that may sign its certificate, instead of RDS's own and the public ones."""
     owner_database_url: SecretStr | None = None
-    """The role that owns the tables; only for the functions migrate and manage_tokens."""
-    owner_database_secret_arn: str | None = None
-    """The same role as a secret; the host is DATABASE_HOST."""
+    """The role that owns the tables; only for the function migrate in local runs, which needs no other role."""
     files_bucket: str = Field(min_length=3)
     s3_public_endpoint_url: str | None = None
     """The address in presigned links, if it differs from the one that functions use (inside containers)."""
@@ -68,9 +66,14 @@ class Settings(BaseModel):
 
     @model_validator(mode="after")
     def _one_database(self) -> Self:
-        deployed = (self.database_secret_arn, self.database_host)
-        if bool(self.database_url) == all(deployed) or any(deployed) != all(deployed):
-            raise ValueError("set DATABASE_URL, or DATABASE_SECRET_ARN and DATABASE_HOST")
+        if self.database_url is not None:
+            complete = self.database_host is None and self.database_user is None
+        elif self.database_host is not None:
+            complete = self.database_user is not None
+        else:
+            complete = self.database_user is None and self.owner_database_url is not None
+        if not complete:
+            raise ValueError("set DATABASE_URL, or DATABASE_HOST and DATABASE_USER")
         return self
 
     @property

@@ -5,12 +5,13 @@ from __future__ import annotations
 from chalice.app import AuthRequest, AuthResponse
 
 from chalicelib.access import tokens
+from chalicelib.telemetry import WARNING, log
+from functions.bearer import bearer_token
 from functions.composition import backends
 from functions.invocations import logged_on_failure
 
 AUTHORIZER_TTL_SECONDS = 60
-"""How long API Gateway caches an answer: a revoked token may still be accepted for this long."""
-SCHEME = "bearer"
+"""How long API Gateway caches an answer: a revoked or expired token may still be accepted for this long."""
 
 
 class Unauthorized(Exception):
@@ -21,13 +22,32 @@ class Unauthorized(Exception):
 
 
 def authorize(request: AuthRequest) -> AuthResponse:
-    """Allows every route for a known token; the routes themselves check its scopes. Raises Unauthorized."""
-    scheme, _, token = request.token.partition(" ")
-    if scheme.lower() != SCHEME or not token.strip():
+    """Allows every route for a valid token; the routes themselves check its scopes. Raises Unauthorized."""
+    with logged_on_failure(function="authorize"):
+        found = _identified(request.token)
+        if isinstance(found, tokens.Refusal):
+            _log(found, request.method_arn)
+    if isinstance(found, tokens.Refusal):
         raise Unauthorized
-    with logged_on_failure(function="authorize"), backends().database.transaction() as transaction:
-        identity = tokens.identify(transaction, token.strip())
-    if identity is None:
-        raise Unauthorized
-    context = {"scopes": " ".join(sorted(identity.scopes)), "token_id": str(identity.token_id)}
-    return AuthResponse(routes=["*"], principal_id=identity.name, context=context)
+    context = {"scopes": " ".join(sorted(found.scopes)), "token_id": str(found.token_id)}
+    return AuthResponse(routes=["*"], principal_id=found.name, context=context)
+
+
+def _identified(authorization: str) -> tokens.Identity | tokens.Refusal:
+    token = bearer_token(authorization)
+    if token is None:
+        return tokens.Refusal("malformed")
+    with backends().database.transaction() as transaction:
+        return tokens.identify(transaction, token)
+
+
+def _log(refusal: tokens.Refusal, method_arn: str) -> None:
+    """Logs why a request was refused. An authorizer of this type is not given the address of the caller."""
+    log(
+        "authentication failed",
+        level=WARNING,
+        reason=refusal.reason,
+        holder=refusal.holder,
+        method_arn=method_arn,
+        measured={"AuthenticationsFailed": 1},
+    )

@@ -38,7 +38,7 @@ class Consumer(Generic[Kind]):
         """A message that failed on a transient error returns after a short wait, not after the visibility time-out.
 
         A message about something that is not in the database is done: rows are committed before their messages are
-        sent, so the database must have been restored to an earlier state.
+        sent, so the row was removed because it was old, or the database was restored to an earlier state.
         """
         try:
             self.handler(self.kind.model_validate_json(record.body), seconds_left)

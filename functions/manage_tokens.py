@@ -3,6 +3,7 @@
 The database of a deployment cannot be reached from outside its network; this function works without such access.
 
     {"command": "create", "name": "the shop", "scope": "write"}   →  {"token": "imp_…"}, shown only once
+    {…, "expires_hours": 2160}                                    →  the same; the token ends by itself
     {"command": "list"}                                           →  {"tokens": [{"name": …, "scopes": …, …}, …]}
     {"command": "revoke", "name": "the shop"}                     →  {"revoked": "the shop"}
 
@@ -12,15 +13,17 @@ A command that cannot be carried out is answered with {"refused": "the reason"}.
 from __future__ import annotations
 
 from contextlib import closing
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic_core import to_jsonable_python
 
 from chalicelib.access import tokens
-from chalicelib.backends.credentials import owner_conninfo
+from chalicelib.backends.credentials import conninfo
 from chalicelib.backends.database import Database, Transaction
 from chalicelib.errors import Rejected
+from chalicelib.limits import TOKEN_LIFETIME_HOURS_MAX
 from chalicelib.settings import settings
 from chalicelib.validation_texts import explained
 
@@ -38,10 +41,13 @@ class Create(_Command):
     command: Literal["create"]
     name: str
     scope: tokens.Scope = "read"
+    expires_hours: Annotated[int | None, Field(strict=True, ge=1, le=TOKEN_LIFETIME_HOURS_MAX)] = None
 
     def carried_out(self, transaction: Transaction) -> Answer:
         """Returns the token itself. Raises Invalid, Conflict."""
-        return {"token": tokens.create(transaction, self.name, [self.scope])}
+        hours = self.expires_hours
+        expires_at = datetime.now(UTC) + timedelta(hours=hours) if hours is not None else None
+        return {"token": tokens.create(transaction, tokens.NewToken(self.name, self.scope, expires_at))}
 
 
 class List(_Command):
@@ -72,8 +78,8 @@ _COMMANDS: TypeAdapter[Create | List | Revoke] = TypeAdapter(
 
 
 def manage_tokens(event: object) -> Answer:
-    """Carries out a command as the owner of the database. Raises MissingSetting, Transient."""
-    with closing(Database(owner_conninfo(settings()))) as database:
+    """Carries out a command as the role `token_manager`. Raises MissingSetting, Transient."""
+    with closing(Database(conninfo(settings()))) as database:
         return answered(database, event)
 
 

@@ -1,4 +1,4 @@
-"""Runs every minute: repairs lost work."""
+"""Runs every minute: repairs lost work, and removes old data."""
 
 from __future__ import annotations
 
@@ -9,5 +9,5 @@ from functions.composition import backends
 
 
 def handle(event: CloudWatchEvent) -> None:  # noqa: ARG001  # the event of a schedule carries nothing
-    """Does one round of repairs."""
+    """Does one round."""
     sweeping.sweep(backends())

@@ -3,7 +3,7 @@
     python -m infra.compose up | down
 
 `up` starts the containers of docker-compose.yml, waits until they answer, and creates the bucket and the queues of
-infra/resources.yml, the role of the functions and the schema in them. A second `up` changes nothing.
+infra/resources.yml, the roles of the functions and the schema in them. A second `up` changes nothing.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import psycopg
@@ -54,7 +55,7 @@ def _set_up_and_report(directory: Path, passwords: Path) -> int:
     forget_personal_settings()
     endpoint = Endpoint(containers.endpoint_url)
     try:
-        created = set_up(endpoint, containers.owner_conninfo, containers.role_password)
+        created = set_up(endpoint, containers.owner_conninfo, containers.passwords)
     except psycopg.OperationalError as error:
         sys.stderr.write(f"PostgreSQL cannot be used: {error}\n{REMEDY.format(passwords=passwords)}")
         return 1
@@ -64,10 +65,11 @@ def _set_up_and_report(directory: Path, passwords: Path) -> int:
     return 0
 
 
-def set_up(endpoint: Endpoint, owner_conninfo: str, importer_password: str) -> Resources:
-    """Creates the bucket, the queues, the role and the schema where they are missing."""
+def set_up(endpoint: Endpoint, owner_conninfo: str, passwords: Mapping[str, str]) -> Resources:
+    """Creates the bucket, the queues, the roles and the schema where they are missing."""
     created = resources.create(endpoint, resources.declared({"Stage": STAGE}))
-    migrations.ensure_role(owner_conninfo, docker.ROLE, importer_password)
+    for role, password in passwords.items():
+        migrations.ensure_role(owner_conninfo, role, password)
     migrations.migrate(owner_conninfo)
     return created
 

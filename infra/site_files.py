@@ -39,6 +39,7 @@ def security_headers(uploads_to: str) -> list[tuple[str, str]]:
         "style-src": "'self'",
         "img-src": "'self'",
         "connect-src": f"'self' {uploads_to}",
+        "object-src": "'none'",
         "base-uri": "'none'",
         "form-action": "'none'",
         "frame-ancestors": "'none'",

@@ -67,6 +67,8 @@ declare namespace Api {
     created_at: Time;
     started_at: Time | null;
     finished_at: Time | null;
+    file_kept: boolean;
+    details_kept: boolean; // Whether rejected rows and throughput can still be read.
   }
 
   interface UploadLink {
@@ -102,7 +104,15 @@ declare namespace Api {
     active: boolean;
   }
 
-  type Source = { kind: "import"; import_id: string; filename: string; line: number } | { kind: "edit" };
+  interface ImportSource {
+    kind: "import";
+    import_id: string | null; // null, like the file's name, once the import is no longer kept
+    filename: string | null;
+    line: number;
+    file_kept: boolean;
+  }
+
+  type Source = ImportSource | { kind: "edit" };
 
   interface Product extends ProductFields {
     id: string;
@@ -161,6 +171,20 @@ declare namespace Api {
     created_at: Time;
     updated_at: Time;
     secret?: string | null;
+  }
+
+  type Scope = "read" | "write" | "admin";
+
+  /** `token` is what gives access. Only the response to the creation has it, and it is null if that is repeated. */
+  interface Token {
+    id: string;
+    name: string;
+    scope: Scope;
+    created_at: Time;
+    last_used_at: Time | null;
+    expires_at: Time | null;
+    revoked_at: Time | null;
+    token?: string | null;
   }
 
   interface EventType {

@@ -15,19 +15,21 @@ const TOO_SLOW = "The server took too long to respond.";
  * @typedef {{ data: Data, etag: string | null, location: string | null, retryAfter: number }} ApiResponse
  */
 
-/** A response that is not a success, or a missing one (status 0). */
+/** A response that is not a success, or a missing one (status 0). `retryAfter` is in seconds; 0 if there is none. */
 export class ApiError extends Error {
   /**
    * @param {number} status
    * @param {string} message
    * @param {Api.Problem} problem
+   * @param {number} retryAfter
    */
-  constructor(status, message, problem = {}) {
+  constructor(status, message, problem = {}, retryAfter = 0) {
     super(message);
     this.status = status;
     this.code = problem.code ?? "";
     this.errors = problem.errors ?? [];
     this.problem = problem;
+    this.retryAfter = retryAfter;
   }
 
   /** Whether the same request may succeed a little later. */
@@ -115,7 +117,7 @@ async function call(method, path, options) {
     data: response.status === 204 ? null : await response.json(),
     etag: response.headers.get("ETag"),
     location: response.headers.get("Location"),
-    retryAfter: Number(response.headers.get("Retry-After") ?? 0),
+    retryAfter: retryAfterOf(response),
   };
 }
 
@@ -182,5 +184,8 @@ function noAnswer(method, error, isSent) {
 async function failure(response) {
   const problem = /** @type {Api.Problem} */ (await response.json().catch(() => ({})));
   const message = problem.detail ?? `The server returned ${response.status} ${response.statusText}.`;
-  return new ApiError(response.status, message, problem);
+  return new ApiError(response.status, message, problem, retryAfterOf(response));
 }
+
+/** @param {Response} response */
+const retryAfterOf = (response) => Number(response.headers.get("Retry-After")) || 0;

@@ -1,8 +1,9 @@
 // The frame around the pages: which URL shows which page, who is signed in, where the focus goes.
 
+import { forgetScope, learnScope } from "./access.js";
 import { isAccepted } from "./api.js";
 import { confirm } from "./components/dialog.js";
-import { clearFailures, report } from "./components/notices.js";
+import { clearFailures, clearNotices, report } from "./components/notices.js";
 import { signInForm } from "./components/sign-in.js";
 import { listLink } from "./components/states.js";
 import { hasUnsavedChanges, mayFollow } from "./components/unsaved.js";
@@ -10,6 +11,7 @@ import { byId, h, setChildren } from "./dom.js";
 import * as importPage from "./pages/import.js";
 import * as imports from "./pages/imports.js";
 import * as products from "./pages/products.js";
+import * as tokens from "./pages/tokens.js";
 import * as webhook from "./pages/webhook.js";
 import * as webhooks from "./pages/webhooks.js";
 import { HANDOVER_MS, askOtherTabs, noteRefused, signIn, signOut, takeTokenFromLink, token } from "./session.js";
@@ -23,6 +25,7 @@ const PAGES = [
   [/^\/products$/, products],
   [/^\/webhooks$/, webhooks],
   [/^\/webhooks\/([^/]+)$/, webhook],
+  [/^\/tokens$/, tokens],
 ];
 
 const main = byId("main");
@@ -59,6 +62,7 @@ function show() {
   if (!token()) return isAsking || askForToken();
   isAsking = false;
   signOutButton.hidden = false;
+  learnScope();
   const { path, query } = currentRoute();
   clearFailures();
   closeDialogs(); // Back also leaves a dialog.
@@ -144,8 +148,11 @@ function markNavigation(path) {
 function askForToken(reason = "") {
   isAsking = true;
   signOutButton.hidden = true;
+  forgetScope();
   shown?.closing.abort();
   closeDialogs();
+  clearNotices();
+  document.title = NAME;
   const closing = new AbortController();
   shown = { path: "", closing };
   setChildren(main);

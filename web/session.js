@@ -59,10 +59,10 @@ export function signIn(value) {
   store({ token: value, at: Math.max(Date.now(), endedAt() + 1, (stored()?.at ?? 0) + 1) });
 }
 
-/** Signs out every tab, also those that are reopened later. */
+/** Signs out every tab, also those that are reopened later. Nothing of the session stays in the tab's storage. */
 export function signOut() {
   localStorage.setItem(ENDED, String(Math.max(Date.now(), stored()?.at ?? 0)));
-  sessionStorage.removeItem(KEY);
+  sessionStorage.clear();
 }
 
 /** Asks the other tabs for their token. A "session" event follows if one of them has one. */
@@ -157,7 +157,7 @@ function forget(value) {
 
 function endIfOver() {
   if (!stored() || session()) return;
-  sessionStorage.removeItem(KEY);
+  sessionStorage.clear();
   changed();
 }
 

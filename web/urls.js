@@ -2,7 +2,7 @@
 
 /** @typedef {Record<string, string | number | null | undefined>} Parameters */
 
-const LISTS = ["imports", "products", "webhooks"];
+const LISTS = ["imports", "products", "webhooks", "tokens"];
 
 /** The path and query of the current URL. */
 export function currentRoute() {

@@ -43,7 +43,7 @@ export async function watch(path, { signal, show = () => {}, isDone = () => fals
       if (signal.aborted) return null;
       if (!(error instanceof ApiError && error.isTemporary)) throw error;
       onOutage(error);
-      await pause(Math.min(WAIT_MS_MIN * 2 ** failures++, WAIT_MS_MAX), signal);
+      await pause(Math.max(Math.min(WAIT_MS_MIN * 2 ** failures++, WAIT_MS_MAX), 1000 * error.retryAfter), signal);
     }
   }
   return null;

@@ -9,7 +9,7 @@ AWS_ATTEMPTS_MAX = 3
 DATA_READ_SECONDS_MAX = 30
 """S3 and SQS: an answer may be large, or a part of a file may have to be stored first."""
 KEY_READ_SECONDS_MAX = 10
-"""Secrets Manager and KMS: answers are small, and a request to the API waits for them."""
+"""KMS: answers are small, and a request to the API waits for them."""
 
 
 def client_config(read_seconds_max: int) -> Config:

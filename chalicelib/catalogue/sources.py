@@ -13,11 +13,14 @@ from chalicelib.catalogue.products import Product
 
 @dataclass(frozen=True)
 class Source:
-    """The line of an import that a product's content comes from."""
+    """The line of an imported file that a product's content comes from."""
 
-    import_id: uuid.UUID
-    filename: str
+    import_id: uuid.UUID | None
+    """None if the import is no longer kept; neither is its file then."""
+    filename: str | None
     line: int
+    file_kept: bool
+    """False once S3 has confirmed that the file is gone."""
 
 
 @dataclass(frozen=True)
@@ -27,6 +30,7 @@ class _ImportFile:
     operation: int
     id: uuid.UUID
     filename: str
+    file_kept: bool
 
 
 def sources_of(transaction: Transaction, products: Iterable[Product]) -> dict[int, Source | None]:
@@ -39,4 +43,10 @@ def sources_of(transaction: Transaction, products: Iterable[Product]) -> dict[in
 
 
 def _source(version: int, file: _ImportFile | None) -> Source | None:
-    return None if file is None else Source(file.id, file.filename, line_of(version))
+    """An edit has no line. So a version with a line comes from an import, even if that is no longer kept."""
+    line = line_of(version)
+    if not line:
+        return None
+    if file is None:
+        return Source(None, None, line, file_kept=False)
+    return Source(file.id, file.filename, line, file.file_kept)

@@ -12,10 +12,14 @@ from chalicelib.backends import Backends
 from chalicelib.backends.database import Transaction
 from chalicelib.catalogue.jobs import Job
 from chalicelib.catalogue.listing import Filters
-from chalicelib.errors import Conflict, FileUnavailable, NotFound
+from chalicelib.errors import FileUnavailable, NotFound, TooMany
 from chalicelib.fault_points import fault_point
 from chalicelib.importing.progress import percent_of
-from chalicelib.limits import DOWNLOAD_EXPIRES_SECONDS, EXPORTS_UNFINISHED_MAX
+from chalicelib.limits import (
+    DOWNLOAD_EXPIRES_SECONDS,
+    EXPORTS_UNFINISHED_PER_TOKEN_MAX,
+    UNFINISHED_RETRY_SECONDS,
+)
 from chalicelib.messages import ExportMessage
 from chalicelib.telemetry import WARNING
 
@@ -50,15 +54,18 @@ class Download:
     expires_at: datetime
 
 
-def accept(backends: Backends, filters: Filters) -> Export:
-    """Creates a pending export and queues it. Raises Conflict when too many are unfinished, Transient."""
+def accept(backends: Backends, filters: Filters, token_id: uuid.UUID) -> Export:
+    """Creates a pending export and queues it. Raises TooMany when too many of the token's are unfinished, Transient."""
     with backends.database.transaction() as transaction:
         transaction.run("lock_exports")
-        unfinished = transaction.value("count_unfinished_exports", int)
-        if unfinished >= EXPORTS_UNFINISHED_MAX:
-            message = f"{unfinished} exports are not finished yet; wait until one of them is"
-            raise Conflict(message, code="too_many_exports")
-        accepted = transaction.row("add_export", Export, filters=Jsonb(filters.given()))
+        unfinished = transaction.value("count_unfinished_exports", int, token_id=token_id)
+        if unfinished >= EXPORTS_UNFINISHED_PER_TOKEN_MAX:
+            raise TooMany(
+                f"{unfinished} exports of this token are not finished yet; wait until one of them is",
+                code="too_many_exports",
+                retry_after_seconds=UNFINISHED_RETRY_SECONDS,
+            )
+        accepted = transaction.row("add_export", Export, filters=Jsonb(filters.given()), token_id=token_id)
         transaction.log("export accepted", export_id=accepted.id)
         fault_point("export.before_accept_commit")
     fault_point("export.before_send")

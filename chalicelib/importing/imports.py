@@ -19,12 +19,18 @@ from chalicelib import acceptance, events
 from chalicelib.backends import Backends
 from chalicelib.backends.database import Transaction
 from chalicelib.backends.file_store import PresignedUpload, StoredFile
-from chalicelib.errors import Conflict, FileUnavailable, NotFound
+from chalicelib.errors import Conflict, FileUnavailable, NoLongerKept, NotFound, TooMany
 from chalicelib.fault_points import fault_point
 from chalicelib.importing import ignored_files
 from chalicelib.importing.outcomes import FILE_IGNORED, Result
 from chalicelib.importing.records import Import, ImportState, Status
-from chalicelib.limits import FILENAME_CHARACTERS_MAX, UPLOAD_EXPIRES_SECONDS
+from chalicelib.limits import (
+    FILENAME_CHARACTERS_MAX,
+    IMPORT_DETAILS_KEPT_DAYS,
+    IMPORTS_UNFINISHED_PER_TOKEN_MAX,
+    UNFINISHED_RETRY_SECONDS,
+    UPLOAD_EXPIRES_SECONDS,
+)
 from chalicelib.messages import UploadMessage
 from chalicelib.telemetry import WARNING
 
@@ -39,24 +45,46 @@ class _Found:
     id: uuid.UUID
 
 
-def register(
-    backends: Backends, filename: str, size_bytes: int, encoding: str | None
-) -> tuple[Import, PresignedUpload]:
-    """Creates a pending import and the link to upload its file. Raises Transient."""
+@dataclass(frozen=True)
+class Registration:
+    """An upload to register. `encoding` is None if the file itself says what it is."""
+
+    filename: str
+    size_bytes: int
+    encoding: str | None = None
+
+
+def register(backends: Backends, wanted: Registration, token_id: uuid.UUID) -> tuple[Import, PresignedUpload]:
+    """Creates a pending import and the link to upload its file.
+
+    Raises TooMany when too many of the token's imports are unfinished, Transient.
+    """
     with backends.database.transaction() as transaction:
+        _refuse_too_many(transaction, token_id)
         import_id = transaction.value(
             "register_import",
             uuid.UUID,
-            filename=filename,
-            encoding=encoding,
+            **asdict(wanted),
+            token_id=token_id,
             bucket=backends.files.bucket,
             prefix=UPLOADS_PREFIX,
-            size_bytes=size_bytes,
             expires_seconds=UPLOAD_EXPIRES_SECONDS,
         )
         import_ = get(transaction, import_id)
-        transaction.log("import registered", import_id=import_id, size_bytes=size_bytes)
-    return import_, backends.files.presign_upload(import_.object_key, size_bytes, CONTENT_TYPE)
+        transaction.log("import registered", import_id=import_id, size_bytes=wanted.size_bytes)
+    return import_, backends.files.presign_upload(import_.object_key, wanted.size_bytes, CONTENT_TYPE)
+
+
+def _refuse_too_many(transaction: Transaction, token_id: uuid.UUID) -> None:
+    """Raises TooMany when the token has too many unfinished imports. Until the commit, it can register no others."""
+    transaction.run("lock_registrations", token_id=token_id)
+    unfinished = transaction.value("count_unfinished_imports", int, token_id=token_id)
+    if unfinished >= IMPORTS_UNFINISHED_PER_TOKEN_MAX:
+        raise TooMany(
+            f"{unfinished} imports of this token are not finished yet; wait until one of them is, or cancel one",
+            code="too_many_imports",
+            retry_after_seconds=UNFINISHED_RETRY_SECONDS,
+        )
 
 
 def renew(backends: Backends, import_id: uuid.UUID) -> tuple[Import, PresignedUpload | None]:
@@ -119,6 +147,19 @@ def get(transaction: Transaction, import_id: uuid.UUID) -> Import:
     if import_ is None:
         raise NotFound(f"there is no import {import_id}")
     return import_
+
+
+def require_details(import_: Import) -> None:
+    """Raises NoLongerKept if the import's chunks and rejected rows have been removed.
+
+    Read the import after them. They are removed in one transaction: if they are still kept then, nothing was missing.
+    """
+    if not import_.details_kept:
+        raise NoLongerKept(
+            f"the rejected rows and the throughput of an import are kept for {IMPORT_DETAILS_KEPT_DAYS} days; those of"
+            f" import {import_.id} have been removed",
+            code="details_not_kept",
+        )
 
 
 def page(
@@ -232,6 +273,12 @@ def retry(backends: Backends, import_id: uuid.UUID) -> Import:
 def _require_retryable(import_: ImportState) -> None:
     if import_.status != "failed":
         raise Conflict(f"the import is {import_.status}; only a failed import can be retried", code="import_not_failed")
+    if not import_.file_kept:
+        raise Conflict(
+            "the import cannot be retried: its file is no longer kept. Upload it again. Why the import failed:"
+            f" {import_.error_message}",
+            code="file_gone",
+        )
     if not import_.retryable:
         raise Conflict(
             f"a retry cannot help; upload a corrected file instead. Why the import failed: {import_.error_message}",

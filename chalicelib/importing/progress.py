@@ -56,7 +56,10 @@ class ThroughputStep:
 
 
 def throughput(transaction: Transaction, import_id: uuid.UUID) -> list[ThroughputStep]:
-    """Returns the rows finished over time, in at most THROUGHPUT_STEPS_MAX steps; empty before any chunk is done."""
+    """Returns the rows finished over time, in at most THROUGHPUT_STEPS_MAX steps.
+
+    Empty before any chunk is done, and once the chunks are no longer kept.
+    """
     return transaction.all("import_throughput", ThroughputStep, import_id=import_id, steps=THROUGHPUT_STEPS_MAX)
 
 

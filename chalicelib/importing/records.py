@@ -57,6 +57,13 @@ class ImportState:
     retryable: bool
     error_code: str | None
     error_message: str | None
+    file_gone_at: datetime | None
+    """When S3 confirmed that it no longer has the upload; None as long as it has not."""
+
+    @property
+    def file_kept(self) -> bool:
+        """Whether the upload may still be in S3."""
+        return self.file_gone_at is None
 
     @property
     def is_running(self) -> bool:
@@ -108,6 +115,8 @@ class Import(ImportState, ImportFile):
     started_at: datetime | None
     """When the upload was seen in S3."""
     finished_at: datetime | None
+    details_kept: bool
+    """Whether its chunks, its header and its rejected rows are still stored. Their sums always are."""
     done_bytes: int
     """Bytes of the chunks that are done."""
     recent_bytes: int

@@ -83,21 +83,24 @@ def count(transaction: Transaction, import_id: uuid.UUID) -> int:
 def csv_link(backends: Backends, import_id: uuid.UUID) -> str:
     """Writes the rejected rows of an import to a CSV file and returns a link to it. The file can be fixed and imported.
 
-    Raises NotFound, Conflict when the file's header was never read, Transient.
+    Raises NotFound, NoLongerKept, Conflict when the file's header was never read, Transient.
     """
     with backends.database.transaction() as transaction:
+        stored_rows = count(transaction, import_id)
         import_ = imports.get(transaction, import_id)
-        unstored = import_.rejected - count(transaction, import_id)
+    imports.require_details(import_)
     header = import_.csv_header
     if header is None:
         raise Conflict("the file's header was never read, so there are no rejected rows", code="no_rejected_rows")
     blocks = csv_blocks(
         header,
         _stored_rows(backends, import_id),
-        unstored=unstored,
+        unstored=import_.rejected - stored_rows,
         is_rewritten=import_.data_key != import_.object_key,
     )
     stored = backends.files.write(f"{REJECTED_PREFIX}{import_id}.csv", blocks)
+    with backends.database.transaction() as transaction:
+        imports.require_details(imports.get(transaction, import_id))  # Otherwise the last pages may be missing.
     return backends.files.presign_download(stored.key, stored.version, f"rejected-rows-{import_id}.csv")
 
 

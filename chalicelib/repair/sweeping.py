@@ -1,6 +1,7 @@
-"""The sweep: repairs lost work every minute. It checks the state itself, so no work depends on a message arriving.
+"""The sweep: repairs lost work every minute, and removes old data.
 
-Each step is limited; what one sweep leaves, the next one finds. No step depends on the success of another.
+It checks the state itself, so no work depends on a message arriving. Each step is limited; what one sweep leaves, the
+next one finds. No step depends on the success of another.
 """
 
 from __future__ import annotations
@@ -10,7 +11,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from chalicelib.access import idempotency
 from chalicelib.backends import Backends
 from chalicelib.backends.file_store import StoredFile
 from chalicelib.errors import FileGone, FileRefused, FileUnavailable
@@ -19,11 +19,9 @@ from chalicelib.importing import arrivals, imports
 from chalicelib.importing.records import ImportFile
 from chalicelib.limits import (
     ABANDONED_SECONDS,
-    EVENTS_KEPT_DAYS,
     STALLED_SECONDS,
     SWEEP_BULK_DELETES_MAX,
     SWEEP_EVENT_SECONDS,
-    SWEEP_EVENTS_MAX,
     SWEEP_EXPORTS_MAX,
     SWEEP_IMPORTS_MAX,
     SWEEP_LIST_VERSIONS_MAX,
@@ -32,6 +30,7 @@ from chalicelib.limits import (
     UPLOAD_GRACE_SECONDS,
 )
 from chalicelib.messages import BulkDeleteMessage, ExportMessage, UploadMessage
+from chalicelib.repair import retention
 from chalicelib.telemetry import log
 from chalicelib.webhooks import attempts, relay
 
@@ -80,10 +79,9 @@ def sweep(
     _wake_stalled_bulk_deletes(backends, stalled_seconds)
     _wake_stalled_exports(backends, stalled_seconds)
     _purge_tombstones(backends)
-    idempotency.prune(backends.database)
     relay.wake_lost(backends.database, backends.queues)
     attempts.wake_due(backends.database, backends.queues)
-    _prune_events(backends)
+    retention.remove_old_data(backends)
 
 
 def _accept_lost_uploads(backends: Backends) -> None:
@@ -187,12 +185,6 @@ def _purge_tombstones(backends: Backends) -> None:
     """Deletes tombstones that no running or retryable import can still need."""
     with backends.database.transaction() as transaction:
         transaction.run("purge_tombstones", age_seconds=TOMBSTONE_SECONDS_MIN, limit=SWEEP_TOMBSTONES_MAX)
-
-
-def _prune_events(backends: Backends) -> None:
-    """Deletes old events, with the log of their deliveries."""
-    with backends.database.transaction() as transaction:
-        transaction.run("prune_events", days=EVENTS_KEPT_DAYS, limit=SWEEP_EVENTS_MAX)
 
 
 def _accept(backends: Backends, listed: Sequence[StoredFile]) -> None:

@@ -3,14 +3,14 @@
 lock table export in share row exclusive mode
 
 -- name: count_unfinished_exports
--- How many exports are pending or processing.
-select count(*) as total from export where status in ('pending', 'processing')
+-- How many exports of one token are pending or processing.
+select count(*) as total from export where status in ('pending', 'processing') and token_id = %(token_id)s
 
 -- name: add_export
 -- Accepts an export. The estimate includes tombstones, because the export looks at them, too. It is accurate enough for a
 -- percentage, and costs nothing.
-insert into export (filters, estimated_rows)
-select %(filters)s, greatest(c.reltuples, pg_stat_get_live_tuples(c.oid), 0)
+insert into export (filters, token_id, estimated_rows)
+select %(filters)s, %(token_id)s, greatest(c.reltuples, pg_stat_get_live_tuples(c.oid), 0)
 from pg_class c where c.oid = 'product'::regclass
 returning *
 

@@ -1,8 +1,16 @@
+-- name: lock_registrations
+-- Makes requests of one token that register an upload wait for each other, so that together they cannot exceed the limit.
+select pg_advisory_xact_lock(hashtextextended(%(token_id)s::uuid::text, 0))
+
+-- name: count_unfinished_imports
+-- How many imports that a token registered are pending or processing.
+select count(*) as total from import where status in ('pending', 'processing') and token_id = %(token_id)s
+
 -- name: register_import
 -- Register an upload: pending until its object is seen in S3.
 with generated as (select uuidv7() as id)
-insert into import (id, filename, encoding, bucket, object_key, size_bytes, upload_expires_at)
-select id, %(filename)s, %(encoding)s, %(bucket)s, %(prefix)s || id || '.csv', %(size_bytes)s,
+insert into import (id, token_id, filename, encoding, bucket, object_key, size_bytes, upload_expires_at)
+select id, %(token_id)s, %(filename)s, %(encoding)s, %(bucket)s, %(prefix)s || id || '.csv', %(size_bytes)s,
        now() + make_interval(secs => %(expires_seconds)s)
 from generated
 returning id
@@ -78,7 +86,7 @@ from import where id = %(id)s and header is not null and status = 'processing'
 -- Part of other queries: an import without its header, which may have megabytes and which no list shows.
 i.id, i.status, i.attempt, i.split_done, i.retryable, i.error_code, i.error_message, i.object_key, i.object_version,
 i.data_key, i.data_version, i.filename, i.encoding, i.size_bytes, i.data_bytes, null::jsonb as header, i.warnings,
-i.created_at, i.started_at, i.finished_at, s.*
+i.created_at, i.started_at, i.finished_at, i.details_kept, i.file_gone_at, s.*
 
 -- name: imports_below
 -- Imports below an id, or all, newest first: ids are UUIDv7, so their order is the order of creation.

@@ -202,5 +202,5 @@ select counted.total, p.id is not null as has_product, p.* from (select count(*)
 ) m on m.id = p.id) p on true
 
 -- name: imports_of_operations
--- The imports that products come from. An operation without an import is an edit.
-select operation, id, filename from import where operation = any(%(operations)s)
+-- The imports that products come from, as far as they are kept.
+select operation, id, filename, file_gone_at is null as file_kept from import where operation = any(%(operations)s)

@@ -1,8 +1,9 @@
 -- name: pending_imports
--- Registered uploads whose object has not been seen yet. `overdue` means that it can no longer arrive.
+-- Registered uploads whose object has not been seen yet. `overdue` means that it can no longer arrive. Those come first:
+-- ordered by age, registrations that are renewed again and again would hide all later ones.
 select id, object_key, upload_expires_at + make_interval(secs => %(grace_seconds)s) < now() as overdue
 from import where status = 'pending'
-order by created_at limit %(limit)s
+order by upload_expires_at, id limit %(limit)s
 
 -- name: read_sweep_cursor
 -- Where the next sweep continues its listing of the bucket.

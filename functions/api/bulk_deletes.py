@@ -20,7 +20,7 @@ resource = Resource(__name__)
 @resource.endpoint(
     "POST",
     "/bulk-deletes",
-    scope="write",
+    scope="admin",
     body=NewBulkDelete,
     answer=BulkDelete,
     status=202,

@@ -25,14 +25,16 @@ resource = Resource(__name__)
     body=NewExport,
     answer=Export,
     status=202,
-    errors=(409,),
     sends=("Location", "Retry-After"),
     idempotent=True,
 )
 def create_export() -> Response:
-    """Starts an export of the products that match."""
+    """Starts an export of the products that match.
+
+    Needs `read`: a token that may read the list of products may read all of it.
+    """
     filters = Filters(**resource.body(NewExport).model_dump())
-    accepted = exports.accept(backends(), filters)
+    accepted = exports.accept(backends(), filters, resource.token_id)
     return _answer(accepted, status=202, headers={"Location": f"{PREFIX}/exports/{accepted.id}"})
 
 
@@ -64,6 +66,4 @@ def _answer(export: exports.Export, *, status: int, headers: dict[str, str]) -> 
     content = Export.of(export, exports.download(backends(), export))
     if export.is_running:
         headers["Retry-After"] = str(POLL_SECONDS)
-    if content.download is not None:
-        headers["Cache-Control"] = "no-store"  # The link is a secret.
     return resource_response(content, resource.request, status=status, headers=headers)

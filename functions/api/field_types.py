@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BeforeValidator, Field, GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic import AfterValidator, AwareDatetime, BeforeValidator, Field, GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import CoreSchema, core_schema
 
 from chalicelib.limits import DESCRIPTION_BYTES_MAX, NAME_CHARACTERS_MAX, SKU_CHARACTERS_MAX
@@ -65,6 +65,15 @@ def _short_enough(description: str) -> str:
     return description
 
 
+def _text_of_a_time(value: object) -> object:
+    """pydantic would also accept numbers, as seconds since 1970."""
+    if not isinstance(value, str):
+        raise ValueError("must be a string with date, time and time zone, such as 2026-11-24T09:30:00Z")  # noqa: TRY004
+    return value
+
+
+Time = Annotated[AwareDatetime, Field(strict=False), BeforeValidator(_text_of_a_time)]
+"""A moment, as text with a time zone."""
 Sku = Annotated[
     str,
     Field(

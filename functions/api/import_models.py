@@ -14,7 +14,12 @@ from chalicelib.importing import records
 from chalicelib.importing.outcomes import Outcome, Result
 from chalicelib.importing.progress import Progress, ThroughputStep
 from chalicelib.importing.rejected_rows import StoredRejection
-from chalicelib.limits import FILE_BYTES_MAX, FILENAME_CHARACTERS_MAX, LIST_TEXT_CHARACTERS_MAX
+from chalicelib.limits import (
+    FILE_BYTES_MAX,
+    FILENAME_CHARACTERS_MAX,
+    IMPORT_DETAILS_KEPT_DAYS,
+    LIST_TEXT_CHARACTERS_MAX,
+)
 from functions.api.end_reason import EndReason
 from functions.api.field_types import Matching
 from functions.api.request_parsing import json_integer
@@ -120,6 +125,8 @@ class Import(BaseModel):
                     "created_at": "2026-01-31T12:00:00Z",
                     "started_at": "2026-01-31T12:00:02Z",
                     "finished_at": None,
+                    "file_kept": True,
+                    "details_kept": True,
                 },
                 {
                     "id": "019a2b3c-0000-7000-8000-000000000000",
@@ -146,6 +153,8 @@ class Import(BaseModel):
                     "created_at": "2026-01-31T12:00:00Z",
                     "started_at": "2026-01-31T12:00:02Z",
                     "finished_at": "2026-01-31T12:00:07Z",
+                    "file_kept": True,
+                    "details_kept": True,
                 },
             ]
         }
@@ -177,6 +186,14 @@ class Import(BaseModel):
     created_at: Time
     started_at: Annotated[Time | None, Field(description="When the file was seen in S3")]
     finished_at: Time | None
+    file_kept: Annotated[bool, Field(description="False once S3 has confirmed that the file is no longer stored")]
+    details_kept: Annotated[
+        bool,
+        Field(
+            description="Whether rejected rows and throughput can be read: for "
+            f"{IMPORT_DETAILS_KEPT_DAYS} days after the import has ended, and as long as it can be retried"
+        ),
+    ]
 
     @property
     def runs(self) -> bool:
@@ -278,4 +295,6 @@ def _content(import_: records.Import) -> dict[str, Any]:
         "created_at": import_.created_at,
         "started_at": import_.started_at,
         "finished_at": import_.finished_at,
+        "file_kept": import_.file_kept,
+        "details_kept": import_.details_kept,
     }

@@ -35,7 +35,8 @@ def _registered_again(import_id: str) -> Response:
 def create_import() -> Response:
     """Registers an upload and returns the link to PUT the file to."""
     wanted = resource.body(NewImport)
-    return _registered(*imports.register(backends(), wanted.filename, wanted.size_bytes, wanted.encoding))
+    registration = imports.Registration(wanted.filename, wanted.size_bytes, wanted.encoding)
+    return _registered(*imports.register(backends(), registration, resource.token_id))
 
 
 @resource.endpoint("GET", "/imports", scope="read", query=WindowQuery, answer=Page[Import])
@@ -62,12 +63,13 @@ def read_import(import_id: str) -> Response:
     return _shown(import_)
 
 
-@resource.endpoint("GET", "/imports/{import_id}/throughput", scope="read", answer=Throughput)
+@resource.endpoint("GET", "/imports/{import_id}/throughput", scope="read", answer=Throughput, errors=(410,))
 def read_throughput(import_id: str) -> Response:
-    """Returns the rows done over time."""
+    """Returns the rows done over time; 410 once they are no longer kept."""
+    known = uuid_of(import_id, "import")
     with backends().database.transaction() as transaction:
-        import_ = imports.get(transaction, uuid_of(import_id, "import"))
-        steps = progress.throughput(transaction, import_.id)
+        steps = progress.throughput(transaction, known)
+        imports.require_details(imports.get(transaction, known))
     return resource_response(Throughput.of(steps), resource.request)
 
 
@@ -92,37 +94,43 @@ def retry_import(import_id: str) -> Response:
 
 
 @resource.endpoint(
-    "GET", "/imports/{import_id}/rejected-rows", scope="read", query=WindowQuery, answer=Page[RejectedRow]
+    "GET",
+    "/imports/{import_id}/rejected-rows",
+    scope="read",
+    query=WindowQuery,
+    answer=Page[RejectedRow],
+    errors=(410,),
 )
 def list_rejected_rows(import_id: str) -> Response:
-    """Lists the stored rejected rows in the order of their lines."""
+    """Lists the stored rejected rows in the order of their lines; 410 once they are no longer kept."""
     window = read_window(resource)
+    known = uuid_of(import_id, "import")
     with backends().database.transaction() as transaction:
-        import_ = imports.get(transaction, uuid_of(import_id, "import"))
         rows = rejected_rows.page(
             transaction,
-            import_.id,
+            known,
             window.limit + 1,
             after=checked(window.after, whole_number),
             before=checked(window.before, whole_number),
             raw_bytes_max=LISTED_RAW_BYTES,
         )
-        total = rejected_rows.count(transaction, import_.id)
+        total = rejected_rows.count(transaction, known)
+        imports.require_details(imports.get(transaction, known))
     items = [RejectedRow.of(row) for row in rows]
-    path = f"/imports/{import_.id}/rejected-rows"
+    path = f"/imports/{known}/rejected-rows"
     return page_response(path, window, [row.line for row in rows], items, Total(total))
 
 
-@resource.endpoint("GET", "/imports/{import_id}/rejected-rows.csv", scope="read", status=303, errors=(409,))
+@resource.endpoint("GET", "/imports/{import_id}/rejected-rows.csv", scope="read", status=303, errors=(409, 410))
 def download_rejected_rows(import_id: str) -> Response:
-    """Redirects to a CSV of the rejected rows, which can be corrected and uploaded again."""
+    """Redirects to a CSV of the rejected rows, to correct and upload again; 410 once they are no longer kept."""
     link = rejected_rows.csv_link(backends(), uuid_of(import_id, "import"))
-    return Response(body="", status_code=303, headers={"Location": link, "Cache-Control": "no-store"})
+    return Response(body="", status_code=303, headers={"Location": link})
 
 
 def _registered(import_: records.Import, upload: PresignedUpload | None) -> Response:
     answer = RegisteredImport.of_upload(import_, upload)
-    headers = {"Location": f"{PREFIX}/imports/{answer.id}", "Cache-Control": "no-store", **_polling(answer)}
+    headers = {"Location": f"{PREFIX}/imports/{answer.id}", **_polling(answer)}
     return resource_response(answer, resource.request, status=201, headers=headers)
 
 

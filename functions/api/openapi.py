@@ -143,7 +143,8 @@ def _responses(endpoint: Endpoint, references: dict[ModelKey, Json]) -> Json:
     problem = {PROBLEM_TYPE: {"schema": references[Problem, "serialization"]}}
     for status in sorted(_error_statuses(endpoint)):
         # A request without a valid token is refused before it reaches a route.
-        special = {401: ["WWW-Authenticate"], 503: ["Retry-After", REQUEST_ID_HEADER]}
+        waiting = ["Retry-After", REQUEST_ID_HEADER]
+        special = {401: ["WWW-Authenticate"], 429: waiting, 503: waiting}
         headers = headers_of(special.get(status, [REQUEST_ID_HEADER]))
         responses[str(status)] = {"description": TITLES[status], "content": problem, "headers": headers}
     return responses
@@ -166,7 +167,7 @@ def _error_statuses(endpoint: Endpoint) -> set[int]:
     """The statuses that follow from the declaration of the route, and those that it lists."""
     statuses = {422, 500, 503, *endpoint.errors}
     if endpoint.scope is not None:
-        statuses |= {401, 403}
+        statuses |= {401, 403, 429}
     if "{" in endpoint.path:
         statuses.add(404)
     if endpoint.method in WITH_BODY:

@@ -158,7 +158,7 @@ def page_response(
         prev=_link(path, window, before=shown[0][0]) if shown and has_prev else None,
     )
     text = json_text({**content.model_dump(mode="json"), **(own or {})})
-    headers: Headers = {"Content-Type": JSON_TYPE, "ETag": etag_of(text), "Cache-Control": "private, no-cache"}
+    headers: Headers = {"Content-Type": JSON_TYPE, "ETag": etag_of(text)}
     links = [f'<{url}>; rel="{rel}"' for url, rel in ((content.next, "next"), (content.prev, "prev")) if url]
     if links:
         headers["Link"] = ", ".join(links)

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 from chalice.app import Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from chalicelib.errors import FieldError, Rejected, Transient
+from chalicelib.errors import FieldError, Rejected, TooMany, Transient
 from chalicelib.limits import POINTER_CHARACTERS_MAX, PROBLEM_ERRORS_MAX, RETRY_SECONDS_MIN
 from chalicelib.telemetry import ERROR, WARNING, log, request_id
 from chalicelib.validation_texts import sentence
@@ -22,6 +22,7 @@ TITLES = {
     404: "Not found",
     405: "Method not allowed",
     409: "Conflict",
+    410: "Gone",
     412: "Precondition failed",
     413: "Content too large",
     415: "Unsupported media type",
@@ -75,9 +76,14 @@ class Problem(BaseModel):
 
 
 def problem_of(error: Exception) -> Response:
-    """Any exception as a problem. An unexpected one is logged, and its text is not disclosed."""
+    """Any exception as a problem. All are logged; the text of an unexpected one is not disclosed."""
     if isinstance(error, Rejected):
-        return problem(error.status, error.code, error.message, error.errors, error.members)
+        # The code alone: the message may quote what was sent.
+        log("request refused", status=error.status, code=error.code)
+        refused = problem(error.status, error.code, error.message, error.errors, error.members)
+        if isinstance(error, TooMany):
+            refused.headers["Retry-After"] = str(error.retry_after_seconds)
+        return refused
     if isinstance(error, Transient):
         log("request failed for now", level=WARNING, reason=str(error), measured={"Retries": 1})
         answer = problem(503, "unavailable", "The service is temporarily unavailable. Try again in a few seconds.")

@@ -61,9 +61,16 @@ class ImportSource(BaseModel):
     """The content comes from this line of an imported file."""
 
     kind: Literal["import"] = "import"
-    import_id: str
-    filename: str
+    import_id: Annotated[str | None, Field(description="Null if the import is no longer kept")]
+    filename: Annotated[str | None, Field(description="Null if the import is no longer kept")]
     line: int
+    file_kept: Annotated[bool, Field(description="False once S3 has confirmed that the file is no longer stored")]
+
+    @classmethod
+    def of(cls, source: Source) -> ImportSource:
+        """Returns the model of the line that a product comes from."""
+        import_id = None if source.import_id is None else str(source.import_id)
+        return cls(import_id=import_id, filename=source.filename, line=source.line, file_kept=source.file_kept)
 
 
 class EditSource(BaseModel):
@@ -122,9 +129,7 @@ def _fields(product: products.Product, source: Source | None) -> dict[str, Any]:
         "active": product.active,
         "created_at": product.created_at,
         "updated_at": product.updated_at,
-        "source": EditSource()
-        if source is None
-        else ImportSource(import_id=str(source.import_id), filename=source.filename, line=source.line),
+        "source": EditSource() if source is None else ImportSource.of(source),
     }
 
 

@@ -6,6 +6,7 @@ Errors are translated around each view, because Chalice runs middleware only if 
 from __future__ import annotations
 
 import json
+import uuid
 from collections.abc import Callable, Mapping
 from functools import wraps
 from typing import Any, TypeVar
@@ -13,13 +14,15 @@ from typing import Any, TypeVar
 from chalice.app import Blueprint, Chalice, Request, Response
 from pydantic import BaseModel
 
+from chalicelib.access import requests
 from chalicelib.errors import Forbidden
 from chalicelib.telemetry import Stopwatch, log, log_context, request_id
 from functions.api import idempotency
-from functions.api.endpoints import REQUEST_ID_HEADER, Endpoint, NoParameters, Rebuild, View, attach
+from functions.api.endpoints import NEVER_STORED, REQUEST_ID_HEADER, Endpoint, NoParameters, Rebuild, View, attach
 from functions.api.etags import etag_of, not_modified
 from functions.api.problems import PROBLEM_TYPE, problem, problem_of
 from functions.api.request_parsing import JSON_TYPE, raw_body, read_body, read_parameters
+from functions.composition import backends
 
 __all__ = ["JSON_TYPE", "PREFIX", "PROBLEM_TYPE", "Headers", "Resource", "problem", "problem_of", "resource_response"]
 
@@ -88,6 +91,11 @@ class Resource(Blueprint):
         """The current request."""
         return self.current_request
 
+    @property
+    def token_id(self) -> uuid.UUID:
+        """The id of the token that the request was sent with. Only for routes that need a scope."""
+        return uuid.UUID(self.request.context["authorizer"]["token_id"])
+
     def query(self, name: str) -> str | None:
         """One of the query parameters that the route declares, as it was sent."""
         given = self.request.query_params
@@ -107,13 +115,16 @@ class Resource(Blueprint):
         with log_context(method=endpoint.method, route=endpoint.path, caller=caller, **self.request.uri_params or {}):
             with clock.stage("RequestMilliseconds"):
                 answer = self._answer_unlogged(endpoint, view)
-            answer.headers[REQUEST_ID_HEADER] = request_id()
+            answer.headers.update({REQUEST_ID_HEADER: request_id(), **NEVER_STORED})
             log("request answered", status=answer.status_code, measured=clock.milliseconds)
         return answer
 
     def _answer_unlogged(self, endpoint: Endpoint, view: Callable[[], Response]) -> Response:
         try:
             self._require(endpoint.scope)
+            if endpoint.scope is not None:
+                # Before the body is parsed, so that a refused request costs as little as possible.
+                requests.take(backends().database, self.token_id)
             raw_body(self.request)
             read_parameters(self.request, endpoint.query)
             if endpoint.body is not None:
@@ -142,7 +153,6 @@ def resource_response(
     all_headers: Headers = {
         "Content-Type": JSON_TYPE,
         "ETag": etag_of(text),
-        "Cache-Control": "private, no-cache",
         **(headers or {}),
     }
     return Response(body=text, status_code=status, headers=all_headers)

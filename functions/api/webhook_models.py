@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from chalicelib import events
 from chalicelib.limits import (
@@ -18,7 +18,7 @@ from chalicelib.limits import (
     WEBHOOK_HEADERS_MAX,
 )
 from chalicelib.webhooks import webhooks
-from functions.api.field_types import NO_NUL, storable_text
+from functions.api.field_types import NO_NUL, Time, storable_text
 
 _EXAMPLE: dict[str, Any] = {
     "url": "https://shop.example/hooks/products",
@@ -35,13 +35,6 @@ def _known_once(types: list[str]) -> list[str]:
     if len(set(types)) < len(types):
         raise ValueError("contains a type twice")
     return types
-
-
-def _text(value: object) -> object:
-    """pydantic would also accept numbers, as seconds since 1970."""
-    if not isinstance(value, str):
-        raise ValueError("must be a string with date, time and time zone, such as 2026-11-24T09:30:00Z")  # noqa: TRY004
-    return value
 
 
 Url = Annotated[
@@ -207,11 +200,7 @@ class Redelivery(BaseModel):
         strict=True, extra="forbid", json_schema_extra={"examples": [{"since": "2026-11-24T00:00:00Z"}]}
     )
 
-    since: Annotated[
-        AwareDatetime,
-        Field(strict=False, description="Deliveries created at this time or later; with a time zone"),
-        BeforeValidator(_text),
-    ]
+    since: Annotated[Time, Field(description="Deliveries created at this time or later; with a time zone")]
 
 
 class Redelivered(BaseModel):

@@ -56,7 +56,7 @@ def _created_again(webhook_id: str) -> Response:
 @resource.endpoint(
     "POST",
     "/webhooks",
-    scope="write",
+    scope="admin",
     body=NewWebhook,
     answer=WebhookWithSecret,
     status=201,
@@ -77,21 +77,21 @@ def read_webhook(webhook_id: str) -> Response:
     return _answer(webhook)
 
 
-@resource.endpoint("PATCH", "/webhooks/{webhook_id}", scope="write", body=WebhookChanges, answer=Webhook, errors=(412,))
+@resource.endpoint("PATCH", "/webhooks/{webhook_id}", scope="admin", body=WebhookChanges, answer=Webhook, errors=(412,))
 def change_webhook(webhook_id: str) -> Response:
     """Changes the given fields. A webhook that is switched on is sent its pending deliveries."""
     changes = webhooks.WebhookChanges(**resource.body(WebhookChanges).given())
     return _answer(webhooks.edit(backends(), sending(), _id(webhook_id), changes, _expected()))
 
 
-@resource.endpoint("DELETE", "/webhooks/{webhook_id}", scope="write", status=204, errors=(412,))
+@resource.endpoint("DELETE", "/webhooks/{webhook_id}", scope="admin", status=204, errors=(412,))
 def delete_webhook(webhook_id: str) -> Response:
     """Deletes a webhook and its delivery log."""
     webhooks.delete(backends().database, _id(webhook_id), _expected())
     return Response(body="", status_code=204)
 
 
-@resource.endpoint("POST", "/webhooks/{webhook_id}/rotate-secret", scope="write", answer=WebhookWithSecret)
+@resource.endpoint("POST", "/webhooks/{webhook_id}/rotate-secret", scope="admin", answer=WebhookWithSecret)
 def rotate_webhook_secret(webhook_id: str) -> Response:
     """Creates a new secret, which is not shown again. For 24 hours the old one signs as well, so you can switch."""
     return _answer_with_secret(*webhooks.rotate_secret(backends().database, sending(), _id(webhook_id)), status=200)
@@ -100,7 +100,7 @@ def rotate_webhook_secret(webhook_id: str) -> Response:
 @resource.endpoint(
     "POST",
     "/webhooks/{webhook_id}/test",
-    scope="write",
+    scope="admin",
     answer=Delivery,
     status=202,
     sends=("Location",),
@@ -136,7 +136,7 @@ def _created(webhook: webhooks.Webhook, secret: str | None) -> Response:
 def _answer_with_secret(
     webhook: webhooks.Webhook, secret: str | None, *, status: int, location: str | None = None
 ) -> Response:
-    headers = {"ETag": _etag(webhook), "Cache-Control": "no-store", **({"Location": location} if location else {})}
+    headers = {"ETag": _etag(webhook), **({"Location": location} if location else {})}
     content = WebhookWithSecret.with_secret(webhook, secret)
     return resource_response(content, resource.request, status=status, headers=headers)
 

@@ -1,7 +1,8 @@
-"""The dependencies in the Lambda package: the wheels of requirements.txt, trimmed and compiled to bytecode.
+"""The dependencies in the Lambda package: the wheels of locks/lambda.txt, trimmed and compiled to bytecode.
 
-Chalice's own builder downloads them, because it knows which wheels run on Lambda. They are cached in a directory whose
-name is a fingerprint of everything that determines them, so they are downloaded again only after a change.
+pip downloads the wheels that run on Lambda, and refuses one whose hash is not in the lock. They are cached in a
+directory whose name is a fingerprint of everything that determines them, so they are downloaded again only after a
+change. Beside them is a list of the distributions, from which infra/deploy/sbom.py writes the bill of materials.
 
 Chalice itself is left out: its packager adds the two modules that run in Lambda, and what only its command line needs
 (pip, setuptools, PyYAML, …) is not packaged. Of botocore's service descriptions, the package has only those of the
@@ -14,25 +15,36 @@ compile them again, which takes longer than the rest of the cold start.
 from __future__ import annotations
 
 import hashlib
+import json
 import py_compile
-import re
 import shutil
+import subprocess
 import sys
 import tempfile
 import warnings
 from importlib import metadata
 from pathlib import Path
 
-from chalice.deploy.packager import DependencyBuilder
-from chalice.utils import OSUtils
-
 from infra import entry
+from infra.deploy import sbom
 from infra.deploy.errors import DependenciesMissing
-from infra.project import ROOT, data_dir
+from infra.project import data_dir
+from infra.supply import locks
 
-REQUIREMENTS = ROOT / "requirements.txt"
-CONSTRAINTS = Path(__file__).with_name("constraints-lambda.txt")
-SERVICES = ("kms", "s3", "secretsmanager", "sqs", "sts")
+PACKAGES, DISTRIBUTIONS = "packages", "distributions.json"
+"""What `prepare` writes: the files for the package, and the distributions that they are from."""
+GLIBC_MINOR_OLDEST = 17
+GLIBC_MINOR_OF_LAMBDA = 26 if sys.version_info < (3, 12) else 34
+"""Lambda runs Python 3.11 on Amazon Linux 2, and later versions on Amazon Linux 2023."""
+PLATFORMS = (
+    *(f"manylinux_2_{minor}_x86_64" for minor in range(GLIBC_MINOR_OF_LAMBDA, GLIBC_MINOR_OLDEST - 1, -1)),
+    "manylinux2014_x86_64",
+    "linux_x86_64",
+)
+"""The wheels that run on Lambda, the best first."""
+PIP_SECONDS_MAX = 600.0
+FAILURE_LINES = 5
+SERVICES = ("kms", "s3", "sqs", "sts")
 """The services whose botocore descriptions are packaged; sts is needed to assume roles."""
 NEVER_IMPORTED = ("boto3/examples", "cffi", "cffi-*", "pycparser*", "*.data", "bin")
 """Paths in the wheels that no function imports. Of cffi, cryptography needs only the compiled module."""
@@ -46,6 +58,7 @@ UNNEEDED = (
     "py.typed",
     "RECORD",
     "direct_url.json",
+    "INSTALLER",
     "REQUESTED",
 )
 FINGERPRINT_CHARACTERS = 16
@@ -57,10 +70,13 @@ def prepare(cache: Path) -> Path:
     if not directory.is_dir():
         building = cache / f".{directory.name}"
         shutil.rmtree(building, ignore_errors=True)
-        building.mkdir(parents=True)
-        _download(building)
-        _trim(building)
-        _compile(building)
+        packages = building / PACKAGES
+        packages.mkdir(parents=True)
+        _download(packages, report := building / "report.json")
+        wheels = sbom.distributions(packages, json.loads(report.read_text("utf-8")))
+        (building / DISTRIBUTIONS).write_text(sbom.dump(wheels), "utf-8")
+        _trim(packages)
+        _compile(packages)
         for outdated in cache.glob("dependencies-*"):
             shutil.rmtree(outdated)
         building.rename(directory)
@@ -78,29 +94,25 @@ def _directory(cache: Path) -> Path:
 
 def _fingerprint() -> str:
     builder = f"{metadata.version('chalice')} {sys.version}"
-    texts = [REQUIREMENTS.read_bytes(), CONSTRAINTS.read_bytes(), Path(__file__).read_bytes(), builder.encode()]
+    sources = (locks.path(locks.LAMBDA), Path(__file__), Path(sbom.__file__))
+    texts = [*(source.read_bytes() for source in sources), builder.encode()]
     return hashlib.sha256(b"\n".join(texts)).hexdigest()[:FINGERPRINT_CHARACTERS]
 
 
-def _download(directory: Path) -> None:
-    requirements = directory.with_name(f"{directory.name}.txt")
-    wanted = [line for line in REQUIREMENTS.read_text("utf-8").splitlines() if not line.startswith("chalice==")]
-    requirements.write_text("\n".join([f"--constraint {CONSTRAINTS}", *wanted, ""]), "utf-8")
-    abi = f"cp{sys.version_info.major}{sys.version_info.minor}"
+def _download(directory: Path, report: Path) -> None:
+    command = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-compile"]
+    command += ["--require-hashes", "--only-binary", ":all:", "--requirement", str(locks.path(locks.LAMBDA))]
+    command += [word for platform in PLATFORMS for word in ("--platform", platform)]
+    command += ["--target", str(directory), "--report", str(report)]
     try:
-        DependencyBuilder(OSUtils()).build_site_packages(abi, str(requirements), str(directory))
-    except Exception as error:
-        raise DependenciesMissing(_explanation(error)) from error
-    finally:
-        requirements.unlink()
-
-
-def _explanation(error: Exception) -> str:
-    missing = getattr(error, "missing", None)
-    if not missing:
-        return f"The dependencies for Lambda could not be downloaded: {error}"
-    names = ", ".join(sorted(each.identifier for each in missing))
-    return f"No wheel for Lambda was found for {names}. Check its version in requirements.txt."
+        finished = subprocess.run(  # noqa: S603  our own command
+            command, capture_output=True, text=True, timeout=PIP_SECONDS_MAX, check=False
+        )
+    except subprocess.TimeoutExpired:
+        raise DependenciesMissing(f"The dependencies for Lambda: pip took longer than {PIP_SECONDS_MAX:g} s") from None
+    if finished.returncode:
+        reason = "\n".join(finished.stderr.strip().splitlines()[-FAILURE_LINES:])
+        raise DependenciesMissing(f"The dependencies for Lambda could not be downloaded:\n{reason}")
 
 
 def _trim(directory: Path) -> None:
@@ -147,17 +159,6 @@ def _remove(path: Path) -> None:
         shutil.rmtree(path)
     else:
         path.unlink(missing_ok=True)
-
-
-def pinned_versions() -> dict[str, str]:
-    """Returns the pinned version of every distribution that may be in the package, by normalised name."""
-    lines = [*REQUIREMENTS.read_text("utf-8").splitlines(), *CONSTRAINTS.read_text("utf-8").splitlines()]
-    pairs = [re.split(r"==", line, maxsplit=1) for line in lines if "==" in line]
-    return {_normalised(name): version for name, version in pairs}
-
-
-def _normalised(name: str) -> str:
-    return re.sub(r"[-_.]+", "-", name.partition("[")[0]).lower()
 
 
 def main(_arguments: list[str]) -> int:

@@ -1,6 +1,7 @@
 """Deploys a stage to AWS, or deletes it: five stacks, each created with the outputs of those before it.
 
-    python -m infra.deploy.deployment deploy|destroy STAGE [ParameterName=value …]
+    python -m infra.deploy.deployment deploy STAGE [ParameterName=value …]
+    python -m infra.deploy.deployment destroy STAGE [--confirm STAGE]
 
 Credentials and region are those of the AWS command line. Deploying again updates only the stacks that differ. The
 parameters are those of infra/resources.yml and infra/deploy/*.yml, except those that a deployment sets itself; one that
@@ -16,27 +17,41 @@ import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from infra import entry
 from infra.arguments import Parser
-from infra.deploy import packaging, site, stacks
+from infra.deploy import database, packaging, site, stacks
+from infra.deploy.artifacts import artifacts_bucket, ensure_artifacts_bucket
 from infra.deploy.dependencies import cache_directory
-from infra.deploy.errors import DeployError, MigrationFailed, ReservedParameters, UnknownParameters
-from infra.deploy.every_function import functions_of
+from infra.deploy.errors import (
+    DeployError,
+    MigrationFailed,
+    ReservedParameters,
+    StageProtected,
+    UnknownParameters,
+)
+from infra.deploy.every_function import MIGRATE, functions_of
 from infra.deploy.stacks import NO_STACK, PARTS, STANDALONE_PARTS, Account, report, s3_origin
 from infra.project import ROOT
 from infra.site_files import security_headers
 
 MAKE = {"deploy": "make deploy STAGE=dev PARAMETERS='AlarmEmail=ops@shop.example'", "destroy": "make destroy STAGE=dev"}
 OWN_PARAMETERS = frozenset({
-    "Stage", "SubnetIds", "SecurityGroupIds", "DatabaseGroupId", "DatabaseHost", "DatabaseProxyHost",
-    "OwnerSecretArn", "ImporterSecretArn", "ApiId", "ContentSecurityPolicy",
+    "Stage", "S3PrefixListId", "SubnetIds", "SecurityGroupIds", "WebhooksGroupId", "DatabaseGroupId",
+    "DatabaseHost", "DatabaseProxyHost", "DatabaseResourceId", "DatabaseProxyResourceId", "ProxyRoleName",
+    "FormerPasswords", "ApiId", "SiteSecretName", "ContentSecurityPolicy",
 })  # fmt: skip
 """The parameters that connect the stacks of a stage. A deployment sets them itself."""
 INTERRUPTED = "AWS completes what it has begun. To complete the rest, run the command again."
+NO_ORIGIN = "https://not-deployed-yet.invalid"
+"""The default of UiOrigins: until the site's URL is known, no page may upload."""
 ANY_ORIGIN = "*"
+"""The default in earlier versions."""
+OF_MIGRATE = (MIGRATE, f"{MIGRATE}Role", f"{MIGRATE}Logs")
+"""The resources without which the function `migrate` cannot run."""
 
 
 def main(arguments: list[str]) -> int:
@@ -49,7 +64,7 @@ def main(arguments: list[str]) -> int:
         check_own_parameters(wanted)
         account = Account.from_credentials()
         if command == "destroy":
-            destroy(account, stage)
+            destroy(account, stage, options.confirm)
         else:
             packaging.check_region(account.region)
             out = packaging.package(stage, Path("out"), cache_directory())
@@ -68,6 +83,7 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
     for command, make in MAKE.items():
         commands.add_parser(command, make=make).add_argument("stage")
     commands.choices["deploy"].add_argument("parameters", nargs="*", type=_parameter)
+    commands.choices["destroy"].add_argument("--confirm", metavar="STAGE")
     return parser.parse_args(arguments)
 
 
@@ -85,36 +101,57 @@ def deploy(account: Account, stage: str, out: Path, wanted: Mapping[str, str]) -
     """
     check_parameters(out, wanted)
     artifacts = ensure_artifacts_bucket(account, stage)
-    values: dict[str, str] = {"Stage": stage, **wanted}
+    values: dict[str, str] = {"Stage": stage, "S3PrefixListId": stacks.s3_prefix_list(account), **wanted}
     network = stacks.apply(account, stage, "network", template_of("network"), values)
     values |= {"SubnetIds": network["SubnetIds"], "DatabaseGroupId": network["DatabaseGroupId"]}
-    values |= {"SecurityGroupIds": network["FunctionsGroupId"], "DatabaseProxyHost": ""}
-    values |= stacks.apply(account, stage, "database", template_of("database"), values)
+    values |= {"SecurityGroupIds": network["FunctionsGroupId"], "WebhooksGroupId": network["WebhooksGroupId"]}
+    values |= database.deploy(account, stage, template_of("database"), values)
     deploy_application(account, stage, out, values, artifacts)
-    # This stack is complete only when the proxy has logged in, with the role that the migration creates.
-    if values["DatabaseProxyHost"]:
-        stacks.apply(account, stage, "proxy", template_of("proxy"), values)
-    else:
-        stacks.remove(account, stage, "proxy")
+    site_before = stacks.outputs(account, stage, "web").get("SiteUrl", NO_ORIGIN)
     web = _deploy_site(account, stage, values)
-    if stacks.parameters(account, stage, "app")["UiOrigins"] == ANY_ORIGIN and "UiOrigins" not in wanted:
-        # The site's URL is known only now. From here on, no other site may upload from a browser.
-        values["UiOrigins"] = web["SiteUrl"]
-        stacks.apply(account, stage, "app", uploaded_template(account, artifacts, out), values, artifacts)
+    late = known_late(stacks.parameters(account, stage, "app"), wanted, site_before, web["SiteUrl"])
+    if late:
+        stacks.apply(account, stage, "app", uploaded_template(account, artifacts, out), {**values, **late}, artifacts)
     _upload_site(account, web)
     return web["SiteUrl"]
 
 
-def destroy(account: Account, stage: str) -> None:
-    """Deletes the stacks, last first. Keeps the uploaded files, the webhooks' key, and a snapshot of the database."""
+def known_late(current: Mapping[str, str], wanted: Mapping[str, str], before: str, site: str) -> dict[str, str]:
+    """Returns the application's parameters that change once the site is there; `before` is its earlier URL.
+
+    From then on, only the site's pages may upload from a browser, and the API can be called only by way of CloudFront,
+    which now sends the secret. Origins that somebody has chosen are kept.
+    """
+    late = {}
+    if current["UiOrigins"] in (NO_ORIGIN, ANY_ORIGIN, before) and current["UiOrigins"] != site:
+        late["UiOrigins"] = site
+    if current["AroundTheSite"] == "Allow":
+        late["AroundTheSite"] = "Deny"
+    return {name: value for name, value in late.items() if name not in wanted}
+
+
+def destroy(account: Account, stage: str, confirmed: str | None = None) -> None:
+    """Deletes the stacks, last first. Keeps the uploaded files, the webhooks' key, and a snapshot of the database.
+
+    A protected database is deleted only if `confirmed` is the name of the stage; otherwise raises StageProtected before
+    anything is deleted.
+    """
+    if database.is_protected(account, stage) and confirmed != stage:
+        raise StageProtected(
+            f"The database of {stage} is protected from deletion, so nothing was deleted. To delete the stage with its "
+            f"database, of which a snapshot is kept: make destroy STAGE={stage} CONFIRM={stage}"
+        )
     bucket = stacks.outputs(account, stage, "web").get("PageBucket")
     if bucket is not None:
         site.remove(account.s3, bucket)
     for part in reversed(PARTS):
+        if part == "database":
+            database.protect(account, stage, protected=False)
         stacks.remove(account, stage, part)
     report(
-        f"Kept: the buckets {_files_bucket(account, stage)} and {_artifacts_bucket(account, stage)}, the KMS key of "
-        "webhooks' secrets, and a snapshot of the database. Delete them manually if you no longer need them."
+        f"Kept: the buckets {_files_bucket(account, stage)} and {artifacts_bucket(account, stage)}, the KMS key of "
+        "webhooks' secrets, the role for API Gateway's logs, two buckets with logs, and a snapshot of the database. "
+        "Delete them manually if you no longer need them."
     )
 
 
@@ -141,19 +178,30 @@ def check_parameters(out: Path, wanted: Mapping[str, str]) -> None:
 def deploy_application(account: Account, stage: str, out: Path, values: Mapping[str, str], artifacts: str) -> None:
     """Deploys the application's stack, and runs migrations. Raises StackFailed, MigrationFailed.
 
-    An existing application runs on the new schema until its code is replaced. So a migration may add things, but remove
-    only what the code before it no longer uses.
+    An existing application runs on the new schema until its code is replaced. So the migrations that run before that
+    only add things; those that take something away (…_contract.sql) run afterwards.
     """
     template = uploaded_template(account, artifacts, out)
-    if stacks.status(account, stage, "app") in (*NO_STACK, "ROLLBACK_COMPLETE"):
-        stacks.apply(account, stage, "app", template, values, artifacts)
-        migrate(account, stage)
-        return
-    name = _migrate_function(stage)
-    account.lambda_.update_function_code(FunctionName=name, S3Bucket=artifacts, S3Key=_zip_key(out))
-    account.lambda_.get_waiter("function_updated_v2").wait(FunctionName=name)
-    migrate(account, stage)
+    if stacks.status(account, stage, "app") not in (*NO_STACK, "ROLLBACK_COMPLETE"):
+        previous = stacks.template(account, stage, "app")
+        stacks.apply(account, stage, "app", with_new_migrate(previous, json.loads(template)), values, artifacts)
+        migrate(account, stage, contract=False)
+        _connect_proxy(account, stage, values)
     stacks.apply(account, stage, "app", template, values, artifacts)
+    if values["FormerPasswords"] == "in use":
+        # The proxy must forget the password before the migration removes it. No function needs it from here on.
+        database.deploy(account, stage, template_of("database"), {**values, "FormerPasswords": "unused"})
+    migrate(account, stage)
+    _connect_proxy(account, stage, values)
+
+
+def with_new_migrate(previous: Mapping[str, Any], new: Mapping[str, Any]) -> str:
+    """Returns the deployed template with the function `migrate` of the new one: its code, settings and permissions."""
+    resources = {name: new["Resources"][name] for name in OF_MIGRATE}
+    changed = {"Resources": {**previous["Resources"], **resources}}
+    for section in ("Parameters", "Conditions"):
+        changed[section] = {**previous.get(section, {}), **new.get(section, {})}
+    return json.dumps({**previous, **changed}, sort_keys=True)
 
 
 def uploaded_template(account: Account, artifacts: str, out: Path) -> str:
@@ -166,23 +214,10 @@ def uploaded_template(account: Account, artifacts: str, out: Path) -> str:
     return json.dumps(template, sort_keys=True)
 
 
-def ensure_artifacts_bucket(account: Account, stage: str) -> str:
-    """Creates the bucket for packages and large templates if it is missing. Returns its name."""
-    bucket = _artifacts_bucket(account, stage)
-    location = {} if account.region == "us-east-1" else {"LocationConstraint": account.region}
-    try:
-        account.s3.create_bucket(Bucket=bucket, **({"CreateBucketConfiguration": location} if location else {}))
-    except ClientError as error:
-        if error.response["Error"]["Code"] != "BucketAlreadyOwnedByYou":
-            raise
-    blocked = ("BlockPublicAcls", "BlockPublicPolicy", "IgnorePublicAcls", "RestrictPublicBuckets")
-    account.s3.put_public_access_block(Bucket=bucket, PublicAccessBlockConfiguration=dict.fromkeys(blocked, True))
-    return bucket
-
-
-def migrate(account: Account, stage: str) -> None:
-    """Runs the migrations that are missing. Raises MigrationFailed."""
-    response = account.lambda_.invoke(FunctionName=_migrate_function(stage))
+def migrate(account: Account, stage: str, *, contract: bool = True) -> None:
+    """Runs the missing migrations; without `contract`, only those that take nothing away. Raises MigrationFailed."""
+    event = json.dumps({"contract": contract})
+    response = account.lambda_.invoke(FunctionName=_migrate_function(stage), Payload=event)
     result = response["Payload"].read().decode()
     if "FunctionError" in response:
         raise MigrationFailed(f"The migration failed. See the log of {_migrate_function(stage)}. It returned: {result}")
@@ -199,11 +234,20 @@ def template_of(part: str) -> str:
     return (ROOT / "infra" / "deploy" / f"{part}.yml").read_text("utf-8")
 
 
+def _connect_proxy(account: Account, stage: str, values: Mapping[str, str]) -> None:
+    """Lets the proxy log in to the database, with the roles that the migration has created."""
+    if values["DatabaseProxyHost"]:
+        stacks.apply(account, stage, "proxy", template_of("proxy"), values)
+
+
 def _deploy_site(account: Account, stage: str, values: Mapping[str, str]) -> dict[str, str]:
     policy = dict(security_headers(upload_url(account, stage)))["Content-Security-Policy"]
-    api = stacks.outputs(account, stage, "app")["RestAPIId"]
-    values = {**values, "ApiId": api, "ContentSecurityPolicy": policy}
-    return stacks.apply(account, stage, "web", template_of("web"), values)
+    app = stacks.outputs(account, stage, "app")
+    values = {**values, "ApiId": app["RestAPIId"], "SiteSecretName": app["SiteSecretName"]}
+    web = stacks.apply(account, stage, "web", template_of("web"), {**values, "ContentSecurityPolicy": policy})
+    if web["SiteUrl"] != f"https://{web['SiteAddress']}":
+        report(f"{web['SiteUrl']} must be an alias of {web['SiteAddress']}: add a CNAME record to its DNS")
+    return web
 
 
 def _upload_site(account: Account, web: Mapping[str, str]) -> None:
@@ -220,10 +264,6 @@ def _migrate_function(stage: str) -> str:
 
 def _files_bucket(account: Account, stage: str) -> str:
     return f"product-importer-{stage}-files-{account.number}"
-
-
-def _artifacts_bucket(account: Account, stage: str) -> str:
-    return f"product-importer-{stage}-artifacts-{account.number}"
 
 
 def _zip_key(out: Path) -> str:

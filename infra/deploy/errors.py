@@ -8,7 +8,8 @@ DeployError
 ├── DependenciesMissing    a requirement could not be downloaded for Lambda
 ├── PackagingFailed        Chalice failed, or two template parts contradict each other
 ├── StackFailed            CloudFormation could not create, update or delete a stack
-└── MigrationFailed        the function `migrate` ended with an error
+├── MigrationFailed        the function `migrate` ended with an error
+└── StageProtected         the database must not be deleted without confirmation
 """
 
 
@@ -46,3 +47,7 @@ class StackFailed(DeployError):
 
 class MigrationFailed(DeployError):
     """The schema was not brought up to date."""
+
+
+class StageProtected(DeployError):
+    """The database of the stage is protected from deletion, and the deletion was not confirmed."""

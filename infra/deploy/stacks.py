@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import sys
 import time
 from collections.abc import Mapping
@@ -42,8 +43,15 @@ class Account:
     s3: Any
     lambda_: Any
     cloudfront: Any
+    ec2: Any
+    rds: Any
     poll_seconds: float = POLL_SECONDS
     """Time between two checks of a stack's status."""
+
+    @property
+    def partition(self) -> str:
+        """The region's partition, such as `aws` or `aws-cn`: the second part of every ARN."""
+        return boto3.Session().get_partition_for_region(self.region)
 
     @classmethod
     def from_credentials(cls) -> Account:
@@ -53,7 +61,9 @@ class Account:
         cloudformation = client("cloudformation")
         region = str(cloudformation.meta.region_name)
         once = Config(read_timeout=INVOCATION_SECONDS_MAX, retries={"total_max_attempts": 1})
-        return cls(number, region, cloudformation, client("s3"), client("lambda", config=once), client("cloudfront"))
+        lambda_ = client("lambda", config=once)
+        clients = (client(name) for name in ("cloudfront", "ec2", "rds"))
+        return cls(number, region, cloudformation, client("s3"), lambda_, *clients)
 
     def wait(self, waiter: str, **what: str) -> None:
         """Waits for at most STACK_SECONDS_MAX. Raises WaiterError."""
@@ -77,6 +87,13 @@ def s3_origin(region: str) -> str:
     return "https://s3.amazonaws.com" if region == "us-east-1" else f"https://s3.{region}.amazonaws.com"
 
 
+def s3_prefix_list(account: Account) -> str:
+    """Returns the id of the list of S3's addresses in the region. CloudFormation cannot look it up."""
+    wanted = {"Name": "prefix-list-name", "Values": [f"com.amazonaws.{account.region}.s3"]}
+    lists = account.ec2.describe_managed_prefix_lists(Filters=[wanted])["PrefixLists"]
+    return str(lists[0]["PrefixListId"])
+
+
 def status(account: Account, stage: str, part: str) -> str | None:
     """Returns CloudFormation's status of a stack; None when there is no stack."""
     stack = _described(account, name_of(stage, part))
@@ -93,6 +110,15 @@ def parameters(account: Account, stage: str, part: str) -> dict[str, str]:
     """Returns the current parameters of a stack; none when there is no stack."""
     stack = _described(account, name_of(stage, part)) or {}
     return {each["ParameterKey"]: each["ParameterValue"] for each in stack.get("Parameters", [])}
+
+
+def template(account: Account, stage: str, part: str) -> dict[str, Any]:
+    """Returns the template that an existing stack was last deployed with."""
+    deployed = account.cloudformation.get_template(StackName=name_of(stage, part), TemplateStage="Original")
+    # boto3 returns a template in JSON as a dict, one in YAML as text.
+    body: Any = deployed["TemplateBody"]
+    loaded: dict[str, Any] = yaml.safe_load(body) if isinstance(body, str) else json.loads(json.dumps(body))
+    return loaded
 
 
 def declared_parameters(body: str) -> set[str]:

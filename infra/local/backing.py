@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Mapping
 from pathlib import Path
 
+from chalicelib.backends.roles import ROLES
 from chalicelib.backends.sealing import KEY_BYTES, holds_keys
 from infra.local.aws import Endpoint
 from infra.local.errors import OptionError
@@ -17,11 +19,15 @@ WEBHOOK_ALLOW_CIDRS = "127.0.0.0/8,::1/128"
 """Receivers of webhooks run on the same machine."""
 
 
-def function_environment(options: Options, conninfo: str, endpoint: Endpoint, bucket: str) -> dict[str, str]:
-    """The variables of the functions: the ones that a deployment sets, plus where S3 and SQS answer."""
+def own_environment(conninfos: Mapping[str, str], function: str) -> dict[str, str]:
+    """The variables that only this function has: how to connect to the database, as its own role."""
+    return {"DATABASE_URL": conninfos[ROLES[function]]} if function in ROLES else {}
+
+
+def function_environment(options: Options, endpoint: Endpoint, bucket: str) -> dict[str, str]:
+    """The variables of all functions: the ones that a deployment sets, plus where S3 and SQS answer."""
     return {
         "STAGE": STAGE,
-        "DATABASE_URL": conninfo,
         "FILES_BUCKET": bucket,
         "LOG_LEVEL": options.log_level,
         "WEBHOOK_KEY_FILE": str(webhook_key_file(options.data_dir)),

@@ -13,12 +13,16 @@ from pathlib import Path
 
 from psycopg.conninfo import make_conninfo
 
+from chalicelib.backends.roles import FUNCTION_ROLES
 from infra.local.processes.ports import LOOPBACK
 from infra.local.processes.private_file import write_private
 
 ENVIRONMENT_FILE = "compose.env"
 PORTS = {"LOCALSTACK_PORT": 4566, "POSTGRES_PORT": 5432}
-DATABASE, OWNER, ROLE = "importer", "postgres", "importer"
+DATABASE, OWNER = "importer", "postgres"
+OWNER_PASSWORD = "POSTGRES_PASSWORD"  # noqa: S105  the name of a variable, which docker-compose.yml reads
+PASSWORD_NAMES = {role: f"{role.upper()}_PASSWORD" for role in FUNCTION_ROLES}
+"""The variable with the password of each role."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +32,8 @@ class Containers:
     endpoint_url: str
     postgres_port: int
     owner_password: str
-    role_password: str
+    passwords: Mapping[str, str]
+    """Of each role of the functions."""
 
     @property
     def owner_conninfo(self) -> str:
@@ -36,34 +41,43 @@ class Containers:
         return self._conninfo(OWNER, self.owner_password)
 
     @property
-    def role_conninfo(self) -> str:
-        """libpq connection string of the functions' role."""
-        return self._conninfo(ROLE, self.role_password)
+    def conninfos(self) -> dict[str, str]:
+        """libpq connection string of each role of the functions."""
+        return {role: self._conninfo(role, password) for role, password in self.passwords.items()}
 
     def _conninfo(self, user: str, password: str) -> str:
         return make_conninfo(host=LOOPBACK, port=self.postgres_port, dbname=DATABASE, user=user, password=password)
 
 
 def environment_file(directory: Path) -> Path:
-    """The file with the passwords; created on first use."""
+    """The file with the passwords. Created on first use; the passwords of new roles are added."""
     path = directory / ENVIRONMENT_FILE
-    if not path.exists():
+    kept = path.read_text("utf-8") if path.exists() else ""
+    missing = {OWNER_PASSWORD, *PASSWORD_NAMES.values()} - set(_variables(kept))
+    if missing:
         directory.mkdir(parents=True, exist_ok=True)
-        names = ("POSTGRES_PASSWORD", "IMPORTER_PASSWORD")
-        write_private(path, "".join(f"{name}={secrets.token_urlsafe()}\n" for name in names))
+        whole = f"{kept}\n" if kept and not kept.endswith("\n") else kept
+        write_private(path, whole + "".join(f"{name}={secrets.token_urlsafe()}\n" for name in sorted(missing)))
     return path
 
 
 def containers(directory: Path, environment: Mapping[str, str]) -> Containers | None:
-    """The containers of a DATA_DIR; None before the first `make up`. Raises ValueError when a port is not a number."""
+    """The containers of a DATA_DIR; None before the first `make up` of this version.
+
+    Raises ValueError when a port is not a number.
+    """
     path = directory / ENVIRONMENT_FILE
-    if not path.exists():
+    passwords = _variables(path.read_text("utf-8")) if path.exists() else {}
+    if not {OWNER_PASSWORD, *PASSWORD_NAMES.values()} <= set(passwords):
         return None
-    passwords = dict(line.split("=", 1) for line in path.read_text("utf-8").splitlines() if "=" in line)
     ports = {name: int(environment.get(name) or port) for name, port in PORTS.items()}
     return Containers(
         f"http://{LOOPBACK}:{ports['LOCALSTACK_PORT']}",
         ports["POSTGRES_PORT"],
-        passwords["POSTGRES_PASSWORD"],
-        passwords["IMPORTER_PASSWORD"],
+        passwords[OWNER_PASSWORD],
+        {role: passwords[name] for role, name in PASSWORD_NAMES.items()},
     )
+
+
+def _variables(text: str) -> dict[str, str]:
+    return dict(line.split("=", 1) for line in text.splitlines() if "=" in line)

@@ -25,7 +25,8 @@ class StackFile:
     aws_secret_access_key: str
     aws_default_region: str
     owner_conninfo: str
-    importer_conninfo: str
+    conninfos: dict[str, str]
+    """Of each role of the functions."""
     emulator: str
     postgres_port: int
     emulator_port: int | None

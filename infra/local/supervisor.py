@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from chalicelib.access import tokens
@@ -31,6 +32,7 @@ from infra.local.processes.ports import LOOPBACK, free_port, listen
 from infra.local.processes.private_file import create_only_private_files
 from infra.local.s3_sqs import emulator, resources
 from infra.local.s3_sqs.emulator import Emulator
+from infra.local.site.authorizer import Authorizer
 from infra.local.site.server import Site, WebServer
 from infra.local.site.static_files import StaticFiles
 from infra.local.stack_file import StackFile
@@ -105,8 +107,9 @@ class Supervisor:
         database = self._database(logbook, last)
         cleanup.callback(database.stop)
         bucket = resources.bucket_name(declared)
-        environment = backing.function_environment(options, database.role_conninfo, s3_and_sqs.endpoint, bucket)
-        zygote = ZygoteClient(self._project, options.chalice_stage, environment, logbook)
+        environment = backing.function_environment(options, s3_and_sqs.endpoint, bucket)
+        own = partial(backing.own_environment, database.conninfos)
+        zygote = ZygoteClient(self._project, options.chalice_stage, environment, logbook, own)
         cleanup.callback(zygote.stop)
 
         database.wait_ready()
@@ -123,7 +126,9 @@ class Supervisor:
         events.start()
         uploads_to = f"{s3_and_sqs.endpoint.url}/{created.bucket}/"
         files = StaticFiles(self._project / "web")
-        web = WebServer(Site(options.port, files, events.pools.get(API_FUNCTION), uploads_to), listener)
+        authorizer = Authorizer(events.pools[name]) if (name := zygote.wiring.authorizer) else None
+        site = Site(options.port, files, events.pools.get(API_FUNCTION), uploads_to, authorizer)
+        web = WebServer(site, listener)
 
         stack = self._stack_file(url, token, database, s3_and_sqs, created.bucket, zygote)
         stack_file.write(options.data_dir, stack)
@@ -177,7 +182,7 @@ class Supervisor:
             aws_secret_access_key=aws.SECRET_ACCESS_KEY,
             aws_default_region=aws.REGION,
             owner_conninfo=database.owner_conninfo,
-            importer_conninfo=database.role_conninfo,
+            conninfos=database.conninfos,
             emulator=s3_and_sqs.name,
             postgres_port=database.port,
             emulator_port=s3_and_sqs.port,

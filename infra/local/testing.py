@@ -7,6 +7,7 @@ with running_stack(tmp_path, WORKERS="2") as stack: …  # everything, as `make 
 from __future__ import annotations
 
 import os
+import secrets
 import signal
 import subprocess
 import sys
@@ -18,6 +19,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+import psycopg
+from psycopg import sql
+from psycopg.conninfo import make_conninfo
+
+from chalicelib.backends import migrations
+from chalicelib.backends.roles import FUNCTION_ROLES
 from infra.local import options, stack_file
 from infra.local.aws import Endpoint, forget_personal_settings
 from infra.local.backing import function_environment, overridden
@@ -32,6 +39,7 @@ from infra.project import ROOT
 READY_SECONDS_MAX = 60.0
 STOP_SECONDS_MAX = 30.0
 READY_PREFIX = "Ready: "
+TOGETHER = "all_functions"
 LOG_LINES_SHOWN = 40
 """How much of each log is shown when a stack does not come up."""
 
@@ -41,13 +49,16 @@ class Services:
     """PostgreSQL, without our schema, and an emulator with the stage's bucket and queues."""
 
     owner_conninfo: str
-    importer_conninfo: str
+    conninfos: dict[str, str]
+    """Of each role of the functions."""
+    together_conninfo: str
+    """Of a role that may do what all of them may: tests run everything in one process."""
     emulator: str
     """localstack, ministack or external: they differ in what they support."""
     endpoint: Endpoint
     resources: Resources
     environment: dict[str, str]
-    """The environment variables of a function."""
+    """The environment variables of a function, with the role that may do what all of them may."""
 
     @property
     def endpoint_url(self) -> str:
@@ -84,14 +95,26 @@ def backing_services(directory: Path, *, power_may_fail: bool = True, **environm
         database.wait_ready()
         aws.wait_ready()
         created = resources.create(aws.endpoint, resources.declared(overridden(chosen)))
+        together = _all_in_one(database)
         yield Services(
             owner_conninfo=database.owner_conninfo,
-            importer_conninfo=database.role_conninfo,
+            conninfos=database.conninfos,
+            together_conninfo=together,
             emulator=aws.name,
             endpoint=aws.endpoint,
             resources=created,
-            environment=function_environment(chosen, database.role_conninfo, aws.endpoint, created.bucket),
+            environment={**function_environment(chosen, aws.endpoint, created.bucket), "DATABASE_URL": together},
         )
+
+
+def _all_in_one(database: Postgres) -> str:
+    """Creates the role that is a member of all roles of the functions. Returns its connection string."""
+    password = secrets.token_urlsafe()
+    migrations.ensure_role(database.owner_conninfo, TOGETHER, password)
+    with psycopg.connect(database.owner_conninfo) as connection:
+        for role in FUNCTION_ROLES:
+            connection.execute(sql.SQL("grant {} to {}").format(sql.Identifier(role), sql.Identifier(TOGETHER)))
+    return make_conninfo(database.owner_conninfo, user=TOGETHER, password=password)
 
 
 @dataclass

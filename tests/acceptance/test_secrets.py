@@ -244,7 +244,7 @@ def _has_ended(client: Client, place: str) -> bool:
 
 
 def _own_secrets(stack: RunningStack, directory: Path) -> dict[str, set[Any]]:
-    conninfos = (stack.file.owner_conninfo, stack.file.importer_conninfo)
+    conninfos = (stack.file.owner_conninfo, *stack.file.conninfos.values())
     return {
         "the token": {stack.file.token},
         "a password": {str(conninfo_to_dict(each)["password"]) for each in conninfos},

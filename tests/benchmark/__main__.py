@@ -68,7 +68,7 @@ class Bench:
 
 def paired(bench: Bench, stack: Stack) -> None:
     """The import and psql in turn, first into an empty table, then the same file again."""
-    rival = psql.Psql(stack.stack.file.importer_conninfo)
+    rival = psql.Psql(stack.stack.file.conninfos["importer"])
     file = bench.file("plain")
     stack.run(file)  # Everything is warm from here on: worker processes, the page cache, PostgreSQL's own files.
     rivals_by_name = (

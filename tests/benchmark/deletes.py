@@ -46,7 +46,7 @@ def forget(stack: Stack) -> None:
 
 def measure(stack: Stack, runs: int) -> dict[str, Deleted]:
     """Measures each way in turn. A bulk delete has two times: until no product is visible, and until no row is left."""
-    psql = Psql(stack.stack.file.importer_conninfo)
+    psql = Psql(stack.stack.file.conninfos["importer"])
     results = {name: Deleted() for name in ("API, list empty", "API, completed", "psql, DELETE", "psql, TRUNCATE")}
     for _ in range(runs):
         _fill(stack)

@@ -75,7 +75,7 @@ class Stack:
 
     def index(self) -> float:
         """Indexes the catalogue until it is indexed or an import runs. Returns seconds."""
-        database = Database(self.stack.file.importer_conninfo)
+        database = Database(self.stack.file.conninfos["importer"])
         began = time.monotonic()
         search_index.index_products(database, lambda: 60.0)
         database.close()

@@ -1,6 +1,6 @@
 """Other tools that load the same file into PostgreSQL, on the same server.
 
-pgloader (from Debian or Homebrew) and dlt (in .venv-rivals, see requirements-rivals.txt) run as a user would run them,
+pgloader (from Debian or Homebrew) and dlt (in .venv-rivals, see pyproject.toml) run as a user would run them,
 and are timed as whole processes. Neither does the same work: pgloader only inserts, without checking anything; dlt
 merges by the SKU as it is, without folding case, and reports nothing about single rows.
 """

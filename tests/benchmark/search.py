@@ -44,7 +44,7 @@ CASES: dict[str, tuple[str, Filters, float]] = {
 
 def measure(stack: StackFile) -> list[list[Any]]:
     """Returns for each case the milliseconds of a page (median, 95th percentile), by SQL and by HTTP, and the total."""
-    database = Database(stack.importer_conninfo)
+    database = Database(stack.conninfos["api"])
     try:
         return [[name, *_case(stack, database, *case)] for name, case in CASES.items()]
     finally:

@@ -49,7 +49,7 @@ class Recorder:
     def __init__(self, stack: Stack) -> None:
         os.environ.update(aws_environment(stack.stack))
         self._queues = SqsQueues("local")
-        self._database = Database(stack.stack.file.importer_conninfo, announce=self._committed)
+        self._database = Database(stack.stack.file.conninfos["api"], announce=self._committed)
         self._mark = ""
         self.committed_at: dict[str, float] = {}
         """Unix seconds by the mark, which is the product's SKU in the message."""

@@ -69,6 +69,18 @@ class Shop:
         assert put.ok, put.text
         return str(created["id"])
 
+    def aged_import(self, content: bytes, filename: str) -> str:
+        """An import whose file and details are gone, for the database and the page."""
+        import_id = self.upload(content, filename)
+        self.wait_for_imports()
+        self.sql("delete from rejected_row where import_id = %s", import_id)
+        self.sql(
+            "update import set details_kept = false, file_gone_at = now(), file_check_at = now() + interval '1 day'"
+            " where id = %s",
+            import_id,
+        )
+        return import_id
+
     def wait_for_imports(self) -> None:
         """Waits until every import with an uploaded file has ended."""
         wait_until(self._imports_ended, IMPORTED_SECONDS_MAX, "every import ended")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from tests.browser.conftest import PageErrors, Shop
 
@@ -98,3 +98,30 @@ def test_a_list_that_could_not_be_read_is_read_when_the_connection_is_back(glow_
     expect(page.get_by_text("Can't reach the server. Check your connection.")).to_be_visible()
     page.context.set_offline(False)
     expect(page.get_by_role("table", name="Products")).to_be_visible()
+
+
+def test_a_poll_that_is_refused_waits_as_long_as_the_server_asks(
+    page: Page, shop: Shop, page_errors: PageErrors
+) -> None:
+    page_errors.expect("429")
+    import_id = shop.call("POST", "/imports", {"filename": "later.csv", "size_bytes": 5}).json()["id"]
+    page.clock.install()
+    page.goto(f"/#/imports/{import_id}")
+    expect(page.get_by_text("Waiting for the file").first).to_be_visible()
+    polled: list[str] = []
+
+    def refuse(route: Route) -> None:
+        polled.append(route.request.url)
+        problem = {"status": 429, "code": "too_many_requests", "detail": "Wait."}
+        route.fulfill(status=429, json=problem, headers={"Retry-After": "40"})
+
+    page.route(f"**/api/imports/{import_id}", refuse)
+    with page.expect_response(lambda response: response.status == 429):
+        page.clock.run_for(1_500)
+    polled.clear()
+    page.clock.run_for(38_000)
+    page.wait_for_load_state("networkidle")
+    assert polled == []
+    with page.expect_response(lambda response: response.status == 429):
+        page.clock.run_for(2_500)
+    shop.call("POST", f"/imports/{import_id}/cancel")

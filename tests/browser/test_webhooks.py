@@ -91,7 +91,7 @@ def test_a_webhook_is_created_and_its_secret_shown_once(
     page.keyboard.press("Escape")
     expect(secret).to_be_visible()
     secret.get_by_role("button", name="Copy").click()
-    expect(page.get_by_text("Secret copied.")).to_be_attached()
+    expect(page.get_by_text("Copied.")).to_be_attached()
     assert page.evaluate("() => navigator.clipboard.readText()") == "whsec_shown-once"
     secret.get_by_role("button", name="I've saved it").click()
 

@@ -105,6 +105,12 @@ def products(page: Page, shop: Shop) -> None:
     expect(page.get_by_role("table", name="Products").get_by_role("switch").first).to_be_visible()
 
 
+def old_products(page: Page, shop: Shop) -> None:
+    """Products whose file is no longer kept."""
+    page.goto("/#/products?sku=LASTYEAR")
+    expect(page.get_by_text("The file is no longer kept.")).to_have_count(2)
+
+
 def no_products(page: Page, shop: Shop) -> None:
     page.goto("/#/products?name=no+product+has+this+name")
     expect(page.get_by_text("No products match")).to_be_visible()
@@ -245,6 +251,33 @@ def _sample_webhooks() -> FakeWebhooks:
     return fake
 
 
+def tokens(page: Page, shop: Shop) -> None:
+    expires = (datetime.now(UTC) + timedelta(days=90)).isoformat()
+    names = {each["name"] for each in shop.call("GET", "/tokens?limit=200").json()["items"]}
+    for name, more in {"the till": {"scope": "write", "expires_at": expires}, "reports": {"scope": "read"}}.items():
+        if name not in names:
+            created = shop.call("POST", "/tokens", {"name": name, **more}).json()
+            if name == "reports":
+                shop.call("DELETE", f"/tokens/{created['id']}")
+    page.goto("/#/tokens")
+    expect(page.get_by_role("table", name="Tokens").get_by_role("row")).not_to_have_count(0)
+
+
+def token_form(page: Page, shop: Shop) -> None:
+    tokens(page, shop)
+    page.get_by_role("button", name="New token").click()
+    page.get_by_role("dialog").get_by_role("button", name="Create").click()
+    expect(page.get_by_text("This field can't be empty.")).to_be_visible()
+
+
+def token_secret(page: Page, shop: Shop) -> None:
+    tokens(page, shop)
+    page.get_by_role("button", name="New token").click()
+    page.get_by_label("Name").fill(f"the warehouse {datetime.now(UTC).timestamp()}")
+    page.get_by_role("dialog").get_by_role("button", name="Create").click()
+    expect(page.get_by_role("button", name="I've saved it")).to_be_visible()
+
+
 def missing_import(page: Page, shop: Shop) -> None:
     page.goto("/#/imports/019a2b3c-0000-7000-8000-000000000000")
     expect(page.get_by_role("link", name="Go to imports")).to_be_visible()
@@ -269,6 +302,7 @@ VIEWS: dict[str, View] = {
     "import-completed": one_import("catalogue.csv", "Completed"),
     "import-rejected": one_import("with mistakes.csv", "Completed with 3 rejected rows"),
     "import-nothing": one_import("no name.csv", "Nothing was imported: all 30 rows were rejected"),
+    "import-old": one_import("last year.csv", "Completed with 1 rejected row"),
     "import-failed": one_import("nameless.csv", "Failed before any row was written"),
     "import-failed-midway": one_import("failed midway.csv", re.compile(r"Failed after [\d,]+ rows were written")),
     "import-cancelled": one_import("stopped.csv", "Cancelled before any row was written"),
@@ -277,6 +311,7 @@ VIEWS: dict[str, View] = {
     "import-changed": changed_file,
     "import-processing": one_import("running.csv", "Processing"),
     "products": products,
+    "products-old": old_products,
     "products-none": no_products,
     "product-errors": product_errors,
     "product-conflict": product_conflict,
@@ -293,6 +328,9 @@ VIEWS: dict[str, View] = {
     "webhook-secret": webhook_secret,
     "webhook-delivery": webhook_delivery,
     "webhook-redeliver": webhook_redeliver,
+    "tokens": tokens,
+    "token-form": token_form,
+    "token-secret": token_secret,
     "missing-import": missing_import,
     "missing-file": missing_file,
     "api-docs": api_docs,

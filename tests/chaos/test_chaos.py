@@ -115,7 +115,7 @@ class Stormy(StormyStack):
         deadline = time.monotonic() + BUSY_SECONDS_MAX
         while time.monotonic() < deadline:
             busy = self.sql(
-                "select application_name from pg_stat_activity where usename = 'importer' and state <> 'idle'"
+                "select application_name from pg_stat_activity where usename <> current_user and state <> 'idle'"
                 " and query ~ '(incoming|chunk|barrier)' and query !~ 'import_sums'"
             )
             pids = [int(row["application_name"].rpartition("/")[2]) for row in busy]

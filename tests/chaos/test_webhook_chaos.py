@@ -136,7 +136,7 @@ class Customer:
                 answer = requests.request(
                     method, f"{self._stack.file.url}{path}", json=body, headers=headers, timeout=30
                 )
-                if answer.status_code < 500:
+                if answer.status_code < 500 and answer.status_code != 429:
                     return answer
             time.sleep(LOOK_SECONDS)
 
@@ -159,7 +159,7 @@ class Customer:
         return self.call("POST", "/api/products", {"sku": sku, "name": "Hammer"}).status_code
 
     def _record_and_roll_back(self, sku: str) -> None:
-        database = Database(self._stack.file.importer_conninfo)
+        database = Database(self._stack.file.conninfos["api"])
         with suppress(Transient):
             _roll_back(database, sku)
             self.rolled_back += 1
@@ -177,7 +177,7 @@ class Time:
 
     def __init__(self, stormy: StormyStack) -> None:
         self._stormy = stormy
-        self._database, self._queues = Database(stormy.stack.file.importer_conninfo), SqsQueues("local")
+        self._database, self._queues = Database(stormy.stack.file.conninfos["sweeper"]), SqsQueues("local")
         self._next = 0.0
 
     def pass_on(self) -> None:

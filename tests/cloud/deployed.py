@@ -18,7 +18,9 @@ from psycopg.rows import dict_row
 
 from chalicelib.backends.database import Database as Connection
 from infra.deploy import deployment, packaging, stacks
+from infra.deploy.artifacts import ensure_artifacts_bucket
 from infra.deploy.dependencies import cache_directory
+from infra.deploy.every_function import OWNER
 from infra.deploy.stacks import Account
 from infra.local.aws import ACCOUNT_ID, REGION, forget_personal_settings
 from infra.local.processes.deadline import wait_until
@@ -28,13 +30,15 @@ from infra.project import ROOT
 from tests.cloud.certificates import Authority
 from tests.cloud.database import Database, database
 from tests.cloud.emulated_account import EmulatedAccount, emulated_account
-from tests.cloud.templates import UNUSED_PARAMETERS, application_template, database_template, gateway_responses
+from tests.cloud.templates import application_template, gateway_responses
 from tests.support.log_lines import Line
 from tests.support.silence import silent
 
 STAGE = "local"
 STACK = f"product-importer-{STAGE}"
 API_STAGE = "api"
+RESOURCE_ID = "db-EMULATED"
+"""The resource id of the database, which policies name it with."""
 STACK_POLL_SECONDS = 0.1
 RESPONSE_SECONDS_MAX = 60.0
 END_SECONDS_MAX = 120.0
@@ -49,8 +53,6 @@ class Deployed:
     account: EmulatedAccount
     deployer: Account
     database: Database
-    owner: dict[str, str]
-    """Username and password, from the secret."""
     template: dict[str, Any]
     """The template that CloudFormation deployed."""
     outputs: dict[str, str]
@@ -110,20 +112,14 @@ class Deployed:
         messages = self.account.log_messages(f"/aws/lambda/{STACK}-{function}")
         return [json.loads(each) for each in messages if each.startswith("{")]
 
-    def passwords(self) -> list[str]:
-        """Returns the passwords of all database roles, from their secrets."""
-        vault = self.account.client("secretsmanager")
-        secrets = [vault.get_secret_value(SecretId=each["ARN"]) for each in vault.list_secrets()["SecretList"]]
-        return [json.loads(each["SecretString"])["password"] for each in secrets]
-
     def execute(self, statement: str) -> None:
-        """Executes a statement as the owner of the database."""
-        with psycopg.connect(self.database.conninfo(self.owner), autocommit=True) as connection:
+        """Executes a statement as a superuser of the database."""
+        with psycopg.connect(self.database.superuser_conninfo, autocommit=True) as connection:
             connection.execute(statement.encode())
 
     def query(self, statement: str) -> list[dict[str, Any]]:
-        """Returns the rows of a query by the owner of the database."""
-        connection = Connection(self.database.conninfo(self.owner))
+        """Returns the rows of a query by a superuser of the database."""
+        connection = Connection(self.database.superuser_conninfo)
         try:
             return connection.connection().cursor(row_factory=dict_row).execute(statement.encode()).fetchall()
         finally:
@@ -144,7 +140,7 @@ def deployed(directory: Path) -> Iterator[Deployed]:
         try:
             running_application = _deploy(directory, account, running)
         except Exception as error:
-            error.add_note(account.logs())
+            error.add_note(account.logs() + "\n--- postgres ---\n" + logbook.tail("postgres"))
             raise
         yield running_application
 
@@ -157,6 +153,8 @@ def _deploy(directory: Path, account: EmulatedAccount, database: Database) -> De
         s3=account.client("s3"),
         lambda_=account.client("lambda"),
         cloudfront=account.client("cloudfront"),
+        ec2=account.client("ec2"),
+        rds=account.client("rds"),
         poll_seconds=STACK_POLL_SECONDS,
     )
     out = packaging.package(STAGE, directory / "out", cache_directory())
@@ -164,16 +162,9 @@ def _deploy(directory: Path, account: EmulatedAccount, database: Database) -> De
     template = application_template(packaged, database.authority.file)
     (out / packaging.TEMPLATE).write_text(json.dumps(template), "utf-8")
 
-    artifacts = deployment.ensure_artifacts_bucket(deployer, STAGE)
-    values = {"Stage": STAGE}
-    body = database_template(deployment.template_of("database"))
-    secrets = stacks.apply(deployer, STAGE, "database", body, {**values, **UNUSED_PARAMETERS})
-    vault = account.client("secretsmanager")
-    # On AWS, `Ref` is a secret's ARN; in the emulator it is the name.
-    values |= {output: vault.describe_secret(SecretId=name)["ARN"] for output, name in secrets.items()}
-    owner = json.loads(vault.get_secret_value(SecretId=values["OwnerSecretArn"])["SecretString"])
-    database.create_owner(owner)
-    values["DatabaseHost"] = database.host
+    artifacts = ensure_artifacts_bucket(deployer, STAGE)
+    database.create_owner(OWNER)
+    values = {"Stage": STAGE, "DatabaseHost": database.host, "DatabaseResourceId": RESOURCE_ID}
 
     body = deployment.uploaded_template(deployer, artifacts, out)
     outputs = stacks.apply(deployer, STAGE, "app", body, values, artifacts)
@@ -181,7 +172,7 @@ def _deploy(directory: Path, account: EmulatedAccount, database: Database) -> De
     deployment.migrate(deployer, STAGE)
     created = run_tokens(account, "create", "cloud test", "--scope", "admin")
     assert created.returncode == 0, created.stderr
-    return Deployed(account, deployer, database, owner, template, outputs, created.stdout.strip())
+    return Deployed(account, deployer, database, template, outputs, created.stdout.strip())
 
 
 def _put_gateway_responses(account: EmulatedAccount, api: str, template: dict[str, Any]) -> None:

@@ -1,42 +1,24 @@
-"""The differences between the templates for the emulator and those for AWS. Everything else is deployed unchanged."""
+"""The differences between the application's template for the emulator and the one for AWS.
+
+The emulator has no networks, RDS would need Docker, and it does not support RDS Proxy. So infra/deploy/network.yml,
+database.yml and proxy.yml are not deployed; database.py is in place of RDS.
+"""
 
 from __future__ import annotations
 
 import copy
-import json
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from infra.deploy.every_function import functions_of, name_of
 
-NOT_EMULATED = {
-    "Subnets": "the emulator has no networks",
-    "Parameters": "the embedded PostgreSQL has its own settings",
-    "Database": "replaced by the embedded PostgreSQL: RDS would need Docker",
-    "ProxyRole": "the emulator has no proxy",
-    "Proxy": "the emulator does not support it, so infra/deploy/proxy.yml is left out too",
-}
-"""What is left out of infra/deploy/database.yml, and why. Only the two secrets remain."""
-UNUSED_PARAMETERS = {"SubnetIds": "none", "DatabaseGroupId": "none"}
-"""Required parameters that are used only by what is left out."""
 ALSO_REQUIRED = {"sqs:SendMessage": "sqs:SendMessageBatch"}
 """To send a batch, AWS requires the first permission, the emulator the second (named after the call)."""
+UNKNOWN_CONDITION = "kms:EncryptionContext:context"
+"""The emulator does not pass to policies in which context a key is used, so it would refuse every use."""
 SENDS_TO_THIS_MACHINE = ("api", "deliver_webhook")
 """Functions that check the addresses of webhooks. They have to allow this machine, where the receiver is."""
 WEBHOOK_ALLOW_CIDRS = "127.0.0.0/8"
-
-
-def database_template(text: str) -> str:
-    """Returns infra/deploy/database.yml without what is not emulated."""
-    template: dict[str, Any] = yaml.safe_load(text)
-    for name in NOT_EMULATED:
-        del template["Resources"][name]
-    for name, output in list(template["Outputs"].items()):
-        if any(f'"{left_out}"' in json.dumps(output) for left_out in NOT_EMULATED):
-            del template["Outputs"][name]
-    return json.dumps(template)
 
 
 def application_template(packaged: dict[str, Any], database_authority: Path) -> dict[str, Any]:
@@ -44,8 +26,9 @@ def application_template(packaged: dict[str, Any], database_authority: Path) -> 
     template = copy.deepcopy(packaged)
     for resource in template["Resources"].values():
         if resource["Type"] == "AWS::IAM::Role":
-            for policy in resource["Properties"]["Policies"]:
+            for policy in resource["Properties"].get("Policies", []):
                 _add_required_actions(policy["PolicyDocument"]["Statement"])
+                _remove_unknown_condition(policy["PolicyDocument"]["Statement"])
     for logical, function in functions_of(template).items():
         function["Properties"]["Environment"]["Variables"]["DATABASE_CA_FILE"] = str(database_authority)
         if name_of(logical) in SENDS_TO_THIS_MACHINE:
@@ -58,6 +41,12 @@ def gateway_responses(template: dict[str, Any]) -> dict[str, dict[str, Any]]:
     definition: dict[str, Any] = template["Resources"]["RestAPI"]["Properties"]["DefinitionBody"]
     responses: dict[str, dict[str, Any]] = definition["x-amazon-apigateway-gateway-responses"]
     return responses
+
+
+def _remove_unknown_condition(statements: list[dict[str, Any]]) -> None:
+    for statement in statements:
+        if UNKNOWN_CONDITION in statement.get("Condition", {}).get("StringLike", {}):
+            del statement["Condition"]
 
 
 def _add_required_actions(statements: list[dict[str, Any]]) -> None:

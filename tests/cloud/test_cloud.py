@@ -19,6 +19,7 @@ from standardwebhooks import Webhook as Verifier
 from chalicelib.backends.credentials import RDS_AUTHORITIES
 from chalicelib.backends.sealing import KMS_FORMAT
 from chalicelib.limits import CHUNK_BYTES
+from infra.deploy.every_function import OWNER
 from infra.local.processes.deadline import wait_until
 from infra.local.processes.ports import LOOPBACK
 from tests.cloud.certificates import Authority
@@ -169,7 +170,7 @@ def test_functions_can_import_only_their_package(cloud: Deployed) -> None:
 def test_the_database_accepts_only_encrypted_connections(cloud: Deployed) -> None:
     assert cloud.database.front.encrypted > 0
     with pytest.raises(psycopg.OperationalError):
-        psycopg.connect(make_conninfo(cloud.database.conninfo(cloud.owner), sslmode="disable"))
+        psycopg.connect(make_conninfo(cloud.database.conninfo(OWNER), sslmode="disable"))
 
 
 def test_functions_connect_only_to_the_server_with_the_certificate(cloud: Deployed, tmp_path: Path) -> None:
@@ -191,8 +192,8 @@ def test_functions_connect_only_to_the_server_with_the_certificate(cloud: Deploy
 def test_the_packaged_authorities_trust_only_rds(cloud: Deployed) -> None:
     for trusted in (RDS_AUTHORITIES, cloud.account.certificate.authority):
         with pytest.raises(psycopg.OperationalError, match="certificate verify failed"):
-            psycopg.connect(cloud.database.conninfo(cloud.owner, sslrootcert=str(trusted)))
-    psycopg.connect(cloud.database.conninfo(cloud.owner)).close()
+            psycopg.connect(cloud.database.conninfo(OWNER, sslrootcert=str(trusted)))
+    psycopg.connect(cloud.database.conninfo(OWNER)).close()
 
 
 def test_a_bulk_delete_deletes_all_products(cloud: Deployed) -> None:

@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
+from chalicelib.backends.roles import ROLES
 from chalicelib.limits import ADVANCING_SECONDS
-from infra.local.postgres.server import ROLE
 from infra.local.processes.deadline import wait_until
 from tests.cloud.deployed import Deployed
 from tests.support.log_lines import with_message
@@ -33,11 +33,11 @@ def failing(cloud: Deployed, queue: str, privilege: str) -> Iterator[None]:
     url, name = cloud.queue_url(queue), "VisibilityTimeout"
     before = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=[name])["Attributes"][name]
     sqs.set_queue_attributes(QueueUrl=url, Attributes={name: VISIBILITY_SECONDS})
-    cloud.execute(f"revoke {privilege} from {ROLE}")
+    cloud.execute(f"revoke {privilege} from {ROLES['upsert_chunk']}")
     try:
         yield
     finally:
-        cloud.execute(f"grant {privilege} to {ROLE}")
+        cloud.execute(f"grant {privilege} to {ROLES['upsert_chunk']}")
         sqs.set_queue_attributes(QueueUrl=url, Attributes={name: before})
 
 

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 import requests
 
-from infra.local.postgres.server import ROLE
+from chalicelib.backends.roles import ROLES
 from tests.cloud.deployed import API_STAGE, Deployed
 
 DEPLOYED_LIMITS = {"throttlingRateLimit": 100.0, "throttlingBurstLimit": 200}
@@ -39,12 +39,12 @@ def test_other_addresses_do_not_exist(cloud: Deployed) -> None:
 
 
 def test_a_failing_authorizer_admits_no_request_and_asks_for_a_retry(cloud: Deployed) -> None:
-    cloud.execute(f"revoke select on api_token from {ROLE}")
+    cloud.execute(f"revoke update on api_token from {ROLES['authorize']}")
     try:
         # A new token: for the one of the other tests, the gateway has cached the decision.
-        answer = cloud.call("GET", "/products", Authorization="Bearer never-seen-before")
+        answer = cloud.call("GET", "/products", Authorization="Bearer never-seen-before-by-anyone")
     finally:
-        cloud.execute(f"grant select on api_token to {ROLE}")
+        cloud.execute(f"grant update (last_used_at) on api_token to {ROLES['authorize']}")
     assert gateway_problem(answer) == (503, "unavailable")
     assert answer.headers["Retry-After"] == "5"
 

@@ -42,7 +42,8 @@ def headers_of(cloud: Deployed) -> list[tuple[str, str]]:
 @pytest.fixture(scope="module")
 def site(cloud: Deployed) -> Site:
     policy = dict(headers_of(cloud))["Content-Security-Policy"]
-    values = {"Stage": STAGE, "ApiId": cloud.outputs["RestAPIId"], "ContentSecurityPolicy": policy}
+    names = {"Stage": STAGE, "ApiId": cloud.outputs["RestAPIId"], "SiteSecretName": cloud.outputs["SiteSecretName"]}
+    values = {**names, "ContentSecurityPolicy": policy}
     outputs = stacks.apply(cloud.deployer, STAGE, "web", deployment.template_of("web"), values)
     deployed_site.upload(cloud.deployer.s3, outputs["PageBucket"])
     return Site(cloud, outputs)

@@ -37,6 +37,26 @@ def test_tokens_are_created_listed_and_revoked_from_the_terminal(cloud: Deployed
     assert '"holder": "a leaver"' in logged
 
 
+def test_an_administrator_manages_tokens_over_http(cloud: Deployed) -> None:
+    """The functions' role may not write tokens; the database does it for a caller with an administrator's token."""
+    created = cloud.call("POST", "/tokens", {"name": "by http", "scope": "write"})
+    assert created.status_code == 201, created.text
+    token = created.json()["token"]
+    assert status_of(cloud, "GET", "/tokens/current", token) == 200
+    assert status_of(cloud, "GET", "/tokens", token) == 403
+    assert status_of(cloud, "POST", "/bulk-deletes", token) == 403
+
+    ended = cloud.call("POST", "/tokens", {"name": "never used", "scope": "read"}).json()
+    assert cloud.call("DELETE", f"/tokens/{ended['id']}").status_code == 204
+    assert status_of(cloud, "GET", "/products", ended["token"]) == 401
+
+    assert {"by http", "never used"} <= {each["name"] for each in cloud.call("GET", "/tokens").json()["items"]}
+    logged = cloud.account.logs()
+    assert '"reason": "revoked", "holder": "never used"' in logged
+    for secret in (token, ended["token"], cloud.token):
+        assert secret.removeprefix(tokens.PREFIX) not in logged
+
+
 def test_the_function_refuses_what_the_terminal_would_not_send(cloud: Deployed) -> None:
     answer = cloud.run("manage_tokens", {"command": "create", "name": "x", "scope": "root"})
     assert "FunctionError" not in answer

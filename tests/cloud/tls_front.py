@@ -2,7 +2,8 @@
 
 Deployed functions require an encrypted connection to a server with a certificate for its address (sslmode=verify-full),
 and connect to port 5432, RDS's port. The proxy listens there, on a loopback address of its own, so that it does not
-clash with another PostgreSQL. Like a server with rds.force_ssl, it accepts only encrypted connections.
+clash with another PostgreSQL. Like a server with rds.force_ssl, it accepts only encrypted connections, and like RDS, it
+admits users of IAM (iam_login.py).
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
 from infra.local.processes.ports import LOOPBACK
+from tests.cloud.iam_login import Logins
 
 PORT = 5432
 REQUEST = struct.Struct("!II")
@@ -36,6 +38,7 @@ class TlsFront:
         self._backend_port = backend_port
         self._listener = _listener()
         self.address: str = self._listener.getsockname()[0]
+        self.logins = Logins(f"{self.address}:{PORT}")
         self._context = context_for(self.address)
         self._started = threading.Event()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -78,14 +81,17 @@ class TlsFront:
                 if await _wants_tls(reader, writer):
                     await writer.start_tls(self._context)
                     self.encrypted += 1
-                    await self._relay(reader, writer)
+                    startup = await self.logins.admit(reader, writer)
+                    if startup is not None:
+                        await self._relay(reader, writer, startup)
         finally:
             writer.transport.abort()
             self._tasks.discard(task)
 
-    async def _relay(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _relay(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, startup: bytes) -> None:
         """Forwards everything in both directions until one side ends."""
         server_reader, server_writer = await asyncio.open_connection(LOOPBACK, self._backend_port)
+        server_writer.write(startup)
         directions = [asyncio.ensure_future(_forward(reader, server_writer))]
         directions.append(asyncio.ensure_future(_forward(server_reader, writer)))
         try:

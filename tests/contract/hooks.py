@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import uuid
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import schemathesis
@@ -32,6 +33,8 @@ def before_call(ctx: Any, case: Any, kwargs: dict[str, Any]) -> None:
             case.path_parameters[name] = known
     if case.path.startswith("/webhooks") and isinstance(case.body, dict):
         _make_deliverable(case.body)
+    if case.path == "/tokens" and isinstance(case.body, dict):
+        _make_creatable(case.body)
 
 
 def _make_deliverable(webhook: dict[str, Any]) -> None:
@@ -40,6 +43,14 @@ def _make_deliverable(webhook: dict[str, Any]) -> None:
         webhook["url"] = WEBHOOK_URL
     if isinstance(webhook.get("headers"), dict):
         webhook["headers"] = {name: value for name, value in webhook["headers"].items() if value is not None}
+
+
+def _make_creatable(token: dict[str, Any]) -> None:
+    """Sets a name of visible characters that no token has, and an expiry in the near future."""
+    if "name" in token:
+        token["name"] = str(uuid.uuid4())
+    if token.get("expires_at") is not None:
+        token["expires_at"] = (datetime.now(UTC) + timedelta(days=1)).isoformat()
 
 
 def _is_made_up(given: object) -> bool:

@@ -11,8 +11,8 @@ import psycopg
 import pytest
 
 from chalicelib.backends import migrations
-from functions.composition import backends
 from infra.local.testing import Services, backing_services
+from tests.support.connected import connect_as_roles, disconnect, undeclared
 from tests.support.row_locks import Recorder, faults, locks_of_queries
 
 if TYPE_CHECKING:
@@ -26,9 +26,11 @@ def services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Services]:
         os.environ.update(started.environment)
         migrations.migrate(started.owner_conninfo)
         with pytest.MonkeyPatch.context() as patch:
+            connect_as_roles(patch, started.conninfos)
             recorder = Recorder(patch)
             yield started
-        backends().database.close()
+        disconnect()
+        assert undeclared(recorder.of_roles()) == []
         with psycopg.connect(started.owner_conninfo) as connection:
             counted = connection.execute("select deadlocks from pg_stat_database where datname = current_database()")
             assert counted.fetchall() == [(0,)], "something locked out of order"

@@ -10,6 +10,7 @@ from typing import Any
 import app
 from functions.api.endpoints import Endpoint, endpoints_of
 from infra.local.lambda_.context import LambdaContext
+from infra.local.processes.ports import LOOPBACK
 from infra.local.site import gateway
 from infra.local.site.problems import Answer
 
@@ -24,7 +25,13 @@ def ask(method: str, path: str, token: str | None, body: bytes = b"", **headers:
     sent = {name.replace("_", "-").lower(): value for name, value in headers.items()}
     if token is not None:
         sent["authorization"] = f"Bearer {token}"
-    event = {"method": method, "path": path, "headers": sent, "body": base64.b64encode(body).decode()}
+    return ask_from(LOOPBACK, method, path, sent, body)
+
+
+def ask_from(address: str, method: str, path: str, headers: dict[str, str], body: bytes = b"") -> Answer:
+    """One request from an address, with headers as given."""
+    text = base64.b64encode(body).decode()
+    event = {"method": method, "path": path, "headers": headers, "body": text, "address": address}
     return Answer.from_json(gateway.handler(event, LambdaContext("api_handler", 512, "test", "test", SECONDS)))
 
 

@@ -529,7 +529,7 @@ def connected(services: Services) -> Iterator[None]:
     """Gives the histories their connections. Only the order of events is tested, so no commit waits for the disk, and
     PostgreSQL starts no parallel workers to scan seven products."""
     options = "-c synchronous_commit=off -c max_parallel_workers_per_gather=0"
-    conninfo = make_conninfo(services.importer_conninfo, options=options)
+    conninfo = make_conninfo(services.together_conninfo, options=options)
     Histories.databases, Histories.owner = [Database(conninfo) for _ in range(2)], Owner(services.owner_conninfo)
     yield
     for each in Histories.databases:
@@ -549,11 +549,12 @@ def test_every_history_ends_like_its_operations_in_acceptance_order(
     )  # monkeypatch restores it at the end.
     monkeypatch.setattr("chalicelib.importing.upserting.REJECTED_ROWS_STORED_MAX", REJECTED_ROWS_STORED_MAX)
     monkeypatch.setattr("chalicelib.repair.sweeping.TOMBSTONE_SECONDS_MIN", 0)
+    monkeypatch.setattr("chalicelib.access.requests.REQUESTS_PER_TOKEN_PER_MINUTE_MAX", 1_000_000)
     from app import app  # reads the environment
 
     Histories.outcomes = {}
-    Histories.app, Histories.token = app, tokens.install(services.owner_conninfo, "histories", ["write"])
-    for module in ("imports", "products", "bulk_deletes"):
+    Histories.app, Histories.token = app, tokens.install(services.owner_conninfo, "histories", ["admin"])
+    for module in ("routes", "imports", "products", "bulk_deletes"):
         monkeypatch.setattr(f"functions.api.{module}.backends", lambda: Histories.served)
 
     with connected(services):

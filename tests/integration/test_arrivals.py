@@ -110,7 +110,7 @@ class Bucket:
 
     def backends(self) -> Backends:
         """The backends of another worker."""
-        return memory_backends(self.pipeline.services.importer_conninfo, self.files, self.queues)
+        return memory_backends(self.pipeline.services.together_conninfo, self.files, self.queues)
 
     def accepted(self) -> list[str]:
         """The versions in the acceptance order."""
@@ -143,7 +143,7 @@ def test_events_in_any_order_are_accepted_in_the_order_of_s3(bucket: Bucket, ord
 
 def test_versions_that_are_not_imported_are_passed_over(bucket: Bucket) -> None:
     backends = bucket.backends()
-    registered, _ = imports.register(backends, "a.csv", 10, None)
+    registered, _ = imports.register(backends, imports.Registration("a.csv", 10), uuid.uuid4())
     imports.cancel(backends, registered.id)
     _, newest = bucket.put(2, registered.object_key)
 

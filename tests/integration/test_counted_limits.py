@@ -73,9 +73,11 @@ def test_two_requests_cannot_exceed_the_number_of_webhooks(
 
 
 def test_two_tokens_cannot_have_one_name(services: Services, pipeline: Pipeline) -> None:
+    pipeline.sql("delete from api_token where name = 'shop'")
+
     def create(_: Backends) -> object:
-        with closing(Database(services.owner_conninfo)) as database, database.transaction() as transaction:
-            return tokens.create(transaction, "shop", ["read"])
+        with closing(Database(services.conninfos["token_manager"])) as database, database.transaction() as transaction:
+            return tokens.create(transaction, tokens.NewToken("shop", "read"))
 
     errors = at_once(services, pipeline, "lock table api_token in share mode", create, create)
 

@@ -69,7 +69,7 @@ def transaction(services: Services, monkeypatch: pytest.MonkeyPatch) -> Iterator
     """A transaction that knows the queries above, beside the project's own."""
     for name, text in QUERIES.items():
         monkeypatch.setitem(queries(), name, text)
-    database = Database(services.importer_conninfo)
+    database = Database(services.together_conninfo)
     with database.transaction() as begun:
         yield begun
     database.close()

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 PRODUCTS = 6
 LOCKED_SECONDS_MAX = 10.0
-WAITING_FOR_LOCKS = "select 1 from pg_stat_activity where wait_event_type = 'Lock' and usename = 'importer'"
+WAITING_FOR_LOCKS = "select 1 from pg_stat_activity where wait_event_type = 'Lock' and usename <> current_user"
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import uuid
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -95,7 +96,7 @@ def once_at(point: str, work: Callable[[], None]) -> Callable[[str], None]:
 )
 def test_two_invocations_of_one_export_do_not_spoil_it(pipeline: Pipeline, point: str) -> None:
     add_long_products(pipeline, 300)
-    accepted = exports.accept(pipeline.backends, Filters())
+    accepted = exports.accept(pipeline.backends, Filters(), uuid.uuid4())
     other = connect(settings())
 
     with fault_points.switched_on(once_at(point, lambda: writing.carry_out(other, accepted.id, lambda: 60.0))):
@@ -111,7 +112,7 @@ def test_two_invocations_of_one_export_do_not_spoil_it(pipeline: Pipeline, point
 def test_an_invocation_never_replaces_the_part_of_another(pipeline: Pipeline) -> None:
     """The slower of two invocations uploads a different part after the faster one has recorded its own."""
     add_long_products(pipeline, 300)
-    accepted = exports.accept(pipeline.backends, Filters())
+    accepted = exports.accept(pipeline.backends, Filters(), uuid.uuid4())
     other = connect(settings())
     steps = iter([60.0, 0.0])
 
@@ -138,7 +139,7 @@ def test_an_invocation_never_replaces_the_part_of_another(pipeline: Pipeline) ->
 
 def test_an_export_starts_again_when_its_upload_was_removed(pipeline: Pipeline) -> None:
     add_long_products(pipeline, 300)
-    accepted = exports.accept(pipeline.backends, Filters())
+    accepted = exports.accept(pipeline.backends, Filters(), uuid.uuid4())
     writing.carry_out(pipeline.backends, accepted.id, iter([60.0, 0.0]).__next__)
     (row,) = pipeline.sql("select upload_id, looked_at from export")
     assert row["looked_at"] > 0
@@ -174,7 +175,7 @@ def test_the_sweep_wakes_an_export_whose_message_was_lost(pipeline: Pipeline) ->
 
 def test_memory_stays_bounded(pipeline: Pipeline) -> None:
     add_long_products(pipeline, 2_200)
-    accepted = exports.accept(pipeline.backends, Filters())
+    accepted = exports.accept(pipeline.backends, Filters(), uuid.uuid4())
 
     command = [sys.executable, "-m", "tests.integration.export_process", str(accepted.id)]
     ran = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import threading
+import uuid
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from chalicelib import fault_points, limits
+from chalicelib.access import tokens
 from chalicelib.catalogue import bulk_deletes, products
 from chalicelib.catalogue.listing import Filters
 from chalicelib.catalogue.products import Content
-from chalicelib.errors import Conflict
+from chalicelib.errors import TooMany
 from chalicelib.exporting import exports
 from infra.local.processes.deadline import wait_until
 from tests.integration.test_api import SOME_ID, problem
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
 
 WAITING = """
     select pid from pg_stat_activity
-    where usename = 'importer' and (state = 'idle in transaction' or wait_event_type = 'Lock')
+    where usename <> current_user and (state = 'idle in transaction' or wait_event_type = 'Lock')
 """
 """The transactions that are held at a point or wait for a lock."""
 HOSTILE = [
@@ -144,10 +146,14 @@ def test_an_unknown_export_is_not_found(pipeline: Pipeline, export_id: str) -> N
 
 
 def test_the_number_of_unfinished_exports_is_limited(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("chalicelib.exporting.exports.EXPORTS_UNFINISHED_MAX", 1)
+    monkeypatch.setattr("chalicelib.exporting.exports.EXPORTS_UNFINISHED_PER_TOKEN_MAX", 1)
+    other = tokens.install(pipeline.services.owner_conninfo, "other", ["read"])
     first = pipeline.call("POST", "/exports", {}).json
 
-    assert problem(pipeline.call("POST", "/exports", {}), 409)["code"] == "too_many_exports"
+    refused = pipeline.call("POST", "/exports", {})
+    assert problem(refused, 429)["code"] == "too_many_exports"
+    assert refused.headers["Retry-After"] == str(limits.UNFINISHED_RETRY_SECONDS)
+    assert pipeline.call("POST", "/exports", {}, Authorization=f"Bearer {other}").status == 202
     carry_out(pipeline, first["id"])
     assert pipeline.call("POST", "/exports", {}).status == 202
 
@@ -155,7 +161,8 @@ def test_the_number_of_unfinished_exports_is_limited(pipeline: Pipeline, monkeyp
 def test_requests_at_the_same_moment_cannot_exceed_the_limit(
     pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("chalicelib.exporting.exports.EXPORTS_UNFINISHED_MAX", 1)
+    monkeypatch.setattr("chalicelib.exporting.exports.EXPORTS_UNFINISHED_PER_TOKEN_MAX", 1)
+    token_id = uuid.uuid4()
     released = threading.Event()
 
     def hold(point: str) -> None:
@@ -163,14 +170,14 @@ def test_requests_at_the_same_moment_cannot_exceed_the_limit(
             assert released.wait(MEET_SECONDS_MAX)
 
     with workers(2) as backends, fault_points.switched_on(hold), ThreadPoolExecutor(2) as pool:
-        requests = [pool.submit(exports.accept, each, Filters()) for each in backends]
+        requests = [pool.submit(exports.accept, each, Filters(), token_id) for each in backends]
         try:
             wait_until(lambda: len(pipeline.sql(WAITING)) == 2, MEET_SECONDS_MAX, "both held or waiting")
         finally:
             released.set()
         errors = [each.exception() for each in requests]
 
-    assert [type(each) for each in errors if each is not None] == [Conflict]
+    assert [type(each) for each in errors if each is not None] == [TooMany]
     assert len(pipeline.sql("select id from export")) == 1
 
 

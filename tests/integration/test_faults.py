@@ -68,7 +68,7 @@ class World:
 
     def __init__(self, services: Services, point: str, on_hits: set[int]) -> None:
         self.files, self.queues = MemoryFileStore(), RecordingQueues()
-        self._conninfo = services.importer_conninfo
+        self._conninfo = services.together_conninfo
         self.backends: Backends = memory_backends(self._conninfo, self.files, self.queues)
         self._point, self._on_hits, self.hits = point, on_hits, 0
         self.waiting: list[tuple[str, Mapping[str, Any]]] = []
@@ -267,7 +267,7 @@ def scenario_export(world: World, sql: SQL) -> None:
 
 
 def _accept_export(backends: Backends) -> None:
-    exports.accept(backends, Filters())
+    exports.accept(backends, Filters(), uuid.uuid4())
 
 
 def check_export(sql: SQL) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -120,6 +121,11 @@ def test_a_hostile_file_name_is_shown_unchanged(pipeline: Pipeline) -> None:
             continue
         assert answer.status == 201, answer.body
         assert pipeline.call("GET", f"/imports/{answer.json['id']}").json["filename"] == naughty
+    keys = {row["object_key"] for row in pipeline.sql("select object_key from import")}
+    assert keys
+    assert all(re.fullmatch(r"uploads/[0-9a-f-]{36}\.csv|uploads/[0-9a-f-]{36}", key) for key in keys), (
+        "a key has a name"
+    )
 
 
 def test_a_source_with_a_hostile_name_is_shown_unchanged(pipeline: Pipeline) -> None:

@@ -13,7 +13,7 @@ import psycopg
 import pytest
 
 from chalicelib.sql import queries
-from tests.support.row_locks import RowLock, Strength, described, faults, locks_of_queries
+from tests.support.row_locks import CHILDLESS, RowLock, Strength, described, faults, locks_of_queries
 
 if TYPE_CHECKING:
     from infra.local.testing import Services
@@ -26,6 +26,7 @@ LOCKED_IN_ORDER_OTHERWISE = {
     "index_edits",  # one invocation at a time: product_search_state
     "index_range",
     "remove_rejected_rows",  # rows that the same transaction has added
+    "remove_all_rejected_rows",  # nothing else locks the rows of an import that has ended
     "relay_events",  # one invocation at a time: relay_state
 }
 
@@ -90,6 +91,18 @@ def test_queries_that_lock_several_rows_order_or_skip_them() -> None:
             assert "skip locked" in queries()[name], name
         for name in documented.in_order - LOCKED_IN_ORDER_OTHERWISE:
             assert re.search(r"order by .*for (no key )?update", queries()[name], re.DOTALL), f"{name}, for {table}"
+
+
+def test_a_query_that_locks_no_children_deletes_only_rows_without_any(services: Services) -> None:
+    with psycopg.connect(services.owner_conninfo) as connection:
+        found = connection.execute(
+            "select confrelid::regclass::text, conrelid::regclass::text from pg_constraint where contype = 'f'"
+        ).fetchall()
+    for name in CHILDLESS:
+        text = queries()[name]
+        children = [child for parent, child in found if f"delete from {parent} " in text]
+        assert children, name
+        assert all(f"and not exists (select from {child} " in text for child in children), name
 
 
 @pytest.mark.parametrize(

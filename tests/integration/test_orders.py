@@ -29,6 +29,7 @@ from chalicelib.importing.upserting import upsert_chunk
 from chalicelib.messages import ChunkMessage, UploadMessage
 from chalicelib.repair import dead_letters
 from infra.local.processes.deadline import wait_until
+from infra.local.testing import TOGETHER
 from tests.support.concurrency import meeting_at, together, workers
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ ROWS_PER_CHUNK = 8
 LINE_BYTES = 40
 EXITED_SECONDS_MAX = 10
 LOCKED_SECONDS_MAX = 10
-WAITING_FOR_LOCKS = "select pid from pg_stat_activity where wait_event_type = 'Lock' and usename = 'importer'"
+WAITING_FOR_LOCKS = "select pid from pg_stat_activity where wait_event_type = 'Lock' and usename <> current_user"
 
 CONTENT_AND_VERSIONS = """
     select sku, sku_key, name, description, active, deleted, version, name_version, description_version, active_version
@@ -130,7 +131,7 @@ class RememberedFiles(S3FileStore):
 @contextmanager
 def hurried_backends(pipeline: Pipeline) -> Iterator[Backends]:
     """Yields backends that wait for neither S3 nor the disk: thousands of chunks in seconds, with the same results."""
-    database = Database(make_conninfo(pipeline.services.importer_conninfo, options="-c synchronous_commit=off"))
+    database = Database(make_conninfo(pipeline.services.together_conninfo, options="-c synchronous_commit=off"))
     yield replace(pipeline.backends, database=database, files=RememberedFiles(pipeline.services.bucket))
     database.close()
 
@@ -503,5 +504,5 @@ def deadlocks_so_far(pipeline: Pipeline) -> int:
 def wait_until_counted(pipeline: Pipeline) -> None:
     """Waits until other sessions have exited: only then are their statistics certain to be counted."""
     mine = pipeline.backends.database.connection().info.backend_pid
-    others = "select pid from pg_stat_activity where usename = 'importer' and pid <> %s"
-    wait_until(lambda: not pipeline.sql(others, mine), EXITED_SECONDS_MAX, "exit of the workers' sessions")
+    others = "select pid from pg_stat_activity where usename = %s and pid <> %s"
+    wait_until(lambda: not pipeline.sql(others, TOGETHER, mine), EXITED_SECONDS_MAX, "exit of the workers' sessions")

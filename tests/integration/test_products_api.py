@@ -327,9 +327,9 @@ def test_the_source_is_the_line_of_the_import_that_last_changed_the_content(pipe
     second = pipeline.run(b"sku,name\nC,three\nA,other\nB,two\n", filename="März 2.csv")
     found = {each["sku"]: each for each in pipeline.call("GET", "/products").json["items"]}
 
-    of_b = {"kind": "import", "import_id": first["id"], "filename": "first.csv", "line": 4}
+    of_b = {"kind": "import", "import_id": first["id"], "filename": "first.csv", "line": 4, "file_kept": True}
     assert found["A"]["source"] == {
-        "kind": "import", "import_id": second["id"], "filename": "März 2.csv", "line": 3,
+        "kind": "import", "import_id": second["id"], "filename": "März 2.csv", "line": 3, "file_kept": True,
     }  # fmt: skip
     assert found["B"]["source"] == of_b, "the second file did not change it"
     product = pipeline.call("GET", f"/products/{found['B']['id']}").json

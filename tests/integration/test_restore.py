@@ -12,8 +12,8 @@ import pytest
 
 from chalicelib.messages import UploadMessage
 from chalicelib.repair import sweeping
-from functions.composition import backends
 from infra.local.postgres.server import programs
+from tests.support.connected import disconnect
 from tests.support.hook_server import hook_server
 from tests.support.sample_files import assignment_like, reference
 
@@ -46,7 +46,7 @@ def backup(pipeline: Pipeline, tmp_path: Path) -> Callable[[], Callable[[], None
         subprocess.run([programs() / program, *arguments], check=True, timeout=RESTORE_SECONDS_MAX, capture_output=True)
 
     def restore() -> None:
-        backends().database.close()
+        disconnect()
         run("pg_restore", "--clean", "--if-exists", "--dbname", pipeline.services.owner_conninfo, str(file))
 
     def take() -> Callable[[], None]:

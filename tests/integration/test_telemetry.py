@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from chalicelib.access import tokens
 from chalicelib.backends.database import RollBack
 from chalicelib.errors import Transient
 from chalicelib.importing import imports
@@ -144,6 +145,20 @@ def test_each_request_is_logged_once_with_the_id_in_its_answer(pipeline: Pipelin
     assert first["RequestMilliseconds"] > 0
 
 
+def test_a_refused_request_is_logged_with_its_code_and_its_caller_but_not_with_what_was_sent(
+    pipeline: Pipeline, lines: list[Line]
+) -> None:
+    reader = tokens.install(pipeline.services.owner_conninfo, "reader", ["read"])
+    sent = {"sku": "A", "name": "Hammer", "surprise": 1}
+    pipeline.call("POST", "/products", sent, Authorization=f"Bearer {reader}")
+    pipeline.call("POST", "/products", sent)
+    forbidden, invalid = with_message(lines, "request refused")
+    assert (forbidden["status"], forbidden["code"], forbidden["route"]) == (403, "forbidden", "/products")
+    assert (invalid["status"], invalid["code"], invalid["route"]) == (422, "invalid", "/products")
+    assert forbidden["caller"] != invalid["caller"]
+    assert "surprise" not in str(lines)
+
+
 def test_a_bug_can_be_found_by_the_request_id_that_the_caller_gets(
     pipeline: Pipeline, lines: list[Line], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -156,12 +171,12 @@ def test_a_bug_can_be_found_by_the_request_id_that_the_caller_gets(
     assert "ZeroDivisionError" not in answer.body.decode()
 
 
-def test_an_authorizer_that_fails_is_logged_and_one_that_refuses_is_not(
+def test_an_authorizer_that_fails_is_a_failed_invocation_and_one_that_refuses_is_not(
     pipeline: Pipeline, lines: list[Line], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with pytest.raises(Exception, match=r"^Unauthorized$"):
         pipeline.call("GET", "/imports", Authorization="Bearer wrong")
-    assert lines == []
+    assert [line["message"] for line in lines] == ["authentication failed"]
 
     def away(*_: object) -> None:
         raise Transient("the database is away")

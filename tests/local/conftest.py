@@ -94,7 +94,7 @@ def standin(local_services: Services, tmp_path: Path) -> Iterator[Standin]:
     with ExitStack() as cleanup:
         logbook = LogBook(tmp_path / "logs", echoed.append)
         cleanup.callback(logbook.close)
-        zygote = ZygoteClient(STANDIN, "dev", environment, logbook)
+        zygote = ZygoteClient(STANDIN, "dev", environment, logbook, lambda name: {"OF_FUNCTION": name})
         cleanup.callback(zygote.stop)
         events = _events(zygote, local_services.endpoint, echoed)
         cleanup.callback(events.stop)

@@ -6,16 +6,28 @@ from pathlib import Path
 
 import pytest
 
+from chalicelib.backends.roles import FUNCTION_ROLES, ROLES
 from chalicelib.backends.sealing import sealer
 from chalicelib.settings import read
 from infra.local.aws import Endpoint
-from infra.local.backing import function_environment, webhook_key_file
+from infra.local.backing import function_environment, own_environment, webhook_key_file
 from infra.local.errors import OptionError
 from infra.local.options import Options
 
+CONNINFOS = {role: f"password of {role}" for role in FUNCTION_ROLES}
+
 
 def environment(data_dir: Path) -> dict[str, str]:
-    return function_environment(Options(data_dir=data_dir), "postgresql://", Endpoint("http://127.0.0.1:1"), "files")
+    shared = function_environment(Options(data_dir=data_dir), Endpoint("http://127.0.0.1:1"), "files")
+    return {**shared, **own_environment(CONNINFOS, "api_handler")}
+
+
+def test_a_function_gets_the_password_of_its_own_role_only(tmp_path: Path) -> None:
+    shared = function_environment(Options(data_dir=tmp_path), Endpoint("http://127.0.0.1:1"), "files")
+    assert "password" not in repr(shared)
+    for function, role in ROLES.items():
+        assert own_environment(CONNINFOS, function) == {"DATABASE_URL": f"password of {role}"}
+    assert own_environment(CONNINFOS, "migrate") == {}
 
 
 def test_secrets_sealed_before_a_restart_can_be_opened_after_it(tmp_path: Path) -> None:

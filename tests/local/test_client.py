@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -20,6 +21,7 @@ from infra.arguments import USAGE
 from infra.entry import INTERRUPTED
 from infra.local import stack_file
 from infra.local.client.__main__ import EVERY_ROW, NOT_IMPORTED, SOME_REJECTED, main
+from infra.local.client.http import BUSY_WAITS_MAX
 from infra.local.client.receipt import REJECTED_ROWS_SHOWN
 from infra.project import ROOT
 
@@ -44,6 +46,9 @@ class FakeApi(ThreadingHTTPServer):
     cancel_status = 200
     polls_until_the_end = 2
     poll_status = 200
+    refusals = 0
+    """How many more requests are refused with 429."""
+    retry_after = "1"
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
@@ -71,6 +76,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers.get("Content-Length") or 0)) or "null")
+        if self._is_refused():
+            return
         if self.path.endswith("/cancel"):
             self.server.cancelled = True
             problem = {"title": "Conflict", "detail": "The import is already completed."}
@@ -89,6 +96,8 @@ class _Handler(BaseHTTPRequestHandler):
             rows = [{"line": line, "message": "The name is empty."} for line in range(3, 3 + self.server.rejected)]
             self._answer(200, {"items": rows[:limit]})
         elif self.path.startswith("/api/imports/"):
+            if self._is_refused():
+                return
             self.server.polls += 1
             is_over = self.server.polls > self.server.polls_until_the_end
             content = self._import(self.server.status if is_over else "processing")
@@ -118,9 +127,18 @@ class _Handler(BaseHTTPRequestHandler):
             "warnings": ["w"],
         }
 
-    def _answer(self, status: int, content: dict[str, Any]) -> None:
+    def _is_refused(self) -> bool:
+        if not self.server.refusals:
+            return False
+        self.server.refusals -= 1
+        self._answer(429, {"title": "Too many requests", "detail": "Wait."}, **{"Retry-After": self.server.retry_after})
+        return True
+
+    def _answer(self, status: int, content: dict[str, Any], **headers: str) -> None:
         body = json.dumps(content).encode()
         self.send_response(status)
+        for name, value in headers.items():
+            self.send_header(name, value)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
@@ -297,6 +315,28 @@ def test_a_file_that_changes_during_the_upload_is_not_imported(
     assert api.cancelled
 
 
+# --- limits of the token --------------------------------------------------------------------------------------------
+
+
+def test_a_refused_request_is_sent_again_after_the_wait_that_the_server_asks_for(api: FakeApi, products: Path) -> None:
+    api.refusals = 2
+    began = time.monotonic()
+    assert main(["import", str(products)]) == SOME_REJECTED
+    assert time.monotonic() - began >= 2
+    assert api.uploaded == products.read_bytes()
+
+
+@pytest.mark.parametrize("asked", ["0", "soon", "-1", "1e9", ""])
+def test_a_request_that_is_refused_again_and_again_ends_the_command(
+    api: FakeApi, products: Path, capsys: Printed, monkeypatch: pytest.MonkeyPatch, asked: str
+) -> None:
+    monkeypatch.setattr("infra.local.client.http.POLL_SECONDS", 0)
+    api.refusals, api.retry_after = 1_000, asked
+    assert main(["import", str(products)]) == NOT_IMPORTED
+    assert capsys.readouterr().err == "Too many requests (429): Wait.\n"
+    assert api.refusals == 1_000 - 1 - BUSY_WAITS_MAX
+
+
 # --- Ctrl-C -------------------------------------------------------------------------------------------------------
 
 
@@ -357,7 +397,7 @@ def test_a_killed_stack_is_not_taken_for_a_running_one(
     tmp_path: Path, products: Path, monkeypatch: pytest.MonkeyPatch, capsys: Printed
 ) -> None:
     monkeypatch.setenv("DATA_DIR", str(tmp_path))
-    gone = stack_file.StackFile(1, "http://127.0.0.1:9", "t", "", "", "", "", "", "", "", "localstack", 1, None, {})
+    gone = stack_file.StackFile(1, "http://127.0.0.1:9", "t", "", "", "", "", "", "", {}, "localstack", 1, None, {})
     stack_file.write(tmp_path, gone)
     assert (tmp_path / stack_file.NAME).stat().st_mode & 0o777 == 0o600
     assert main(["import", str(products)]) == USAGE

@@ -46,6 +46,7 @@ def test_a_function_finds_its_context_and_only_its_own_environment(standin: Stan
     assert 0 < noted["remaining"] <= 1000
     assert environment["AWS_LAMBDA_FUNCTION_NAME"] == "standin-local-work"
     assert environment["GREETING"] == "from the stage"
+    assert environment["OF_FUNCTION"] == "work"
     assert environment["STAGE"] == "local"
     assert "HOME" not in environment
     assert "AWS_PROFILE" not in environment

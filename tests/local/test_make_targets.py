@@ -43,6 +43,7 @@ WRONG = [
     (("tokens",), "No stack is running on"),
     (("token",), "NAME is required. Example: make token NAME='the shop'"),
     (("token", "NAME=shop", "SCOPE=root"), "SCOPE must be one of read, write, admin, not 'root'. Example: make token"),
+    (("token", "NAME=shop", "EXPIRES=90"), "EXPIRES must be a number of hours, days or weeks, such as 12h, 90d or 26w"),
     (("revoke-token",), "NAME is required. Example: make revoke-token NAME='the shop'"),
     (("tokens", "STAGE="), "STAGE must be up to 20 lower-case letters"),
     (("tokens", "STAGE=The shop"), "STAGE must be up to 20 lower-case letters"),

@@ -19,7 +19,8 @@ from functions.api import etags
 from infra.gateway_texts import UNAUTHORIZED
 from infra.local.processes.deadline import wait_until
 from infra.local.processes.ports import LOOPBACK, free_port, is_free, listen
-from infra.local.site import connections, static_files
+from infra.local.site import connections, sign_ins, static_files
+from infra.local.site.authorizer import Authorizer
 from infra.local.site.gateway import RESPONSE_BYTES_MAX
 from infra.local.site.server import BODY_BYTES_MAX, Site, WebServer
 from infra.local.site.static_files import StaticFiles
@@ -92,8 +93,9 @@ def _serve(tmp_path: Path, standin: Standin | None) -> Iterator[Server]:
     (tmp_path / "secret.txt").write_text("secret")
     (directory / "link.txt").symlink_to(tmp_path / "secret.txt")
     port = free_port()
-    pool = standin.events.pools["api_handler"] if standin else None
-    web = WebServer(Site(port, StaticFiles(directory), pool, UPLOADS_TO), listen(port))
+    pools = standin.events.pools if standin else {}
+    authorizer = Authorizer(pools["authorize"]) if standin else None
+    web = WebServer(Site(port, StaticFiles(directory), pools.get("api_handler"), UPLOADS_TO, authorizer), listen(port))
     web.start()
     yield Server(port, directory)
     web.stop()
@@ -124,8 +126,8 @@ def test_the_page_has_strict_headers(server: Server) -> None:
     assert reply.headers["Content-Type"] == "text/html; charset=utf-8"
     assert reply.headers["Content-Security-Policy"] == (
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
-        f"connect-src 'self' {UPLOADS_TO}; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "
-        "require-trusted-types-for 'script'; trusted-types 'none'"
+        f"connect-src 'self' {UPLOADS_TO}; object-src 'none'; base-uri 'none'; form-action 'none'; "
+        "frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'"
     )
     assert reply.headers["X-Content-Type-Options"] == "nosniff"
     assert reply.headers["Referrer-Policy"] == "no-referrer"
@@ -389,62 +391,6 @@ def test_a_request_of_ambiguous_length_is_refused_and_ends_its_connection(server
     assert b"let x" not in response
 
 
-CHUNKED = "Transfer-Encoding: chunked"
-AMBIGUOUS = [
-    "Content-Length: 5\r\nContent-Length: 6",
-    "Content-Length: 5, 6",
-    "Content-Length: +5",
-    "Content-Length: -1",
-    "Content-Length: 0x5",
-    "Content-Length: 5_0",
-    "Content-Length: \xb2",
-    "Content-Length: 1e1",
-    "Content-Length: 5\0",
-    "Content-Length : 5",
-    "Content-Length: 0\r\n 5",
-    "Content-Length: 5\r\n" + CHUNKED,
-    "Transfer-Encoding : chunked",
-    "Transfer-Encoding: xchunked",
-    "Transfer-Encoding: identity",
-    "Transfer-Encoding: gzip, chunked",
-    "Transfer-Encoding: chunked, identity",
-    "Transfer-Encoding: chunked, chunked",
-    'Transfer-Encoding: "chunked"',
-    "Transfer-Encoding: \x0bchunked",
-    "Transfer-Encoding:\r\n chunked",
-    f"X: a\r\n {CHUNKED}",
-    f"X: a\n{CHUNKED}",
-    f"X: a\r{CHUNKED}",
-    f"X: a\0\r\n{CHUNKED}",
-    f"X\0: a\r\n{CHUNKED}",
-    f"X Y: a\r\n{CHUNKED}",
-    f": a\r\n{CHUNKED}",
-    f"nothing\r\n{CHUNKED}",
-    f"{CHUNKED}\r\nTransfer-Encoding: identity",
-    f"{CHUNKED}\r\n{CHUNKED}",
-    f"{CHUNKED}\r\n\r\n0x0\r\n\r\n",
-    f"{CHUNKED}\r\n\r\n-1\r\n\r\n",
-    f"{CHUNKED}\r\n\r\n+0\r\n\r\n",
-    f"{CHUNKED}\r\n\r\n\r\n0\r\n\r\n",
-    f"{CHUNKED}\r\n\r\n5\nabcde\n0\n\n",
-    f"{CHUNKED}\r\n\r\n1;\0\r\nx\r\n0\r\n\r\n",
-    f"{CHUNKED}\r\n\r\n1\r\nxyz0\r\n\r\n",
-    f"{CHUNKED}\r\n\r\n{'f' * 20}\r\n",
-]
-"""Requests that two servers could end at different places."""
-
-
-@pytest.mark.parametrize("lines", AMBIGUOUS)
-def test_no_second_request_hides_in_a_request(server: Server, lines: str) -> None:
-    host = f"Host: {LOOPBACK}:{server.port}\r\n"
-    raw = f"POST / HTTP/1.1\r\n{host}{lines}\r\n\r\n0\r\n\r\nGET /main.js HTTP/1.1\r\n{host}\r\n"
-    with connect(server, raw.encode("latin-1")) as sent:
-        sent.shutdown(socket.SHUT_WR)
-        response = b"".join(iter(lambda: sent.recv(65536), b""))
-    assert b"let x" not in response
-    assert b" 200 " not in response
-
-
 def test_a_chunked_request_keeps_its_connection(server: Server) -> None:
     host = f"Host: {LOOPBACK}:{server.port}\r\n".encode()
     with connect(server, b"GET / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n" + host + b"\r\n0\r\n\r\n") as sent:
@@ -481,10 +427,50 @@ def test_errors_of_the_api_are_problem_documents(api_server: Server) -> None:
         reply = api_server.ask("GET", "/api/things/x", Authorization=token)
         assert (reply.status, reply.problem["code"]) == (status, code)
     assert api_server.ask("GET", "/api/things/x").problem["detail"] == UNAUTHORIZED
+    assert api_server.ask("GET", "/api/open", Authorization="broken").status == 303
     assert api_server.ask("GET", "/api/nothing").problem["code"] == "not_found"
     wrong_method = api_server.ask("DELETE", "/api/things/x", Authorization="known")
     assert (wrong_method.status, wrong_method.headers["Allow"]) == (405, "GET, POST")
     assert wrong_method.problem["code"] == "method_not_allowed"
+
+
+def test_an_address_that_tries_many_tokens_has_to_wait_before_the_api_is_asked(
+    api_server: Server, standin: Standin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def things(token: str) -> Reply:
+        return api_server.ask("GET", "/api/things/x", Authorization=token)
+
+    assert things("known").status == 200
+    monkeypatch.setattr(sign_ins, "FAILED_SIGN_INS_PER_MINUTE_MAX", 1)
+    assert [things("unknown").status for _ in range(3)] == [401, 401, 401], "the same token counts once"
+
+    for path in ("/api/things/x", "/api/open", "/api/nothing"):
+        refused = api_server.ask("GET", path, Authorization="next")
+        assert (refused.status, refused.problem["code"]) == (429, "too_many_failed_sign_ins")
+        assert 0 < int(refused.headers["Retry-After"]) <= 60
+
+    assert things("known").status == 200, "an accepted token is not held up"
+    assert api_server.ask("GET", "/api/open").status == 303, "without a token, nothing is tried"
+    assert len(standin.seen("api")) == 2
+
+
+@pytest.mark.parametrize(("path", "status"), [("/api/open", 303), ("/api/nothing", 404), ("/api/things/x", 502)])
+def test_only_the_authorizer_says_that_a_token_is_good(
+    api_server: Server, monkeypatch: pytest.MonkeyPatch, path: str, status: int
+) -> None:
+    """Otherwise a guess that was sent to an open route first would not be limited."""
+    assert api_server.ask("GET", path, Authorization="broken").status == status
+    monkeypatch.setattr(sign_ins, "FAILED_SIGN_INS_PER_MINUTE_MAX", 1)
+    assert api_server.ask("GET", "/api/things/x", Authorization="unknown").status == 401
+    assert api_server.ask("GET", "/api/things/x", Authorization="broken").status == 429
+
+
+def test_a_request_without_a_valid_token_is_logged_with_its_address(api_server: Server, standin: Standin) -> None:
+    api_server.ask("GET", "/api/things/x?q=private", Authorization="unknown")
+    api_server.ask("POST", "/api/things/y")
+    log = standin.logs / "api_handler.log"
+    wait_until(lambda: log.read_text().count("without a valid token") == 2, RESPONSE_SECONDS_MAX, "both log lines")
+    assert "private" not in log.read_text()
 
 
 def test_bodies_that_are_too_large_are_refused(api_server: Server) -> None:

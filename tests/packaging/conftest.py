@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,11 +24,19 @@ class Package:
     entries: dict[str, bytes]
     template: dict[str, Any]
     unpacked: Path
+    bill: Path
 
     @property
     def functions(self) -> dict[str, dict[str, Any]]:
         """The properties of every function, by its name in app.py."""
         return {name_of(logical): each["Properties"] for logical, each in functions_of(self.template).items()}
+
+    @property
+    def access_log(self) -> dict[str, str]:
+        """The variable in each field of a line of API Gateway's access log, in order."""
+        setting = self.template["Resources"]["RestAPI"]["Properties"]["AccessLogSetting"]
+        line: dict[str, str] = json.loads(re.sub(r": (\$[\w.]+)", r': "\1"', setting["Format"]))
+        return line
 
     def of_type(self, kind: str) -> dict[str, dict[str, Any]]:
         """Returns the properties of all resources of a type, by logical id."""
@@ -47,4 +56,4 @@ def package(tmp_path_factory: pytest.TempPathFactory) -> Package:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(data)
     template = json.loads((out / packaging.TEMPLATE).read_text("utf-8"))
-    return Package(out / packaging.ZIP, entries, template, unpacked)
+    return Package(out / packaging.ZIP, entries, template, unpacked, out / packaging.BILL)

@@ -8,7 +8,10 @@ outputs, change sets without changes, and failed stacks.
 
 from __future__ import annotations
 
+import copy
 import io
+import json
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
@@ -19,6 +22,26 @@ from botocore.exceptions import ClientError, WaiterError
 from infra.deploy.stacks import Account
 
 NUMBER, REGION = "123456789012", "eu-central-1"
+S3_PREFIX_LIST = "pl-s3"
+RESOURCE_ID = "db-FIRST"
+
+
+OF_THE_PROXY = ("DatabaseProxyHost", "DatabaseProxyResourceId", "ProxyRoleName")
+"""The outputs that exist only with WithProxy=true."""
+
+
+@dataclass(frozen=True)
+class Invocation:
+    """What `migrate` was invoked with, and the application's stack at that moment."""
+
+    event: dict[str, Any]
+    app: dict[str, Any]
+
+    @property
+    def resources(self) -> dict[str, Any]:
+        """The resources of the application at that moment."""
+        found: dict[str, Any] = json.loads(self.app["body"])["Resources"]
+        return found
 
 
 @dataclass
@@ -31,16 +54,25 @@ class FakeAccount:
     stacks: dict[str, dict[str, Any]] = field(default_factory=dict)
     objects: dict[tuple[str, str], bytes] = field(default_factory=dict)
     properties: dict[tuple[str, str], dict[str, str]] = field(default_factory=dict)
+    settings: dict[tuple[str, str], Any] = field(default_factory=dict)
+    """What was set for a bucket, by its name and the operation."""
     failing_stack: str | None = None
     """The name of a stack whose creation fails."""
     migration_fails: bool = False
+    outputs_after: dict[str, dict[str, str]] = field(default_factory=dict)
+    """Outputs that a stack has once it is next changed."""
+    invocations: list[Invocation] = field(default_factory=list)
+    """Those of the function `migrate`."""
+    instance: dict[str, Any] | None = None
+    """The database instance, as RDS describes it."""
     changes_listed: bool = True
     """Whether change sets list their changes: when only outputs change, they do not."""
 
     @property
     def account(self) -> Account:
         """The account as the deployment sees it."""
-        return Account(NUMBER, REGION, _CloudFormation(self), _S3(self), _Lambda(self), _CloudFront())
+        others = (_CloudFront(), _Ec2(), _Rds(self))
+        return Account(NUMBER, REGION, _CloudFormation(self), _S3(self), _Lambda(self), *others)
 
 
 class _CloudFormation:
@@ -54,8 +86,8 @@ class _CloudFormation:
         stack = self._fake.stacks[StackName]
         parameters = [{"ParameterKey": key, "ParameterValue": value} for key, value in stack["parameters"].items()]
         outputs = dict(self._fake.outputs.get(StackName, {}))
-        if stack["parameters"].get("WithProxy") == "false":
-            del outputs["DatabaseProxyHost"]
+        for name in _missing_outputs(stack["parameters"]):
+            outputs.pop(name, None)
         listed = [{"OutputKey": key, "OutputValue": value} for key, value in outputs.items()]
         return {"Stacks": [{"StackStatus": stack["status"], "Parameters": parameters, "Outputs": listed}]}
 
@@ -83,14 +115,27 @@ class _CloudFormation:
         assert RetainExceptOnCreate, "resources left by a failed creation would block the next attempt"
         change = self._changes.pop(StackName)
         self._fake.actions.append(f"{change.pop('kind')} {StackName}")
+        before = self._fake.stacks.get(StackName, {}).get("parameters", {})
         self._fake.stacks[StackName] = {"status": "UPDATE_COMPLETE", **change}
+        self._fake.outputs |= {name: each for name, each in self._fake.outputs_after.items() if name == StackName}
+        protection = change["parameters"].get("DeletionProtection")
+        if protection != before.get("DeletionProtection"):
+            self._fake.instance = self._fake.instance or {"DbiResourceId": RESOURCE_ID}
+            self._fake.instance["DeletionProtection"] = protection == "true"
 
     def delete_change_set(self, StackName: str, ChangeSetName: str) -> None:
         self._changes.pop(StackName)
 
     def delete_stack(self, StackName: str) -> None:
         self._fake.actions.append(f"DELETE {StackName}")
-        del self._fake.stacks[StackName]
+        if "DeletionProtection" in self._fake.stacks.pop(StackName)["parameters"]:
+            assert self._fake.instance is not None
+            assert not self._fake.instance["DeletionProtection"], "RDS would refuse to delete the instance"
+            self._fake.instance = None
+
+    def get_template(self, StackName: str, TemplateStage: str) -> dict[str, Any]:
+        assert TemplateStage == "Original", "a processed template has no functions of SAM"
+        return {"TemplateBody": yaml.safe_load(self._fake.stacks[StackName]["body"])}
 
     def describe_stack_events(self, StackName: str) -> dict[str, Any]:
         failure = {
@@ -114,6 +159,17 @@ class _CloudFormation:
         return self._fake.objects[bucket, key].decode()
 
 
+def _missing_outputs(parameters: dict[str, str]) -> Iterator[str]:
+    """The outputs whose condition is false. A release that had passwords has no parameter FormerPasswords."""
+    if parameters.get("WithProxy") == "false":
+        yield from OF_THE_PROXY
+    passwords = parameters.get("FormerPasswords", "in use")
+    if passwords == "none":
+        yield "OwnerSecretArn"
+    if passwords != "in use":
+        yield "ImporterSecretArn"
+
+
 class _Waiter:
     def __init__(self, fails: Any, name: str) -> None:
         self._fails, self._name = fails, name
@@ -131,8 +187,14 @@ class _S3:
     def create_bucket(self, **request: Any) -> None:
         assert request["CreateBucketConfiguration"] == {"LocationConstraint": REGION}
 
-    def put_public_access_block(self, **request: Any) -> None:
-        assert all(request["PublicAccessBlockConfiguration"].values())
+    def __getattr__(self, operation: str) -> Any:
+        """Any other operation is a setting of a bucket."""
+
+        def put(Bucket: str, **setting: Any) -> None:
+            assert operation.startswith("put_")
+            ((_, self._fake.settings[Bucket, operation]),) = setting.items()
+
+        return put
 
     def put_object(self, Bucket: str, Key: str, Body: bytes, **properties: str) -> None:
         self._fake.objects[Bucket, Key] = Body
@@ -152,21 +214,35 @@ class _Lambda:
     def __init__(self, fake: FakeAccount) -> None:
         self._fake = fake
 
-    def update_function_code(self, FunctionName: str, S3Bucket: str, S3Key: str) -> None:
-        assert (S3Bucket, S3Key) in self._fake.objects
-        self._fake.actions.append(f"CODE {FunctionName}")
-
-    def get_waiter(self, _name: str) -> Any:
-        return self
-
-    def wait(self, FunctionName: str) -> None:
-        return
-
-    def invoke(self, FunctionName: str) -> dict[str, Any]:
+    def invoke(self, FunctionName: str, Payload: str) -> dict[str, Any]:
         self._fake.actions.append(f"INVOKE {FunctionName}")
+        app = FunctionName.removesuffix("-migrate")
+        self._fake.invocations.append(Invocation(json.loads(Payload), copy.deepcopy(self._fake.stacks)[app]))
         if self._fake.migration_fails:
             return {"FunctionError": "Unhandled", "Payload": io.BytesIO(b'{"errorMessage": "no database"}')}
         return {"Payload": io.BytesIO(b'{"applied": ["0001_catalogue.sql"]}')}
+
+
+class _Ec2:
+    def describe_managed_prefix_lists(self, Filters: list[dict[str, Any]]) -> dict[str, Any]:
+        assert Filters == [{"Name": "prefix-list-name", "Values": [f"com.amazonaws.{REGION}.s3"]}]
+        return {"PrefixLists": [{"PrefixListId": S3_PREFIX_LIST}]}
+
+
+class _Rds:
+    def __init__(self, fake: FakeAccount) -> None:
+        self._fake = fake
+
+    def describe_db_instances(self, DBInstanceIdentifier: str) -> dict[str, Any]:
+        if self._fake.instance is None:
+            raise ClientError({"Error": {"Code": "DBInstanceNotFound"}}, "DescribeDBInstances")
+        return {"DBInstances": [self._fake.instance]}
+
+    def modify_db_instance(self, DBInstanceIdentifier: str, DeletionProtection: bool, ApplyImmediately: bool) -> None:
+        assert ApplyImmediately, "otherwise the change waits for a maintenance window"
+        assert self._fake.instance is not None
+        self._fake.actions.append(f"{'PROTECT' if DeletionProtection else 'UNPROTECT'} {DBInstanceIdentifier}")
+        self._fake.instance["DeletionProtection"] = DeletionProtection
 
 
 class _CloudFront:

@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
+from chalicelib.sql import queries
+
 ROOT = Path(__file__).parent.parent.parent
 PACKAGES = ("chalicelib", "functions")
 UNFOLLOWED = ("chalicelib.backends", "chalicelib.backends.database", "functions.composition")
@@ -44,6 +46,16 @@ def reached(module: str) -> Iterator[tuple[Module, ast.AST]]:
         node = here.definitions[at[1]]
         yield here, node
         waiting.extend(_mentioned(here, node))
+
+
+def queries_of(module: str) -> set[str]:
+    """Returns the names of all queries, and parts of queries, that can be reached from a module or package."""
+    names: set[str] = set()
+    for here, node in reached(module):
+        for each in [*ast.walk(node), *(inner for other in here.others for inner in ast.walk(other))]:
+            if isinstance(each, ast.Constant) and isinstance(each.value, str) and each.value in queries():
+                names.add(each.value)
+    return names
 
 
 @cache

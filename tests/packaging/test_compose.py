@@ -15,6 +15,7 @@ import psycopg
 import pytest
 import yaml
 
+from chalicelib.backends.roles import FUNCTION_ROLES
 from infra import compose
 from infra.local import docker, options
 from infra.local.errors import OptionError
@@ -27,7 +28,7 @@ COMMAND_SECONDS_MAX = 30
 KEYS = {"image", "ports", "environment", "volumes", "healthcheck"}
 """The keys that our services use; any other is probably misspelt."""
 SECRET = re.compile("PASSWORD|SECRET|TOKEN|KEY")
-PINNED = re.compile(r"[a-z/]+:\d+(\.\d+)*")
+PINNED = re.compile(r"[a-z/]+:\d+(\.\d+)+@sha256:[0-9a-f]{64}")
 
 
 @pytest.fixture
@@ -59,10 +60,10 @@ def test_the_file_has_these_services_and_no_misspelt_key(content: dict[str, Any]
         assert {mount.partition(":")[0] for mount in service.get("volumes", [])} <= content["volumes"].keys()
 
 
-def test_every_image_is_pinned_and_every_service_has_a_health_check(content: dict[str, Any]) -> None:
+def test_every_image_is_pinned_by_its_digest_and_every_service_has_a_health_check(content: dict[str, Any]) -> None:
     services = content["services"]
-    assert services["localstack"]["image"] == "localstack/localstack:4.14.0"
-    assert services["postgres"]["image"] == "postgres:18"
+    assert services["localstack"]["image"].startswith("localstack/localstack:4.14.0@")
+    assert services["postgres"]["image"].startswith("postgres:18.")
     for service in services.values():
         assert PINNED.fullmatch(service["image"])
         assert service["healthcheck"].keys() == {"test", "interval", "timeout", "retries"}
@@ -93,7 +94,20 @@ def test_passwords_are_created_once_and_readable_by_their_owner_only(tmp_path: P
     first = kept.read_text("utf-8")
     assert stat.S_IMODE(kept.stat().st_mode) == 0o600
     assert docker.environment_file(tmp_path / "new").read_text("utf-8") == first
-    assert [line.partition("=")[0] for line in first.splitlines()] == ["POSTGRES_PASSWORD", "IMPORTER_PASSWORD"]
+    names = [line.partition("=")[0] for line in first.splitlines()]
+    assert sorted(names) == sorted(["POSTGRES_PASSWORD", *docker.PASSWORD_NAMES.values()])
+
+
+@pytest.mark.parametrize("end", ["\n", ""])
+def test_passwords_of_an_earlier_version_are_kept_and_those_of_new_roles_added(tmp_path: Path, end: str) -> None:
+    (tmp_path / "compose.env").write_text(f"POSTGRES_PASSWORD=one\nIMPORTER_PASSWORD=two{end}")
+    assert docker.containers(tmp_path, {}) is None
+    docker.environment_file(tmp_path)
+    found = docker.containers(tmp_path, {})
+    assert found is not None
+    assert (found.owner_password, found.passwords["importer"]) == ("one", "two")
+    assert set(found.passwords) == set(FUNCTION_ROLES)
+    assert len(set(found.passwords.values())) == len(FUNCTION_ROLES)
 
 
 def stand_in_for_docker(directory: Path, monkeypatch: pytest.MonkeyPatch, script: str) -> None:
@@ -144,7 +158,7 @@ def test_once_both_run_everything_is_created_in_them(
         assert compose.main(["up"]) == 1
         assert "docker compose down --volumes" in capsys.readouterr().err
 
-        kept.write_text(f"POSTGRES_PASSWORD={owner['password']}\nIMPORTER_PASSWORD=another\n")
+        kept.write_text(f"POSTGRES_PASSWORD={owner['password']}\nIMPORTER_PASSWORD=another\n")  # an earlier version
         assert compose.main(["up"]) == 0
         assert services.bucket in capsys.readouterr().out
 
@@ -163,7 +177,9 @@ def test_once_both_run_everything_is_created_in_them(
 def test_setting_up_creates_what_the_functions_need_and_can_be_repeated(tmp_path: Path) -> None:
     with backing_services(tmp_path) as services:
         for password in ("one", "two"):
-            created = compose.set_up(services.endpoint, services.owner_conninfo, password)
+            created = compose.set_up(
+                services.endpoint, services.owner_conninfo, dict.fromkeys(FUNCTION_ROLES, password)
+            )
             assert created.bucket == services.bucket
             conninfo = psycopg.conninfo.make_conninfo(services.owner_conninfo, user="importer", password=password)
             with psycopg.connect(conninfo) as connection:

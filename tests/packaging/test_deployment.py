@@ -17,22 +17,29 @@ from infra.deploy.every_function import functions_of
 from infra.deploy.stacks import INVOCATION_SECONDS_MAX, PARTS, STANDALONE_PARTS, Account, name_of, s3_origin
 from infra.project import ROOT
 from tests.packaging.conftest import STAGE, Package
-from tests.packaging.fake_account import NUMBER, REGION, FakeAccount
+from tests.packaging.fake_account import NUMBER, REGION, RESOURCE_ID, S3_PREFIX_LIST, FakeAccount
 
 NETWORK, DATABASE, APP, PROXY, WEB = (name_of(STAGE, part) for part in PARTS)
 MIGRATE = f"{APP}-migrate"
 FILES = f"https://s3.{REGION}.amazonaws.com/{APP}-files-{NUMBER}/"
 SITE = "https://site.example"
 OUTPUTS = {
-    NETWORK: {"SubnetIds": "subnet-a,subnet-b", "FunctionsGroupId": "sg-f", "DatabaseGroupId": "sg-d"},
+    NETWORK: {
+        "SubnetIds": "subnet-a,subnet-b",
+        "FunctionsGroupId": "sg-f",
+        "WebhooksGroupId": "sg-w",
+        "DatabaseGroupId": "sg-d",
+    },
     DATABASE: {
         "OwnerSecretArn": "arn:owner",
         "ImporterSecretArn": "arn:importer",
         "DatabaseHost": "db.internal",
         "DatabaseProxyHost": "proxy.internal",
+        "DatabaseProxyResourceId": "prx-1",
+        "ProxyRoleName": "proxy-role",
     },
-    APP: {"RestAPIId": "api123", "EndpointURL": "https://api"},
-    WEB: {"PageBucket": "page", "SiteId": "E1", "SiteUrl": SITE},
+    APP: {"RestAPIId": "api123", "EndpointURL": "https://api", "SiteSecretName": "site-a1"},
+    WEB: {"PageBucket": "page", "SiteId": "E1", "SiteUrl": SITE, "SiteAddress": "site.example"},
 }
 
 
@@ -51,7 +58,7 @@ def test_stacks_are_created_in_order_and_get_the_outputs_of_those_before(aws: Fa
         f"CREATE {NETWORK}",
         f"CREATE {DATABASE}",
         f"CREATE {APP}",
-        # The proxy is complete when it can log in, as the role that the migration creates.
+        # The proxy logs in as roles that the migration creates.
         f"INVOKE {MIGRATE}",
         f"CREATE {PROXY}",
         f"CREATE {WEB}",
@@ -65,16 +72,23 @@ def test_stacks_are_created_in_order_and_get_the_outputs_of_those_before(aws: Fa
             "AlarmEmail": "ops@example.com",
             "SubnetIds": "subnet-a,subnet-b",
             "SecurityGroupIds": "sg-f",
-            "ImporterSecretArn": "arn:importer",
-            "OwnerSecretArn": "arn:owner",
+            "WebhooksGroupId": "sg-w",
+            "DatabaseResourceId": RESOURCE_ID,
+            "DatabaseProxyResourceId": "prx-1",
             "DatabaseHost": "db.internal",
             "DatabaseProxyHost": "proxy.internal",
             "UiOrigins": SITE,
+            "AroundTheSite": "Deny",
         }.items()
     )
+    assert aws.stacks[NETWORK]["parameters"]["S3PrefixListId"] == S3_PREFIX_LIST
+    proxy = {"Stage": STAGE, "DatabaseResourceId": RESOURCE_ID, "ProxyRoleName": "proxy-role"}
+    assert aws.stacks[PROXY]["parameters"] == proxy
+    # There is no code yet that needs what a migration takes away.
+    assert [each.event for each in aws.invocations] == [{"contract": True}]
     web = aws.stacks[WEB]["parameters"]
     assert f"connect-src 'self' {FILES};" in web["ContentSecurityPolicy"]
-    assert web["ApiId"] == "api123"
+    assert (web["ApiId"], web["SiteSecretName"]) == ("api123", "site-a1")
 
 
 def test_the_template_refers_to_the_zip_that_was_uploaded(aws: FakeAccount, package: Package) -> None:
@@ -127,14 +141,7 @@ def test_deploying_again_changes_no_stack(aws: FakeAccount, package: Package) ->
     _deploy(aws, package)
     # A parameter that was set the first time keeps its value.
     assert json.dumps(aws.stacks, sort_keys=True) == before
-    assert aws.actions == [f"CODE {MIGRATE}", f"INVOKE {MIGRATE}"]
-
-
-def test_the_schema_is_migrated_before_the_code_that_needs_it_is_deployed(aws: FakeAccount, package: Package) -> None:
-    _deploy(aws, package)
-    aws.actions.clear()
-    _deploy(aws, package, LogDays="90")
-    assert aws.actions == [f"CODE {MIGRATE}", f"INVOKE {MIGRATE}", f"UPDATE {APP}"]
+    assert aws.actions == [f"INVOKE {MIGRATE}", f"INVOKE {MIGRATE}"]
 
 
 def test_a_custom_upload_origin_is_kept(aws: FakeAccount, package: Package) -> None:
@@ -144,11 +151,41 @@ def test_a_custom_upload_origin_is_kept(aws: FakeAccount, package: Package) -> N
     assert aws.stacks[APP]["parameters"]["UiOrigins"] == custom
 
 
+def test_until_the_site_is_there_no_page_may_upload_and_the_api_needs_no_secret(
+    aws: FakeAccount, package: Package
+) -> None:
+    aws.failing_stack = WEB
+    with pytest.raises(StackFailed):
+        _deploy(aws, package)
+    app = aws.stacks[APP]["parameters"]
+    assert app["UiOrigins"] == deployment.NO_ORIGIN
+    # CloudFront does not send it yet: an existing site would stop working for the minutes until it does.
+    assert app["AroundTheSite"] == "Allow"
+
+
+def test_uploads_follow_the_site_to_another_domain(aws: FakeAccount, package: Package) -> None:
+    _deploy(aws, package)
+    aws.outputs_after[WEB] = {**OUTPUTS[WEB], "SiteUrl": "https://shop.example"}
+    _deploy(aws, package, DomainName="shop.example", CertificateArn="arn:aws:acm:us-east-1:1:certificate/1")
+    assert aws.stacks[APP]["parameters"]["UiOrigins"] == "https://shop.example"
+
+
+def test_a_deployment_can_leave_the_api_open_to_calls_around_the_site(aws: FakeAccount, package: Package) -> None:
+    _deploy(aws, package)
+    _deploy(aws, package, AroundTheSite="Allow")
+    assert aws.stacks[APP]["parameters"]["AroundTheSite"] == "Allow"
+    _deploy(aws, package)
+    assert aws.stacks[APP]["parameters"]["AroundTheSite"] == "Deny"
+
+
 def test_without_the_proxy_all_functions_connect_to_the_database(aws: FakeAccount, package: Package) -> None:
     _deploy(aws, package)
     _deploy(aws, package, WithProxy="false")
-    assert aws.stacks[APP]["parameters"]["DatabaseProxyHost"] == ""
+    parameters = aws.stacks[APP]["parameters"]
+    assert (parameters["DatabaseProxyHost"], parameters["DatabaseProxyResourceId"]) == ("", "")
     assert PROXY not in aws.stacks
+    # It adds a policy to the IAM role of the proxy, which the database stack deletes.
+    assert aws.actions.index(f"DELETE {PROXY}") < aws.actions.index(f"UPDATE {DATABASE}")
 
 
 def test_an_unknown_parameter_is_refused_before_anything_is_changed(aws: FakeAccount, package: Package) -> None:
@@ -217,8 +254,9 @@ def test_destroy_deletes_the_last_stack_first_and_can_be_repeated(aws: FakeAccou
     _deploy(aws, package)
     aws.actions.clear()
     for _ in range(2):
-        deployment.destroy(aws.account, STAGE)
-    assert aws.actions == [f"DELETE {name}" for name in (WEB, PROXY, APP, DATABASE, NETWORK)]
+        deployment.destroy(aws.account, STAGE, STAGE)
+    deleted = [f"DELETE {name}" for name in (WEB, PROXY, APP)]
+    assert aws.actions == [*deleted, f"UNPROTECT {APP}", f"DELETE {DATABASE}", f"DELETE {NETWORK}"]
     assert not [key for where, key in aws.objects if where == "page"]
 
 
@@ -244,7 +282,7 @@ def test_presigned_links_begin_with_the_origin_that_the_site_may_connect_to(
 
 
 def test_the_site_may_connect_to_the_bucket_of_its_stage(aws: FakeAccount, package: Package) -> None:
-    (bucket,) = package.of_type("AWS::S3::Bucket").values()
+    bucket = package.of_type("AWS::S3::Bucket")["Files"]
     name = bucket["BucketName"]["Fn::Sub"].replace("${Stage}", STAGE).replace("${AWS::AccountId}", NUMBER)
     assert deployment.upload_url(aws.account, STAGE) == f"{s3_origin(REGION)}/{name}/"
 
@@ -287,5 +325,6 @@ def test_every_parameter_is_set_by_the_deployment_or_has_a_default(package: Pack
     declared = {name: body for template in templates for name, body in template["Parameters"].items()}
     outputs = {name for template in templates for name in template.get("Outputs", {})}
     connecting = {name for name, body in declared.items() if "Default" not in body} | (outputs & declared.keys())
-    # Empty by default, for emulators that run functions outside of a network.
-    assert connecting | {"Stage", "SecurityGroupIds"} == deployment.OWN_PARAMETERS
+    # SecurityGroupIds is empty by default, for emulators that run functions outside of a network. FormerPasswords says
+    # what is deployed already.
+    assert connecting | {"Stage", "SecurityGroupIds", "FormerPasswords"} == deployment.OWN_PARAMETERS

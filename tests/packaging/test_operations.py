@@ -77,5 +77,13 @@ def test_queries_use_only_fields_and_messages_of_log_lines(query: str) -> None:
         assert known, field
 
 
+@pytest.mark.parametrize("query", [row[1] for row in rows(PAGE, "Refused requests")])
+def test_queries_of_the_access_log_use_only_its_fields(query: str, package: Package) -> None:
+    mentioned = re.findall(r"filter (\w+)|by ([\w, ]+)", query)
+    fields = set(re.findall(r"\w+", " ".join(" ".join(each) for each in mentioned)))
+    assert fields
+    assert fields <= set(package.access_log)
+
+
 def _of_functions(package: Package) -> set[str]:
     return {name for name in package.of_type("AWS::CloudWatch::Alarm") if OF_EACH_FUNCTION.fullmatch(name)}

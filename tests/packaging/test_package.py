@@ -11,11 +11,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from packaging.utils import canonicalize_name
 
 from infra.deploy import archive, dependencies, deployment, packaging
 from infra.deploy.errors import InvalidStage
 from infra.deploy.stacks import Account
 from infra.project import ROOT
+from infra.supply import locks
 from tests.packaging.conftest import STAGE, Package
 
 ZIP_BYTES_MAX = 30 * 1024 * 1024
@@ -47,7 +49,7 @@ assert LocalKey(str(key)).open(LocalKey(str(key)).seal(b"secret", "here", "a"), 
 assert "select" in query("lock_import")
 ssl.create_default_context(cafile=RDS_AUTHORITIES)
 assert psycopg.pq.__impl__ == "binary", psycopg.pq.__impl__
-for service in ("kms", "s3", "secretsmanager", "sqs", "sts"):
+for service in ("kms", "s3", "sqs", "sts"):
     boto3.client(service, region_name="eu-central-1")
 """
 TIME_THE_IMPORT = """
@@ -132,18 +134,20 @@ def test_it_contains_all_of_our_own_modules(package: Package) -> None:
                 assert (f"{name}c" if name.endswith(".py") else name) in package.entries
 
 
-def test_it_contains_the_pinned_versions(package: Package) -> None:
-    pinned = dependencies.pinned_versions()
+def test_it_contains_the_locked_versions(package: Package) -> None:
+    locked = locks.read(locks.LAMBDA)
     distributions = {name.partition("/")[0] for name in package.entries if ".dist-info/" in name}
+    assert distributions
     for distribution in distributions:
         name, _, version = distribution.removesuffix(".dist-info").rpartition("-")
-        assert pinned[name.lower().replace("_", "-")] == version
+        assert locked[canonicalize_name(name)].version == version
 
 
 def test_the_same_sources_give_the_same_package(package: Package, tmp_path: Path) -> None:
     again = packaging.package(STAGE, tmp_path, dependencies.cache_directory())
     assert (again / packaging.ZIP).read_bytes() == package.zip.read_bytes()
     assert json.loads((again / packaging.TEMPLATE).read_text("utf-8")) == package.template
+    assert (again / packaging.BILL).read_bytes() == package.bill.read_bytes()
 
 
 def test_a_zip_depends_only_on_names_and_contents(tmp_path: Path) -> None:

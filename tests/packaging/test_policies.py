@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 import app
+from chalicelib.backends.roles import ROLES
 from chalicelib.exporting.exports import EXPORTS_PREFIX
 from chalicelib.importing.imports import UPLOADS_PREFIX
 from chalicelib.importing.rejected_rows import REJECTED_PREFIX
@@ -43,6 +44,8 @@ QUEUE_ACTIONS = {
     "change_message_visibility": "sqs:ChangeMessageVisibility",
 }
 KEY_ACTIONS = {"generate_data_key": "kms:GenerateDataKey", "decrypt": "kms:Decrypt"}
+SEALED = "webhook:*"
+"""What the key encrypts: only values whose context begins with their webhook (chalicelib/backends/sealing.py)."""
 POLLING = {"sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"}
 """What Lambda does with the function's role."""
 PREFIXES = {
@@ -51,6 +54,7 @@ PREFIXES = {
     "chalicelib.importing.imports": {UPLOADS_PREFIX, REWRITTEN_PREFIX},
     "chalicelib.importing.rejected_rows": {REJECTED_PREFIX},
     "chalicelib.importing.splitting": {UPLOADS_PREFIX, REWRITTEN_PREFIX},
+    "chalicelib.repair.retention": {UPLOADS_PREFIX},
     "chalicelib.repair.sweeping": {UPLOADS_PREFIX, REWRITTEN_PREFIX},
     "chalicelib.importing.upserting": {UPLOADS_PREFIX, REWRITTEN_PREFIX},
 }
@@ -69,20 +73,26 @@ WILDCARDS = {
     "ec2:UnassignPrivateIpAddresses",
 }
 """Actions that AWS cannot limit to a resource, or only after it exists."""
+FOR_LAMBDA_ALONE = {action for action in WILDCARDS if action.startswith("ec2:")} | {"ec2:DetachNetworkInterface"}
+"""What Lambda does with a function's role to connect it to the network. Code of the function must not do it."""
 AWS_LIBRARIES = {"boto3", "botocore", "s3transfer"}
 FUNCTIONS = ["api", "authorize", *(source.name for source in app.app.event_sources), "migrate", "manage_tokens"]
-OWNER = {("secretsmanager:GetSecretValue", "OwnerSecretArn")}
-IMPORTER = {("secretsmanager:GetSecretValue", "ImporterSecretArn")}
-SECRETS = {"migrate": OWNER | IMPORTER, "manage_tokens": OWNER}
-"""The secrets of functions that do not use the importer's alone. The migration sets that role's password."""
+DATABASE_USER = "arn:${AWS::Partition}:rds-db:${AWS::Region}:${AWS::AccountId}:dbuser:"
+OWNER = "importer_owner"
+
+
+def _statements(package: Package, function: str) -> list[dict[str, Any]]:
+    logical = package.functions[function]["Role"]["Fn::GetAtt"][0]
+    (inline,) = package.template["Resources"][logical]["Properties"]["Policies"]
+    statements: list[dict[str, Any]] = inline["PolicyDocument"]["Statement"]
+    return statements
 
 
 def _granted(package: Package, function: str) -> set[tuple[str, str]]:
-    logical = package.functions[function]["Role"]["Fn::GetAtt"][0]
-    (inline,) = package.template["Resources"][logical]["Properties"]["Policies"]
     granted: set[tuple[str, str]] = set()
-    for statement in inline["PolicyDocument"]["Statement"]:
-        assert statement["Effect"] == "Allow"
+    for statement in _statements(package, function):
+        if statement["Effect"] == "Deny":
+            continue
         assert set(statement) - {"Condition"} == {"Sid", "Effect", "Action", "Resource"}
         condition = _condition_text(statement.get("Condition"))
         resources = statement["Resource"] if isinstance(statement["Resource"], list) else [statement["Resource"]]
@@ -96,6 +106,8 @@ def _resource_text(resource: Any) -> str:
             return text
         case {"Fn::GetAtt": [name, "Arn"]}:
             return f"{name}.Arn"
+        case {"Fn::If": [condition, one, other]}:
+            return f"{_resource_text(one)} if {condition}, otherwise {_resource_text(other)}"
     raise AssertionError(f"unknown form of a resource in a policy: {resource}")
 
 
@@ -105,6 +117,8 @@ def _condition_text(condition: Any) -> str:
             return ""
         case {"StringLike": {"s3:prefix": str(prefix), **others}, **more} if not others and not more:
             return f" listed under {prefix}"
+        case {"StringLike": {"kms:EncryptionContext:context": str(context), **others}, **more} if not (others or more):
+            return f" for {context}"
     raise AssertionError(f"unknown form of a condition in a policy: {condition}")
 
 
@@ -113,7 +127,7 @@ def _needed(package: Package, function: str) -> set[tuple[str, str]]:
     log = f"arn:${{AWS::Partition}}:logs:${{AWS::Region}}:${{AWS::AccountId}}:{group}"
     needed = {("logs:CreateLogStream", log), ("logs:PutLogEvents", log)}
     needed |= {(action, "*") for action in WILDCARDS}
-    needed |= SECRETS.get(function, IMPORTER)
+    needed.add(("rds-db:connect", _database_user(package, function)))
     source = _source_queue(package, function)
     if source:
         needed |= {(action, f"{source}.Arn") for action in POLLING}
@@ -124,13 +138,25 @@ def _needed(package: Package, function: str) -> set[tuple[str, str]]:
     return needed
 
 
+def _database_user(package: Package, function: str) -> str:
+    """The database role of the function, at the database or, if it connects through the proxy, at the proxy."""
+    role = OWNER if function == "migrate" else ROLES["api_handler" if function == "api" else function]
+    at_database = f"{DATABASE_USER}${{DatabaseResourceId}}/{role}"
+    match package.functions[function]["Environment"]["Variables"]["DATABASE_HOST"]:
+        case {"Ref": "DatabaseHost"}:
+            return at_database
+        case {"Fn::If": ["HasProxy", {"Ref": "DatabaseProxyHost"}, {"Ref": "DatabaseHost"}]}:
+            return f"{DATABASE_USER}${{DatabaseProxyResourceId}}/{role} if HasProxy, otherwise {at_database}"
+    raise AssertionError(f"unknown host of {function}")
+
+
 def _permissions(package: Package, call: Call, operation: str, source: str | None) -> set[tuple[str, str]]:
     match call.client:
         case "queues":
             queue = _logical_queue(package, call.queue) if call.queue else source
             return {(QUEUE_ACTIONS[operation], f"{queue}.Arn")}
         case "sealer":
-            return {(KEY_ACTIONS[operation], "WebhookKey.Arn")}
+            return {(KEY_ACTIONS[operation], f"WebhookKey.Arn for {SEALED}")}
     if operation == "list_object_versions":
         return {(action, f"Files.Arn listed under {UPLOADS_PREFIX}*") for action in BUCKET_ACTIONS[operation]}
     permissions: set[tuple[str, str]] = set()
@@ -170,6 +196,16 @@ def test_policy_allows_what_the_code_needs_and_nothing_more(package: Package, fu
     assert sorted(granted - needed) == [], "the policy allows this, but the code does not do it"
 
 
+@pytest.mark.parametrize("function", sorted(set(FUNCTIONS)))
+def test_code_of_a_function_cannot_use_the_rights_on_network_interfaces(package: Package, function: str) -> None:
+    """Lambda needs them in the role. Requests that come from inside the function have its ARN, and are denied."""
+    (denied,) = [each for each in _statements(package, function) if each["Effect"] == "Deny"]
+    assert (set(denied["Action"]), denied["Resource"]) == (FOR_LAMBDA_ALONE, "*")
+    name = package.functions[function]["FunctionName"]["Fn::Sub"]
+    arn = f"arn:${{AWS::Partition}}:lambda:${{AWS::Region}}:${{AWS::AccountId}}:function:{name}"
+    assert denied["Condition"] == {"ArnEquals": {"lambda:SourceFunctionArn": {"Fn::Sub": arn}}}
+
+
 def test_no_policy_has_a_wildcard_that_can_be_avoided(package: Package) -> None:
     for function in package.functions:
         for action, resource in _granted(package, function):
@@ -180,7 +216,8 @@ def test_no_policy_has_a_wildcard_that_can_be_avoided(package: Package) -> None:
 def test_every_function_has_a_role_of_its_own(package: Package) -> None:
     roles = [json.dumps(function["Role"]) for function in package.functions.values()]
     assert len(set(roles)) == len(roles)
-    for role in package.of_type("AWS::IAM::Role").values():
+    for function in package.functions.values():
+        role = package.template["Resources"][function["Role"]["Fn::GetAtt"][0]]["Properties"]
         assert "ManagedPolicyArns" not in role
 
 
@@ -194,7 +231,7 @@ def test_calls_are_found_in_the_source() -> None:
 
 
 def test_no_other_module_calls_aws() -> None:
-    """Only the modules that are read above create clients, and the one that gets secrets, which every function does."""
+    """Only the modules that are read above create clients."""
     importing, clients, calls = set(), {}, set()
     for package in reached_source.PACKAGES:
         for file in (reached_source.ROOT / package).rglob("*.py"):
@@ -215,8 +252,8 @@ def test_no_other_module_calls_aws() -> None:
         "chalicelib/backends/s3.py": "s3",
         "chalicelib/backends/sqs.py": "sqs",
         "chalicelib/backends/sealing.py": "kms",
-        "chalicelib/backends/credentials.py": "secretsmanager",
     }
-    # The time-outs of all clients, and what S3's errors mean. They create none.
-    assert importing == {*clients, "chalicelib/backends/clients.py", "chalicelib/backends/s3_errors.py"}
-    assert {operation for name, operation in calls if name in clients} == {"get_secret_value"}
+    # The time-outs of all clients, what S3's errors mean, and what signs tokens for the database. They create none.
+    without_client = {f"chalicelib/backends/{name}.py" for name in ("clients", "credentials", "s3_errors")}
+    assert importing == {*clients, *without_client}
+    assert not {operation for name, operation in calls if name in clients}

@@ -8,14 +8,13 @@ https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/rds-proxy-pinning.html
 
 from __future__ import annotations
 
-import ast
 import re
 
 import pytest
 
 from chalicelib.sql import queries
 from tests.packaging.conftest import Package
-from tests.packaging.reached_source import ROOT, reached
+from tests.packaging.reached_source import ROOT, queries_of
 
 POOLED = ("api", "authorize", "deliver_webhook", "relay_events")
 STATEMENT_BYTES_MAX = 16 * 1024
@@ -30,16 +29,6 @@ PINNING = re.compile(
 )
 
 
-def _queries_of(function: str, package: str = "functions") -> set[str]:
-    """Returns the names of all queries and fragments in the source that a function can reach."""
-    names: set[str] = set()
-    for module, node in reached(f"{package}.{function}"):
-        for each in [*ast.walk(node), *(inner for other in module.others for inner in ast.walk(other))]:
-            if isinstance(each, ast.Constant) and isinstance(each.value, str) and each.value in queries():
-                names.add(each.value)
-    return names
-
-
 def test_these_functions_use_the_proxy(package: Package) -> None:
     pooled = [name for name, each in package.functions.items() if "DATABASE_POOLED" in each["Environment"]["Variables"]]
     assert sorted(pooled) == list(POOLED)
@@ -47,24 +36,26 @@ def test_these_functions_use_the_proxy(package: Package) -> None:
 
 @pytest.mark.parametrize("function", POOLED)
 def test_no_statement_of_theirs_pins_a_connection(function: str) -> None:
-    texts = {name: queries()[name] for name in _queries_of(function)}
+    texts = {name: queries()[name] for name in queries_of(f"functions.{function}")}
     assert {name: text for name, text in texts.items() if PINNING.search(text)} == {}
     assert {name: len(text) for name, text in texts.items() if len(text.encode()) > STATEMENT_BYTES_MAX} == {}
 
 
 def test_queries_are_found_in_the_source() -> None:
     # A check of the check: in a call, by way of other modules, and in the values of a mapping.
-    assert {"ping", "bury_product", "put_product", "next_operation", "raise_floor"} <= _queries_of("api")
-    assert {"in_parallel", "with_indexes", "with_sku", "indexed_sku", "upwards_by_id"} <= _queries_of("api")
-    assert "use_token" in _queries_of("authorize")
-    assert {"lock_webhook", "claim_delivery", "note_failure"} <= _queries_of("deliver_webhook")
-    assert {"lock_relay", "relay_events"} <= _queries_of("relay_events")
-    assert "merge_incoming" not in set[str]().union(*map(_queries_of, POOLED))
+    assert {"ping", "bury_product", "put_product", "next_operation", "raise_floor"} <= queries_of("functions.api")
+    assert {"in_parallel", "with_indexes", "with_sku", "indexed_sku", "upwards_by_id"} <= queries_of("functions.api")
+    assert "use_token" in queries_of("functions.authorize")
+    assert {"lock_webhook", "claim_delivery", "note_failure"} <= queries_of("functions.deliver_webhook")
+    assert {"lock_relay", "relay_events"} <= queries_of("functions.relay_events")
+    assert "merge_incoming" not in set[str]().union(*(queries_of(f"functions.{name}") for name in POOLED))
 
 
 def test_no_query_in_the_source_is_missed() -> None:
     functions = ["api", *(each.stem for each in (ROOT / "functions").glob("*.py"))]
-    used = set[str]().union(_queries_of("access.tokens", "chalicelib"), *map(_queries_of, functions))
+    used = set[str]().union(
+        queries_of("chalicelib.access.tokens"), *(queries_of(f"functions.{name}") for name in functions)
+    )
     for name in set(queries()) - used:
         assert any(queries()[name] in queries()[other] for other in used), f"{name} is not used"
 
@@ -75,4 +66,4 @@ def test_no_query_in_the_source_is_missed() -> None:
 def test_pinning_statements_are_recognised(name: str) -> None:
     # Workers may use them: they connect without the proxy.
     assert PINNING.search(queries()[name])
-    assert name in _queries_of("upsert_chunk") | _queries_of("split_upload")
+    assert name in queries_of("functions.upsert_chunk") | queries_of("functions.split_upload")

@@ -27,7 +27,7 @@ DEAD_DAYS = 14
 VISIBILITY_FACTOR = 6
 LINT_SECONDS_MAX = 120
 STANDALONE = tuple(f"{part}.yml" for part in STANDALONE_PARTS)
-ENVIRONMENT = {"STAGE", "FILES_BUCKET", "DATABASE_SECRET_ARN", "DATABASE_HOST"}
+ENVIRONMENT = {"STAGE", "FILES_BUCKET", "DATABASE_HOST", "DATABASE_USER"}
 API_GATEWAY_STATUSES = {
     **dict.fromkeys(("BAD_REQUEST_BODY", "BAD_REQUEST_PARAMETERS"), "400"),
     "UNAUTHORIZED": "401",
@@ -93,15 +93,34 @@ def test_visibility_time_out_is_six_times_the_functions_time_out(package: Packag
 
 def test_everything_at_rest_is_encrypted(package: Package) -> None:
     assert all(queue["SqsManagedSseEnabled"] is True for queue in _queues(package).values())
-    (bucket,) = package.of_type("AWS::S3::Bucket").values()
+    bucket = package.of_type("AWS::S3::Bucket")["Files"]
     (rule,) = bucket["BucketEncryption"]["ServerSideEncryptionConfiguration"]
     assert rule["ServerSideEncryptionByDefault"]["SSEAlgorithm"] == "AES256"
-    (key,) = package.of_type("AWS::KMS::Key").values()
-    assert key["EnableKeyRotation"] is True
+    assert all(key["EnableKeyRotation"] is True for key in package.of_type("AWS::KMS::Key").values())
+    (topic,) = package.of_type("AWS::SNS::Topic").values()
+    assert topic["KmsMasterKeyId"] == {"Ref": "AlarmsKey"}
+
+
+def test_alarms_may_use_the_key_of_their_topic(package: Package) -> None:
+    """With SNS's own key, an alarm would change its state and notify nobody."""
+    key = package.of_type("AWS::KMS::Key")["AlarmsKey"]
+    (statement,) = [each for each in key["KeyPolicy"]["Statement"] if "Service" in each["Principal"]]
+    assert statement["Principal"] == {"Service": "cloudwatch.amazonaws.com"}
+    assert statement["Action"] == ["kms:Decrypt", "kms:GenerateDataKey*"]
+
+
+def test_every_log_group_can_have_a_key_and_has_an_end(package: Package) -> None:
+    network = yaml.safe_load((DEPLOY / "network.yml").read_text("utf-8"))["Resources"].values()
+    groups = list(package.of_type("AWS::Logs::LogGroup").values())
+    groups += [each["Properties"] for each in network if each["Type"] == "AWS::Logs::LogGroup"]
+    assert len(groups) == len(package.functions) + 2
+    for group in groups:
+        assert group["RetentionInDays"] == {"Ref": "LogDays"}
+        assert group["KmsKeyId"] == {"Fn::If": ["HasLogKey", {"Ref": "LogKeyArn"}, {"Ref": "AWS::NoValue"}]}
 
 
 def test_bucket_is_private_versioned_cleaned_up_and_requires_tls(package: Package) -> None:
-    (bucket,) = package.of_type("AWS::S3::Bucket").values()
+    bucket = package.of_type("AWS::S3::Bucket")["Files"]
     assert bucket["PublicAccessBlockConfiguration"] == {
         "BlockPublicAcls": True,
         "BlockPublicPolicy": True,
@@ -112,7 +131,7 @@ def test_bucket_is_private_versioned_cleaned_up_and_requires_tls(package: Packag
     rules = {rule["Id"]: rule for rule in bucket["LifecycleConfiguration"]["Rules"]}
     assert rules["abort-incomplete-uploads"]["AbortIncompleteMultipartUpload"] == {"DaysAfterInitiation": 1}
     assert rules["expire-files"]["NoncurrentVersionExpiration"] == {"NoncurrentDays": 1}
-    (policy,) = package.of_type("AWS::S3::BucketPolicy").values()
+    policy = package.of_type("AWS::S3::BucketPolicy")["FilesPolicy"]
     (statement,) = policy["PolicyDocument"]["Statement"]
     assert (statement["Effect"], statement["Principal"], statement["Action"]) == ("Deny", "*", "s3:*")
     assert statement["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
@@ -130,10 +149,9 @@ def test_each_function_gets_the_settings_it_needs_and_no_secrets(package: Packag
         variables = function["Environment"]["Variables"]
         assert set(variables) >= ENVIRONMENT
         assert variables["STAGE"] == STAGE
-        # The template contains no secrets, only references to them.
-        assert not [each for each in variables if "PASSWORD" in each or each.endswith("_URL")]
+        # There are no secrets, and no references to any: functions log in to the database with tokens of IAM.
+        assert not [each for each in variables if "PASSWORD" in each or "SECRET" in each or each.endswith("_URL")]
         assert ("WEBHOOK_KMS_KEY_ID" in variables) == (name in {"api", "deliver_webhook"})
-        assert ("OWNER_DATABASE_SECRET_ARN" in variables) == (name in {"migrate", "manage_tokens"})
         pooled = name in {"api", "authorize", "relay_events", "deliver_webhook"}
         assert ("DATABASE_POOLED" in variables) == pooled
         assert function["VpcConfig"]["Fn::If"][0] == "InNetwork"

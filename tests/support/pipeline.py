@@ -221,7 +221,8 @@ class Pipeline:
         emptying.empty(self._owner)
         for url in self.services.queue_urls.values():
             self.sqs.purge_queue(QueueUrl=url)
-        for version in self.s3.list_object_versions(Bucket=self.services.bucket).get("Versions", []):
+        listed = self.s3.list_object_versions(Bucket=self.services.bucket)
+        for version in [*listed.get("Versions", []), *listed.get("DeleteMarkers", [])]:
             self.s3.delete_object(Bucket=self.services.bucket, Key=version["Key"], VersionId=version["VersionId"])
 
     def close(self) -> None:

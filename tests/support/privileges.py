@@ -1,10 +1,11 @@
-"""What the functions' role may do in the database: as documented, as tried, and as the queries need it."""
+"""What each role of the functions may do in the database: as documented, as tried, and as its queries need it."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import cache
 from itertools import product
 from typing import Any
 
@@ -12,22 +13,37 @@ import psycopg
 from psycopg import sql
 from psycopg.errors import InsufficientPrivilege
 
+from chalicelib.backends.roles import FUNCTION_ROLES, ROLES
 from chalicelib.sql import queries
+from tests.packaging.reached_source import queries_of
 from tests.support.markdown import ROOT, read, rows
 from tests.support.row_locks import plan
 
-ROLE = "importer"
-VERBS = ("select", "insert", "update", "delete")
-_ALL, _NONE = "yes", "–"
+LETTERS = {"s": "select", "i": "insert", "u": "update", "d": "delete", "l": "maintain"}
+"""How docs/architecture.md writes privileges; a star after a letter means: only on the columns of the next table."""
 _NAME = re.compile(r"`(\w+)`")
+_CELL = re.compile(r"([siudl])(\*?)")
 _TRIED = {
     "select": "select {column} from {table} where false",
     "insert": "insert into {table} ({column}) values (default)",
     "update": "update {table} set {column} = default where false",
     "delete": "delete from {table} where false",
+    "maintain": "lock table {table} in access exclusive mode",
 }
-Privileges = dict[tuple[str, str], frozenset[str]]
-"""The columns for each table and verb; a verb that the role may not use at all is left out."""
+Place = tuple[str, str, str]
+"""Role, table and verb."""
+Privileges = dict[Place, frozenset[str]]
+"""The columns for each place; a verb that a role may not use at all is left out."""
+
+
+@cache
+def queries_of_roles() -> Mapping[str, frozenset[str]]:
+    """The names of the queries, and parts of queries, that each role needs: those in the source of its functions."""
+    modules = {name: "api" if name == "api_handler" else name for name in ROLES}
+    return {
+        role: frozenset().union(*(queries_of(f"functions.{modules[name]}") for name in ROLES if ROLES[name] == role))
+        for role in FUNCTION_ROLES
+    }
 
 
 def columns(connection: psycopg.Connection[Any]) -> dict[str, frozenset[str]]:
@@ -43,51 +59,64 @@ def columns(connection: psycopg.Connection[Any]) -> dict[str, frozenset[str]]:
 
 
 def documented(of: Mapping[str, frozenset[str]]) -> Privileges:
-    """The table in docs/architecture.md. It must have a line for every table of the database."""
-    lines = {_NAME.findall(name)[0]: cells for name, *cells in _lines() if len(cells) == len(VERBS)}
+    """The tables in docs/architecture.md. The first must have a line for every table of the database."""
+    lines = {table: cells for table, *cells in _lines(1 + len(FUNCTION_ROLES))}
     assert set(lines) == set(of)
-    found = {
-        (table, verb): _cell(cell, of[table]) for table in lines for verb, cell in zip(VERBS, lines[table], strict=True)
-    }
-    return {place: allowed for place, allowed in found.items() if allowed}
-
-
-def documented_sequences() -> dict[str, tuple[bool, ...]]:
-    """Usage, select and update of each sequence in docs/architecture.md."""
-    return {
-        _NAME.findall(name)[0]: tuple(cell == _ALL for cell in cells)
-        for name, *cells in _lines()
-        if len(cells) != len(VERBS)
-    }
-
-
-def _lines() -> list[list[str]]:
-    return rows(read(ROOT / "docs" / "architecture.md"), "Database privileges", "###")
-
-
-def _cell(cell: str, of: frozenset[str]) -> frozenset[str]:
-    if cell in {_ALL, _NONE}:
-        return of if cell == _ALL else frozenset()
-    named = frozenset(_NAME.findall(cell))
-    assert named < of, cell
-    return named
-
-
-def tried(connection: psycopg.Connection[Any], of: Mapping[str, frozenset[str]]) -> Privileges:
-    """What the role can do when it tries each verb on each column."""
+    only = {(role, table, LETTERS[letter]): names for table, role, letter, names in _lines(4)}
     found: Privileges = {}
-    for table, verb in product(of, VERBS):
-        for column in of[table]:
-            statement = sql.SQL(_TRIED[verb]).format(table=sql.Identifier(table), column=sql.Identifier(column))
-            if not _is_refused(connection, statement.as_string().encode()):
-                found[table, verb] = found.get((table, verb), frozenset()) | {column}
+    for (table, cells), (at, role) in product(lines.items(), enumerate(_roles())):
+        for letter, star in _CELL.findall(cells[at]):
+            place = (role, table, LETTERS[letter])
+            found[place] = frozenset(_NAME.findall(only.pop(place))) if star else of[table]
+            assert not star or found[place] < of[table], place
+    assert only == {}, "columns of a privilege without a star"
     return found
 
 
+def documented_users() -> dict[str, frozenset[str]]:
+    """The roles that may use each sequence and each function of the owner, in docs/architecture.md."""
+    return {name: frozenset(_NAME.findall(roles)) for name, roles in _lines(2)}
+
+
+def _roles() -> list[str]:
+    header = re.search(r"^\| table \|(( `\w+` \|)+)$", read(ROOT / "docs" / "architecture.md"), re.MULTILINE)
+    assert header is not None
+    names = _NAME.findall(header[1])
+    assert sorted(names) == list(FUNCTION_ROLES)
+    return names
+
+
+def _lines(width: int) -> list[list[str]]:
+    """The lines of the tables with this number of columns. Names in the cells but the last have no marks."""
+    found = rows(read(ROOT / "docs" / "architecture.md"), "Database privileges", "###")
+    return [[*(cell.strip("`") for cell in cells[:-1]), cells[-1]] for cells in found if len(cells) == width]
+
+
+def tried(connection: psycopg.Connection[Any], of: Mapping[str, frozenset[str]]) -> Privileges:
+    """What each role can do when it tries each verb on each column of each table."""
+    found: Privileges = {}
+    for role in FUNCTION_ROLES:
+        with as_role(connection, role):
+            for table, (verb, text) in product(of, _TRIED.items()):
+                for column in of[table]:
+                    statement = sql.SQL(text).format(table=sql.Identifier(table), column=sql.Identifier(column))
+                    if not _is_refused(connection, statement.as_string().encode()):
+                        place = (role, table, verb)
+                        found[place] = found.get(place, frozenset()) | {column}
+    # Who may change or delete rows of a whole table may lock it, too.
+    more = {place for place in found if place[2] == "maintain" and not _maintains(connection, place)}
+    return {place: names for place, names in found.items() if place not in more}
+
+
+def _maintains(connection: psycopg.Connection[Any], place: Place) -> bool:
+    row = connection.execute("select has_table_privilege(%s, %s, %s)", place).fetchone()
+    return row == (True,)
+
+
 def _is_refused(connection: psycopg.Connection[Any], statement: bytes) -> bool:
-    """Whether the role lacks a privilege for a statement, which is undone. Other errors come after that check."""
+    """Whether a privilege is missing for a statement, which is undone. Other errors come after that check."""
     try:
-        with _as_role(connection):
+        with connection.transaction(force_rollback=True):
             connection.execute(statement)
     except InsufficientPrivilege:
         return True
@@ -96,10 +125,11 @@ def _is_refused(connection: psycopg.Connection[Any], statement: bytes) -> bool:
     return False
 
 
-def refused_queries(connection: psycopg.Connection[Any], names: Iterable[str]) -> Iterator[str]:
-    """Those of these queries for which the role lacks a privilege."""
-    with _as_role(connection):
-        connection.execute(queries()["create_incoming"])
+def refused_queries(connection: psycopg.Connection[Any], role: str, names: Iterable[str]) -> Iterator[str]:
+    """Those of these queries for which a role lacks a privilege."""
+    with as_role(connection, role):
+        if "create_incoming" in queries_of_roles()[role]:
+            connection.execute(queries()["create_incoming"])
         for name in names:
             if _is_refused_query(connection, queries()[name]):
                 yield name
@@ -116,8 +146,8 @@ def _is_refused_query(connection: psycopg.Connection[Any], text: str) -> bool:
 
 
 @contextmanager
-def _as_role(connection: psycopg.Connection[Any]) -> Iterator[None]:
-    """Runs the block as the role, and undoes it."""
+def as_role(connection: psycopg.Connection[Any], role: str) -> Iterator[None]:
+    """Runs the block as a role, and undoes it."""
     with connection.transaction(force_rollback=True):
-        connection.execute(sql.SQL("set local role {}").format(sql.Identifier(ROLE)))
+        connection.execute(sql.SQL("set local role {}").format(sql.Identifier(role)))
         yield

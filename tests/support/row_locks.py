@@ -26,6 +26,8 @@ _STATEMENT = re.compile(r"^(?:with|select|insert|update|delete|merge)\b", re.IGN
 _TABLE_LOCK = re.compile(r"^lock table (\w+) in ([\w ]+) mode", re.IGNORECASE)
 STRENGTHENING = {"delete_webhook"}
 """Queries that may strengthen a lock: no transaction that shares a webhook's row then waits for that row."""
+CHILDLESS = {"remove_import"}
+"""Queries that delete only rows to which no row refers, which is one of their conditions. So they lock no others."""
 _NAME = re.compile(r"`(\w+)`")
 
 
@@ -70,16 +72,18 @@ def locks_of_queries(connection: psycopg.Connection[Any]) -> dict[str, list[RowL
     """The locks of each query, in the order of its plan. Queries that lock no row are left out."""
     connection.execute(queries()["create_incoming"])
     referenced = _referenced(connection)
-    found = {name: list(_locks(connection, text, referenced)) for name, text in queries().items()}
+    found = {name: list(_locks(connection, name, text, referenced)) for name, text in queries().items()}
     return {name: locks for name, locks in found.items() if locks}
 
 
-def _locks(connection: psycopg.Connection[Any], text: str, referenced: Mapping[str, set[str]]) -> Iterator[RowLock]:
+def _locks(
+    connection: psycopg.Connection[Any], name: str, text: str, referenced: Mapping[str, set[str]]
+) -> Iterator[RowLock]:
     if table := _TABLE_LOCK.match(text.strip()):
         yield RowLock(table[1], Strength.UPDATE)
     elif _STATEMENT.match(text.strip()) and (planned := plan(connection, text)):
         for node in _nodes(planned):
-            yield from _locks_of_node(node, text, referenced)
+            yield from _locks_of_node(node, text, referenced, is_childless=name in CHILDLESS)
 
 
 def plan(connection: psycopg.Connection[Any], text: str) -> dict[str, Any] | None:
@@ -109,14 +113,17 @@ def _nodes(plan: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
     yield plan
 
 
-def _locks_of_node(node: Mapping[str, Any], text: str, referenced: Mapping[str, set[str]]) -> Iterator[RowLock]:
+def _locks_of_node(
+    node: Mapping[str, Any], text: str, referenced: Mapping[str, set[str]], *, is_childless: bool
+) -> Iterator[RowLock]:
     if node["Node Type"] == "LockRows":
         strength = Strength.NO_KEY_UPDATE if "for no key update" in text else Strength.UPDATE
         yield RowLock(next(each["Relation Name"] for each in _nodes(node) if "Relation Name" in each), strength)
     elif node["Node Type"] == "ModifyTable":
         table, operation = node["Relation Name"], node["Operation"]
         if operation == "Delete":
-            yield from (RowLock(deleted, Strength.UPDATE) for deleted in _with_children(table, referenced))
+            children = {} if is_childless else referenced
+            yield from (RowLock(deleted, Strength.UPDATE) for deleted in _with_children(table, children))
         elif operation in {"Update", "Merge"} or node.get("Conflict Resolution") == "UPDATE":
             yield RowLock(table, Strength.NO_KEY_UPDATE)
         if operation == "Insert":
@@ -147,16 +154,19 @@ class Recorder:
     def __init__(self, patch: pytest.MonkeyPatch) -> None:
         """Watches every transaction from now on."""
         self._begun: list[list[str]] = []
+        self._roles: set[tuple[str, str]] = set()
         self._current = threading.local()
         begin = database.Transaction.__init__
 
         def note(name: str) -> LiteralString:
             self._current.names.append(name)
+            self._roles.add((self._current.role, name))
             return query(name)
 
         def begun(transaction: database.Transaction, cursor: psycopg.Cursor[Any]) -> None:
             begin(transaction, cursor)
             self._current.names = []
+            self._current.role = cursor.connection.info.user
             self._begun.append(self._current.names)
 
         patch.setattr(database, "query", note)
@@ -165,6 +175,10 @@ class Recorder:
     def transactions(self) -> set[tuple[str, ...]]:
         """The distinct transactions so far, each as the names of its queries."""
         return {tuple(dict.fromkeys(names)) for names in self._begun}
+
+    def of_roles(self) -> set[tuple[str, str]]:
+        """The role and the name of each query so far."""
+        return set(self._roles)
 
 
 def faults(transactions: Iterable[Sequence[str]], locks: Mapping[str, list[RowLock]]) -> list[str]:

@@ -7,17 +7,15 @@ from typing import Any
 import boto3
 import pytest
 
-from chalicelib.backends import credentials
 from chalicelib.backends.s3 import S3FileStore
 from chalicelib.backends.sealing import KmsKey
 from chalicelib.backends.sqs import SqsQueues
-from chalicelib.errors import Transient
 
 NOWHERE = "http://127.0.0.1:9"
 DATA = (5, 30, {"total_max_attempts": 3, "mode": "standard"})
 """Seconds to connect and to read, and attempts, of the clients for files and messages."""
 KEYS = (5, 10, {"total_max_attempts": 3, "mode": "standard"})
-"""The same of the clients for secrets and keys."""
+"""The same of the client for keys."""
 
 
 @pytest.fixture
@@ -41,10 +39,8 @@ def test_every_client_has_our_time_outs_and_attempts(configs: dict[str, Any], mo
     S3FileStore("bucket")
     SqsQueues("local")
     KmsKey("key")
-    with pytest.raises(Transient, match="Secrets Manager could not be reached"):
-        credentials._secret("arn")
     given = {service: (each.connect_timeout, each.read_timeout, each.retries) for service, each in configs.items()}
-    assert given == {"s3": DATA, "sqs": DATA, "kms": KEYS, "secretsmanager": KEYS}
+    assert given == {"s3": DATA, "sqs": DATA, "kms": KEYS}
 
 
 def test_links_are_signed_with_every_header(configs: dict[str, Any]) -> None:

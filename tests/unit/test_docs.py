@@ -24,7 +24,7 @@ CURRENT = [page for page in PAGES if page.name != "CHANGELOG.md"]
 FOLDERS = (".chalice", ".ci", "chalicelib", "docs", "functions", "infra", "tests", "vendor", "web")
 CODE = (".py", ".sql", ".yml", ".json", ".js", ".txt", ".html")
 EXTENSIONS = (*CODE, ".md", ".pem", ".svg", ".css")
-GENERATED = {"stack.json", "template.json"}
+GENERATED = {"stack.json", "template.json", "passwords.json", "sbom.json"}
 """Files that commands write."""
 
 

@@ -17,6 +17,8 @@ TRIES = yaml.safe_load(read(RESOURCES))["Parameters"]["MaxReceiveCount"]["Defaul
 WAITS = [
     min(limits.RETRY_SECONDS_MIN * limits.RETRY_FACTOR**tried, limits.RETRY_SECONDS_MAX) for tried in range(TRIES - 1)
 ]
+QUESTIONS_PER_IMPORT = 3
+"""To S3: when the import ends, when its file is gone, when its row is removed."""
 STATEMENTS = {
     "architecture.md": [
         f"into chunks of about {limits.CHUNK_BYTES // MIB} MiB",
@@ -33,17 +35,28 @@ STATEMENTS = {
         f"the connection is closed after {limits.CONNECTION_UNANSWERED_SECONDS_MAX} s",
         f"one that was idle for {limits.CONNECTION_IDLE_SECONDS_MAX // 60} minutes is not used",
         f"or `sweep` after {limits.STALLED_SECONDS // 60} minutes without progress",
+        f"attempts | {limits.EVENTS_KEPT_DAYS} days, longer while they are pending |",
+        f"bulk deletes | {limits.JOBS_KEPT_DAYS} days after they have ended | {limits.SWEEP_JOBS_MAX:,} of each |",
+        f"rejected rows of an import | {limits.IMPORT_DETAILS_KEPT_DAYS} days after it has ended",
+        f"{limits.SWEEP_DETAILS_MAX:,} imports, but no more once {limits.SWEEP_REJECTED_ROWS_MAX:,} rejected rows",
+        f"longer while S3 has the file | {limits.SWEEP_FILES_CHECKED_MAX} files are looked for |",
+        f"at least {limits.MESSAGES_KEPT_DAYS} days after that confirmation",
+        f"keeps up with {limits.SWEEP_FILES_CHECKED_MAX // QUESTIONS_PER_IMPORT * 24 * 60:,} imports a day",
+        f"The {limits.SWEEP_REJECTED_ROWS_MAX:,} rejected rows a minute",
         f"the last {limits.LOG_TEXT_CHARACTERS_MAX:,} characters are kept",
     ],
     "api.md": [
         f"({limits.PAGE_ITEMS_DEFAULT} by default, at most {limits.PAGE_ITEMS_MAX})",
         f"For {limits.IDEMPOTENCY_KEY_SECONDS // 3600} hours, a repeated request",
+        f"| {limits.IMPORT_DETAILS_KEPT_DAYS} days after the import has ended, longer while it can be retried |",
+        f"| exports, bulk deletes | {limits.JOBS_KEPT_DAYS} days after they have ended |",
         f"for {limits.SECRET_OVERLAP_SECONDS // 3600} hours, messages are signed with the old one too",
     ],
     "files.md": [
         f"| `sku` | yes | 1 to {limits.SKU_CHARACTERS_MAX} characters |",
         f"| `name` | yes | 1 to {limits.NAME_CHARACTERS_MAX} characters |",
         f"| `description` | no | at most {limits.DESCRIPTION_BYTES_MAX // KIB} KiB |",
+        f"Rejected rows are kept for {limits.IMPORT_DETAILS_KEPT_DAYS} days",
         f"at most {limits.FILE_BYTES_MAX // GIB} GiB, before and after unpacking",
     ],
     "webhooks.md": [f"For {limits.SECRET_OVERLAP_SECONDS // 3600} hours after a rotation"],

@@ -75,7 +75,9 @@ def test_every_operation_says_what_it_does_and_how_it_can_end(described: dict[st
         in_path = {each["name"] for each in operation["parameters"] if each["in"] == "path"}
         assert in_path == set(re.findall(r"{(\w+)}", path)), where
         secured = "security" in operation
-        assert secured == ({"401", "403"} <= set(operation["responses"])), where
+        assert secured == ({"401", "403", "429"} <= set(operation["responses"])), where
+        for status in {"429", "503"} & set(operation["responses"]):
+            assert "Retry-After" in operation["responses"][status]["headers"], where
         for status, response in operation["responses"].items():
             media_types = set(response.get("content", {}))
             assert media_types == ({"application/problem+json"} if status >= "400" else media_types), where

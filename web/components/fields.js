@@ -63,6 +63,45 @@ export function checkbox(label) {
 }
 
 /**
+ * Creates a field with radio buttons, of which the first is chosen.
+ *
+ * @param {{ legend: string, options: { value: string, label: string, hint?: string }[] }} options
+ * @returns {Ui.Field<string>}
+ */
+export function choice({ legend, options }) {
+  const id = uniqueId("choice");
+  const error = h("p", { id: `${id}-error`, class: "field-error" });
+  const inputs = options.map(({ value }, number) =>
+    h("input", { type: "radio", id: `${id}-${number}`, name: id, value, checked: number === 0 }),
+  );
+  const rows = options.map(({ label, hint }, number) => choiceRow(inputs[number], label, hint));
+  return {
+    element: h("fieldset", { "aria-describedby": error.id }, h("legend", {}, legend), rows, error),
+    control: inputs[0],
+    value: () => inputs.find((each) => each.checked)?.value ?? "",
+    fill: (value) => {
+      for (const each of inputs) each.checked = each.value === value;
+    },
+    setError: (text) => setChildren(error, text),
+  };
+}
+
+/**
+ * A checkbox or radio button with its label.
+ *
+ * @param {HTMLInputElement} input
+ * @param {string} label
+ * @param {Ui.Child} [hint]
+ */
+export const choiceRow = (input, label, hint) =>
+  h(
+    "div",
+    { class: "check" },
+    input,
+    h("div", {}, h("label", { for: input.id }, label), hint && h("p", { class: "hint" }, hint)),
+  );
+
+/**
  * Shows the API's errors at the fields that their pointers name, and moves the focus to the first of these fields.
  * Returns the errors that belong to no field, each with its name.
  *

@@ -92,6 +92,12 @@ export function clearFailures() {
   byId("alerts").replaceChildren();
 }
 
+/** Removes everything, because texts may name what only a signed-in user may see. */
+export function clearNotices() {
+  clearFailures();
+  byId("messages").replaceChildren();
+}
+
 /**
  * @param {NoticeKind} kind
  * @param {"messages" | "alerts"} region

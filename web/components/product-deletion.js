@@ -8,7 +8,7 @@ import { comparison } from "./conflict.js";
 import { busy, confirm, openDialog, problemMessage } from "./dialog.js";
 import { field } from "./fields.js";
 import { notify } from "./notices.js";
-import { LABELS } from "./product-labels.js";
+import { LABELS } from "./product-form.js";
 
 const CONFIRMATION = "DELETE ALL";
 

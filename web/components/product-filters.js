@@ -1,7 +1,7 @@
 // The filters above the list of products. A text filter applies once the user stops typing.
 
 import { h } from "../dom.js";
-import { LABELS as PRODUCT } from "./product-labels.js";
+import { LABELS as PRODUCT } from "./product-form.js";
 
 /**
  * The state of the list, as the URL has it.

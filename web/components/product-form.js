@@ -4,9 +4,9 @@ import { h } from "../dom.js";
 import { link } from "../urls.js";
 import { checkbox, field } from "./fields.js";
 import { notify } from "./notices.js";
-import { LABELS } from "./product-labels.js";
 import { editRecord } from "./record-form.js";
 
+export const LABELS = { sku: "SKU", name: "Name", description: "Description", active: "Active" };
 /** @type {Api.ProductFields} */
 const BLANK = { sku: "", name: "", description: "", active: true };
 
@@ -26,6 +26,7 @@ export async function editProduct(id) {
     labels: LABELS,
     comparable: ({ sku, name, description, active }) => ({ sku, name, description, active }),
     explain,
+    scope: "write",
   });
   if (saved) notify(id === null ? `${saved.name} was created.` : `${saved.name} was saved.`);
   return saved;

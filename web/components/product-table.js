@@ -1,5 +1,6 @@
 // The columns of the list of products.
 
+import { needs } from "../access.js";
 import { patch } from "../api.js";
 import { h } from "../dom.js";
 import { count, when, whenExactly } from "../format.js";
@@ -28,6 +29,7 @@ export function productColumns({ edit, remove }) {
           on: each.active,
           label: `${each.name} is active`,
           key: `active-${each.id}`,
+          scope: "write",
           save: (active) => setActive(each, active),
         }),
     },
@@ -43,7 +45,10 @@ export function productColumns({ edit, remove }) {
       spoken: "Actions",
       class: "action-cell",
       cell: (each) =>
-        iconButton(`Delete ${each.name}`, { key: `delete-${each.id}`, symbol: "bin", click: () => remove(each) }),
+        needs(
+          "write",
+          iconButton(`Delete ${each.name}`, { key: `delete-${each.id}`, symbol: "bin", click: () => remove(each) }),
+        ),
     },
   ];
 }
@@ -61,12 +66,13 @@ const beginning = ({ description, description_is_cut: isCut }) => (isCut ? `${de
 /** @param {Api.Source} source */
 function origin(source) {
   if (source.kind === "edit") return h("span", { class: "origin" }, "edited manually");
-  return h(
-    "span",
-    { class: "origin" },
-    `line ${count(source.line)} of `,
-    h("a", { href: link(`/imports/${source.import_id}`) }, source.filename),
-  );
+  const file = source.import_id
+    ? h("a", { href: link(`/imports/${source.import_id}`) }, source.filename)
+    : "an imported file";
+  return [
+    h("span", { class: "origin" }, `line ${count(source.line)} of `, file),
+    !source.file_kept && h("span", { class: "origin" }, "The file is no longer kept."),
+  ];
 }
 
 /**

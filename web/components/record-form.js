@@ -1,5 +1,6 @@
 // The form for one record of the API, new or existing, in a dialog. It also resolves conflicts with other users.
 
+import { lacking, needs } from "../access.js";
 import { ApiError, create, get, patch } from "../api.js";
 import { h, setChildren } from "../dom.js";
 import { button } from "./button.js";
@@ -14,6 +15,7 @@ import { showErrors } from "./fields.js";
  * - `path`: the path of all records; `id`: the record's id, or null for a new one, which starts as `blank`
  * - `makeFields`: creates the fields in their order; `labels`: their short names
  * - `comparable`: the parts of a record that two versions are compared by
+ * - `scope`: the scope that a token needs to save it
  * - `explain`: the field to blame for an error that points at none, and what to show there
  *
  * @template {object} Values
@@ -25,6 +27,7 @@ import { showErrors } from "./fields.js";
  *   makeFields: () => Ui.Fields<Values> | Promise<Ui.Fields<Values>>,
  *   labels: Record<string, string>,
  *   comparable: (record: Values) => Version,
+ *   scope: Api.Scope,
  *   explain?: (error: ApiError) => { name: keyof Values, text: Ui.Child } | null,
  * }} Options
  */
@@ -63,12 +66,17 @@ export async function editRecord(options) {
  * @param {Ui.Fields<Values>} fields
  * @param {{ close: (saved?: Saved) => void, protect: (hasChanges: () => boolean) => void }} dialog
  */
-function form({ what, path, id, labels, comparable, explain = () => null }, current, fields, { close, protect }) {
+function form(
+  { what, path, id, labels, comparable, scope, explain = () => null },
+  current,
+  fields,
+  { close, protect },
+) {
   let { data: original, etag } = current;
   const names = /** @type {(keyof Values)[]} */ (Object.keys(fields));
   const conflict = h("div");
   const problem = problemMessage();
-  const submitButton = h("button", { class: "button primary" }, id === null ? "Create" : "Save");
+  const submitButton = needs(scope, h("button", { class: "button primary" }, id === null ? "Create" : "Save"));
 
   const entered = () => /** @type {Values} */ (Object.fromEntries(names.map((name) => [name, fields[name].value()])));
   /** @param {Values} record */
@@ -134,6 +142,7 @@ function form({ what, path, id, labels, comparable, explain = () => null }, curr
     problem,
     conflict,
     names.map((name) => fields[name].element),
+    lacking(scope, `Your token can't save changes: that needs the ${scope} scope.`),
     h("footer", { class: "actions end" }, button("Cancel", { click: () => close() }), submitButton),
   );
 }

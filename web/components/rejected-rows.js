@@ -62,12 +62,18 @@ export function rejectedRows(id, signal) {
     rejected = record.rows.rejected;
     element.hidden = !rejected;
     if (element.hidden || element.childElementCount) return;
+    const title = h("h2", { id: "rejected" }, counted(rejected, "rejected row"));
+    if (!record.details_kept) {
+      const text = rejected === 1 ? "The row is no longer kept." : "The rows are no longer kept.";
+      setChildren(element, title, h("p", { class: "hint" }, text));
+      return;
+    }
     setChildren(
       element,
       h(
         "div",
         { class: "section-head" },
-        h("h2", { id: "rejected" }, counted(record.rows.rejected, "rejected row")),
+        title,
         button("Download CSV", { key: "save-rejected", symbol: "download", click: save }),
       ),
       h(

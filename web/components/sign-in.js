@@ -11,7 +11,7 @@ export function signInForm(reason, done) {
   const field = h("input", {
     id: "token",
     type: "password",
-    autocomplete: "off",
+    autocomplete: "current-password", // A password manager is a better place for it than a note.
     spellcheck: "false",
     required: true,
     "aria-describedby": "token-hint",

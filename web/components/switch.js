@@ -1,15 +1,16 @@
 // A switch that saves at once, and reverts if that fails.
 
+import { needs } from "../access.js";
 import { h } from "../dom.js";
 import { onClick } from "./button.js";
 import { report } from "./notices.js";
 
 /**
- * `save` stores the new state. Only screen readers read the label.
+ * `save` stores the new state; users whose token lacks the scope see the state alone. Only screen readers read the label.
  *
- * @param {{ on: boolean, label: string, key: string, save: (on: boolean) => Promise<unknown> }} options
+ * @param {{ on: boolean, label: string, key: string, scope: Api.Scope, save: (on: boolean) => Promise<unknown> }} options
  */
-export function switchButton({ on, label, key, save }) {
+export function switchButton({ on, label, key, scope, save }) {
   const state = h("span", { class: "switch-state", "aria-hidden": "true" });
   const element = h(
     "button",
@@ -23,7 +24,7 @@ export function switchButton({ on, label, key, save }) {
     state.textContent = value ? "On" : "Off";
   };
   show(on);
-  return onClick(element, async () => {
+  onClick(element, async () => {
     const wanted = element.getAttribute("aria-checked") !== "true";
     show(wanted);
     try {
@@ -33,4 +34,5 @@ export function switchButton({ on, label, key, save }) {
       report(error);
     }
   });
+  return [needs(scope, element), h("span", { data: { lacks: scope } }, on ? "On" : "Off")];
 }

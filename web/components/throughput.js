@@ -25,8 +25,9 @@ export function throughput(id, signal) {
     const isRunning = RUNNING.has(record.status);
     // An empty chart keeps the place, so that the page does not jump.
     if (record.status === "processing" && element.hidden && record.bytes.total > CHART_BYTES_MIN) draw(element, [], 0);
-    if (!isRunning && !record.rows.total) element.hidden = true;
-    if (isReading || !record.rows.total || (isRunning && performance.now() - readAt < READ_MS)) return;
+    const isKept = record.details_kept && record.rows.total > 0;
+    if (!isRunning && !isKept) element.hidden = true;
+    if (isReading || !isKept || (isRunning && performance.now() - readAt < READ_MS)) return;
     isReading = true;
     readAt = performance.now();
     try {

@@ -7,7 +7,7 @@ import { button } from "./button.js";
 import { busy, confirm, openDialog, problemMessage } from "./dialog.js";
 import { field, showErrors } from "./fields.js";
 import { notify } from "./notices.js";
-import { showSecret } from "./webhook-secret.js";
+import { showWebhookSecret } from "./secret.js";
 
 const DAY_MS = 24 * 3600 * 1000;
 const MINUTE_MS = 60_000;
@@ -58,7 +58,7 @@ export async function rotateSecret(webhook) {
       secret = data.secret;
     },
   });
-  if (rotated) await showSecret(secret);
+  if (rotated) await showWebhookSecret(secret);
   return rotated;
 }
 

@@ -6,7 +6,7 @@ import { eventChoice } from "./event-choice.js";
 import { checkbox, field } from "./fields.js";
 import { notify } from "./notices.js";
 import { editRecord } from "./record-form.js";
-import { showSecret } from "./webhook-secret.js";
+import { showWebhookSecret } from "./secret.js";
 
 /** @type {Api.WebhookFields} */
 const BLANK = { url: "", description: "", events: ["*"], enabled: true, headers: {} };
@@ -35,9 +35,10 @@ export async function editWebhook(id) {
     makeFields,
     labels: LABELS,
     comparable,
+    scope: "admin",
   });
   if (!saved) return undefined;
-  if (saved.secret) await showSecret(saved.secret);
+  if (saved.secret) await showWebhookSecret(saved.secret);
   notify(id === null ? "Webhook created." : "Webhook saved.");
   return saved;
 }

@@ -1,5 +1,6 @@
 // The columns of the list of webhooks.
 
+import { needs } from "../access.js";
 import { patch } from "../api.js";
 import { h } from "../dom.js";
 import { when } from "../format.js";
@@ -49,6 +50,7 @@ export function webhookColumns(act, reload, tests) {
           on: each.enabled,
           label: `${each.url} is on`,
           key: `enabled-${each.id}`,
+          scope: "admin",
           save: (enabled) => setEnabled(each, enabled),
         }),
     },
@@ -72,12 +74,15 @@ export function webhookColumns(act, reload, tests) {
 function rowActions(webhook, act, tests) {
   const { id, url } = webhook;
   return [
-    h(
-      "div",
-      { class: "actions" },
-      button("Test", { key: `test-${id}`, symbol: "send", spoken: `Test ${url}`, click: act(() => tests.run(id)) }),
-      iconButton(`Edit ${url}`, { key: `edit-${id}`, symbol: "pencil", click: act(() => editWebhook(id)) }),
-      iconButton(`Delete ${url}`, { key: `delete-${id}`, symbol: "bin", click: act(() => deleteWebhook(webhook)) }),
+    needs(
+      "admin",
+      h(
+        "div",
+        { class: "actions" },
+        button("Test", { key: `test-${id}`, symbol: "send", spoken: `Test ${url}`, click: act(() => tests.run(id)) }),
+        iconButton(`Edit ${url}`, { key: `edit-${id}`, symbol: "pencil", click: act(() => editWebhook(id)) }),
+        iconButton(`Delete ${url}`, { key: `delete-${id}`, symbol: "bin", click: act(() => deleteWebhook(webhook)) }),
+      ),
     ),
     tests.place(id),
   ];

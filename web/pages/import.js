@@ -1,5 +1,6 @@
 // One import: its upload, progress, result and rejected rows.
 
+import { needs } from "../access.js";
 import { get, post } from "../api.js";
 import { button } from "../components/button.js";
 import { copyButton } from "../components/copy.js";
@@ -69,7 +70,7 @@ export function open({ main, id, signal }) {
     if (!isRunning || (record.status !== "pending" && upload?.state === "interrupted")) upload?.stop();
     setText(title, record.filename);
     document.title = `${record.filename} – Product Importer`;
-    setText(about, factsOf(record));
+    setText(about, factsOf(record) + fileNote(record));
     showUpload(record);
     counts.show(record);
     setChildren(
@@ -144,17 +145,20 @@ function importActions(record, upload, cancel, retry) {
   const hasChanged = upload?.state === "changed";
   // "Cancel import" has a place of its own, so that the second click of a double click on another button cannot hit it.
   return [
-    isRunning && !hasChanged && button("Cancel import", { key: "cancel", click: reporting(cancel) }),
+    isRunning && !hasChanged && needs("write", button("Cancel import", { key: "cancel", click: reporting(cancel) })),
     state === "interrupted" &&
       button("Retry upload", { key: "send", kind: "primary", click: reporting(() => upload?.retry()) }),
     hasChanged &&
       h("a", { class: "button primary", href: link("/imports"), data: { key: "another" } }, "Choose file again"),
     !isRunning &&
       !hasChanged &&
-      h("a", { class: "button", href: link("/imports"), data: { key: "another" } }, "Import another file"),
+      needs(
+        "write",
+        h("a", { class: "button", href: link("/imports"), data: { key: "another" } }, "Import another file"),
+      ),
     status === "failed" &&
       error?.retryable &&
-      button("Retry import", { key: "retry", kind: "primary", click: reporting(retry) }),
+      needs("write", button("Retry import", { key: "retry", kind: "primary", click: reporting(retry) })),
     !isRunning &&
       rows.total > 0 &&
       h("a", { class: "button", href: link("/products"), data: { key: "products" } }, "View products"),
@@ -195,6 +199,14 @@ function factsOf({
   }
   if (attempt > 1) parts.push(`attempt ${attempt}`);
   return parts.join(", ");
+}
+
+/** @param {Api.Import} record */
+function fileNote({ status, started_at: started, file_kept: isKept }) {
+  if (isKept || !started) return "";
+  return status === "failed"
+    ? ". The file is no longer kept, so the import cannot be retried."
+    : ". The file is no longer kept.";
 }
 
 /** @param {Api.Import} record */

@@ -1,5 +1,6 @@
 // Imports: choose and preview a file, and the history of all imports.
 
+import { lacking, needs } from "../access.js";
 import { ApiError, get } from "../api.js";
 import { filePicker } from "../components/file-picker.js";
 import { report } from "../components/notices.js";
@@ -58,7 +59,11 @@ export function open({ main, query, signal }) {
       { class: "lead" },
       "Upload a CSV of your products. We add new SKUs, update existing ones, and show why any row was rejected.",
     ),
-    filePicker({ signal, start: async (file, encoding) => navigate(`${PATH}/${await startUpload(file, encoding)}`) }),
+    needs(
+      "write",
+      filePicker({ signal, start: async (file, encoding) => navigate(`${PATH}/${await startUpload(file, encoding)}`) }),
+    ),
+    lacking("write", "Your token can't import files: that needs the write scope."),
     h(
       "section",
       { "aria-labelledby": "history" },

@@ -1,5 +1,6 @@
 // Products: search, edit, export, delete.
 
+import { needs } from "../access.js";
 import { ApiError, get } from "../api.js";
 import { button } from "../components/button.js";
 import { report, reporting } from "../components/notices.js";
@@ -102,7 +103,7 @@ export function open({ main, query, signal }) {
     return emptyState(
       "No products yet",
       "Import a file, or add one manually.",
-      h("a", { class: "button primary", href: link("/imports") }, "Import a file"),
+      needs("write", h("a", { class: "button primary", href: link("/imports") }, "Import a file")),
     );
   };
   const filters = productFilters(state, set);
@@ -116,18 +117,24 @@ export function open({ main, query, signal }) {
       h(
         "div",
         { class: "actions" },
-        button("New product", { key: "new", kind: "primary", symbol: "plus", click: reporting(() => edit(null)) }),
+        needs(
+          "write",
+          button("New product", { key: "new", kind: "primary", symbol: "plus", click: reporting(() => edit(null)) }),
+        ),
         button("Export as CSV", {
           key: "export",
           symbol: "download",
           click: reporting(async () => jobs.add(await startExport(state))),
         }),
-        button("Delete all", {
-          key: "delete-all",
-          kind: "danger-quiet",
-          symbol: "bin",
-          click: reporting(async () => jobs.add(await deleteAll(await allProducts()))),
-        }),
+        needs(
+          "admin",
+          button("Delete all", {
+            key: "delete-all",
+            kind: "danger-quiet",
+            symbol: "bin",
+            click: reporting(async () => jobs.add(await deleteAll(await allProducts()))),
+          }),
+        ),
       ),
     ),
     jobs.element,

@@ -1,5 +1,6 @@
 // One webhook: its deliveries, how fast they were, what failed, and how to retry.
 
+import { needs } from "../access.js";
 import { ApiError, get, post } from "../api.js";
 import { button } from "../components/button.js";
 import { showDelivery } from "../components/delivery-dialog.js";
@@ -137,15 +138,17 @@ export function open({ main, id, query, signal }) {
   /** @param {(webhook: Api.Webhook) => unknown} action */
   const actOnShown = (action) => act(() => shown && action(shown));
   const actions = [
-    button("Send test", { key: "test", kind: "primary", symbol: "send", click: act(() => tests.run(id)) }),
-    button("Edit", { key: "edit", symbol: "pencil", click: act(() => editWebhook(id)) }),
-    button("Rotate secret", { key: "rotate", symbol: "key", click: actOnShown(rotateSecret) }),
-    button("Retry failed deliveries", {
-      key: "redeliver",
-      symbol: "retry",
-      click: actOnShown(redeliverFailed),
-    }),
-    button("Delete", { key: "delete", kind: "danger-quiet", symbol: "bin", click: actOnShown(remove) }),
+    needs(
+      "admin",
+      button("Send test", { key: "test", kind: "primary", symbol: "send", click: act(() => tests.run(id)) }),
+    ),
+    needs("admin", button("Edit", { key: "edit", symbol: "pencil", click: act(() => editWebhook(id)) })),
+    needs("admin", button("Rotate secret", { key: "rotate", symbol: "key", click: actOnShown(rotateSecret) })),
+    needs(
+      "write",
+      button("Retry failed deliveries", { key: "redeliver", symbol: "retry", click: actOnShown(redeliverFailed) }),
+    ),
+    needs("admin", button("Delete", { key: "delete", kind: "danger-quiet", symbol: "bin", click: actOnShown(remove) })),
   ];
   const about = h(
     "div",

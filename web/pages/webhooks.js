@@ -1,5 +1,6 @@
 // Webhooks: the list of all webhooks.
 
+import { lacking, needs } from "../access.js";
 import { ApiError, get } from "../api.js";
 import { button } from "../components/button.js";
 import { reporting } from "../components/notices.js";
@@ -73,7 +74,10 @@ export function open({ main, query, signal }) {
   };
   /** @param {string} key */
   const newButton = (key) =>
-    button("New webhook", { key, kind: "primary", symbol: "plus", click: act(() => editWebhook(null)) });
+    needs(
+      "admin",
+      button("New webhook", { key, kind: "primary", symbol: "plus", click: act(() => editWebhook(null)) }),
+    );
   main.append(
     h(
       "div",
@@ -86,6 +90,7 @@ export function open({ main, query, signal }) {
       { class: "lead" },
       "Webhooks notify your server when something changes. Requests are signed, retried on failure and logged.",
     ),
+    lacking("admin", "Your token can't change webhooks: that needs the admin scope."),
     list,
   );
   load();

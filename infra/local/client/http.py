@@ -23,6 +23,10 @@ UPLOAD_SECONDS_MAX = 600.0
 POLL_SECONDS = 0.2
 POLL_FAILURES_MAX = 10
 """In a row. A stack under load may fail to answer now and then, but not this often."""
+BUSY_WAITS_MAX = 10
+"""How often a request is sent again that was refused because the token has sent or started too much."""
+BUSY_WAIT_SECONDS_MAX = 60.0
+"""The longest wait that a server may ask for."""
 TERMINAL = ("completed", "failed", "cancelled")
 
 
@@ -32,6 +36,14 @@ class ApiError(StackError):
 
 class StackSilent(ApiError):
     """There was no answer, or a server error: the same request may succeed later."""
+
+
+class Busy(ApiError):
+    """The request was refused without an effect, and may be sent again after `wait_seconds`."""
+
+    def __init__(self, message: str, wait_seconds: float) -> None:
+        super().__init__(message)
+        self.wait_seconds = wait_seconds
 
 
 class Watcher(Protocol):
@@ -174,6 +186,15 @@ class ImportClient:
             time.sleep(POLL_SECONDS)
 
     def _call(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """Sends a request; waits and sends it again if it was refused with 429, which means that it had no effect."""
+        for _ in range(BUSY_WAITS_MAX):
+            try:
+                return self._call_once(method, path, body)
+            except Busy as error:
+                time.sleep(error.wait_seconds)
+        return self._call_once(method, path, body)
+
+    def _call_once(self, method: str, path: str, body: Mapping[str, Any] | None) -> dict[str, Any]:
         timeout = (CONNECT_SECONDS_MAX, RESPONSE_SECONDS_MAX)
         try:
             answer = self._http.request(method, self._url + path, json=body, timeout=timeout)
@@ -183,13 +204,22 @@ class ImportClient:
         if answer.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR:
             raise StackSilent(f"{self._url} answers {answer.status_code}: {content.get('detail')}")
         if not answer.ok:
-            raise ApiError(f"{content.get('title')} ({answer.status_code}): {_explained(content)}")
+            message = f"{content.get('title')} ({answer.status_code}): {_explained(content)}"
+            if answer.status_code == HTTPStatus.TOO_MANY_REQUESTS:
+                raise Busy(message, _wait_seconds(answer))
+            raise ApiError(message)
         return dict(content)
 
 
 def _registration(file: ProductFile, encoding: str | None) -> dict[str, Any]:
     registration = {"filename": file.name, "size_bytes": file.size}
     return registration if encoding is None else {**registration, "encoding": encoding}
+
+
+def _wait_seconds(answer: requests.Response) -> float:
+    """How long the server asks to wait."""
+    asked = answer.headers.get("Retry-After", "")
+    return min(float(asked), BUSY_WAIT_SECONDS_MAX) if asked.isascii() and asked.isdigit() else POLL_SECONDS
 
 
 def _cause(error: requests.RequestException) -> str:

@@ -72,4 +72,6 @@ def pool_sizes(wiring: Wiring, workers: int) -> dict[str, int]:
         sizes[source.function] = min(source.maximum_concurrency or at_once, at_once)
     if any(function.name == API_FUNCTION for function in wiring.functions):
         sizes[API_FUNCTION] = max(API_WORKERS_MIN, workers)
+        if wiring.authorizer is not None:
+            sizes[wiring.authorizer] = sizes[API_FUNCTION]
     return sizes

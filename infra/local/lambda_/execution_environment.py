@@ -6,7 +6,7 @@ A function that exceeds its time-out is killed. When the process crashes, its in
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from multiprocessing.connection import Connection
 from typing import Any
 
@@ -22,11 +22,17 @@ INIT_SECONDS_MAX = 10.0
 class ExecutionEnvironment:
     """One process for one function, one invocation at a time. Unusable after FunctionTimedOut or FunctionCrashed."""
 
-    def __init__(self, function: Function, connection: Connection, kill: Callable[[int], None]) -> None:
+    def __init__(
+        self,
+        function: Function,
+        connection: Connection,
+        kill: Callable[[int], None],
+        variables: Mapping[str, str],
+    ) -> None:
         self._kill = kill
         self._function = function
         self._connection = connection
-        self.pid = self._wait_ready()
+        self.pid = self._wait_ready(variables)
 
     def invoke(self, event: Any, request_id: str) -> Outcome:
         """Runs the function. Raises FunctionTimedOut, FunctionCrashed; the process is then gone."""
@@ -51,8 +57,9 @@ class ExecutionEnvironment:
         self.kill()
         self._connection.close()
 
-    def _wait_ready(self) -> int:
+    def _wait_ready(self, variables: Mapping[str, str]) -> int:
         try:
+            self._connection.send_bytes(json.dumps(dict(variables)).encode())
             if self._connection.poll(INIT_SECONDS_MAX):
                 return int(self._connection.recv_bytes())
         except (EOFError, OSError):

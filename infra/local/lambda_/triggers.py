@@ -61,6 +61,8 @@ class Wiring:
 
     app_name: str
     functions: tuple[Function, ...]
+    authorizer: str | None
+    """The function that decides who may use the API."""
     queues: tuple[QueueSource, ...]
     schedules: tuple[ScheduleSource, ...]
 
@@ -79,6 +81,7 @@ class Wiring:
         return cls(
             content["app_name"],
             tuple(Function(**each) for each in content["functions"]),
+            content["authorizer"],
             tuple(QueueSource(**each) for each in content["queues"]),
             tuple(ScheduleSource(**each) for each in content["schedules"]),
         )
@@ -91,7 +94,7 @@ def chalice_config(project: Path, stage: str) -> Config:
 
 
 def read(app: Chalice, config: Config) -> Wiring:
-    """The wiring of an application. Raises UnknownTrigger unless every trigger is a queue or a schedule."""
+    """The wiring of an application. Raises UnknownTrigger unless every trigger is a queue, a schedule or a route."""
     queues, schedules, functions = [], [], []
     for source in app.event_sources:
         functions.append(_function(source.name, source.handler_string, config))
@@ -104,7 +107,11 @@ def read(app: Chalice, config: Config) -> Wiring:
             raise UnknownTrigger(f"{source.name}: the local stack supports queues and schedules, but no {kind}")
     if app.routes:
         functions.append(_function(API_FUNCTION, API_HANDLER, config, API_SECONDS_MAX))
-    return Wiring(app.app_name, tuple(functions), tuple(queues), tuple(schedules))
+    authorizers = [_function(each.name, each.handler_string, config) for each in app.builtin_auth_handlers]
+    if len(authorizers) > 1:
+        raise UnknownTrigger("the local stack supports one authorizer for all routes")
+    name = authorizers[0].name if authorizers else None
+    return Wiring(app.app_name, (*functions, *authorizers), name, tuple(queues), tuple(schedules))
 
 
 def _function(name: str, handler: str, config: Config, seconds_max: int | None = None) -> Function:

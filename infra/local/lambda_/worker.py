@@ -89,6 +89,8 @@ def run(function: Function, full_name: str, connection: Connection, line: int) -
     threading.Thread(target=_end_with_the_line, args=(line,), daemon=True).start()
     log_stream = f"{time.strftime('%Y/%m/%d', time.gmtime())}/[$LATEST]{uuid.uuid4().hex}"
     os.environ.update(_lambda_environment(function, full_name, log_stream))
+    # The variables of this function alone, such as the password of its database role.
+    os.environ.update(json.loads(connection.recv_bytes()))
     handler = _handler(function.handler)
     connection.send_bytes(str(os.getpid()).encode())
     while True:

@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from multiprocessing.connection import Connection
 from pathlib import Path
 
@@ -24,10 +24,21 @@ LOG_NAME = "functions"
 
 
 class ZygoteClient:
-    """One zygote, which has imported the application or is still importing it."""
+    """One zygote, which has imported the application or is still importing it.
 
-    def __init__(self, project: Path, stage: str, environment: Mapping[str, str], logbook: LogBook) -> None:
+    `environment` has the variables of all functions; `own_environment` returns those of one function.
+    """
+
+    def __init__(
+        self,
+        project: Path,
+        stage: str,
+        environment: Mapping[str, str],
+        logbook: LogBook,
+        own_environment: Callable[[str], Mapping[str, str]] = lambda _: {},
+    ) -> None:
         self.logbook = logbook
+        self._own_environment = own_environment
         self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
         line_read, self._line = os.pipe()
         self._report, report_write = os.pipe()
@@ -71,7 +82,9 @@ class ZygoteClient:
         finally:
             theirs.close()
             output.close()
-        return ExecutionEnvironment(function, Connection(ours.detach()), self.kill)
+        connection = Connection(ours.detach())
+        # Not by way of the zygote: its memory is passed on to every function that it forks later.
+        return ExecutionEnvironment(function, connection, self.kill, self._own_environment(function.name))
 
     def kill(self, pid: int) -> None:
         """Ends an environment's process, if it still runs."""

@@ -18,11 +18,11 @@ class ExternalPostgres:
     def __init__(self, containers: Containers) -> None:
         self.port = containers.postgres_port
         self.owner_conninfo = containers.owner_conninfo
-        self.role_conninfo = containers.role_conninfo
+        self.conninfos = containers.conninfos
         self._last_error = ""
 
     def wait_ready(self) -> None:
-        """Waits until both roles can log in. Raises PostgresFailed."""
+        """Waits until all roles can log in. Raises PostgresFailed."""
         try:
             wait_until(self._answers, READY_SECONDS_MAX, "PostgreSQL in Docker")
         except TookTooLong:
@@ -36,7 +36,7 @@ class ExternalPostgres:
 
     def _answers(self) -> bool:
         try:
-            for conninfo in (self.owner_conninfo, self.role_conninfo):
+            for conninfo in (self.owner_conninfo, *self.conninfos.values()):
                 psycopg.connect(conninfo, connect_timeout=CONNECT_SECONDS_MAX).close()
         except psycopg.OperationalError as error:
             self._last_error = str(error).strip()

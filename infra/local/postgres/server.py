@@ -12,7 +12,6 @@ import secrets
 import shutil
 import subprocess
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -20,6 +19,8 @@ import psycopg
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
+from chalicelib.backends import migrations
+from chalicelib.backends.roles import FUNCTION_ROLES
 from infra.local.errors import PostgresFailed
 from infra.local.postgres import leftovers, system_user
 from infra.local.processes.child import Child, Program
@@ -29,9 +30,10 @@ from infra.local.processes.ports import LOOPBACK
 from infra.local.processes.private_file import write_private
 
 OWNER = "postgres"
-ROLE = "importer"
 DATABASE = "importer"
 UNICODE_LOCALE = "C.UTF-8"
+OWNER_KEY = "owner"
+"""Names the owner's password in the file; the others are named like their roles."""
 PASSWORD_BYTES = 24
 INITDB_SECONDS_MAX = 120.0
 READY_SECONDS_MAX = 120.0
@@ -54,14 +56,6 @@ UNSAFE_SETTINGS: Mapping[str, str] = {"fsync": "off", "full_page_writes": "off"}
 """PostgreSQL does not wait for the disk. For tests, in which processes die but the machine does not."""
 
 
-@dataclass(frozen=True)
-class Passwords:
-    """One for each role, created once and kept next to the data."""
-
-    owner: str
-    role: str
-
-
 class Postgres:
     """A server that is starting; after `wait_ready` it answers and has the database `importer`."""
 
@@ -78,6 +72,7 @@ class Postgres:
         self._programs = programs()
         self._open_paths()
         self._passwords = self._load_passwords()
+        """One for each role, created once and kept next to the data."""
         if self._data.exists():
             leftovers.clear(self._data, say)
         else:
@@ -107,12 +102,12 @@ class Postgres:
     @property
     def owner_conninfo(self) -> str:
         """libpq connection string of the superuser `postgres`, which owns the database."""
-        return self._conninfo(OWNER, self._passwords.owner, DATABASE)
+        return self._conninfo(OWNER, self._passwords[OWNER_KEY], DATABASE)
 
     @property
-    def role_conninfo(self) -> str:
-        """libpq connection string of the functions' role `importer`."""
-        return self._conninfo(ROLE, self._passwords.role, DATABASE)
+    def conninfos(self) -> dict[str, str]:
+        """libpq connection string of each role of the functions."""
+        return {role: self._conninfo(role, self._passwords[role], DATABASE) for role in FUNCTION_ROLES}
 
     def start_again(self) -> None:
         """Starts it after it has ended, on the same data and port. It does not answer yet."""
@@ -122,7 +117,7 @@ class Postgres:
     def answers(self) -> bool:
         """Whether it accepts connections. Raises PostgresFailed when it refuses the password."""
         try:
-            conninfo = self._conninfo(OWNER, self._passwords.owner, "postgres")
+            conninfo = self._conninfo(OWNER, self._passwords[OWNER_KEY], "postgres")
             psycopg.connect(conninfo, connect_timeout=CONNECT_SECONDS_MAX).close()
         except psycopg.OperationalError as error:
             if "password authentication failed" in str(error):
@@ -156,14 +151,16 @@ class Postgres:
             system_user.open_path(self._programs, self._say)
             system_user.open_path(self._data, self._say)
 
-    def _load_passwords(self) -> Passwords:
+    def _load_passwords(self) -> dict[str, str]:
+        """Reads them, and creates those that are missing: an earlier version knew fewer roles."""
         file = self._directory / "passwords.json"
-        if file.exists():
-            return Passwords(**json.loads(file.read_text("utf-8")))
-        if self._data.exists():
+        if not file.exists() and self._data.exists():
             raise PostgresFailed(f"{file} is missing, but {self._data} exists: restore the file, or run `make clean`")
-        passwords = Passwords(secrets.token_urlsafe(PASSWORD_BYTES), secrets.token_urlsafe(PASSWORD_BYTES))
-        write_private(file, json.dumps({"owner": passwords.owner, "role": passwords.role}))
+        kept: dict[str, str] = json.loads(file.read_text("utf-8")) if file.exists() else {}
+        names = (OWNER_KEY, *FUNCTION_ROLES)
+        passwords = {name: kept.get(name) or secrets.token_urlsafe(PASSWORD_BYTES) for name in names}
+        if passwords != kept:
+            write_private(file, json.dumps(passwords))
         return passwords
 
     def _initialise(self) -> None:
@@ -175,7 +172,7 @@ class Postgres:
         fresh.mkdir(mode=0o700)
         self._account.own(fresh)
         password_file = self._directory / "initdb.password"
-        write_private(password_file, self._passwords.owner)
+        write_private(password_file, self._passwords[OWNER_KEY])
         self._account.own(password_file)
         command: list[str | Path] = [self._programs / "initdb", "--pgdata", fresh, "--username", OWNER]
         command += ["--pwfile", password_file, "--auth", "scram-sha-256", "--encoding", "UTF8"]
@@ -225,13 +222,12 @@ class Postgres:
 
     def _create_database(self) -> None:
         """Creates roles and database where missing: an earlier start may have been interrupted anywhere."""
-        conninfo = self._conninfo(OWNER, self._passwords.owner, "postgres")
+        conninfo = self._conninfo(OWNER, self._passwords[OWNER_KEY], "postgres")
         with psycopg.connect(conninfo, autocommit=True) as connection:
-            if not connection.execute("select 1 from pg_roles where rolname = %s", [ROLE]).fetchone():
-                statement = sql.SQL("create role {} login password {}")
-                connection.execute(statement.format(sql.Identifier(ROLE), sql.Literal(self._passwords.role)))
             if not connection.execute("select 1 from pg_database where datname = %s", [DATABASE]).fetchone():
                 connection.execute(sql.SQL("create database {}").format(sql.Identifier(DATABASE)))
+        for role in FUNCTION_ROLES:
+            migrations.ensure_role(self.owner_conninfo, role, self._passwords[role])
 
 
 _ENVIRONMENT = {"PATH": "/usr/bin:/bin", "LC_ALL": "C"}

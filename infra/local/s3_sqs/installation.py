@@ -31,14 +31,11 @@ FAILURE_LINES = 5
 
 @dataclass(frozen=True)
 class Distribution:
-    """An emulator as pip installs it."""
+    """An emulator as pip installs it: everything in the lock with its name."""
 
     name: str
-    requirement: str
     python_before: tuple[int, int] | None = None
     """The first Python version that the emulator does not support."""
-    additions: tuple[str, ...] = ()
-    """Optional dependencies that we need."""
 
     @property
     def directory(self) -> Path:
@@ -46,9 +43,9 @@ class Distribution:
         return ROOT / f".venv-{self.name}"
 
     @property
-    def constraints(self) -> Path:
-        """The file with the exact versions of all its dependencies."""
-        return Path(__file__).with_name(f"constraints-{self.name}.txt")
+    def lock(self) -> Path:
+        """The file with the exact versions of everything that is installed, and with their hashes."""
+        return ROOT / "locks" / f"{self.name}.txt"
 
     @property
     def python(self) -> Path:
@@ -57,9 +54,8 @@ class Distribution:
 
     def fingerprint(self) -> str:
         """Identifies what would be installed: changes when any version changes."""
-        frozen = hashlib.sha256(self.constraints.read_bytes()).hexdigest()
-        wanted = " ".join([self.requirement, *self.additions])
-        return f"{wanted} {frozen} {sys.version_info.major}.{sys.version_info.minor}\n"
+        locked = hashlib.sha256(self.lock.read_bytes()).hexdigest()
+        return f"{self.name} {locked} {sys.version_info.major}.{sys.version_info.minor}\n"
 
     def is_installed(self) -> bool:
         """Whether exactly these versions are installed."""
@@ -67,10 +63,9 @@ class Distribution:
         return stamp.exists() and stamp.read_text("utf-8") == self.fingerprint()
 
 
-LOCALSTACK = Distribution("localstack", "localstack-core[base-runtime]==4.13.1", python_before=(3, 14))
-MINISTACK = Distribution("ministack", "ministack==1.5.33")
-# Only CloudFormation needs AWS's translator of serverless templates; S3 and SQS do not.
-MINISTACK_CLOUD = Distribution("ministack-cloud", "ministack==1.5.33", additions=("aws-sam-translator==1.115.0",))
+LOCALSTACK = Distribution("localstack", python_before=(3, 14))
+MINISTACK = Distribution("ministack")
+MINISTACK_CLOUD = Distribution("ministack-cloud")
 """The emulator for `make cloud-test`."""
 BY_NAME = {distribution.name: distribution for distribution in (LOCALSTACK, MINISTACK, MINISTACK_CLOUD)}
 
@@ -103,8 +98,8 @@ def install(distribution: Distribution) -> None:
         return
     version = sys.version_info[:2]
     if distribution.python_before is not None and version >= distribution.python_before:
-        raise InstallationFailed(f"{distribution.requirement} does not support Python {version[0]}.{version[1]}")
-    sys.stdout.write(f"Installing {distribution.requirement} into {distribution.directory.name}/\n")
+        raise InstallationFailed(f"{distribution.name} does not support Python {version[0]}.{version[1]}")
+    sys.stdout.write(f"Installing {distribution.name} into {distribution.directory.name}/\n")
     sys.stdout.flush()
     shutil.rmtree(distribution.directory, ignore_errors=True)
     venv.create(distribution.directory, with_pip=True)
@@ -125,14 +120,14 @@ def _install_best() -> None:
 
 def _pip_install(distribution: Distribution) -> None:
     command: list[str | Path] = [distribution.python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-    command += ["--constraint", distribution.constraints, distribution.requirement, *distribution.additions]
+    command += ["--require-hashes", "--requirement", distribution.lock]
     try:
         finished = subprocess.run(command, capture_output=True, text=True, timeout=PIP_SECONDS_MAX, check=False)
     except subprocess.TimeoutExpired:
-        raise InstallationFailed(f"{distribution.requirement}: pip took longer than {PIP_SECONDS_MAX:g} s") from None
+        raise InstallationFailed(f"{distribution.name}: pip took longer than {PIP_SECONDS_MAX:g} s") from None
     if finished.returncode != 0:
         reason = "\n".join(finished.stderr.strip().splitlines()[-FAILURE_LINES:])
-        raise InstallationFailed(f"{distribution.requirement} could not be installed:\n{reason}")
+        raise InstallationFailed(f"{distribution.name} could not be installed:\n{reason}")
 
 
 if __name__ == "__main__":

@@ -18,6 +18,8 @@ class Answer:
     status: int
     headers: list[tuple[str, str]]
     body: bytes = b""
+    signed_in: bool | None = None
+    """Whether the authorizer accepted the caller; None if it was not asked."""
 
     def with_header(self, name: str, value: str) -> Answer:
         """The same answer with one more header."""
@@ -25,13 +27,14 @@ class Answer:
 
     def to_json(self) -> dict[str, Any]:
         """For the other process."""
-        return {"status": self.status, "headers": self.headers, "body": base64.b64encode(self.body).decode()}
+        body = base64.b64encode(self.body).decode()
+        return {"status": self.status, "headers": self.headers, "body": body, "signed_in": self.signed_in}
 
     @classmethod
     def from_json(cls, content: dict[str, Any]) -> Answer:
         """From the other process."""
         headers = [(name, value) for name, value in content["headers"]]
-        return cls(content["status"], headers, base64.b64decode(content["body"]))
+        return cls(content["status"], headers, base64.b64decode(content["body"]), content["signed_in"])
 
 
 def problem(status: HTTPStatus, code: str, detail: str) -> Answer:

@@ -7,6 +7,7 @@ import does not delay the API, and the API does not delay imports.
 from __future__ import annotations
 
 import base64
+import logging
 import socket
 import threading
 from collections.abc import Callable, Iterable
@@ -21,7 +22,9 @@ from infra.local.lambda_.pool import Pool
 from infra.local.lambda_.triggers import API_FUNCTION, API_PREFIX
 from infra.local.processes.ports import LOOPBACK
 from infra.local.site import connections
+from infra.local.site.authorizer import Authorizer
 from infra.local.site.problems import Answer, problem
+from infra.local.site.sign_ins import FailedSignIns
 from infra.local.site.static_files import StaticFiles
 from infra.site_files import security_headers
 
@@ -34,13 +37,17 @@ QUEUE_SECONDS_MAX = 10.0
 """How long a request waits for a free execution environment."""
 STOP_SECONDS_MAX = 2.0
 
+_logger = logging.getLogger(__name__)
+
 StartResponse = Callable[[str, list[tuple[str, str]]], object]
 
 
 class Site:
     """A WSGI application: the page and the API."""
 
-    def __init__(self, port: int, files: StaticFiles, api: Pool | None, uploads_to: str) -> None:
+    def __init__(
+        self, port: int, files: StaticFiles, api: Pool | None, uploads_to: str, authorizer: Authorizer | None = None
+    ) -> None:
         names = (LOOPBACK, "localhost", "[::1]")
         self._hosts = {f"{name}:{port}" for name in names}
         if port == HTTP_PORT:
@@ -48,6 +55,8 @@ class Site:
             self._hosts |= set(names)
         self._files = files
         self._api = api
+        self._authorizer = authorizer
+        self._failed_sign_ins = FailedSignIns()
         self._security_headers = security_headers(uploads_to)
 
     def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
@@ -67,13 +76,29 @@ class Site:
             return problem(HTTPStatus.MISDIRECTED_REQUEST, "misdirected_request", detail)
         path = _request_path(environ)
         if path == API_PREFIX or path.startswith((f"{API_PREFIX}/", f"{API_PREFIX}?")):
-            return self._call_api(environ, path.removeprefix(API_PREFIX) or "/")
+            return self._signed_in(environ, path.removeprefix(API_PREFIX) or "/")
         if environ["REQUEST_METHOD"] not in ("GET", "HEAD"):
             detail = f"{environ['REQUEST_METHOD']} is not allowed here. Allowed: GET, HEAD."
             refused = problem(HTTPStatus.METHOD_NOT_ALLOWED, "method_not_allowed", detail)
             return refused.with_header("Allow", "GET, HEAD")
         wanted = [environ.get(f"HTTP_{name}", "") for name in ("IF_NONE_MATCH", "ACCEPT_ENCODING", "ACCEPT")]
         return self._files.answer(path.partition("?")[0], *wanted)
+
+    def _signed_in(self, environ: dict[str, Any], path: str) -> Answer:
+        """Calls the API, unless the address has tried too many tokens. Without a token, nothing can be tried."""
+        address, authorization = environ["REMOTE_ADDR"], environ.get("HTTP_AUTHORIZATION", "")
+        if not authorization:
+            return self._call_api(environ, path)
+        if seconds := self._failed_sign_ins.wait_seconds(address, authorization):
+            detail = f"Too many different tokens were refused. Try again in {seconds} s."
+            refused = problem(HTTPStatus.TOO_MANY_REQUESTS, "too_many_failed_sign_ins", detail)
+            return refused.with_header("Retry-After", str(seconds))
+        answer = self._call_api(environ, path)
+        if answer.signed_in:
+            self._failed_sign_ins.succeeded(authorization)
+        elif answer.signed_in is False and self._failed_sign_ins.failed(address, authorization):
+            _logger.warning("%s has tried too many different tokens and has to wait for up to a minute", address)
+        return answer
 
     def _call_api(self, environ: dict[str, Any], path: str) -> Answer:
         if self._api is None:
@@ -82,19 +107,28 @@ class Site:
         if len(body) > BODY_BYTES_MAX:
             detail = f"The body is larger than {BODY_BYTES_MAX} bytes."
             return problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "body_too_large", detail)
-        event = {
+        event: dict[str, Any] = {
             "method": environ["REQUEST_METHOD"],
             "path": path if path.startswith("/") else f"/{path}",
             "headers": _headers(environ),
+            "address": environ["REMOTE_ADDR"],
             "body": base64.b64encode(body).decode(),
         }
-        if not self._api.acquire(QUEUE_SECONDS_MAX):
-            busy = problem(HTTPStatus.SERVICE_UNAVAILABLE, "unavailable", "Too many requests at once. Try again soon.")
-            return busy.with_header("Retry-After", "1")
+        if self._authorizer is not None:
+            event["authorizer"] = self._authorizer.decide(
+                event["method"], event["path"], event["headers"], QUEUE_SECONDS_MAX
+            )
+            if event["authorizer"] is None:
+                return _busy()
+        return self._answer_of(self._api, event)
+
+    def _answer_of(self, api: Pool, event: dict[str, Any]) -> Answer:
+        if not api.acquire(QUEUE_SECONDS_MAX):
+            return _busy()
         try:
-            return Answer.from_json(self._api.invoke(event))
+            return Answer.from_json(api.invoke(event))
         except FunctionTimedOut:
-            detail = f"The function did not answer within {self._api.function.timeout_seconds} s. Try again."
+            detail = f"The function did not answer within {api.function.timeout_seconds} s. Try again."
             return problem(HTTPStatus.GATEWAY_TIMEOUT, "timed_out", detail)
         except FunctionFailed:
             return problem(
@@ -103,7 +137,7 @@ class Site:
                 f"The function failed: see {API_FUNCTION}.log in the stack's logs.",
             )
         finally:
-            self._api.release()
+            api.release()
 
 
 class WebServer:
@@ -143,6 +177,11 @@ class WebServer:
 
     def _close_all(self) -> None:
         wasyncore.close_all(self._server._map)
+
+
+def _busy() -> Answer:
+    busy = problem(HTTPStatus.SERVICE_UNAVAILABLE, "unavailable", "Too many requests at once. Try again soon.")
+    return busy.with_header("Retry-After", "1")
 
 
 def _named_in_target(environ: dict[str, Any]) -> list[str]:

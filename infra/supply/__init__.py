@@ -1,0 +1,1 @@
+"""The code of others: locks with hashes, their renewal, and the audit against known vulnerabilities."""
