@@ -46,6 +46,10 @@ def test_every_route_gets_them(found: Found) -> None:
         assert len(kinds) >= (KINDS_MIN if endpoint.body else 1), endpoint
 
 
+def test_limits_on_their_number_do_not_hide_what_they_cost(found: Found) -> None:
+    assert len([each for each in found if each["status"] == 429]) < len(found) // 20
+
+
 def test_each_has_a_short_response(found: Found) -> None:
     assert [each for each in found if each["response_bytes"] > API_RESPONSE_BYTES_MAX] == []
     refused = [each for each in found if each["status"] >= 400]
