@@ -125,14 +125,15 @@ def test_a_token_can_expire(pipeline: Pipeline) -> None:
         ("name", "x" * (limits.TOKEN_NAME_CHARACTERS_MAX + 1), "at most 100 characters"),
         ("scope", "root", "Must be “read”, “write” or “admin”."),
         ("expires_at", "2020-01-01T00:00:00Z", "must be in the future, and at most 10 years from now"),
-        ("expires_at", in_(days=3_651), "must be in the future, and at most 10 years from now"),
+        ("expires_at", lambda: in_(days=3_651), "must be in the future, and at most 10 years from now"),
         ("expires_at", "9999-12-31T23:59:59.999999-23:59", "must be in the future, and at most 10 years from now"),
         ("expires_at", "2027-01-01T00:00:00", "time zone"),
         ("expires_at", 1_900_000_000, "must be a string with date, time and time zone"),
     ],
 )
 def test_what_a_token_cannot_have_is_refused(pipeline: Pipeline, field: str, value: object, message: str) -> None:
-    found = problem(pipeline.call("POST", "/tokens", {**NEW, field: value}), 422)
+    sent = value() if callable(value) else value
+    found = problem(pipeline.call("POST", "/tokens", {**NEW, field: sent}), 422)
     assert [each["pointer"] for each in found["errors"]] == [f"/{field}"]
     assert message.lower() in found["errors"][0]["message"].lower()
     assert pipeline.call("GET", "/tokens").json["total"] == 1
