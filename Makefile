@@ -131,7 +131,7 @@ up: $(INSTALLED) ## Start LocalStack and PostgreSQL in Docker, with our resource
 down: $(INSTALLED) ## Stop the Docker containers; the data of PostgreSQL stays in its volume
 	@$(RUN) infra.compose down
 
-package: $(INSTALLED) ## Build out/<stage>/deployment.zip and template.json for a deployment (STAGE=dev)
+package: $(INSTALLED) ## Build out/<stage>/deployment.zip, template.json and sbom.json for a deployment (STAGE=dev)
 	@$(RUN) infra.deploy.packaging -- "$(STAGE)"
 
 deploy: $(INSTALLED) ## Deploy a stage with your AWS credentials (STAGE=dev PARAMETERS='AlarmEmail=…')

@@ -68,19 +68,29 @@ def prepare(cache: Path) -> Path:
     """Returns the directory of the dependencies in `cache`; creates it if necessary. Raises DependenciesMissing."""
     directory = _directory(cache)
     if not directory.is_dir():
-        building = cache / f".{directory.name}"
-        shutil.rmtree(building, ignore_errors=True)
-        packages = building / PACKAGES
-        packages.mkdir(parents=True)
-        _download(packages, report := building / "report.json")
-        wheels = sbom.distributions(packages, json.loads(report.read_text("utf-8")))
-        (building / DISTRIBUTIONS).write_text(sbom.dump(wheels), "utf-8")
-        _trim(packages)
-        _compile(packages)
-        for outdated in cache.glob("dependencies-*"):
-            shutil.rmtree(outdated)
-        building.rename(directory)
+        cache.mkdir(parents=True, exist_ok=True)
+        # In a directory of its own, because another process may do the same. The first that is done wins.
+        with tempfile.TemporaryDirectory(prefix=".building-", dir=cache) as temporary:
+            building = Path(temporary) / directory.name
+            _build(building)
+            for outdated in set(cache.glob("dependencies-*")) - {directory}:
+                shutil.rmtree(outdated, ignore_errors=True)
+            try:
+                building.rename(directory)
+            except OSError:
+                if not directory.is_dir():
+                    raise
     return directory
+
+
+def _build(building: Path) -> None:
+    packages, report = building / PACKAGES, building / "report.json"
+    packages.mkdir(parents=True)
+    _download(packages, report)
+    wheels = sbom.distributions(packages, json.loads(report.read_text("utf-8")))
+    (building / DISTRIBUTIONS).write_text(sbom.dump(wheels), "utf-8")
+    _trim(packages)
+    _compile(packages)
 
 
 def cache_directory() -> Path:

@@ -64,8 +64,8 @@ def test_every_emulator_is_installed_again_when_its_lock_changes() -> None:
 
 
 def test_a_python_that_is_too_new_is_refused_without_pip() -> None:
-    too_old = Distribution("localstack", python_before=(3, 11))
-    with pytest.raises(InstallationFailed, match="localstack does not support Python 3"):
+    too_old = Distribution("example", python_before=(3, 11))
+    with pytest.raises(InstallationFailed, match="example does not support Python 3"):
         installation.install(too_old)
 
 

@@ -28,6 +28,7 @@ COPIED = (
     "docs",
     "functions",
     "infra",
+    "locks",
     "tests",
     "vendor",
     ".chalice",

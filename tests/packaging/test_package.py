@@ -150,6 +150,25 @@ def test_the_same_sources_give_the_same_package(package: Package, tmp_path: Path
     assert (again / packaging.BILL).read_bytes() == package.bill.read_bytes()
 
 
+def test_of_two_processes_that_prepare_the_dependencies_at_once_the_first_wins(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun: list[Path] = []
+
+    def build(building: Path) -> None:
+        begun.append(building)
+        if len(begun) == 1:
+            dependencies.prepare(tmp_path)
+        building.mkdir()
+        (building / "file").write_text(building.parent.name, "utf-8")
+
+    monkeypatch.setattr(dependencies, "_build", build)
+    (tmp_path / "dependencies-outdated").mkdir()
+    directory = dependencies.prepare(tmp_path)
+    assert (directory / "file").read_text("utf-8") == begun[1].parent.name
+    assert list(tmp_path.iterdir()) == [directory]
+
+
 def test_a_zip_depends_only_on_names_and_contents(tmp_path: Path) -> None:
     entries = {"b.py": b"b", "a/lib.so.1": b"\x7fELF", "a/x.txt": b"x" * 1000}
     archive.write(tmp_path / "one.zip", entries)
