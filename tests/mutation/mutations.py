@@ -596,7 +596,7 @@ MUTATIONS = (
              "null::jsonb as header", "i.header", (PAGE_SIZES,)),
     Mutation("no folded header, and chunked at most once", "infra/local/site/connections.py",
              'if FOLDED.search(header_plus) or (self.chunked and codings != [b"chunked"]):', "if False:",
-             ("tests/local/test_web.py",)),
+             ("tests/local/test_message_boundaries.py",)),
     Mutation("only UTF-8 is accepted", REQUEST_PARSING, 'if charset != "utf-8":', "if False:",
              ("tests/integration/test_api_standard.py",)),
     Mutation("a page ends by its bytes", "functions/api/paging.py", "max(1, bisect_right(list(sizes), PAGE_BYTES_MAX))",
