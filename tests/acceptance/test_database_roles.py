@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import boto3
 import psutil
 import psycopg
 import pytest
@@ -28,7 +29,6 @@ from chalicelib.messages import (
     UploadMessage,
 )
 from infra.local import stack_file
-from infra.local.aws import Endpoint
 from infra.local.postgres.server import OWNER_KEY
 from infra.local.processes.deadline import wait_until
 from infra.local.testing import RunningStack, clean_environment, running_stack
@@ -86,7 +86,13 @@ def roles_in_use(stack: RunningStack, directory: Path) -> dict[str, set[str]]:
 def test_every_function_is_connected_as_its_role(stack: RunningStack, directory: Path) -> None:
     headers = {"Authorization": f"Bearer {stack.file.token}"}
     assert requests.get(f"{stack.file.url}/api/products", headers=headers, timeout=30).status_code == 200
-    sqs = Endpoint(stack.file.s3_endpoint_url).sqs()
+    sqs = boto3.client(
+        "sqs",
+        endpoint_url=stack.file.s3_endpoint_url,
+        region_name=stack.file.aws_default_region,
+        aws_access_key_id=stack.file.aws_access_key_id,
+        aws_secret_access_key=stack.file.aws_secret_access_key,
+    )
     for queue in (*MESSAGES, *(f"{name}-dead" for name in DEAD)):
         url = sqs.get_queue_url(QueueName=f"product-importer-local-{queue}")["QueueUrl"]
         sqs.send_message(QueueUrl=url, MessageBody=MESSAGES[queue.removesuffix("-dead")].model_dump_json())
