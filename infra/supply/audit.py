@@ -11,7 +11,6 @@ Exit status: 0 if everything was audited and nothing is vulnerable, 1 if somethi
 
 from __future__ import annotations
 
-import argparse
 import json
 import subprocess
 import sys
@@ -22,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from infra import entry
+from infra.arguments import Parser
 from infra.project import ROOT
 from infra.supply import locks
 
@@ -167,7 +167,7 @@ def conclusion(audits: Sequence[Audit]) -> tuple[str, int]:
 
 def main(arguments: list[str]) -> int:
     """Audits the locks. Returns the exit status."""
-    parser = argparse.ArgumentParser(prog="python -m infra.supply.audit", description="Audit the locks.")
+    parser = Parser(prog="python -m infra.supply.audit", description="Audit the locks.", make="make audit")
     parser.add_argument("--osv-url", help="a server with the interface of OSV (default: PyPI's own advisories)")
     options = parser.parse_args(arguments)
     text, status = conclusion([audit_python(pins(), options.osv_url), audit_npm()])

@@ -36,7 +36,7 @@ def dialog_field(page: Page, label: str) -> Locator:
 
 def long_pages(shop: Shop) -> Iterator[dict[str, Any]]:
     """The pages of these products, read from the API."""
-    path = "/products?sku=LONG-&sort=sku&limit=200"
+    path = "/products?sku=BULKY-&sort=sku&limit=200"
     while path:
         found = shop.call("GET", path).json()
         yield found
@@ -142,7 +142,7 @@ def test_paging_works_both_ways_and_survives_a_reload(page: Page, shop: Shop) ->
 
 
 def test_a_page_of_long_texts_has_fewer_rows_and_both_directions_number_them(page: Page, shop: Shop) -> None:
-    lines = [f"LONG-{number:03},Long {number:03} {LONG_TEXT},{LONG_TEXT * 3}" for number in range(450)]
+    lines = [f"BULKY-{number:03},Long {number:03} {LONG_TEXT},{LONG_TEXT * 3}" for number in range(450)]
     shop.upload("\n".join(["sku,name,description", *lines]).encode())
     shop.wait_for_imports()
     sizes = [len(each["items"]) for each in long_pages(shop)]
@@ -150,7 +150,7 @@ def test_a_page_of_long_texts_has_fewer_rows_and_both_directions_number_them(pag
     assert sum(sizes) == 450
     assert max(sizes) < 200, "a page ends by its bytes"
 
-    page.goto("/#/products?sku=LONG-&sort=sku&limit=200")
+    page.goto("/#/products?sku=BULKY-&sort=sku&limit=200")
     pages = page.get_by_role("navigation", name="Pages")
     ends = list(accumulate(sizes))
     ranges = [f"{end - size + 1}–{end}" for size, end in zip(sizes, ends, strict=True)]

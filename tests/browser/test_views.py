@@ -38,6 +38,7 @@ MIDWAY = "sku,name,description\n" + "".join(f"MID-{each},Chair {each},{'Oak ' * 
 @pytest.fixture(scope="module")
 def stocked_shop(shop: Shop, big_file: Path) -> Iterator[Shop]:
     """A shop with many products, imports that ended in every way, and one that is running."""
+    shop.product("RUN-LAST", "Held by another transaction")  # First, so that no view shows it.
     shop.upload(big_file.read_bytes(), "catalogue.csv")
     shop.upload(MISTAKES.encode(), "with mistakes.csv")
     shop.upload(b"sku,price\nMUG-01,9.90\n", "nameless.csv")
@@ -49,7 +50,6 @@ def stocked_shop(shop: Shop, big_file: Path) -> Iterator[Shop]:
     shop.aged_import(b"sku,name\nLASTYEAR-8,Chair\n", "long ago.csv")
     shop.sql("delete from import where filename = 'long ago.csv'")
     shop.aged_import(b"sku,name\nLASTYEAR-9,Chair\nLASTYEAR-10,\n", "last year.csv")
-    shop.product("RUN-LAST", "Held by another transaction")
     shop.wait_for_imports()
     fail_midway(shop, midway)
     with shop.holding("select from product where sku = 'RUN-LAST' for update"):

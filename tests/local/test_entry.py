@@ -32,6 +32,9 @@ COMMANDS = [
     ("infra.deploy.deployment", "deploy", "dev"),
     ("infra.deploy.deployment", "destroy", "dev"),
     ("infra.deploy.dependencies",),
+    ("infra.supply.locks",),
+    ("infra.supply.update",),
+    ("infra.supply.audit",),
     ("infra.local.processes.lock", "none"),
 ]
 FOREIGN = [("tests.benchmark",), ("tests.mutation.mutate", "none"), ("tests.contract",), ("pytest", "--version")]
