@@ -36,7 +36,10 @@ def _refusal(lock: Path, platform: str, python: str) -> str | None:
     with tempfile.TemporaryDirectory() as nowhere:
         command = [uv, "pip", "install", "--dry-run", "--quiet", "--require-hashes", "--requirement", str(lock)]
         command += ["--python-platform", platform, "--python-version", python, "--target", nowhere]
-        finished = subprocess.run(  # noqa: S603  our own command
-            command, capture_output=True, text=True, timeout=SECONDS_MAX, check=False
-        )
+        try:
+            finished = subprocess.run(  # noqa: S603  our own command
+                command, capture_output=True, text=True, timeout=SECONDS_MAX, check=False
+            )
+        except subprocess.TimeoutExpired:
+            return f"uv took longer than {SECONDS_MAX:g} s"
     return finished.stderr.strip() if finished.returncode else None
