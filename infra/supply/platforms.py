@@ -22,6 +22,13 @@ SUPPORTED = {
 }
 
 
+def python_before(name: str) -> tuple[int, int] | None:
+    """Returns the first version of Python that a lock does not support, or None if there is none in PYTHONS."""
+    supported = {python for _, python in SUPPORTED.get(name, product(PLATFORMS, PYTHONS))}
+    versions = [(int(major), int(minor)) for major, minor in (each.split(".") for each in PYTHONS)]
+    return next((version for version, python in zip(versions, PYTHONS, strict=True) if python not in supported), None)
+
+
 def unsuitable(name: str, lock: Path) -> str | None:
     """Returns where a lock cannot be installed, and why, or None if it can be installed everywhere it must."""
     for platform, python in SUPPORTED.get(name, product(PLATFORMS, PYTHONS)):
