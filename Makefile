@@ -64,8 +64,9 @@ revoke-token: $(INSTALLED) ## Revoke an API token (NAME='the shop' STAGE=dev)
 quick: $(INSTALLED) ## Run the unit tests that are not marked slow (PYTEST_ARGS='-k name' TEST_PROCESSES=2)
 	$(PYTEST) -n $(TEST_PROCESSES) -m "not slow" tests/unit $(PYTEST_ARGS)
 
+# The emulator of the cloud comes first: it says so if it does not support this Python.
 # Each process has its own stacks. A file stays in one process, and the order of files is kept: it starts with the slow ones.
-test: $(INSTALLED) $(SCHEMATHESIS_VENV)/.installed emulator cloud-emulator lambda-dependencies ## Run every test, on embedded stacks (PYTEST_ARGS='-k name' TEST_PROCESSES=2)
+test: $(INSTALLED) cloud-emulator $(SCHEMATHESIS_VENV)/.installed emulator lambda-dependencies ## Run every test, on embedded stacks (PYTEST_ARGS='-k name' TEST_PROCESSES=2)
 	$(PYTEST) -n $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
 
 bench: $(INSTALLED) emulator ## Compare imports with psql on the same server (BENCH_ARGS='--runs 5 --only paired')

@@ -25,7 +25,7 @@ from packaging.version import Version
 
 from infra import entry
 from infra.project import ROOT
-from infra.supply import platforms
+from infra.supply import platforms, whole
 
 DEPLOYED = ROOT / "requirements.txt"
 PROJECT = ROOT / "pyproject.toml"
@@ -109,15 +109,18 @@ def write(name: str, requirements: Sequence[str], *options: str) -> None:
     """Writes a lock. Raises LockingFailed."""
     lock = path(name)
     command = [str(Path(sys.executable).with_name("uv")), "pip", "compile", "-", *OPTIONS, *_options(name), *options]
-    finished = subprocess.run(  # noqa: S603  our own command
-        [*command, "--output-file", str(lock)],
-        cwd=ROOT,
-        input="\n".join(requirements),
-        capture_output=True,
-        text=True,
-        timeout=SECONDS_MAX,
-        check=False,
-    )
+    try:
+        finished = subprocess.run(  # noqa: S603  our own command
+            [*command, "--output-file", str(lock)],
+            cwd=ROOT,
+            input="\n".join(requirements),
+            capture_output=True,
+            text=True,
+            timeout=SECONDS_MAX,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        raise LockingFailed(f"{lock.relative_to(ROOT)}: uv took longer than {SECONDS_MAX:g} s") from None
     if finished.returncode:
         raise LockingFailed(f"{lock.relative_to(ROOT)} could not be written:\n{finished.stderr.strip()}")
     header = [HEADER, *(f"{SOURCE}{each}" for each in requirements)]
@@ -134,31 +137,39 @@ def _options(name: str) -> tuple[str, ...]:
 def write_all() -> None:
     """Writes every lock, and checks that it suits every platform. A version that still fits stays.
 
-    Raises LockingFailed.
+    Raises LockingFailed, and then changes nothing.
     """
-    for name, requirements in sources().items():
-        write(name, requirements)
-    for name in sources().keys() - {BUILT}:
-        if problem := platforms.unsuitable(name, path(name)):
-            raise LockingFailed(problem)
+    with whole.or_restored(map(path, sources())):
+        for name, requirements in sources().items():
+            write(name, requirements)
+        for name in sources().keys() - {BUILT}:
+            if problem := platforms.unsuitable(name, path(name)):
+                raise LockingFailed(problem)
 
 
 def renew() -> None:
-    """Chooses the newest version of everything that is old enough, in locks and sources. Raises LockingFailed.
+    """Chooses the newest version of everything that is old enough, in locks and sources.
 
-    A requirement whose line ends in `# held: <reason>` keeps its version. No source gets an older version than it has.
+    Raises LockingFailed, and then changes nothing. A requirement whose line ends in `# held: <reason>` keeps its
+    version. No source gets an older version than it has.
     """
     texts = {file: file.read_text("utf-8") for file in (DEPLOYED, PROJECT)}
-    kept = {name for text in texts.values() for name in held(text)}
+    with whole.or_restored([*texts, *map(path, sources())]):
+        chosen = _upgraded({name for text in texts.values() for name in held(text)})
+        for file, text in texts.items():
+            file.write_text(repinned(text, chosen), "utf-8")
+        write_all()
+
+
+def _upgraded(kept: Container[str]) -> dict[str, str]:
+    """Upgrades every lock, and returns the versions that the sources get, by normalised name."""
     chosen: dict[str, str] = {}
     for name, requirements in sources().items():
         write(name, [unpinned(each, kept) for each in requirements], "--upgrade", "--exclude-newer", AGE)
         locked = read(name)
         for direct in (canonicalize_name(Requirement(each).name) for each in requirements):
             chosen.setdefault(direct, locked[direct].version)
-    for file, text in texts.items():
-        file.write_text(repinned(text, chosen), "utf-8")
-    write_all()
+    return chosen
 
 
 def held(text: str) -> set[str]:

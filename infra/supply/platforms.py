@@ -22,6 +22,13 @@ SUPPORTED = {
 }
 
 
+def python_before(name: str) -> tuple[int, int] | None:
+    """Returns the first version of Python that a lock does not support, or None if there is none in PYTHONS."""
+    supported = {python for _, python in SUPPORTED.get(name, product(PLATFORMS, PYTHONS))}
+    versions = [(int(major), int(minor)) for major, minor in (each.split(".") for each in PYTHONS)]
+    return next((version for version, python in zip(versions, PYTHONS, strict=True) if python not in supported), None)
+
+
 def unsuitable(name: str, lock: Path) -> str | None:
     """Returns where a lock cannot be installed, and why, or None if it can be installed everywhere it must."""
     for platform, python in SUPPORTED.get(name, product(PLATFORMS, PYTHONS)):
@@ -36,7 +43,10 @@ def _refusal(lock: Path, platform: str, python: str) -> str | None:
     with tempfile.TemporaryDirectory() as nowhere:
         command = [uv, "pip", "install", "--dry-run", "--quiet", "--require-hashes", "--requirement", str(lock)]
         command += ["--python-platform", platform, "--python-version", python, "--target", nowhere]
-        finished = subprocess.run(  # noqa: S603  our own command
-            command, capture_output=True, text=True, timeout=SECONDS_MAX, check=False
-        )
+        try:
+            finished = subprocess.run(  # noqa: S603  our own command
+                command, capture_output=True, text=True, timeout=SECONDS_MAX, check=False
+            )
+        except subprocess.TimeoutExpired:
+            return f"uv took longer than {SECONDS_MAX:g} s"
     return finished.stderr.strip() if finished.returncode else None

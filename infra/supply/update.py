@@ -9,12 +9,12 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from infra import entry
 from infra.deploy import rds_authorities
 from infra.project import ROOT
-from infra.supply import images, locks
+from infra.supply import images, locks, whole
 
 NPM_SECONDS_MAX = 600.0
 
@@ -24,9 +24,29 @@ class UpdateFailed(Exception):
 
 
 def npm() -> None:
-    """Chooses the newest version of each tool in package.json, and locks what they need. Raises UpdateFailed."""
-    tools = json.loads((ROOT / "package.json").read_text("utf-8"))["devDependencies"]
-    command = ["npm", "install", "--package-lock-only", "--save-dev", *(f"{tool}@latest" for tool in tools)]
+    """Chooses the newest version of each tool in package.json that is old enough, and locks what they need.
+
+    `.npmrc` has the age. Raises UpdateFailed, and then changes nothing: no tool gets an older version than it has.
+    """
+    former = _tools()
+    with whole.or_restored(ROOT / name for name in ("package.json", "package-lock.json")):
+        _npm_install(f"{tool}@latest" for tool in former)
+        for tool, version in _tools().items():
+            if _order(version) < _order(former[tool]):
+                raise UpdateFailed(f"{tool} {former[tool]} is too new to be chosen again: wait until it is a week old")
+
+
+def _tools() -> dict[str, str]:
+    tools: dict[str, str] = json.loads((ROOT / "package.json").read_text("utf-8"))["devDependencies"]
+    return tools
+
+
+def _order(version: str) -> list[int]:
+    return [int(number) for number in version.split("-")[0].split(".")]
+
+
+def _npm_install(tools: Iterable[str]) -> None:
+    command = ["npm", "install", "--package-lock-only", "--save-dev", *tools]
     try:
         finished = subprocess.run(  # noqa: S603  our own command
             command, cwd=ROOT, capture_output=True, text=True, timeout=NPM_SECONDS_MAX, check=False

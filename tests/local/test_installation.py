@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import re
+import sys
 
 import pytest
 
@@ -11,7 +13,8 @@ from infra.local.options import Options
 from infra.local.processes.logbook import LogBook
 from infra.local.s3_sqs import emulator, installation
 from infra.local.s3_sqs.installation import BY_NAME, LOCALSTACK, MINISTACK, MINISTACK_CLOUD, Distribution
-from infra.supply import locks
+from infra.project import ROOT
+from infra.supply import locks, platforms
 
 
 @pytest.fixture
@@ -67,6 +70,38 @@ def test_a_python_that_is_too_new_is_refused_without_pip() -> None:
     too_old = Distribution("example", python_before=(3, 11))
     with pytest.raises(InstallationFailed, match="example does not support Python 3"):
         installation.install(too_old)
+
+
+def test_the_versions_of_python_are_those_that_the_locks_are_checked_for() -> None:
+    before = {name: each.python_before for name, each in BY_NAME.items()}
+    assert before == {"localstack": (3, 14), "ministack": None, "ministack-cloud": (3, 15)}
+    for name, version in before.items():
+        supported = platforms.SUPPORTED.get(name, [(platforms.LINUX, each) for each in platforms.PYTHONS])
+        assert version is None or (platforms.LINUX, f"3.{version[1] - 1}") in supported
+        assert version is None or (platforms.LINUX, f"3.{version[1]}") not in supported
+
+
+def test_the_guide_says_which_python_the_tests_need() -> None:
+    before = MINISTACK_CLOUD.python_before
+    assert before is not None
+    guide = " ".join((ROOT / "CONTRIBUTING.md").read_text("utf-8").split())
+    assert f"`make test` needs Python {before[0]}.{before[1] - 1} or older at present" in guide
+
+
+def test_the_tests_on_a_python_that_is_too_new_end_with_one_line_that_has_the_remedy(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    version = sys.version_info[:2]
+    monkeypatch.setitem(BY_NAME, "ministack-cloud", Distribution("example", python_before=version))
+    assert installation.main(["ministack-cloud"]) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert f"example does not support Python {version[0]}.{version[1]}" in line
+    assert f"rm -r .venv; make PYTHON=python{version[0]}.{version[1] - 1} " in line
+
+
+def test_the_emulator_that_supports_the_fewest_versions_is_installed_before_anything_else_that_takes_long() -> None:
+    (line,) = re.findall(r"^test: (.*?) ##", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE)
+    assert line.startswith("$(INSTALLED) cloud-emulator ")
 
 
 @pytest.mark.usefixtures("nothing_installed")

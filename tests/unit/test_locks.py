@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 import tomllib
+from collections.abc import Callable
 from pathlib import Path
 from zipfile import ZipFile
 
@@ -96,6 +97,12 @@ def test_npm_checks_every_file_too() -> None:
     assert "npm ci" in (ROOT / "Makefile").read_text("utf-8")
 
 
+def test_npm_waits_as_long_as_uv_before_it_chooses_a_version() -> None:
+    options = dict(line.split("=") for line in (ROOT / ".npmrc").read_text("utf-8").splitlines())
+    assert f"{options['min-release-age']} days" == locks.AGE
+    assert all("min-release-age" not in name for name in options.keys() - {"min-release-age"}), "there is no exception"
+
+
 def test_every_installation_requires_hashes() -> None:
     """Wherever a program or the Makefile calls pip."""
     files = [ROOT / "Makefile", *(ROOT / "infra").rglob("*.py")]
@@ -167,6 +174,85 @@ def test_without_an_index_the_command_says_which_lock_it_could_not_write(
     with pytest.raises(locks.LockingFailed, match=r"locks/fuzz\.txt could not be written"):
         locks.write("fuzz", ["atheris==99999"])
     assert locks.path("fuzz").read_bytes() == before
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of the sources and the locks, which the tests may change."""
+    (tmp_path / "locks").mkdir()
+    for file in (locks.DEPLOYED, locks.PROJECT, *map(locks.path, locks.sources())):
+        (tmp_path / file.relative_to(ROOT)).write_bytes(file.read_bytes())
+    for name, value in {
+        "ROOT": tmp_path,
+        "DEPLOYED": tmp_path / locks.DEPLOYED.name,
+        "PROJECT": tmp_path / locks.PROJECT.name,
+        "DIRECTORY": tmp_path / "locks",
+    }.items():
+        monkeypatch.setattr(locks, name, value)
+    return tmp_path
+
+
+@pytest.fixture
+def uv(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Callable[[int, str], None]:
+    """Replaces uv with a program that locks version 99999 of everything, until it fails."""
+    folder = tmp_path_factory.mktemp("bin")
+    monkeypatch.setattr(sys, "executable", str(folder / "python"))
+
+    def install(call: int, failure: str) -> None:
+        write = "for output; do :; done; sed -E 's/^([[:alnum:]._-]+).*/\\1==99999/' >\"$output\""
+        failing = f'echo "half of a lock" >"$output"; {failure}'
+        counted = f'echo >>{folder}/calls; test "$(wc -l <{folder}/calls)" -lt {call} || {{ {failing}; }}'
+        (folder / "uv").write_text(f"#!/bin/sh\n{write}\n{counted}\n", "utf-8")
+        (folder / "uv").chmod(0o755)
+
+    return install
+
+
+FAILURES = {"exit 1": "could not be written", "exec sleep 60": "uv took longer than"}
+LOCKS = len(locks.sources())
+
+
+@pytest.mark.parametrize("failure", FAILURES)
+@pytest.mark.parametrize(
+    ("command", "call"),
+    [(locks.write_all, 3), (locks.renew, 3), (locks.renew, LOCKS + 3)],
+    ids=["lock", "update", "update, after the sources have been written"],
+)
+def test_a_lock_that_fails_leaves_all_locks_and_sources_as_they_were(
+    project: Path,
+    uv: Callable[[int, str], None],
+    monkeypatch: pytest.MonkeyPatch,
+    command: Callable[[], None],
+    call: int,
+    failure: str,
+) -> None:
+    if "sleep" in failure:
+        monkeypatch.setattr(locks, "SECONDS_MAX", 1.0)
+    uv(call, failure)
+    before = {file: file.read_bytes() for file in project.rglob("*.t*")}
+    assert len(before) == LOCKS + 2
+    with pytest.raises(locks.LockingFailed, match=FAILURES[failure]):
+        command()
+    assert {file: file.read_bytes() for file in project.rglob("*.t*")} == before
+
+
+@pytest.mark.usefixtures("project")
+def test_a_lock_that_did_not_exist_does_not_exist_after_a_failure(uv: Callable[[int, str], None]) -> None:
+    locks.path("node").unlink()
+    uv(LOCKS, "exit 1")
+    with pytest.raises(locks.LockingFailed):
+        locks.write_all()
+    assert not locks.path("node").exists()
+
+
+def test_a_check_of_a_lock_that_takes_too_long_is_a_reason_to_refuse_it(
+    uv: Callable[[int, str], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(platforms, "SECONDS_MAX", 0.2)
+    uv(1, "exec sleep 60")
+    problem = platforms.unsuitable("fuzz", locks.path("fuzz"))
+    assert problem is not None
+    assert problem.endswith("uv took longer than 0.2 s")
 
 
 def test_a_lock_without_a_wheel_for_a_platform_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,8 +3,8 @@
     python -m infra.local.s3_sqs.installation [NAME]
 
 installs the emulator with this name, or the one in EMULATOR. The default is LocalStack; where that cannot be installed
-(it supports Python 3.11 to 3.13), a message says so, and ministack is installed. A stamp in the environment says what
-was installed, so the next run does nothing.
+(it does not support every version of Python), a message says so, and ministack is installed. A stamp in the environment
+says what was installed, so the next run does nothing.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from infra import entry
 from infra.local.errors import InstallationFailed, StackError
 from infra.local.options import chosen_emulator
 from infra.project import ROOT
+from infra.supply import platforms
 
 PIP_SECONDS_MAX = 900.0
 STAMP = "installed.txt"
@@ -63,10 +64,10 @@ class Distribution:
         return stamp.exists() and stamp.read_text("utf-8") == self.fingerprint()
 
 
-LOCALSTACK = Distribution("localstack", python_before=(3, 14))
-MINISTACK = Distribution("ministack")
-MINISTACK_CLOUD = Distribution("ministack-cloud")
-"""The emulator for `make cloud-test`."""
+LOCALSTACK, MINISTACK, MINISTACK_CLOUD = (
+    Distribution(name, platforms.python_before(name)) for name in ("localstack", "ministack", "ministack-cloud")
+)
+"""The last one is the emulator for `make cloud-test`."""
 BY_NAME = {distribution.name: distribution for distribution in (LOCALSTACK, MINISTACK, MINISTACK_CLOUD)}
 
 
@@ -96,15 +97,22 @@ def install(distribution: Distribution) -> None:
     """Installs an emulator, unless it is installed already. Raises InstallationFailed."""
     if distribution.is_installed():
         return
-    version = sys.version_info[:2]
-    if distribution.python_before is not None and version >= distribution.python_before:
-        raise InstallationFailed(f"{distribution.name} does not support Python {version[0]}.{version[1]}")
+    _check_python(distribution)
     sys.stdout.write(f"Installing {distribution.name} into {distribution.directory.name}/\n")
     sys.stdout.flush()
     shutil.rmtree(distribution.directory, ignore_errors=True)
     venv.create(distribution.directory, with_pip=True)
     _pip_install(distribution)
     (distribution.directory / STAMP).write_text(distribution.fingerprint(), "utf-8")
+
+
+def _check_python(distribution: Distribution) -> None:
+    version, before = sys.version_info[:2], distribution.python_before
+    if before is not None and version >= before:
+        raise InstallationFailed(
+            f"{distribution.name} does not support Python {version[0]}.{version[1]}. To use it, choose an older one: "
+            f"rm -r .venv; make PYTHON=python{before[0]}.{before[1] - 1} …"
+        )
 
 
 def _install_best() -> None:
