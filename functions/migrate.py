@@ -17,7 +17,7 @@ from chalicelib.settings import settings
 def migrate(event: dict[str, Any]) -> dict[str, list[str]]:
     """Works as the owner of the database. Raises MissingSetting, MigrationError."""
     owner, contract = owner_conninfo(settings()), event.get("contract", True)
-    # A role that logs in with a password until now loses it.
+    # A role that has logged in with a password loses it.
     for role in sorted(FUNCTION_ROLES if contract else migrations.missing_roles(owner, FUNCTION_ROLES)):
         migrations.ensure_role(owner, role, None)
     return {"applied": migrations.migrate(owner, contract=contract)}

@@ -8,6 +8,8 @@ import { token } from "./session.js";
 const root = document.documentElement;
 /** @type {string | null} The token whose scope the page knows, or is reading. */
 let known = null;
+/** @type {Promise<void>} Settled once the page knows it. */
+let learning = Promise.resolve();
 /** @type {Api.Token | null} */
 let current = null;
 
@@ -15,9 +17,14 @@ let current = null;
 export const currentToken = () => current;
 
 /** Learns what the token may do. If that fails, the next call tries again. */
-export async function learnScope() {
+export function learnScope() {
   const used = token();
-  if (!used || used === known) return;
+  if (used && used !== known) learning = read(used);
+  return learning;
+}
+
+/** @param {string} used */
+async function read(used) {
   forgetScope();
   known = used;
   try {

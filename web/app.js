@@ -40,8 +40,10 @@ addEventListener("online", showConnection);
 addEventListener("offline", showConnection);
 addEventListener("session", (event) => {
   const reason = /** @type {CustomEvent<string>} */ (event).detail;
-  if (token()) isAsking && show();
-  else if (!reason || !hasUnsavedChanges()) askForToken(reason); // Otherwise the form says how to keep what was typed.
+  if (token()) {
+    learnScope();
+    if (isAsking) show();
+  } else if (!reason || !hasUnsavedChanges()) askForToken(reason); // Otherwise the form says how to keep what was typed.
 });
 addEventListener("token-link", (event) => followLink(/** @type {CustomEvent<string>} */ (event).detail));
 addEventListener("form-closed", () => token() || isAsking || askForToken());

@@ -22,7 +22,7 @@ PREFIX = "imp_"
 TOKEN_BYTES = 32
 TOKEN_CHARACTERS_MIN = 20
 FORM = f"[!-~]{{{TOKEN_CHARACTERS_MIN},}}"
-"""A token as a regular expression: visible ASCII characters, because a header can contain no others for certain."""
+"""A token as a regular expression: visible ASCII characters, because others do not reliably survive in a header."""
 Scope = Literal["read", "write", "admin"]
 SCOPES: tuple[str, ...] = get_args(Scope)
 """Each scope includes the ones before it."""
@@ -39,7 +39,7 @@ class Identity:
 
 @dataclass(frozen=True)
 class Refusal:
-    """Why a token gives no access: unknown, revoked or expired. An unknown one has no holder."""
+    """Why a token gives no access: malformed, unknown, revoked or expired. Only the last two have a holder."""
 
     reason: str
     holder: str | None = None
@@ -135,7 +135,13 @@ def create_as(transaction: Transaction, admin_token: str, new: NewToken) -> tupl
         raise _name_taken(new.name) from None
     if created.id is None:
         raise _not_an_administrator()
-    transaction.log("token created", holder=new.name, scopes=[new.scope], expires_at=_shown(new.expires_at))
+    transaction.log(
+        "token created",
+        holder=new.name,
+        holder_id=created.id,
+        scopes=[new.scope],
+        expires_at=_shown(new.expires_at),
+    )
     return get(transaction, created.id), token
 
 
@@ -156,12 +162,12 @@ def revoke_as(transaction: Transaction, admin_token: str, token_id: uuid.UUID) -
         raise _not_an_administrator()
     if not revoked:
         raise NotFound(f"there is no token {token_id} to revoke")
-    transaction.log("token revoked", holder=get(transaction, token_id).name)
+    transaction.log("token revoked", holder=get(transaction, token_id).name, holder_id=token_id)
 
 
 def listed(transaction: Transaction) -> list[Token]:
     """Returns the newest tokens, revoked and expired ones included."""
-    return transaction.all("list_tokens", Token, limit=TOKENS_LISTED_MAX)
+    return page(transaction, TOKENS_LISTED_MAX)
 
 
 def get(transaction: Transaction, token_id: uuid.UUID) -> Token:

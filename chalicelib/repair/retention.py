@@ -1,7 +1,7 @@
 """Removes old data: each sweep a limited amount, the oldest first. What one sweep leaves, the next one finds.
 
-Events, idempotency keys, exports and bulk deletes are removed some time after they are done with. An import ends in
-three steps, because its row is more than history:
+Events, idempotency keys, exports and bulk deletes are removed some time after they have ended. An import is
+removed in three steps, because its row is more than history:
 
 - **Its details** go first: its chunks, its header and its rejected rows. The sums of the chunks stay in its row. An
   import that can be retried keeps its details.

@@ -35,11 +35,6 @@ where name = %(name)s and revoked_at is null and (expires_at is null or expires_
 insert into api_token (name, scopes, sha256, expires_at)
 values (%(name)s, %(scopes)s, %(sha256)s, %(expires_at)s)
 
--- name: list_tokens
--- The newest tokens, revoked and expired ones included.
-select id, name, scopes, created_at, last_used_at, expires_at, revoked_at
-from api_token order by created_at desc, id desc limit %(limit)s
-
 -- name: find_token
 -- What a list shows of one token.
 select id, name, scopes, created_at, last_used_at, expires_at, revoked_at from api_token where id = %(id)s

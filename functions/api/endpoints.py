@@ -14,9 +14,9 @@ View = Callable[..., Response]
 Rebuild = Callable[[str], Response]
 """Builds the response to a repeated request from the id at the end of the first response's Location."""
 REQUEST_ID_HEADER = "X-Request-Id"
+"""On every response of a route. The log lines of the request carry this id."""
 NEVER_STORED = {"Cache-Control": "no-store"}
 """For every response. Browsers keep no copy of products, links or secrets on the disk of a shared computer."""
-"""On every response of a route. The log lines of the request carry this id."""
 _ATTRIBUTE = "endpoint"
 
 

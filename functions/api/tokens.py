@@ -65,6 +65,14 @@ def read_current_token() -> Response:
     return resource_response(Token.of(token), resource.request)
 
 
+@resource.endpoint("GET", "/tokens/{token_id}", scope="admin", answer=Token)
+def read_token(token_id: str) -> Response:
+    """Returns a token, without the text that gives access."""
+    with backends().database.transaction() as transaction:
+        token = tokens.get(transaction, uuid_of(token_id, "token"))
+    return resource_response(Token.of(token), resource.request)
+
+
 @resource.endpoint("DELETE", "/tokens/{token_id}", scope="admin", status=204)
 def revoke_token(token_id: str) -> Response:
     """Revokes a token, which is refused within a minute. It may be your own; the terminal can create another one."""
@@ -74,7 +82,7 @@ def revoke_token(token_id: str) -> Response:
 
 
 def _created(token: tokens.Token, secret: str | None) -> Response:
-    headers = {"Location": f"{PREFIX}/tokens/{token.id}", "Cache-Control": "no-store"}
+    headers = {"Location": f"{PREFIX}/tokens/{token.id}"}
     return resource_response(TokenWithSecret.with_secret(token, secret), resource.request, status=201, headers=headers)
 
 

@@ -253,6 +253,7 @@ def test_the_newest_sign_in_wins_in_every_tab(page: Page, new_tab: Callable[[], 
     expect(
         tab.get_by_role("table", name="Imports, newest first").or_(tab.get_by_text("No imports yet"))
     ).to_be_visible()
+    expect(page.locator("html"), "without a click in this tab").to_have_attribute("data-scope", "write")
     expect_signed_in(page)
     assert (sent_token(tab), sent_token(page)) == (newer, newer)
     third = new_tab()

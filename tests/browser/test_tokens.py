@@ -10,6 +10,7 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.conftest import PageErrors, Shop
+from tests.browser.page_actions import hold
 
 
 def token_row(page: Page, name: str) -> Locator:
@@ -61,6 +62,17 @@ def test_a_token_is_created_shown_once_used_and_revoked(
     expect(page.get_by_role("button", name=f"Revoke {name}")).to_have_count(0)
     other.goto("/#/products")
     expect(other.get_by_text("This token is invalid or has been revoked. Sign in again.")).to_be_visible()
+
+
+def test_the_list_waits_until_it_is_known_which_token_the_user_is_signed_in_with(page: Page) -> None:
+    expect(page.locator("html")).to_have_attribute("data-scope", "admin")
+    held = hold(page, "GET", "**/api/tokens/current")
+    page.goto("/#/tokens")
+    page.reload()
+    expect(page.get_by_role("heading", name="Tokens")).to_be_visible()
+    page.wait_for_function("() => document.querySelector('.list-region')?.ariaBusy === 'true'")
+    held.release()
+    expect(token_row(page, "You are signed in with this token.")).to_have_count(1)
 
 
 def test_a_name_that_is_taken_is_explained_in_the_form(page: Page, shop: Shop, page_errors: PageErrors) -> None:

@@ -39,6 +39,7 @@ SCOPES: dict[str, str | None] = {
     "GET /products/{product_id}": "read",
     "GET /tokens": "admin",
     "GET /tokens/current": "read",
+    "GET /tokens/{token_id}": "admin",
     "GET /webhooks": "read",
     "GET /webhooks/{webhook_id}": "read",
     "GET /webhooks/{webhook_id}/deliveries": "read",

@@ -359,7 +359,7 @@ def test_tombstones_go_once_the_file_of_a_failed_import_is_gone(pipeline: Pipeli
     assert pipeline.sql("select 1 from product") == []
 
 
-def test_a_csv_of_rejected_rows_that_are_removed_meanwhile_is_refused(
+def test_a_csv_of_rejected_rows_that_are_removed_while_it_is_written_is_refused(
     pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """They are read in several transactions, so the file might lack the last of them."""
@@ -552,7 +552,7 @@ def test_a_sweep_that_has_removed_many_rejected_rows_leaves_the_rest_to_the_next
 def test_a_file_that_cannot_be_checked_does_not_stop_the_others(
     pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The check that fails is the oldest, at every sweep. A bug, or a setting, must not keep everything for ever."""
+    """The check that fails is the oldest, at every sweep. A bug, or a setting, must not keep everything permanently."""
     fill(pipeline, 2)
     pipeline.sql("update import set finished_at = now() - interval '500 days' where object_key = 'uploads/1'")
     find = S3FileStore.find

@@ -57,6 +57,12 @@ def test_a_token_that_sends_too_many_requests_has_to_wait(
 
 
 @pytest.mark.usefixtures("few_requests")
+def test_requests_that_the_scope_does_not_allow_count_too(as_another: Callable[..., Answer]) -> None:
+    statuses = [as_another("GET", "/tokens").status for _ in range(FEW + 1)]
+    assert statuses == [403] * FEW + [429]
+
+
+@pytest.mark.usefixtures("few_requests")
 @pytest.mark.parametrize(("waited_seconds", "more"), [(0, 0), (9, 0), (10.1, 1), (35, 3), (60, FEW), (86_400, FEW)])
 def test_what_a_token_may_send_refills_continuously_up_to_the_limit(
     pipeline: Pipeline, waited_seconds: float, more: int

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import uuid
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -17,6 +18,7 @@ from chalicelib.access import tokens
 from chalicelib.backends.database import Database
 from chalicelib.backends.roles import FUNCTION_ROLES
 from chalicelib.errors import Conflict
+from infra.local.processes.deadline import wait_until
 from tests.integration.test_api import SOME_ID, problem
 from tests.support.concurrency import together, workers
 from tests.support.log_lines import caught, with_message
@@ -252,6 +254,36 @@ def test_without_an_administrators_token_the_role_creates_and_revokes_none(
             assert taken_over.execute(created, [text]).fetchone() == (None,), text[:80]
             assert taken_over.execute("select revoke_token_as(%s, %s)", [text, target]).fetchone() == (None,), text[:80]
     assert pipeline.sql("select t::text from api_token t order by 1") == before
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        "select create_token_as(%(stolen)s, 'next', 'admin', decode(repeat('00', 32), 'hex'), null)",
+        "select revoke_token_as(%(stolen)s, %(target)s)",
+    ],
+)
+def test_a_token_that_is_revoked_while_its_request_waits_creates_and_revokes_none(
+    pipeline: Pipeline, services: Services, call: str
+) -> None:
+    stolen = create(pipeline, name="stolen", scope="admin")
+    target = create(pipeline, name="target", scope="read")["id"] if "revoke" in call else None
+    api = services.conninfos["api"]
+    with psycopg.connect(api) as rightful, psycopg.connect(api) as thief, ThreadPoolExecutor(1) as executor:
+        rightful.execute("select revoke_token_as(%s, %s)", [pipeline.token, stolen["id"]])
+        sent = {"stolen": stolen["token"], "target": target}
+        waiting = executor.submit(lambda: thief.execute(call.encode(), sent).fetchone())
+        wait_until(lambda: is_waiting(pipeline, thief.info.backend_pid), 10, "the call waits for the revocation")
+        rightful.commit()
+        assert waiting.result() == (None,)
+        thief.commit()
+    active = pipeline.sql("select name from api_token where revoked_at is null order by name")
+    assert [row["name"] for row in active] == (["target", "tests"] if target else ["tests"])
+
+
+def is_waiting(pipeline: Pipeline, pid: int) -> bool:
+    """Whether a session waits for a lock."""
+    return bool(pipeline.sql("select 1 from pg_stat_activity where pid = %s and wait_event_type = 'Lock'", pid))
 
 
 def test_a_table_of_the_attackers_does_not_take_the_place_of_the_tokens(pipeline: Pipeline, services: Services) -> None:

@@ -14,7 +14,11 @@ const BLANK = { name: "", scope: "read", expires_at: null };
 const LABELS = { name: "Name", scope: "Scope", expires_at: "Expires" };
 const SCOPES = [
   { value: "read", label: "Read", hint: "Search and export products, and follow imports, webhooks and deliveries." },
-  { value: "write", label: "Write", hint: "Also import files, and change or delete single products." },
+  {
+    value: "write",
+    label: "Write",
+    hint: "Also import files, change or delete single products, and retry deliveries.",
+  },
   { value: "admin", label: "Admin", hint: "Also manage webhooks and tokens, and delete all products." },
 ];
 const LIFETIMES = [

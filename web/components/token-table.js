@@ -67,8 +67,8 @@ export async function revokeToken(token) {
     act: () => remove(`/api/tokens/${token.id}`),
   });
   if (!revoked) return false;
-  notify(`Token ${token.name} revoked.`);
   if (isMine) noteRefused(ownToken() ?? "");
+  else notify(`Token ${token.name} revoked.`);
   return true;
 }
 

@@ -102,7 +102,7 @@ export function open({ main, query, signal }) {
     if (state.cursor) return emptyPage("The products on it have been deleted.", link(PATH));
     return emptyState(
       "No products yet",
-      "Import a file, or add one manually.",
+      "",
       needs("write", h("a", { class: "button primary", href: link("/imports") }, "Import a file")),
     );
   };

@@ -29,7 +29,7 @@ grant usage on sequence operation, product_id_seq to api;
 
 grant maintain on barrier to importer;
 
--- What a webhook is, and where it leads, is not the senders' to change.
+-- Senders cannot change what a webhook is, or where it leads.
 grant select, update (quick, enabled, disabled_reason, failing_since, last_at, last_status_code, last_milliseconds, last_error)
   on webhook to deliverer;
 grant select, update (relayed, position) on event to deliverer;

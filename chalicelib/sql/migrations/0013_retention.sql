@@ -1,4 +1,4 @@
--- Old data ends. Chunks and rejected rows are removed some time after their import has ended, exports and bulk deletes some
+-- Old data is removed. Chunks and rejected rows are removed some time after their import has ended, exports and bulk deletes some
 -- time after they have ended, and the row of an import once S3 has confirmed that its file is gone.
 
 alter table import

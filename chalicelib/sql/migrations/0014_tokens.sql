@@ -6,9 +6,11 @@ grant select (id, name, scopes, created_at, last_used_at, revoked_at, expires_at
 grant select (expires_at), insert (expires_at) on api_token to token_manager;
 
 -- The API's role cannot write tokens. These two functions do it for a caller with an administrator's token: the token
--- itself, because hashes are in every backup. So a function that is taken over can create no token unless it is given one. They answer whether a text is such a token, as every route does; a token has 256 random bits, so trying
--- texts leads nowhere. A text is refused before anything is locked. All names are qualified and pg_temp comes last, so
--- that a table of the caller cannot take the place of ours.
+-- itself, because hashes are in every backup. So a function that is taken over can create no token unless it is given
+-- one. They answer whether a text is such a token, as every route does; a token has 256 random bits, so trying texts leads
+-- nowhere. A text is refused before anything is locked, and the token is checked again under the lock: it may have been
+-- revoked while this waited. All names are qualified and pg_temp comes last, so that a table of the caller cannot take the
+-- place of ours.
 create function is_admin_token(given text) returns boolean
   language sql stable set search_path = pg_catalog, pg_temp
   return exists (
@@ -27,6 +29,9 @@ begin
     return null;
   end if;
   lock table public.api_token in share row exclusive mode;
+  if not public.is_admin_token(admin_token) then
+    return null;
+  end if;
   if exists (
     select from public.api_token t
     where t.name = new_name and t.revoked_at is null and (t.expires_at is null or t.expires_at > now())
@@ -42,6 +47,10 @@ end $$;
 create function revoke_token_as(admin_token text, token_id uuid)
   returns boolean language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 begin
+  if not public.is_admin_token(admin_token) then
+    return null;
+  end if;
+  lock table public.api_token in share row exclusive mode;
   if not public.is_admin_token(admin_token) then
     return null;
   end if;
