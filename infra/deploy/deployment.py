@@ -151,7 +151,8 @@ def destroy(account: Account, stage: str, confirmed: str | None = None) -> None:
         stacks.remove(account, stage, part)
     report(
         f"Kept: the buckets {_files_bucket(account, stage)} and {artifacts_bucket(account, stage)}, the KMS key of "
-        "webhooks' secrets, the role for API Gateway's logs, two buckets with logs, and a snapshot of the database. "
+        "webhooks' secrets, the role for API Gateway's logs, two buckets with logs, the log groups "
+        f"{', '.join(database.log_groups(stage))}, and a snapshot of the database. "
         "Delete them manually if you no longer need them."
     )
 
