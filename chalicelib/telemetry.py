@@ -65,7 +65,9 @@ MEASURES: Mapping[str, Measure] = {
     "BulkDeletesFailed": Measure(Unit.COUNT, "bulk deletes that failed"),
     "Repairs": Measure(Unit.COUNT, "lost or late work that the sweep restarted"),
     "RequestMilliseconds": Measure(Unit.MILLISECONDS, "one API request, inside its function"),
-    "AuthenticationsFailed": Measure(Unit.COUNT, "requests whose token was unknown, revoked, expired or malformed"),
+    "AuthenticationsFailed": Measure(
+        Unit.COUNT, "requests whose token was unknown, revoked or expired; on the local stack also malformed"
+    ),
     "Retries": Measure(
         Unit.COUNT, "invocations and requests that failed for now, because of infrastructure", by_function=True
     ),

@@ -100,6 +100,7 @@ def deploy(account: Account, stage: str, out: Path, wanted: Mapping[str, str]) -
     Raises DeployError, BotoCoreError, ClientError.
     """
     check_parameters(out, wanted)
+    site.check_secret(account, stage, wanted)
     artifacts = ensure_artifacts_bucket(account, stage)
     values: dict[str, str] = {"Stage": stage, "S3PrefixListId": stacks.s3_prefix_list(account), **wanted}
     values["FormerPasswords"] = database.former_passwords(account, stage)
@@ -121,7 +122,7 @@ def known_late(current: Mapping[str, str], wanted: Mapping[str, str], before: st
     """Returns the application's parameters that change once the site is there; `before` is its earlier URL.
 
     From then on, only the site's pages may upload from a browser, and the API can be called only by way of CloudFront,
-    which now sends the secret. Origins that somebody has chosen are kept.
+    which now sends the secret. Origins that were set in PARAMETERS are kept.
     """
     late = {}
     if current["UiOrigins"] in (NO_ORIGIN, ANY_ORIGIN, before) and current["UiOrigins"] != site:
@@ -151,7 +152,8 @@ def destroy(account: Account, stage: str, confirmed: str | None = None) -> None:
         stacks.remove(account, stage, part)
     report(
         f"Kept: the buckets {_files_bucket(account, stage)} and {artifacts_bucket(account, stage)}, the KMS key of "
-        "webhooks' secrets, the role for API Gateway's logs, two buckets with logs, and a snapshot of the database. "
+        "webhooks' secrets, the role for API Gateway's logs, two buckets with logs, the log groups "
+        f"{', '.join(database.log_groups(stage))}, and a snapshot of the database. "
         "Delete them manually if you no longer need them."
     )
 

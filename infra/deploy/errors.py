@@ -5,6 +5,7 @@ DeployError
 ├── UnsupportedRegion      functions could not verify a database in this region
 ├── UnknownParameters      no template has a parameter of this name
 ├── ReservedParameters     the deployment sets the parameter itself
+├── SecretInUse            CloudFront sends the secret that a parameter would replace
 ├── DependenciesMissing    a requirement could not be downloaded for Lambda
 ├── PackagingFailed        Chalice failed, or two template parts contradict each other
 ├── StackFailed            CloudFormation could not create, update or delete a stack
@@ -31,6 +32,10 @@ class UnknownParameters(DeployError):
 
 class ReservedParameters(DeployError):
     """A parameter connects the stacks of a stage, so the deployment sets it."""
+
+
+class SecretInUse(DeployError):
+    """The API would refuse what CloudFront sends, until the end of the deployment."""
 
 
 class DependenciesMissing(DeployError):

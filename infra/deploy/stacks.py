@@ -45,6 +45,7 @@ class Account:
     cloudfront: Any
     ec2: Any
     rds: Any
+    logs: Any
     poll_seconds: float = POLL_SECONDS
     """Time between two checks of a stack's status."""
 
@@ -62,7 +63,7 @@ class Account:
         region = str(cloudformation.meta.region_name)
         once = Config(read_timeout=INVOCATION_SECONDS_MAX, retries={"total_max_attempts": 1})
         lambda_ = client("lambda", config=once)
-        clients = (client(name) for name in ("cloudfront", "ec2", "rds"))
+        clients = (client(name) for name in ("cloudfront", "ec2", "rds", "logs"))
         return cls(number, region, cloudformation, client("s3"), lambda_, *clients)
 
     def wait(self, waiter: str, **what: str) -> None:

@@ -155,6 +155,7 @@ def _deploy(directory: Path, account: EmulatedAccount, database: Database) -> De
         cloudfront=account.client("cloudfront"),
         ec2=account.client("ec2"),
         rds=account.client("rds"),
+        logs=account.client("logs"),
         poll_seconds=STACK_POLL_SECONDS,
     )
     out = packaging.package(STAGE, directory / "out", cache_directory())

@@ -65,13 +65,15 @@ class FakeAccount:
     """Those of the function `migrate`."""
     instance: dict[str, Any] | None = None
     """The database instance, as RDS describes it."""
+    logs: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """Log groups that CloudFormation did not create, with their days and key."""
     changes_listed: bool = True
     """Whether change sets list their changes: when only outputs change, they do not."""
 
     @property
     def account(self) -> Account:
         """The account as the deployment sees it."""
-        others = (_CloudFront(), _Ec2(), _Rds(self))
+        others = (_CloudFront(), _Ec2(), _Rds(self), _Logs(self))
         return Account(NUMBER, REGION, _CloudFormation(self), _S3(self), _Lambda(self), *others)
 
 
@@ -243,6 +245,22 @@ class _Rds:
         assert self._fake.instance is not None
         self._fake.actions.append(f"{'PROTECT' if DeletionProtection else 'UNPROTECT'} {DBInstanceIdentifier}")
         self._fake.instance["DeletionProtection"] = DeletionProtection
+
+
+class _Logs:
+    def __init__(self, fake: FakeAccount) -> None:
+        self._fake = fake
+
+    def create_log_group(self, logGroupName: str) -> None:
+        if logGroupName in self._fake.logs:
+            raise ClientError({"Error": {"Code": "ResourceAlreadyExistsException"}}, "CreateLogGroup")
+        self._fake.logs[logGroupName] = {}
+
+    def put_retention_policy(self, logGroupName: str, retentionInDays: int) -> None:
+        self._fake.logs[logGroupName]["days"] = retentionInDays
+
+    def associate_kms_key(self, logGroupName: str, kmsKeyId: str) -> None:
+        self._fake.logs[logGroupName]["key"] = kmsKeyId
 
 
 class _CloudFront:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
 import yaml
 
 import app
+from chalicelib.backends.credentials import RDS_AUTHORITIES
 from chalicelib.backends.roles import ROLES
 from infra.deploy.deployment import template_of
 from tests.packaging.conftest import Package
@@ -90,7 +92,21 @@ def test_statements_are_logged_without_the_values_bound_to_them() -> None:
     parameters = DATABASE["Resources"]["Parameters"]["Properties"]["Parameters"]
     assert parameters["log_min_duration_statement"] == "5000"
     assert (parameters["log_parameter_max_length"], parameters["log_parameter_max_length_on_error"]) == ("0", "0")
+    # Details of errors: the values that broke a rule.
+    assert parameters["log_error_verbosity"] == "terse"
     assert parameters["rds.force_ssl"] == "1"
+
+
+def test_failed_logins_are_logged() -> None:
+    assert INSTANCE["EnableCloudwatchLogsExports"] == ["postgresql", "upgrade", "iam-db-auth-error"]
+
+
+def test_the_certificate_has_a_key_of_128_bits_of_security_and_an_authority_that_functions_trust() -> None:
+    algorithm, generation = INSTANCE["CACertificateIdentifier"].removeprefix("rds-ca-").upper().split("-")
+    assert algorithm == "ECC384"
+    names = re.findall(r"# Amazon RDS (\S+) Root CA (\S+ \S+),", RDS_AUTHORITIES.read_text("utf-8"))
+    regions = {region for region, _ in names}
+    assert {region for region, kind in names if kind == f"{algorithm} {generation}"} == regions != set()
 
 
 def test_the_database_is_protected_from_deletion_unless_that_is_switched_off() -> None:

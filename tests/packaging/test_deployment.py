@@ -12,7 +12,7 @@ import yaml
 from botocore.config import Config
 
 from infra.deploy import deployment, packaging
-from infra.deploy.errors import MigrationFailed, StackFailed, UnknownParameters
+from infra.deploy.errors import MigrationFailed, SecretInUse, StackFailed, UnknownParameters
 from infra.deploy.every_function import functions_of
 from infra.deploy.stacks import INVOCATION_SECONDS_MAX, PARTS, STANDALONE_PARTS, Account, name_of, s3_origin
 from infra.project import ROOT
@@ -38,7 +38,7 @@ OUTPUTS = {
         "DatabaseProxyResourceId": "prx-1",
         "ProxyRoleName": "proxy-role",
     },
-    APP: {"RestAPIId": "api123", "EndpointURL": "https://api", "SiteSecretName": "site-a1"},
+    APP: {"RestAPIId": "api123", "EndpointURL": "https://api", "SiteSecretName": f"{APP}-site-a1"},
     WEB: {"PageBucket": "page", "SiteId": "E1", "SiteUrl": SITE, "SiteAddress": "site.example"},
 }
 
@@ -88,7 +88,7 @@ def test_stacks_are_created_in_order_and_get_the_outputs_of_those_before(aws: Fa
     assert [each.event for each in aws.invocations] == [{"contract": True}]
     web = aws.stacks[WEB]["parameters"]
     assert f"connect-src 'self' {FILES};" in web["ContentSecurityPolicy"]
-    assert (web["ApiId"], web["SiteSecretName"]) == ("api123", "site-a1")
+    assert (web["ApiId"], web["SiteSecretName"]) == ("api123", f"{APP}-site-a1")
 
 
 def test_the_template_refers_to_the_zip_that_was_uploaded(aws: FakeAccount, package: Package) -> None:
@@ -176,6 +176,24 @@ def test_a_deployment_can_leave_the_api_open_to_calls_around_the_site(aws: FakeA
     assert aws.stacks[APP]["parameters"]["AroundTheSite"] == "Allow"
     _deploy(aws, package)
     assert aws.stacks[APP]["parameters"]["AroundTheSite"] == "Deny"
+
+
+def test_the_secret_that_cloudfront_sends_is_not_replaced_before_it_sends_the_other(
+    aws: FakeAccount, package: Package
+) -> None:
+    _deploy(aws, package)
+    stacks, objects = json.dumps(aws.stacks, sort_keys=True), dict(aws.objects)
+    for unsafe in ({"SiteSecretA": "2"}, {"SiteSecretA": "2", "SiteSecretB": "2", "SiteSecret": "B"}):
+        aws.actions.clear()
+        with pytest.raises(SecretInUse, match=r"SiteSecretA=2 .*'SiteSecretB=2 SiteSecret=B'\. Then set SiteSecretA"):
+            _deploy(aws, package, **unsafe)
+        assert (aws.actions, json.dumps(aws.stacks, sort_keys=True), aws.objects) == ([], stacks, objects)
+    _deploy(aws, package, SiteSecretA="1")  # It is the present one.
+    aws.outputs_after[APP] = {**OUTPUTS[APP], "SiteSecretName": f"{APP}-site-b2"}
+    _deploy(aws, package, SiteSecretB="2", SiteSecret="B")
+    _deploy(aws, package, SiteSecretA="2")
+    with pytest.raises(SecretInUse, match=r"SiteSecretB=3 .*'SiteSecretA=3 SiteSecret=A'"):
+        _deploy(aws, package, SiteSecretB="3")
 
 
 def test_without_the_proxy_all_functions_connect_to_the_database(aws: FakeAccount, package: Package) -> None:

@@ -16,6 +16,7 @@ from infra.deploy.every_function import functions_of
 from infra.deploy.stacks import Account
 from tests.packaging.conftest import STAGE, Package
 from tests.packaging.fake_account import RESOURCE_ID, FakeAccount
+from tests.packaging.test_database_template import INSTANCE
 from tests.packaging.test_deployment import APP, DATABASE, MIGRATE, NETWORK, OUTPUTS, PROXY
 
 FORMER_DATABASE = "Parameters: {Stage: {}, SubnetIds: {}, DatabaseGroupId: {}, WithProxy: {Default: 'true'}}"
@@ -145,6 +146,22 @@ def test_policies_name_a_restored_database_before_anything_logs_in(aws: FakeAcco
     assert aws.actions[:3] == [f"PROTECT {APP}", f"UPDATE {APP}", f"INVOKE {MIGRATE}"]
     assert [each.app["parameters"]["DatabaseResourceId"] for each in aws.invocations] == ["db-RESTORED"] * 2
     assert aws.stacks[PROXY]["parameters"]["DatabaseResourceId"] == "db-RESTORED"
+
+
+def test_logs_of_the_database_are_kept_as_long_as_all_others(
+    aws: FakeAccount, package: Package, capsys: pytest.CaptureFixture[str]
+) -> None:
+    instance, key = f"/aws/rds/instance/{APP}", "arn:aws:kms:eu-central-1:123456789012:key/1"
+    groups = [*(f"{instance}/{log}" for log in INSTANCE["EnableCloudwatchLogsExports"]), f"/aws/rds/proxy/{APP}"]
+    aws.logs[groups[0]] = {}  # RDS has created this one already.
+    _deploy(aws, package)
+    assert aws.logs == {group: {"days": 30} for group in groups}
+    _deploy(aws, package, LogDays="90", LogKeyArn=key)
+    assert aws.logs == {group: {"days": 90, "key": key} for group in groups}
+    capsys.readouterr()
+    deployment.destroy(aws.account, STAGE, STAGE)
+    kept = capsys.readouterr().out.partition("Kept: ")[2]
+    assert all(group in kept for group in groups)
 
 
 @pytest.mark.parametrize("confirmed", [None, "prod", ""])

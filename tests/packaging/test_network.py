@@ -14,10 +14,17 @@ from infra.deploy.deployment import template_of
 from tests.packaging import reached_source
 from tests.packaging.conftest import Package
 
-NETWORK: dict[str, Any] = yaml.safe_load(template_of("network"))["Resources"]
+TEMPLATE: dict[str, Any] = yaml.safe_load(template_of("network"))
+NETWORK, CONDITIONS = TEMPLATE["Resources"], TEMPLATE["Conditions"]
 ENDPOINTS = {name: each for name, each in NETWORK.items() if each["Type"] == "AWS::EC2::VPCEndpoint"}
 DATABASE_PORT, HTTPS_PORT = 5432, 443
 ALL_ADDRESSES, NO_ADDRESS = "0.0.0.0/0", "127.0.0.1/32"
+FORMER_RULE = {
+    "IpProtocol": "-1",
+    "CidrIp": ALL_ADDRESSES,
+    "Description": "The database, AWS, and servers of customers",
+}
+"""The only rule of the release that had passwords. If it differed, CloudFormation would replace it, with a gap."""
 SERVICE = "com.amazonaws.${AWS::Region}."
 
 
@@ -34,8 +41,11 @@ def _egress(group: str) -> set[tuple[str, int | None]]:
 
 def _destination(rule: dict[str, Any]) -> tuple[str, int | None]:
     match rule:
-        case {"Fn::If": ["OnlyEndpoints", {"Ref": "AWS::NoValue"}, {"CidrIp": str(addresses), "ToPort": port}]}:
+        case {"Fn::If": ["HasPrivateEndpoints", {"Ref": "AWS::NoValue"}, {"CidrIp": str(addresses), "ToPort": port}]}:
             return f"{addresses} without private endpoints", port
+        case {"Fn::If": ["HasPasswords", dict(former), {"Ref": "AWS::NoValue"}]}:
+            assert former == FORMER_RULE
+            return f"{former['CidrIp']} until functions with passwords are replaced", None
         case {"CidrIp": str(addresses)}:
             assert rule.get("FromPort") == rule.get("ToPort")
             return addresses, rule.get("ToPort")
@@ -76,7 +86,9 @@ def test_all_functions_reach_only_the_database_and_aws() -> None:
         ("EndpointsGroup", HTTPS_PORT),
         ("S3PrefixListId", HTTPS_PORT),
         (f"{ALL_ADDRESSES} without private endpoints", HTTPS_PORT),
+        (f"{ALL_ADDRESSES} until functions with passwords are replaced", None),
     }
+    assert CONDITIONS["HasPasswords"] == {"Fn::Equals": [{"Ref": "FormerPasswords"}, "in use"]}
 
 
 def test_webhooks_reach_only_the_ports_that_they_may_have() -> None:
