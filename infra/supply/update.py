@@ -26,7 +26,7 @@ class UpdateFailed(Exception):
 def npm() -> None:
     """Chooses the newest version of each tool in package.json that is old enough, and locks what they need.
 
-    `.npmrc` has the age. Raises UpdateFailed, and then changes nothing: no tool gets an older version than it has.
+    It is `locks.AGE`. Raises UpdateFailed, and then changes nothing: no tool gets an older version than it has.
     """
     former = _tools()
     with whole.or_restored(ROOT / name for name in ("package.json", "package-lock.json")):
@@ -46,7 +46,9 @@ def _order(version: str) -> list[int]:
 
 
 def _npm_install(tools: Iterable[str]) -> None:
-    command = ["npm", "install", "--package-lock-only", "--save-dev", *tools]
+    # Not in .npmrc: there, `npm ci` would refuse a younger version that is locked already.
+    age = f"--min-release-age={locks.AGE.removesuffix(' days')}"
+    command = ["npm", "install", "--package-lock-only", "--save-dev", age, *tools]
     try:
         finished = subprocess.run(  # noqa: S603  our own command
             command, cwd=ROOT, capture_output=True, text=True, timeout=NPM_SECONDS_MAX, check=False
