@@ -72,7 +72,7 @@ def percent_of(status: str, done: int, total: int) -> float:
 
 def _bytes_per_second(import_: Import, done: int, now: datetime) -> float | None:
     """Returns the recent rate while the import runs, the mean rate after it has ended, None before anything is done."""
-    if import_.started_at is None or not import_.rows.total:
+    if import_.started_at is None or not done or not import_.rows.total:
         return None
     elapsed = ((import_.finished_at or now) - import_.started_at).total_seconds()
     if import_.status == "processing" and elapsed > RATE_WINDOW_SECONDS:

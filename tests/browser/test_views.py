@@ -100,7 +100,8 @@ def test_a_view_is_accessible_and_fits_every_width(
     page.set_viewport_size(WIDE)
     # A form with unsaved changes would ask first.
     page.evaluate("() => document.querySelectorAll('dialog').forEach((each) => each.close())")
-    page.goto("/#/away")  # Leaves the previous view.
+    page.goto("/#/away")  # Leaves the previous view, also its lists.
+    expect(page.get_by_role("heading", name="Page not found")).to_be_visible()
     VIEWS[name](page, stocked_shop)
 
     assert violations(page) == []

@@ -353,6 +353,7 @@ def test_in_a_large_catalogue_each_row_of_a_chunk_is_looked_up_by_index(pipeline
         "update pg_class set reltuples = %s, relpages = 1 where oid = 'product'::regclass", limits.MERGE_ROWS_MIN + 1
     )
     with pipeline.backends.database.transaction() as transaction:
+        transaction.run("create_incoming")
         transaction.run("lock_in_order")
         statement = f"explain {query('merge_incoming')}".encode()
         plan = transaction.cursor.execute(statement, {"operation": 9, "floor": 0}).fetchall()
