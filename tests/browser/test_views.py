@@ -100,6 +100,7 @@ def test_a_view_is_accessible_and_fits_every_width(
     page.set_viewport_size(WIDE)
     # A form with unsaved changes would ask first.
     page.evaluate("() => document.querySelectorAll('dialog').forEach((each) => each.close())")
+    expect(page.locator("dialog")).to_have_count(0)
     page.goto("/#/away")  # Leaves the previous view, also its lists.
     expect(page.get_by_role("heading", name="Page not found")).to_be_visible()
     VIEWS[name](page, stocked_shop)
