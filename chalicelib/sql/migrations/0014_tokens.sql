@@ -19,17 +19,23 @@ create function is_admin_token(given text) returns boolean
       and t.revoked_at is null and (t.expires_at is null or t.expires_at > now())
   );
 
+create function lock_tokens_for_admin(given text) returns boolean
+  language plpgsql set search_path = pg_catalog, pg_temp as $$
+begin
+  if not public.is_admin_token(given) then
+    return false;
+  end if;
+  lock table public.api_token in share row exclusive mode;
+  return public.is_admin_token(given);
+end $$;
+
 -- Returns null if the given token is not an administrator's. Raises unique_violation if an active token has the name.
 create function create_token_as(admin_token text, new_name text, new_scope text, new_sha256 bytea, expiry timestamptz)
   returns uuid language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 declare
   created uuid;
 begin
-  if not public.is_admin_token(admin_token) then
-    return null;
-  end if;
-  lock table public.api_token in share row exclusive mode;
-  if not public.is_admin_token(admin_token) then
+  if not public.lock_tokens_for_admin(admin_token) then
     return null;
   end if;
   if exists (
@@ -47,18 +53,14 @@ end $$;
 create function revoke_token_as(admin_token text, token_id uuid)
   returns boolean language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 begin
-  if not public.is_admin_token(admin_token) then
-    return null;
-  end if;
-  lock table public.api_token in share row exclusive mode;
-  if not public.is_admin_token(admin_token) then
+  if not public.lock_tokens_for_admin(admin_token) then
     return null;
   end if;
   update public.api_token t set revoked_at = now() where t.id = token_id and t.revoked_at is null;
   return found;
 end $$;
 
-revoke execute on function is_admin_token, create_token_as, revoke_token_as from public;
+revoke execute on function is_admin_token, lock_tokens_for_admin, create_token_as, revoke_token_as from public;
 grant execute on function create_token_as, revoke_token_as to api;
 
 -- How many requests a token has left, as the moment at which it will have all of them again. A request moves it. Unlogged,
