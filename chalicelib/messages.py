@@ -54,6 +54,8 @@ class ChunkMessage(Message):
     import_id: uuid.UUID
     chunk: int
     attempt: int
+    again: bool = False
+    """Whether the chunk may have been sent before. Then, if it is done, its message does not send others again."""
 
 
 class BulkDeleteMessage(Message):
