@@ -35,6 +35,8 @@ FIELD_CHARACTERS_MAX = max(HEADER_BYTES_MAX, RECORD_BYTES_MAX)
 # --- splitting ------------------------------------------------------------------------------------------------
 CHUNK_BYTES = 2 * MIB
 """A chunk ends at the last record boundary within this many bytes, or at the end of its first record."""
+WRITE_SECONDS_QUICK = 5
+"""If a chunk takes longer to write than this, the import gets fewer workers at a time."""
 MERGE_ROWS_MIN = 10_000
 """If PostgreSQL estimates fewer products than this, chunks are written by the statement without a join."""
 SCAN_BLOCK_BYTES = 8 * MIB

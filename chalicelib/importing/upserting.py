@@ -104,8 +104,6 @@ def _upsert(backends: Backends, chunk: _ChunkToDo) -> None:
     fault_point("chunk.after_fetch")
     with clock.stage("ChunkCopyMilliseconds"), backends.database.transaction() as transaction:
         accepted = _copy(transaction, content.products)
-        if header.active is not None and transaction.exists("any_blank_active"):
-            transaction.run("inherit_active")
     fault_point("chunk.after_copy")
     with clock.stage("ChunkWriteMilliseconds"):
         counts = _write(backends, chunk, accepted, content.rejected)
@@ -173,6 +171,8 @@ def _write_by(
     if locked is None or locked.done:
         raise RollBack
     fault_point("chunk.after_lock")
+    if chunk.header["active"] is not None and transaction.exists("any_blank_active"):
+        transaction.run("inherit_active")
     written = transaction.row(statement, _Written, operation=chunk.operation, floor=floor)
     fault_point("chunk.after_upsert")
     kept = _keep_rejected(transaction, chunk.import_id, rejected)

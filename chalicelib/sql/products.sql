@@ -7,8 +7,7 @@ create temporary table if not exists incoming (
   description text,
   active boolean,
   -- The line that `active` comes from, if it is not the row's own: see inherit_active.
-  active_line bigint,
-  key text collate "C" not null generated always as (sku_key(sku)) stored
+  active_line bigint
 ) on commit preserve rows
 
 -- name: any_incoming
@@ -31,21 +30,22 @@ select 1 from incoming where active is null limit 1
 -- Only the last of several rows with one SKU is written. If its `active` cell is empty, the nearest one before it counts.
 update incoming i set active = last.active, active_line = last.line
 from (
-  select distinct on (key) key, active, line from incoming
-  where active is not null order by key, line desc
+  select distinct on (key) key, active, line
+  from (select sku_key(sku) collate "C" as key, active, line from incoming where active is not null offset 0) given
+  order by key, line desc
 ) last
-where last.key = i.key and i.active is null
+where last.key = sku_key(i.sku) and i.active is null
 
 -- name: incoming_products
 -- Part of merge_incoming and upsert_incoming: a chunk's rows, the last one of each SKU, in the order in which every writer
--- locks. A field that the file does not write has the floor as its version and its default as its value: it loses to every
+-- locks. A subquery with OFFSET computes each key once. A field that the file does not write has the floor as its version and its default as its value: it loses to every
 -- write above the floor, and wins over everything below it.
 select distinct on (key)
   key, sku, name, coalesce(description, '') as description, coalesce(active, true) as active,
   version_of(%(operation)s, line) as version, version_of(%(operation)s, line) as name_version,
   case when description is null then %(floor)s else version_of(%(operation)s, line) end as description_version,
   case when active is null then %(floor)s else version_of(%(operation)s, coalesce(active_line, line)) end as active_version
-from incoming
+from (select sku_key(sku) collate "C" as key, * from incoming offset 0) keyed
 order by key, line desc
 
 -- name: any_field_wins
@@ -82,18 +82,37 @@ created_at = case when p.deleted or p.version < %(floor)s then now() else p.crea
 updated_at = case when {content_changes} then now() else p.updated_at end
 
 -- name: outcome
--- Part of merge_incoming and upsert_incoming: the outcome of a row, which depends on what was there before.
+-- Part of merge_incoming and upsert_incoming: the outcome of a row, which depends on what was there before, and what is
+-- recorded of it.
 case
   when old.id is null then 'created'
-  when %(operation)s in (old.version >> 32, old.name_version >> 32, old.description_version >> 32,
-                         old.active_version >> 32) then 'superseded'
+  when %(operation)s in (operation_of(old.version), operation_of(old.name_version),
+                         operation_of(old.description_version), operation_of(old.active_version)) then 'superseded'
   when old.deleted or old.version < %(floor)s then 'created'
   when new.content_version = old.content_version then 'unchanged'
   else 'updated'
-end as outcome
+end as outcome,
+new.id, new.sku_key, new.content_version is distinct from old.content_version as is_changed
 
--- name: count_outcomes
--- Part of merge_incoming and upsert_incoming: the counts for the receipt.
+-- name: record_outcomes
+-- Part of merge_incoming and upsert_incoming: the counts for the receipt. Records what changed.
+, change as (
+  select nextval('catalogue_change_position_seq') as position
+), changed as (
+  insert into product_change (position, sku_key)
+  select change.position, written.sku_key from change, written where outcome <> 'created' and is_changed
+  returning 1
+), recorded as (
+  insert into catalogue_change (position, operation, created, first_id, last_id, products)
+  select change.position, %(operation)s, counted.created, counted.first_id, counted.last_id, counted.changed
+  from change, (
+    select count(*) filter (where outcome = 'created') as created,
+           count(*) filter (where outcome <> 'created' and is_changed) as changed,
+           min(id) filter (where outcome = 'created') as first_id, max(id) filter (where outcome = 'created') as last_id
+    from written
+  ) counted
+  where counted.created > 0 or counted.changed > 0
+)
 select count(*) filter (where outcome = 'created') as created,
        count(*) filter (where outcome = 'updated') as updated,
        count(*) filter (where outcome = 'unchanged') as unchanged
@@ -115,26 +134,26 @@ with written as (
   merge into product p using ({incoming_products}) excluded on p.sku_key = excluded.key
   when matched and ({any_field_wins}) then update set {winning_fields}
   when not matched then
-    insert (sku, name, description, active,
+    insert (sku, sku_key, name, description, active,
             version, name_version, description_version, active_version, content_version)
-    values (excluded.sku, excluded.name, excluded.description, excluded.active,
+    values (excluded.sku, excluded.key, excluded.name, excluded.description, excluded.active,
             excluded.version, excluded.name_version, excluded.description_version, excluded.active_version, excluded.version)
   returning {outcome}
 )
-{count_outcomes}
+{record_outcomes}
 
 -- name: upsert_incoming
 -- Does the same as merge_incoming, whatever other writers do at the same time.
 with written as (
-  insert into product as p (sku, name, description, active,
+  insert into product as p (sku, sku_key, name, description, active,
                             version, name_version, description_version, active_version, content_version)
-  select sku, name, description, active, version, name_version, description_version, active_version, version
+  select sku, key, name, description, active, version, name_version, description_version, active_version, version
   from ({incoming_products}) incoming_product
   on conflict (sku_key) do update set {winning_fields}
   where {any_field_wins}
   returning {outcome}
 )
-{count_outcomes}
+{record_outcomes}
 
 -- name: find_product
 -- Finds a product that readers see: no tombstones, nothing below the floor.
@@ -151,9 +170,9 @@ select sku_key(%(sku)s) as key
 -- name: put_product
 -- Writes a whole product through the API: a new one, a revived tombstone, or the target of a rename. Changes and returns
 -- nothing when the SKU is taken or the row was written by a later operation.
-insert into product as p (id, sku, name, description, active,
+insert into product as p (id, sku, sku_key, name, description, active,
                           version, name_version, description_version, active_version, content_version, created_at)
-values (coalesce(%(id)s, next_product_id()), %(sku)s, %(name)s, %(description)s, %(active)s,
+values (coalesce(%(id)s, next_product_id()), %(sku)s, sku_key(%(sku)s), %(name)s, %(description)s, %(active)s,
         %(version)s, %(version)s, %(version)s, %(version)s, %(version)s, coalesce(%(created_at)s, now()))
 on conflict (sku_key) do update set
   id = excluded.id, sku = excluded.sku, name = excluded.name, description = excluded.description,

@@ -18,10 +18,10 @@ from tests.benchmark.psql import Psql
 
 END_SECONDS_MAX = 300.0
 COLUMNS = (
-    "id, sku, name, description, active, deleted, version, name_version, description_version, active_version,"
+    "id, sku, sku_key, name, description, active, deleted, version, name_version, description_version, active_version,"
     " content_version, created_at, updated_at"
 )
-"""The columns of product, without the generated one."""
+"""The columns of product."""
 
 
 @dataclass

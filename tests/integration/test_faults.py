@@ -232,9 +232,9 @@ def scenario_bulk_delete(world: World, sql: SQL) -> None:
     world.until_done(lambda backends: None if sql("select 1 from bulk_delete") else _accept(backends))
     world.waiting.clear()
     sql(
-        "insert into product (sku, name, description, active, version, name_version, description_version,"
-        " active_version, content_version) select 'after', 'n', '', true, v, v, v, v, v"
-        " from (select nextval('operation') << 32 as v)"
+        "insert into product (sku, sku_key, name, description, active, version, name_version, description_version,"
+        " active_version, content_version) select 'after', 'after', 'n', '', true, v, v, v, v, v"
+        " from (select version_of(nextval('operation'), 0) as v)"
     )
     world.pump(lambda: sql("select 1 from bulk_delete where status in ('pending', 'processing')") == [])
 
@@ -252,9 +252,10 @@ def check_bulk_delete(sql: SQL) -> None:
 def scenario_export(world: World, sql: SQL) -> None:
     """The first message is lost; every invocation has time for one step, which may or may not write a part."""
     sql(
-        "insert into product (sku, name, description, active, version, name_version, description_version,"
-        " active_version, content_version) select 'S-' || n, repeat(n::text, case when n < 50 then 1 else 20 end), '',"
-        " n % 2 = 0, v, v, v, v, v from generate_series(1, 99) n, (select nextval('operation') << 32 as v)"
+        "insert into product (sku, sku_key, name, description, active, version, name_version, description_version,"
+        " active_version, content_version) select 'S-' || n, 's-' || n,"
+        " repeat(n::text, case when n < 50 then 1 else 20 end), '',"
+        " n % 2 = 0, v, v, v, v, v from generate_series(1, 99) n, (select version_of(nextval('operation'), 0) as v)"
     )
     world.until_done(lambda backends: None if sql("select 1 from export") else _accept_export(backends))
     world.waiting.clear()
@@ -318,9 +319,9 @@ def check_webhook(sql: SQL) -> None:
 def scenario_indexing(world: World, sql: SQL) -> None:
     """Only the schedule: each run continues where the previous one was killed."""
     sql(
-        "insert into product (sku, name, description, active, version, name_version, description_version,"
-        " active_version, content_version) select 'S-' || n, 'Lamp ' || n, '', true, v, v, v, v, v"
-        f" from generate_series(1, {INDEXED_PRODUCTS}) n, (select nextval('operation') << 32 as v)"
+        "insert into product (sku, sku_key, name, description, active, version, name_version, description_version,"
+        " active_version, content_version) select 'S-' || n, 's-' || n, 'Lamp ' || n, '', true, v, v, v, v, v"
+        f" from generate_series(1, {INDEXED_PRODUCTS}) n, (select version_of(nextval('operation'), 0) as v)"
     )
     world.until_done(lambda backends: search_index.index_products(backends.database, lambda: 60.0))
 

@@ -48,7 +48,7 @@ CONTENT_AND_VERSIONS = """
     from product order by sku_key
 """
 PRODUCT_COLUMNS = """
-    id, sku, name, description, active, deleted, version, name_version, description_version, active_version,
+    id, sku, sku_key, name, description, active, deleted, version, name_version, description_version, active_version,
     content_version, created_at, updated_at
 """
 

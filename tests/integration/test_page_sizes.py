@@ -75,16 +75,17 @@ def fill_rejected_rows(pipeline: Pipeline, character: str) -> str:
 def fill_products(pipeline: Pipeline, character: str) -> str:
     fill_imports(pipeline, character)
     pipeline.sql(
-        """insert into product (sku, name, description, active, version, name_version, description_version,
+        """insert into product (sku, sku_key, name, description, active, version, name_version, description_version,
              active_version, content_version)
-           select %s || n, %s, repeat(%s, %s), true, v, v, v, v, v
-           from generate_series(1, %s) n, lateral (select %s + n as v) numbered""",
-        character * (limits.SKU_CHARACTERS_MAX - 3),
+           select given.sku, sku_key(given.sku), %s, repeat(%s, %s), true, v, v, v, v, v
+           from generate_series(1, %s) n, lateral (select %s + n as v) numbered,
+             lateral (select %s || n as sku) given""",
         character * limits.NAME_CHARACTERS_MAX,
         character,
         limits.DESCRIPTION_BYTES_MAX // len(character.encode()),
         ITEMS,
         VERSION,
+        character * (limits.SKU_CHARACTERS_MAX - 3),
     )
     return "/products"
 

@@ -161,13 +161,13 @@ def test_a_chunk_that_loses_two_races_for_new_skus_is_still_written(pipeline: Pi
     pipeline.split_next()
     (message,) = pipeline.chunks()
     add = (
-        "insert into product (sku, name, description, active, version, name_version, description_version,"
-        " active_version, content_version) values (%s, 'theirs', '', true, 1, 1, 1, 1, 1)"
+        "insert into product (sku, sku_key, name, description, active, version, name_version, description_version,"
+        " active_version, content_version) values (%(sku)s, %(sku)s, 'theirs', '', true, 1, 1, 1, 1, 1)"
     )
     owner = pipeline.services.owner_conninfo
     with psycopg.connect(owner) as first, psycopg.connect(owner) as second:
-        first.execute(add, ["a"])
-        second.execute(add, ["b"])
+        first.execute(add, {"sku": "a"})
+        second.execute(add, {"sku": "b"})
         racer = in_thread(lambda: upserting.upsert_chunk(pipeline.backends, upserting_message(message)))
         for winner in (first, second):
             wait_for_lock(pipeline)
@@ -199,7 +199,7 @@ def test_a_chunk_locks_its_products_in_the_order_of_their_keys_whatever_the_plan
         assert steps[1] == "Nested Loop Left Join", plan
         assert [step for step in steps if step.startswith(("Unique", "Sort Key", "Index Scan"))] == [
             "Unique",
-            'Sort Key: incoming.key COLLATE "C", incoming.line DESC',
+            'Sort Key: keyed.key COLLATE "C", keyed.line DESC',
             "Index Scan using product_sku_key on product p",
         ]
 

@@ -70,9 +70,9 @@ def add(pipeline: Pipeline, *contents: Content) -> None:
 def add_long_products(pipeline: Pipeline, count: int) -> None:
     """Adds products with descriptions of maximum length, all by one operation."""
     pipeline.sql(
-        "insert into product (sku, name, description, active, version, name_version, description_version,"
+        "insert into product (sku, sku_key, name, description, active, version, name_version, description_version,"
         " active_version, content_version)"
-        " select 'P-' || n, 'name ' || n, repeat('0123456789abcde\n', 4096), true, v, v, v, v, v"
-        " from generate_series(1, %s) n, (select nextval('operation') << 32 as v) one",
+        " select 'P-' || n, 'p-' || n, 'name ' || n, repeat('0123456789abcde\n', 4096), true, v, v, v, v, v"
+        " from generate_series(1, %s) n, (select version_of(nextval('operation'), 0) as v) one",
         count,
     )
