@@ -15,6 +15,7 @@ POINTS = (
     "arrival.after_accept",
     "split.after_head",
     "split.after_rewrite",
+    "rewrite.before_wake",
     "split.before_begin_commit",
     "split.after_begin_commit",
     "split.after_resume",

@@ -43,9 +43,12 @@ SCAN_BLOCK_BYTES = 8 * MIB
 """How much of the object the splitter reads at a time."""
 SPLIT_SLICE_SECONDS = 2
 """After this time, the splitter continues in a new invocation, so that other files have their turn."""
+INLINE_BYTES_MAX = 4 * MIB
+INLINE_REWRITTEN_BYTES_MAX = 32 * MIB
+"""The splitter itself rewrites files in UTF-8 that are not larger than this, before and after."""
 CHUNK_CONCURRENCY = 16
 """How many chunks are written at a time, unless the stage sets another number."""
-IN_FLIGHT_PER_WORKER = 3
+IN_FLIGHT_PER_WORKER = 2
 """This many chunks of all imports together are sent and not done, for each that can be written at a time."""
 SPLIT_AHEAD_FACTOR = 4
 """The splitter waits when it is this many times as many chunks ahead as may be in flight."""

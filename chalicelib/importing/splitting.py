@@ -7,7 +7,8 @@ import's row records what is done (`split_offset` is always a record boundary), 
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -22,8 +23,9 @@ from chalicelib.csvfile.filetype import refuse_non_csv
 from chalicelib.csvfile.header import Header, read_header
 from chalicelib.errors import FileUnavailable, UnreadableFile
 from chalicelib.fault_points import fault_point
-from chalicelib.importing import arrivals, imports, window
+from chalicelib.importing import arrivals, imports, rewriting, window
 from chalicelib.importing.records import ChunkCounts, Import
+from chalicelib.importing.rewriting import TakesLong
 from chalicelib.importing.window import Sends
 from chalicelib.limits import (
     CHUNK_BYTES,
@@ -33,9 +35,8 @@ from chalicelib.limits import (
     SCAN_BLOCK_BYTES,
     SPLIT_SLICE_SECONDS,
 )
+from chalicelib.messages import RewriteMessage
 from chalicelib.telemetry import Stopwatch, log, log_context
-
-REWRITTEN_PREFIX = "rewritten/"
 
 SecondsLeft = Callable[[], float]
 
@@ -99,19 +100,25 @@ def continue_splitting(backends: Backends, import_id: uuid.UUID, seconds_left: S
     Then a chunk's end, or a message of its own, continues with the import. An import whose file cannot be read fails.
     Raises NotFound, Transient.
     """
-    with log_context(import_id=import_id):
-        try:
-            import_ = _to_split(backends, import_id) or _begin(backends, import_id)
-            if not (_waits(backends, import_) or import_.split_done):
-                _split(backends, import_, seconds_left)
-        except _Superseded:
-            return
-        except UnreadableFile as error:
-            with backends.database.transaction() as transaction:
-                imports.fail(transaction, import_id, error.code, error.message, retryable=False)
-        except FileUnavailable as error:
-            with backends.database.transaction() as transaction:
-                imports.fail_without_file(transaction, import_id, error)
+    with log_context(import_id=import_id), _ended_if_unreadable(backends, import_id):
+        import_ = _to_split(backends, import_id) or _begin(backends, import_id)
+        if not (_waits(backends, import_) or import_.split_done):
+            _split(backends, import_, seconds_left)
+
+
+@contextmanager
+def _ended_if_unreadable(backends: Backends, import_id: uuid.UUID) -> Iterator[None]:
+    """Ends the import if its file turns out to be unreadable inside the block."""
+    try:
+        yield
+    except _Superseded:
+        return
+    except UnreadableFile as error:
+        with backends.database.transaction() as transaction:
+            imports.fail(transaction, import_id, error.code, error.message, retryable=False)
+    except FileUnavailable as error:
+        with backends.database.transaction() as transaction:
+            imports.fail_without_file(transaction, import_id, error)
 
 
 def _to_split(backends: Backends, import_id: uuid.UUID) -> _ImportToSplit | None:
@@ -120,30 +127,53 @@ def _to_split(backends: Backends, import_id: uuid.UUID) -> _ImportToSplit | None
         return transaction.one("import_to_split", _ImportToSplit, id=import_id)
 
 
+def rewrite_upload(backends: Backends, import_id: uuid.UUID) -> None:
+    """Rewrites a large file in UTF-8 and lets the splitter continue. Does nothing if its header has been read already.
+
+    An import whose file cannot be read fails. Raises NotFound, Transient.
+    """
+    with log_context(import_id=import_id), _ended_if_unreadable(backends, import_id):
+        if _to_split(backends, import_id) is None:
+            _read_head(backends, import_id, inline=False)
+        fault_point("rewrite.before_wake")
+        window.wake_splitter(backends, import_id)
+
+
 def _begin(backends: Backends, import_id: uuid.UUID) -> _ImportToSplit:
-    """Reads the head of the file: its type, its encoding, its header. Writes a copy in UTF-8 where that is needed."""
+    """Reads the head of the file. Leaves large files that have to be rewritten to `rewrite_upload`."""
+    try:
+        _read_head(backends, import_id, inline=True)
+    except TakesLong:
+        backends.queues.send("rewrites", [RewriteMessage(import_id=import_id)])
+        raise _Superseded from None
+    begun = _to_split(backends, import_id)
+    if begun is None:
+        raise _Superseded
+    return begun
+
+
+def _read_head(backends: Backends, import_id: uuid.UUID, *, inline: bool) -> None:
+    """Records the type of the file, its encoding and its header. Writes a copy in UTF-8 where that is needed."""
     with backends.database.transaction() as transaction:
         import_ = imports.get(transaction, import_id)
     if import_.status != "processing" or import_.object_version is None:
         raise _Superseded
     _require_size(import_.size_bytes)
-    key, version = import_.object_key, import_.object_version
-    data = backends.files.find(key, version)
-    head = backends.files.read(key, version, 0, min(HEADER_BYTES_MAX, data.size_bytes))
+    data = backends.files.find(import_.object_key, import_.object_version)
+    head = _head(backends, data)
     fault_point("split.after_head")
     encoding = transcode.detect(head, import_.encoding)
     if encoding is None or not encoding.gzip:
         refuse_non_csv(head)
     if encoding is not None:
-        blocks = backends.files.blocks(key, version, 0, SCAN_BLOCK_BYTES)
-        data = backends.files.write(f"{REWRITTEN_PREFIX}{import_id}.csv", transcode.utf8_blocks(blocks, encoding))
-        head = backends.files.read(data.key, data.version, 0, min(HEADER_BYTES_MAX, data.size_bytes))
+        data = rewriting.rewrite(backends, import_id, data, encoding, inline=inline)
+        head = _head(backends, data)
     fault_point("split.after_rewrite")
     _record_header(backends, import_, data, read_header(head, is_whole=len(head) == data.size_bytes))
-    begun = _to_split(backends, import_id)
-    if begun is None:
-        raise _Superseded
-    return begun
+
+
+def _head(backends: Backends, stored: StoredFile) -> bytes:
+    return backends.files.read(stored.key, stored.version, 0, min(HEADER_BYTES_MAX, stored.size_bytes))
 
 
 def _require_size(size_bytes: int) -> None:

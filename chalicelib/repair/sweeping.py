@@ -61,7 +61,7 @@ class _Expected:
 
     chunks: int
     uploads: int
-    """For the splitter."""
+    """For the splitter, and for rewriting before it."""
 
 
 @dataclass(frozen=True)
@@ -175,7 +175,8 @@ def _are_messages_lost(backends: Backends) -> bool:
     While messages are counted, others are sent and handled, so the smaller one of two numbers from the database counts.
     """
     before = _expected_messages(backends)
-    chunks, uploads = backends.queues.count("chunks"), backends.queues.count("uploads")
+    chunks = backends.queues.count("chunks")
+    uploads = backends.queues.count("uploads") + backends.queues.count("rewrites")
     after = _expected_messages(backends)
     return chunks < min(before.chunks, after.chunks) or uploads < min(before.uploads, after.uploads)
 

@@ -16,7 +16,7 @@ from chalicelib.backends.roles import ROLES
 from chalicelib.exporting.exports import EXPORTS_PREFIX
 from chalicelib.importing.imports import UPLOADS_PREFIX
 from chalicelib.importing.rejected_rows import REJECTED_PREFIX
-from chalicelib.importing.splitting import REWRITTEN_PREFIX
+from chalicelib.importing.rewriting import REWRITTEN_PREFIX
 from tests.packaging import aws_calls, reached_source
 from tests.packaging.aws_calls import Call
 from tests.packaging.conftest import STAGE, Package
@@ -55,12 +55,13 @@ PREFIXES = {
     "chalicelib.importing.imports": {UPLOADS_PREFIX, REWRITTEN_PREFIX},
     "chalicelib.importing.rejected_rows": {REJECTED_PREFIX},
     "chalicelib.importing.splitting": {UPLOADS_PREFIX, REWRITTEN_PREFIX},
+    "chalicelib.importing.rewriting": {UPLOADS_PREFIX, REWRITTEN_PREFIX},
     "chalicelib.repair.retention": {UPLOADS_PREFIX},
     "chalicelib.repair.sweeping": {UPLOADS_PREFIX, REWRITTEN_PREFIX},
     "chalicelib.importing.upserting": {UPLOADS_PREFIX, REWRITTEN_PREFIX},
 }
 """The key prefixes that each module reads and writes."""
-WRITTEN = {"chalicelib.importing.imports": {UPLOADS_PREFIX}, "chalicelib.importing.splitting": {REWRITTEN_PREFIX}}
+WRITTEN = {"chalicelib.importing.imports": {UPLOADS_PREFIX}, "chalicelib.importing.rewriting": {REWRITTEN_PREFIX}}
 """The key prefixes that a module writes, if it only reads some of its prefixes."""
 WRITING = {"s3:PutObject", "s3:AbortMultipartUpload"}
 WILDCARDS = {
