@@ -50,6 +50,8 @@ CHUNK_CONCURRENCY = 16
 """How many chunks are written at a time, unless the stage sets another number."""
 IN_FLIGHT_PER_WORKER = 2
 """This many chunks of all imports together are sent and not done, for each that can be written at a time."""
+REFILL_CHUNKS_MAX = 8
+"""A chunk's end sends others once there is room for half of the window, or for this many."""
 SPLIT_AHEAD_FACTOR = 4
 """The splitter waits when it is this many times as many chunks ahead as may be in flight."""
 SPLIT_AHEAD_CHUNKS_MIN = 32

@@ -223,6 +223,7 @@ def _write_by(
     counts = RowCounts(written.created, written.updated, written.unchanged, superseded, len(rejected))
     # Here, because a separate transaction would wait for the disk again.
     transaction.run("empty_incoming")
+    room = window.size(backends, transaction)
     finished = transaction.one(
         "finish_chunk",
         _Finished,
@@ -232,7 +233,8 @@ def _write_by(
         stored_rows=len(kept),
         stored_bytes=sum(row.stored_bytes for row in kept),
         step_seconds=RATE_WINDOW_SECONDS,
-        window=window.size(backends, transaction),
+        window=room,
+        refill=window.refill(room),
     )
     if finished is None:
         raise RollBack  # The import was cancelled or failed: it keeps exactly what was committed before.

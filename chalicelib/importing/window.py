@@ -19,7 +19,13 @@ from dataclasses import dataclass
 
 from chalicelib.backends import Backends
 from chalicelib.backends.database import Transaction
-from chalicelib.limits import IN_FLIGHT_PER_WORKER, SPLIT_AHEAD_CHUNKS_MIN, SPLIT_AHEAD_FACTOR, WAKE_EVERY_CHUNKS
+from chalicelib.limits import (
+    IN_FLIGHT_PER_WORKER,
+    REFILL_CHUNKS_MAX,
+    SPLIT_AHEAD_CHUNKS_MIN,
+    SPLIT_AHEAD_FACTOR,
+    WAKE_EVERY_CHUNKS,
+)
 from chalicelib.messages import ChunkMessage, UploadMessage
 
 
@@ -46,6 +52,11 @@ def size(backends: Backends, transaction: Transaction) -> int:
     in_flight_max = _in_flight_max(backends)
     running = transaction.value("count_running_imports", int, limit=in_flight_max)
     return max(in_flight_max // max(running, 1), 1)
+
+
+def refill(window: int) -> int:
+    """Returns for how many chunks there must be room before a chunk's end sends some. It saves requests."""
+    return min(max(window // 2, 1), REFILL_CHUNKS_MAX)
 
 
 def ahead_max(backends: Backends) -> int:

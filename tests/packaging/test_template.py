@@ -88,7 +88,7 @@ def test_visibility_time_out_is_six_times_the_functions_time_out(package: Packag
                 assert event["Properties"]["BatchSize"] == 1
                 assert event["Properties"]["ScalingConfig"]["MaximumConcurrency"] >= 2
                 checked += 1
-    assert checked == 10
+    assert checked == 12
 
 
 def test_everything_at_rest_is_encrypted(package: Package) -> None:
