@@ -35,8 +35,16 @@ FIELD_CHARACTERS_MAX = max(HEADER_BYTES_MAX, RECORD_BYTES_MAX)
 # --- splitting ------------------------------------------------------------------------------------------------
 CHUNK_BYTES = 2 * MIB
 """A chunk ends at the last record boundary within this many bytes, or at the end of its first record."""
+WRITE_SECONDS_MAX = 15
+"""A statement that writes rows of a chunk ends after this time: the chunk then comes back in smaller pieces."""
 WRITE_SECONDS_QUICK = 5
-"""If a chunk takes longer to write than this, the import gets fewer workers at a time."""
+"""If a chunk takes longer to write than this, the import gets fewer workers at a time, and smaller pieces."""
+CUT_SECONDS = 10
+"""This much of a worker's time is kept for cutting a chunk that could not be written in the rest of it."""
+CUT_PIECES_MAX = 16
+"""A chunk is cut into about this many pieces at a time, at most twice as many; they may be cut again."""
+CUT_FACTOR = 4
+"""After a time-out, pieces have this fraction of the size that took too long."""
 MERGE_ROWS_MIN = 10_000
 """If PostgreSQL estimates fewer products than this, chunks are written by the statement without a join."""
 SCAN_BLOCK_BYTES = 8 * MIB

@@ -9,6 +9,6 @@ from functions.consumers import SecondsLeft, consumes
 
 
 @consumes("chunks", ChunkMessage)
-def handle(message: ChunkMessage, _: SecondsLeft) -> None:
-    """Writes the rows of a chunk into the catalogue."""
-    upserting.upsert_chunk(backends(), message)
+def handle(message: ChunkMessage, seconds_left: SecondsLeft) -> None:
+    """Writes the rows of a chunk into the catalogue, or as many as can be written in time."""
+    upserting.upsert_chunk(backends(), message, seconds_left)

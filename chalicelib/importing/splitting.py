@@ -212,7 +212,7 @@ def _record(
         )
         if advanced is None:
             raise _Superseded
-        _add_chunks(transaction, import_.id, chunks, first_number=advanced.chunk_count - len(chunks))
+        add_chunks(transaction, import_.id, chunks, first_number=advanced.chunk_count - len(chunks))
         fault_point("split.after_chunks")
         if done:
             imports.complete_if_done(transaction, import_.id)
@@ -223,7 +223,8 @@ def _record(
     return reached
 
 
-def _add_chunks(transaction: Transaction, import_id: uuid.UUID, chunks: list[Chunk], first_number: int) -> None:
+def add_chunks(transaction: Transaction, import_id: uuid.UUID, chunks: list[Chunk], first_number: int) -> None:
+    """Adds chunks that are not sent yet, numbered from `first_number` on."""
     transaction.many(
         "add_chunk",
         [

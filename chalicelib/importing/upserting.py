@@ -8,20 +8,21 @@ project: barrier, chunk, products by key, import, outbox.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from itertools import accumulate
-from typing import Any
+from math import inf
+from time import monotonic
 
 from chalicelib import acceptance
 from chalicelib.backends import Backends
 from chalicelib.backends.database import RollBack, Transaction, UniqueViolation
 from chalicelib.csvfile.header import Header
 from chalicelib.csvfile.rows import RejectedRow, oversized_row, read_rows
-from chalicelib.errors import FileUnavailable
+from chalicelib.errors import FileUnavailable, TimedOut
 from chalicelib.fault_points import fault_point
-from chalicelib.importing import copy_text, imports
-from chalicelib.importing.records import LockedChunk, RowCounts, Status
+from chalicelib.importing import copy_text, imports, pieces
+from chalicelib.importing.pieces import SecondsLeft
+from chalicelib.importing.records import ChunkToDo, LockedChunk, RowCounts
 from chalicelib.limits import (
     MERGE_ROWS_MIN,
     OVERSIZED_ROW_BYTES_STORED,
@@ -31,30 +32,6 @@ from chalicelib.limits import (
 from chalicelib.messages import ChunkMessage
 from chalicelib.sql import query
 from chalicelib.telemetry import DEBUG, Stopwatch, log, log_context
-
-
-@dataclass(frozen=True)
-class _ChunkToDo:
-    """A chunk as its worker finds it: the byte range [start_byte, end_byte), and its import."""
-
-    import_id: uuid.UUID
-    number: int
-    start_byte: int
-    end_byte: int
-    first_line: int
-    """The physical line at `start_byte`."""
-    oversized: bool
-    """A single line that is longer than a record may be."""
-    regular: bool
-    """No record in it can be too long: see `boundaries.Chunk`."""
-    done: bool
-    status: Status
-    """The status of the import."""
-    operation: int
-    """The import's place in the acceptance order."""
-    header: Mapping[str, Any]
-    data_key: str
-    data_version: str
 
 
 @dataclass(frozen=True)
@@ -82,39 +59,56 @@ class _Used:
     bytes: int
 
 
-def upsert_chunk(backends: Backends, message: ChunkMessage) -> None:
-    """Writes one chunk's products, rejected rows and counts; the last chunk completes the import. Raises Transient."""
+def _unhurried() -> float:
+    return inf
+
+
+def upsert_chunk(backends: Backends, message: ChunkMessage, seconds_left: SecondsLeft = _unhurried) -> None:
+    """Writes one chunk's products, rejected rows and counts; the last chunk completes the import. Raises Transient.
+
+    If the database is too slow for that, it writes as much as it can in time, or cuts the chunk into smaller pieces.
+    """
     with log_context(import_id=message.import_id, chunk=message.chunk, attempt=message.attempt):
         with backends.database.transaction() as transaction:
-            chunk = transaction.one("chunk_to_do", _ChunkToDo, import_id=message.import_id, number=message.chunk)
+            chunk = transaction.one("chunk_to_do", ChunkToDo, import_id=message.import_id, number=message.chunk)
         if chunk is None or chunk.done or chunk.status != "processing":
             log("chunk had nothing to do", level=DEBUG)
             return
         try:
-            _upsert(backends, chunk)
+            _upsert_in_time(backends, chunk, message, seconds_left)
         except FileUnavailable as error:
             with backends.database.transaction() as transaction:
                 imports.fail_without_file(transaction, message.import_id, error)
 
 
-def _upsert(backends: Backends, chunk: _ChunkToDo) -> None:
+def _upsert_in_time(backends: Backends, whole: ChunkToDo, message: ChunkMessage, seconds_left: SecondsLeft) -> None:
+    began = monotonic()
+    chunk = pieces.fitted(backends, whole)
+    if chunk is not None:
+        try:
+            _upsert(backends, chunk, seconds_left)
+        except TimedOut as error:
+            pieces.give_back(backends, chunk, message, error, monotonic() - began)
+
+
+def _upsert(backends: Backends, chunk: ChunkToDo, seconds_left: SecondsLeft) -> None:
     clock = Stopwatch()
     header = Header.from_json(chunk.header)
     content = _read(backends, chunk, header, clock)
     fault_point("chunk.after_fetch")
     with clock.stage("ChunkCopyMilliseconds"), backends.database.transaction() as transaction:
+        pieces.limit_statements(transaction, seconds_left)
         accepted = _copy(transaction, content.products)
     fault_point("chunk.after_copy")
     with clock.stage("ChunkWriteMilliseconds"):
-        counts = _write(backends, chunk, accepted, content.rejected)
+        counts = _write(backends, chunk, accepted, content.rejected, seconds_left)
     fault_point("chunk.after_commit")
     if counts is not None:
         measured = {f"Rows{name.capitalize()}": count for name, count in asdict(counts).items()}
-        size_bytes = chunk.end_byte - chunk.start_byte
-        log("chunk written", measured={**measured, "ChunkBytes": size_bytes, **clock.milliseconds})
+        log("chunk written", measured={**measured, "ChunkBytes": chunk.size_bytes, **clock.milliseconds})
 
 
-def _read(backends: Backends, chunk: _ChunkToDo, header: Header, clock: Stopwatch) -> _Content:
+def _read(backends: Backends, chunk: ChunkToDo, header: Header, clock: Stopwatch) -> _Content:
     start, end = chunk.start_byte, chunk.end_byte
     if chunk.oversized:
         end = min(end, start + OVERSIZED_ROW_BYTES_STORED)
@@ -139,7 +133,9 @@ def _copy(transaction: Transaction, lines: bytes) -> int:
     return transaction.cursor.rowcount
 
 
-def _write(backends: Backends, chunk: _ChunkToDo, accepted: int, rejected: list[RejectedRow]) -> RowCounts | None:
+def _write(
+    backends: Backends, chunk: ChunkToDo, accepted: int, rejected: list[RejectedRow], seconds_left: SecondsLeft
+) -> RowCounts | None:
     """Tries MERGE; falls back to INSERT … ON CONFLICT when another writer adds one of these SKUs at the same time.
 
     Both continue in the session that has the temporary table.
@@ -152,6 +148,7 @@ def _write(backends: Backends, chunk: _ChunkToDo, accepted: int, rejected: list[
     counts = None  # It stays None when the transaction is rolled back.
     try:
         with backends.database.transaction(continues=True) as transaction:
+            pieces.limit_statements(transaction, seconds_left)
             if transaction.value("seems_small", bool, rows=MERGE_ROWS_MIN):
                 counts = _write_by(transaction, "upsert_incoming", chunk, accepted, rejected)
             else:
@@ -159,18 +156,20 @@ def _write(backends: Backends, chunk: _ChunkToDo, accepted: int, rejected: list[
                 counts = _write_by(transaction, "merge_incoming", chunk, accepted, rejected)
     except UniqueViolation:
         with backends.database.transaction(continues=True) as transaction:
+            pieces.limit_statements(transaction, seconds_left)
             counts = _write_by(transaction, "upsert_incoming", chunk, accepted, rejected)
     return counts
 
 
 def _write_by(
-    transaction: Transaction, statement: str, chunk: _ChunkToDo, accepted: int, rejected: list[RejectedRow]
+    transaction: Transaction, statement: str, chunk: ChunkToDo, accepted: int, rejected: list[RejectedRow]
 ) -> RowCounts:
     floor = acceptance.enter(transaction)
     locked = transaction.one("lock_chunk", LockedChunk, import_id=chunk.import_id, number=chunk.number)
-    if locked is None or locked.done:
-        raise RollBack
+    if locked is None or locked.done or locked.end_byte != chunk.end_byte:
+        raise RollBack  # It was written, or cut into smaller pieces, in the meantime.
     fault_point("chunk.after_lock")
+    began = monotonic()
     if chunk.header["active"] is not None and transaction.exists("any_blank_active"):
         transaction.run("inherit_active")
     written = transaction.row(statement, _Written, operation=chunk.operation, floor=floor)
@@ -192,6 +191,7 @@ def _write_by(
     transaction.run("empty_incoming")
     if not imports.complete_if_done(transaction, chunk.import_id):
         raise RollBack  # The import was cancelled or failed: it keeps exactly what was committed before.
+    pieces.note_write(transaction, chunk, monotonic() - began)
     fault_point("chunk.before_commit")
     return counts
 
@@ -204,7 +204,8 @@ def _keep_rejected(transaction: Transaction, import_id: uuid.UUID, rejected: lis
     if not rejected:
         return []
     kept = _fitting(transaction, import_id, rejected)
-    transaction.many("add_rejected_row", [{"import_id": import_id, **row._asdict()} for row in kept])
+    columns = {name: [getattr(row, name) for row in kept] for name in RejectedRow._fields}
+    transaction.run("add_rejected_rows", import_id=import_id, **columns)
     return kept
 
 

@@ -132,6 +132,15 @@ set status = 'processing', attempt = attempt + 1, error_code = null, error_messa
     finished_at = null, attempt_started_at = now(), advanced_at = now(), indexed = false
 where id = %(id)s
 
+-- name: count_pieces
+-- Pieces of a chunk become chunks of their own, with the next numbers.
+update import set chunk_count = chunk_count + %(pieces)s, advanced_at = now() where id = %(id)s
+returning chunk_count
+
+-- name: note_pace
+-- How fast the database is, for the chunks that follow.
+update import set piece_bytes = %(piece_bytes)s, write_seconds = %(write_seconds)s where id = %(id)s
+
 -- name: begin_splitting
 -- Record what the head of the file says. Only the first splitter changes the row.
 update import
