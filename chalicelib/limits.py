@@ -97,8 +97,6 @@ IDEMPOTENCY_KEY_SECONDS = 24 * 3600
 """How long a key is kept with the answer to its request."""
 IDEMPOTENCY_CLAIM_SECONDS = 60
 """A request that has not ended after this time was killed (no API function runs longer): its key is free again."""
-SWEEP_IDEMPOTENCY_KEYS_MAX = 5_000
-"""How many expired keys one sweep removes."""
 
 # --- tokens ---------------------------------------------------------------------------------------------------
 TOKEN_NAME_CHARACTERS_MAX = 100
@@ -194,8 +192,6 @@ BULK_DELETE_STEP_ROWS = 5_000
 """Rows deleted in one transaction."""
 TOMBSTONE_SECONDS_MIN = 3600
 """A tombstone is kept at least this long, and as long as an import accepted before it may still write."""
-SWEEP_TOMBSTONES_MAX = 5_000
-"""How many tombstones one sweep removes."""
 
 # --- retention ------------------------------------------------------------------------------------------------
 IMPORT_DETAILS_KEPT_DAYS = 30
@@ -208,12 +204,14 @@ MESSAGES_KEPT_DAYS = 14
 """SQS keeps no message longer. For this long after its file is gone, an import is kept for messages about the file."""
 FILE_CHECK_SECONDS = 24 * 3600
 """How often S3 is asked whether it still has the file of an import that has ended."""
-SWEEP_JOBS_MAX = 5_000
-"""How many old exports, and how many old bulk deletes, one sweep removes."""
-SWEEP_DETAILS_MAX = 1_000
-"""Of how many imports one sweep removes the chunks and rejected rows."""
-SWEEP_REJECTED_ROWS_MAX = 500_000
-"""A sweep stops after this many, or somewhat more, because those of an import are removed together."""
+SWEEP_REMOVAL_SECONDS = 25
+"""For how many of its 60 seconds a sweep removes old data. The rest is for repairs, and for looking for files."""
+SWEEP_STEP_SECONDS = 1
+"""How long one step of the removal, which is a transaction, is meant to take: the next one is made to fit."""
+SWEEP_STEP_ROWS_MIN = 100
+"""How many rows the first step removes, and each step on a slow database."""
+SWEEP_STEP_ROWS_MAX = 10_000
+"""No step removes more rows, not counting those that are removed with them."""
 SWEEP_FILES_CHECKED_MAX = 300
 """Of how many imports one sweep looks for the file, which takes about six of its 60 seconds."""
 
@@ -252,8 +250,6 @@ RELAY_BATCH_EVENTS = 100
 """At most this many events get their positions and deliveries in one transaction."""
 EVENTS_KEPT_DAYS = 30
 """How long events, their deliveries and attempts are kept; those that still wait are kept longer."""
-SWEEP_EVENTS_MAX = 5_000
-"""How many old events one sweep removes."""
 WEBHOOK_CONCURRENT_MAX = 3
 """At most this many attempts at one webhook run at a time if it answers successfully and quickly; otherwise one."""
 QUICK_MILLISECONDS = 2_000

@@ -15,6 +15,7 @@ from typing import Literal
 from chalicelib import acceptance, events
 from chalicelib.backends import Backends
 from chalicelib.backends.database import RollBack, Transaction
+from chalicelib.catalogue import change_record
 from chalicelib.catalogue.jobs import Job
 from chalicelib.errors import NotFound
 from chalicelib.fault_points import fault_point
@@ -63,8 +64,9 @@ def accept(backends: Backends) -> BulkDelete:
     with backends.database.transaction() as transaction:
         acceptance.close_barrier(transaction)
         operation = acceptance.next_operation(transaction)
-        total = transaction.value("count_products", int)
+        total = change_record.total(transaction)
         acceptance.raise_floor(transaction, operation)
+        change_record.add(transaction, acceptance.version_of(operation), deleted=total)
         _end_older_imports(transaction, operation)
         accepted = transaction.row("add_bulk_delete", BulkDelete, operation=operation, total=total)
         transaction.log("bulk delete accepted", bulk_delete_id=accepted.id, total=total)

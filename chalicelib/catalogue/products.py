@@ -18,7 +18,7 @@ from typing import Any
 from chalicelib import acceptance, events
 from chalicelib.backends import Backends
 from chalicelib.backends.database import RollBack, Transaction
-from chalicelib.catalogue import search_index
+from chalicelib.catalogue import change_record, search_index
 from chalicelib.errors import Conflict, NotFound, PreconditionFailed, Transient
 from chalicelib.limits import EVENT_DESCRIPTION_BYTES_MAX, WRITE_ATTEMPTS_MAX
 
@@ -95,6 +95,7 @@ def create(backends: Backends, content: Content) -> Product:
             _refuse_taken(_locked(transaction, key), key, floor)
             created = _put(transaction, content, floor)
             if created is not None:
+                change_record.add(transaction, created.version, created_id=created.id)
                 search_index.note(transaction, key, created.version, +1)
                 _record_event(transaction, "product.created", created)
                 return created
@@ -139,6 +140,7 @@ def delete(backends: Backends, product_id: int, expected: Container[int] | None 
             if current is not None and current.id == product_id and current.is_visible(floor):
                 _refuse_unexpected(current, expected)
                 version = _bury(transaction, current)
+                change_record.add(transaction, version, keys=[current.sku_key], deleted=1)
                 deleted = {"id": str(product_id), "sku": current.sku}
                 events.record(transaction, "product.deleted", f"{product_id}:{version}", deleted)
                 return
@@ -159,6 +161,7 @@ def _rename(transaction: Transaction, current: _Row, changes: Changes, floor: in
     version = _bury(transaction, current)
     renamed = _put(transaction, content, floor, version, product_id=current.id, created_at=current.created_at)
     if renamed is not None:
+        change_record.add(transaction, version, keys=[current.sku_key, renamed.sku_key])
         search_index.note(transaction, renamed.sku_key, version, +1)
         _record_event(transaction, "product.updated", renamed)
     return renamed
@@ -197,6 +200,7 @@ def _edit(transaction: Transaction, product_id: int, changes: Changes) -> Produc
     edited = transaction.row("edit_product", Product, id=product_id, version=version, **asdict(changes))
     search_index.note(transaction, edited.sku_key, version)
     if edited.content_version == version:
+        change_record.add(transaction, version, keys=[edited.sku_key])
         _record_event(transaction, "product.updated", edited)
     return edited
 

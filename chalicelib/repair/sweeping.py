@@ -1,7 +1,7 @@
 """The sweep: repairs lost work every minute, and removes old data.
 
 It checks the state itself, so no work depends on a message arriving. Each step is limited; what one sweep leaves, the
-next one finds. No step depends on the success of another.
+next one finds. Removal comes last, and has a limited time. No step depends on the success of another.
 """
 
 from __future__ import annotations
@@ -25,8 +25,6 @@ from chalicelib.limits import (
     SWEEP_EXPORTS_MAX,
     SWEEP_IMPORTS_MAX,
     SWEEP_LIST_VERSIONS_MAX,
-    SWEEP_TOMBSTONES_MAX,
-    TOMBSTONE_SECONDS_MIN,
     UPLOAD_GRACE_SECONDS,
 )
 from chalicelib.messages import BulkDeleteMessage, ExportMessage, UploadMessage
@@ -78,7 +76,6 @@ def sweep(
     _wake_stalled(backends, stalled_seconds)
     _wake_stalled_bulk_deletes(backends, stalled_seconds)
     _wake_stalled_exports(backends, stalled_seconds)
-    _purge_tombstones(backends)
     relay.wake_lost(backends.database, backends.queues)
     attempts.wake_due(backends.database, backends.queues)
     retention.remove_old_data(backends)
@@ -179,12 +176,6 @@ def _wake_stalled_exports(backends: Backends, stalled_seconds: float) -> None:
             transaction.log("stalled export woken", export_id=export.id, measured={"Repairs": 1})
     fault_point("export.before_wake")
     backends.queues.send("exports", [ExportMessage(export=export.id) for export in woken])
-
-
-def _purge_tombstones(backends: Backends) -> None:
-    """Deletes tombstones that no running or retryable import can still need."""
-    with backends.database.transaction() as transaction:
-        transaction.run("purge_tombstones", age_seconds=TOMBSTONE_SECONDS_MIN, limit=SWEEP_TOMBSTONES_MAX)
 
 
 def _accept(backends: Backends, listed: Sequence[StoredFile]) -> None:

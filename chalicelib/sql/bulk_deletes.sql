@@ -1,7 +1,3 @@
--- name: count_products
--- How many products a bulk delete removes.
-select count(*) as total from product p, barrier b where not p.deleted and p.version >= b.floor
-
 -- name: add_bulk_delete
 -- Accepts a bulk delete.
 insert into bulk_delete (operation, total) values (%(operation)s, %(total)s) returning *

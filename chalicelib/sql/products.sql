@@ -82,7 +82,8 @@ created_at = case when p.deleted or p.version < %(floor)s then now() else p.crea
 updated_at = case when {content_changes} then now() else p.updated_at end
 
 -- name: outcome
--- Part of merge_incoming and upsert_incoming: the outcome of a row, which depends on what was there before.
+-- Part of merge_incoming and upsert_incoming: the outcome of a row, which depends on what was there before, and what is
+-- recorded of it.
 case
   when old.id is null then 'created'
   when %(operation)s in (operation_of(old.version), operation_of(old.name_version),
@@ -90,10 +91,28 @@ case
   when old.deleted or old.version < %(floor)s then 'created'
   when new.content_version = old.content_version then 'unchanged'
   else 'updated'
-end as outcome
+end as outcome,
+new.id, new.sku_key, new.content_version is distinct from old.content_version as is_changed
 
--- name: count_outcomes
--- Part of merge_incoming and upsert_incoming: the counts for the receipt.
+-- name: record_outcomes
+-- Part of merge_incoming and upsert_incoming: the counts for the receipt. Records what changed.
+, change as (
+  select nextval('catalogue_change_position_seq') as position
+), changed as (
+  insert into product_change (position, sku_key)
+  select change.position, written.sku_key from change, written where outcome <> 'created' and is_changed
+  returning 1
+), recorded as (
+  insert into catalogue_change (position, operation, created, first_id, last_id, products)
+  select change.position, %(operation)s, counted.created, counted.first_id, counted.last_id, counted.changed
+  from change, (
+    select count(*) filter (where outcome = 'created') as created,
+           count(*) filter (where outcome <> 'created' and is_changed) as changed,
+           min(id) filter (where outcome = 'created') as first_id, max(id) filter (where outcome = 'created') as last_id
+    from written
+  ) counted
+  where counted.created > 0 or counted.changed > 0
+)
 select count(*) filter (where outcome = 'created') as created,
        count(*) filter (where outcome = 'updated') as updated,
        count(*) filter (where outcome = 'unchanged') as unchanged
@@ -121,7 +140,7 @@ with written as (
             excluded.version, excluded.name_version, excluded.description_version, excluded.active_version, excluded.version)
   returning {outcome}
 )
-{count_outcomes}
+{record_outcomes}
 
 -- name: upsert_incoming
 -- Does the same as merge_incoming, whatever other writers do at the same time.
@@ -134,7 +153,7 @@ with written as (
   where {any_field_wins}
   returning {outcome}
 )
-{count_outcomes}
+{record_outcomes}
 
 -- name: find_product
 -- Finds a product that readers see: no tombstones, nothing below the floor.
@@ -194,14 +213,19 @@ update product set
 where id = %(id)s
 
 -- name: purge_tombstones
--- Removes tombstones below every operation that may still write. Their minimum age rules out operations whose acceptance
--- is not committed yet: no transaction lives that long.
-delete from product where id in (
-  select id from product
-  where deleted
-    and version < coalesce((
-      select min(operation) from import where status = 'processing' or (status = 'failed' and retryable)
-    ), 2147483647) << 32
+-- Removes tombstones below every operation that may still write, the oldest first: a tombstone gets its id when the product
+-- is deleted. Their minimum age rules out operations whose acceptance is not committed yet: no transaction lives that long.
+-- Only the oldest are looked at, so that nothing reads all those of the last hour to find that they are too young.
+with oldest as (
+  select id, version, updated_at from product where deleted order by id limit %(limit)s
+), removable as materialized (
+  select id, version from oldest
+  where version < coalesce((
+      select version_of(min(operation), 0) from import where status = 'processing' or (status = 'failed' and retryable)
+    ), 9223372036854775807)
     and updated_at < now() - make_interval(secs => %(age_seconds)s)
-  limit %(limit)s for update skip locked
+)
+delete from product where id in (
+  select p.id from product p join removable r on r.id = p.id
+  where p.deleted and p.version = r.version for update of p skip locked
 )

@@ -41,9 +41,9 @@ from chalicelib.catalogue.listing import SORTS, Filters, Place
 from chalicelib.catalogue.products import Changes, Content
 from chalicelib.fault_points import switched_on
 from chalicelib.importing import splitting, upserting
-from chalicelib.limits import MERGE_ROWS_MIN
+from chalicelib.limits import MERGE_ROWS_MIN, SWEEP_STEP_ROWS_MIN
 from chalicelib.messages import ChunkMessage
-from chalicelib.repair import dead_letters, sweeping
+from chalicelib.repair import dead_letters, retention
 from infra.local.testing import Services
 from tests.integration.fakes import BUCKET, MemoryFileStore, RecordingQueues, memory_backends
 from tests.integration.killing import Killed
@@ -293,7 +293,7 @@ class Histories(RuleBasedStateMachine):
 
     @rule()
     def sweep(self) -> None:
-        sweeping._purge_tombstones(self.backends)
+        retention.remove_tombstones(self.backends, SWEEP_STEP_ROWS_MIN)
 
     @rule(steps=st.integers(1, 4))
     def copy_for_search(self, steps: int) -> None:
@@ -548,7 +548,7 @@ def test_every_history_ends_like_its_operations_in_acceptance_order(
         "chalicelib.importing.upserting.MERGE_ROWS_MIN", MERGE_ROWS_MIN
     )  # monkeypatch restores it at the end.
     monkeypatch.setattr("chalicelib.importing.upserting.REJECTED_ROWS_STORED_MAX", REJECTED_ROWS_STORED_MAX)
-    monkeypatch.setattr("chalicelib.repair.sweeping.TOMBSTONE_SECONDS_MIN", 0)
+    monkeypatch.setattr("chalicelib.repair.retention.TOMBSTONE_SECONDS_MIN", 0)
     monkeypatch.setattr("chalicelib.access.requests.REQUESTS_PER_TOKEN_PER_MINUTE_MAX", 1_000_000)
     from app import app  # reads the environment
 

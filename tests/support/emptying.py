@@ -5,7 +5,15 @@ from __future__ import annotations
 from tests.support import indexing
 from tests.support.owner import Owner
 
-KEPT = ("schema_migration", "api_token", "barrier", "relay_state", "sweep_cursor", "product_search_state")
+KEPT = (
+    "schema_migration",
+    "api_token",
+    "barrier",
+    "relay_state",
+    "sweep_cursor",
+    "product_search_state",
+    "catalogue_total",
+)
 """Tables with rows that migrations inserted, and the tokens."""
 WRITTEN = """
     select c.oid::regclass::text as name from pg_class c
@@ -15,6 +23,7 @@ WRITTEN = """
 """Tables with rows, with the space of deleted rows, or with statistics, which would influence the planner."""
 RESET = f"""
     update relay_state set last_position = 0; update barrier set floor = 0;
+    update catalogue_total set total = 0, added_to = '0';
     update sweep_cursor set key_marker = null, version_marker = null;
     {indexing.FORGET};
     select setval(seqrelid, seqstart, false) from pg_sequence
