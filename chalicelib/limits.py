@@ -137,7 +137,11 @@ SWEEP_EVENT_SECONDS = 60
 RETRY_SECONDS_MIN = 5
 RETRY_FACTOR = 4
 RETRY_SECONDS_MAX = 300
-"""A message waits 5, 20, 80, then 300 s after a transient error: in total longer than a failover."""
+"""A message waits 5, 20, 80, then 300 s after each transient error, for as long as its queue delivers it."""
+FAULTS_MAX = 5
+"""Work that has ended with this many unexpected errors is not tried again: its message becomes a dead letter."""
+FAULT_SECONDS = 10
+"""How long such a message waits before the next try."""
 UNFINISHED_PERCENT_MAX = 99.9
 """Only completed work shows 100 percent."""
 RATE_WINDOW_SECONDS = 10
