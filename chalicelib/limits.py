@@ -35,6 +35,8 @@ FIELD_CHARACTERS_MAX = max(HEADER_BYTES_MAX, RECORD_BYTES_MAX)
 # --- splitting ------------------------------------------------------------------------------------------------
 CHUNK_BYTES = 2 * MIB
 """A chunk ends at the last record boundary within this many bytes, or at the end of its first record."""
+CHUNK_CONCURRENCY = 16
+"""How many chunks are written at a time, unless the stage sets another number."""
 WRITE_SECONDS_MAX = 15
 """A statement that writes rows of a chunk ends after this time: the chunk then comes back in smaller pieces."""
 WRITE_SECONDS_QUICK = 5

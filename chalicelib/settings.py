@@ -20,6 +20,7 @@ from pydantic import (
 )
 
 from chalicelib.errors import ImporterError
+from chalicelib.limits import CHUNK_CONCURRENCY
 from chalicelib.validation_texts import explained
 
 LOCAL_STAGE = "local"
@@ -47,6 +48,8 @@ class Settings(BaseModel):
     s3_public_endpoint_url: str | None = None
     """The address in presigned links, if it differs from the one that functions use (inside containers)."""
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    chunk_concurrency: int = Field(default=CHUNK_CONCURRENCY, ge=1, le=1000)
+    """How many chunks are written at a time."""
     webhook_kms_key_id: str | None = None
     """The AWS KMS key that seals webhooks' secrets."""
     webhook_key_file: str | None = None
@@ -110,6 +113,11 @@ def queue_name(stage: str, queue: str) -> str:
 def stage() -> str:
     """The stage. app.py needs it to name queues while it is being packaged, when nothing else is configured."""
     return os.environ.get("STAGE", LOCAL_STAGE)
+
+
+def chunk_concurrency() -> int:
+    """How many chunks are written at a time. app.py needs it while it is being packaged, like the stage."""
+    return int(os.environ.get("CHUNK_CONCURRENCY", CHUNK_CONCURRENCY))
 
 
 def trace_id() -> str | None:
