@@ -80,6 +80,20 @@ class ImportState:
 
 
 @dataclass(frozen=True)
+class ChunkCounts:
+    """How many chunks an import has, and how many of them are done."""
+
+    chunk_count: int
+    chunks_done: int
+    split_done: bool
+
+    @property
+    def all_done(self) -> bool:
+        """Whether every chunk of the file is known and done."""
+        return self.split_done and self.chunks_done == self.chunk_count
+
+
+@dataclass(frozen=True)
 class ImportFile:
     """Where the file of an import is stored."""
 
@@ -120,8 +134,12 @@ class Import(ImportState, ImportFile):
     """Whether its chunks, its header and its rejected rows are still stored. Their sums always are."""
     done_bytes: int
     """Bytes of the chunks that are done."""
-    recent_bytes: int
-    """Bytes of the chunks that were done in the last RATE_WINDOW_SECONDS."""
+    rate_step: int
+    """The step of time, RATE_WINDOW_SECONDS long and counted from 1970, in which a chunk was done last."""
+    rate_bytes: int
+    """Bytes of the chunks that were done in that step."""
+    rate_bytes_before: int
+    """Bytes of the chunks that were done in the step before it."""
     created: int
     updated: int
     unchanged: int
@@ -161,6 +179,11 @@ class ChunkToDo:
     header: Mapping[str, Any]
     data_key: str
     data_version: str
+    attempt: int
+    """The attempt of the import."""
+    sends_from: int | None
+    """When it is done: the chunks [sends_from, sends_to) are to be sent after its commit."""
+    sends_to: int | None
     piece_bytes: int | None
     """At most this much of the file is written at a time; None: a whole chunk is."""
     write_seconds: float | None

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import psutil
+import psycopg
 import pytest
 import requests
 
@@ -110,6 +111,18 @@ class Slowed(StormyStack):
             with suppress(psutil.NoSuchProcess):
                 each.resume()
 
+    def until_it_answers(self) -> None:
+        """Waits for PostgreSQL, which may have a long log to replay."""
+        deadline = time.monotonic() + FORM.end_seconds_max
+        while True:
+            try:
+                self.sql("select 1")
+            except psycopg.OperationalError:
+                if time.monotonic() > deadline:
+                    raise
+            else:
+                return
+
     def disconnect(self) -> None:
         """Ends every session of a function."""
         self.sql("select pg_terminate_backend(pid) from pg_stat_activity where application_name ~ '^product-importer/'")
@@ -184,6 +197,7 @@ def test_the_database_fails_over(slowed: Slowed) -> None:
     import_id, began = slowed.upload(FORM.rows), time.monotonic()
     slowed.wait(import_id, _begun)
     slowed.restart_postgres()
+    slowed.until_it_answers()
     slowed.sql("alter role importer set default_transaction_read_only = on")
     slowed.disconnect()
     time.sleep(FORM.read_only_seconds)
