@@ -69,10 +69,11 @@ quick: $(INSTALLED) ## Run the unit tests that are not marked slow (PYTEST_ARGS=
 test: $(INSTALLED) cloud-emulator $(SCHEMATHESIS_VENV)/.installed emulator lambda-dependencies ## Run every test, on embedded stacks (PYTEST_ARGS='-k name' TEST_PROCESSES=2)
 	$(PYTEST) -n $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
 
-bench: $(INSTALLED) emulator ## Compare imports with psql on the same server (BENCH_ARGS='--runs 5 --only paired')
+bench: $(INSTALLED) emulator ## Compare imports with others, and show which goals are missed (BENCH_ARGS='--runs 5 --only paired')
+	@$(MAKE) --no-print-directory $(RIVALS_VENV)/.installed || echo "The other importers cannot be installed here: they are left out."
 	$(RUN) infra tests.benchmark $(BENCH_ARGS)
 
-bench-rivals: $(INSTALLED) emulator $(RIVALS_VENV)/.installed ## Compare imports with psql, dlt and, if it is installed, pgloader
+bench-rivals: $(INSTALLED) emulator $(RIVALS_VENV)/.installed ## Compare imports with psql, pyarrow and pgpq, dlt and, if it is installed, pgloader
 	$(RUN) infra tests.benchmark --only others $(BENCH_ARGS)
 
 chaos: $(INSTALLED) emulator ## Import 500,000 rows and send 2,000 events while processes are killed (CHAOS_SEED= repeats a run)

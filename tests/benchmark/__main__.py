@@ -35,6 +35,7 @@ from tests.support import indexing
 WORKERS = "2"
 ROWS_MAX, RUNS_MAX = 50_000_000, 100
 MANY_WEBHOOKS = 20
+ARROW = "pyarrow and pgpq, plain"
 RATIO_HEADER = ["ratio", "median", "min", "max"]
 OPERATIONS = (1, 2)
 """The operation numbers that psql uses; its tables are emptied before each pair."""
@@ -71,16 +72,17 @@ def paired(bench: Bench, stack: Stack) -> None:
     rival = psql.Psql(stack.stack.file.conninfos["importer"])
     file = bench.file("plain")
     stack.run(file)  # Everything is warm from here on: worker processes, the page cache, PostgreSQL's own files.
-    rivals_by_name = (
+    rivals_by_name: list[tuple[str, Callable[[Path, int], float]]] = [
         ("psql, plain", rival.plain),
+        *([(ARROW, partial(rivals.arrow, rival.conninfo))] if rivals.has_arrow() else []),
         ("psql, our upsert", rival.upsert),
         ("psql, our merge", rival.merge),
-    )
+    ]
     seconds: dict[str, list[float]] = {}
     measured: list[Measured] = []
     for _ in range(bench.runs):
-        stack.database.execute(psql.PLAIN_TABLE)
         for label, run in rivals_by_name:
+            stack.database.execute(f"{psql.PLAIN_TABLE}; {psql.GRANT}".encode())
             stack.clear()
             for which, operation in zip(("first", "again"), OPERATIONS, strict=True):
                 stack.database.execute("checkpoint")
@@ -291,8 +293,11 @@ def others(bench: Bench, stack: Stack) -> None:
     for _ in range(bench.runs):
         stack.clear()
         seconds.setdefault("this importer", []).append(stack.run(file).seconds)
-        stack.database.execute(psql.PLAIN_TABLE)
+        stack.database.execute(psql.PLAIN_TABLE.encode())
         seconds.setdefault("psql, plain upsert", []).append(psql.Psql(owner).plain(file, 1))
+        if rivals.has_arrow():
+            stack.database.execute(psql.PLAIN_TABLE.encode())
+            seconds.setdefault(ARROW, []).append(rivals.arrow(owner, file, 1))
         stack.database.execute(rivals.TABLE)
         for name, run in (("pgloader, insert only", rivals.pgloader), ("dlt, merge into an empty table", rivals.dlt)):
             stack.database.execute("drop schema if exists rival_dlt cascade")
@@ -397,6 +402,7 @@ def _show_paired(bench: Bench, seconds: dict[str, list[float]]) -> None:
         ("import, first", "psql, our upsert, first"),
         ("import, first", "psql, our merge, first"),
         ("import, first", "psql, plain, first"),
+        ("import, first", f"{ARROW}, first"),
         ("import, again", "import, first"),
         ("import, again", "psql, our upsert, again"),
         ("import, again", "psql, plain, again"),
@@ -407,7 +413,7 @@ def _show_paired(bench: Bench, seconds: dict[str, list[float]]) -> None:
 def _ratios(seconds: dict[str, list[float]], pairs: Iterable[tuple[str, str]]) -> list[list[Any]]:
     """Returns the median, lowest and highest ratio of each pair, over values from the same run."""
     lines: list[list[Any]] = []
-    for one, other in pairs:
+    for one, other in ((one, other) for one, other in pairs if other in seconds):
         each = [a / b for a, b in zip(seconds[one], seconds[other], strict=True)]
         lines.append([f"{one} ÷ {other}", statistics.median(each), min(each), max(each)])
     return lines

@@ -8,6 +8,7 @@ per field, no tombstones and no receipt, and leaves Unicode to lower().
 
 from __future__ import annotations
 
+import csv
 import os
 import re
 import subprocess
@@ -36,23 +37,27 @@ create table plain_product (
   position bigint not null,
   created_at timestamptz not null default now(),
   updated_at timestamptz not null default now()
-);
-grant select, insert, update, delete on plain_product to importer;
-"""
+)"""
+GRANT = "grant select, insert, update, delete on plain_product to importer"
+USED = ("sku", "name", "description")
 
-_PLAIN = """
-begin;
+_PLAIN_INCOMING = """
 create temporary table plain_incoming (
-  position bigint generated always as identity, name text, sku text, description text
-) on commit drop;
-\\copy plain_incoming (name, sku, description) from pstdin with (format csv, header)
-insert into plain_product (sku, sku_key, name, description, operation, position)
-select distinct on (lower(sku) collate "C") sku, lower(sku), name, description, {operation}, position
+  position bigint generated always as identity, {columns}
+) on commit drop"""
+_PLAIN_UPSERT = """
+insert into plain_product (sku_key, {used}, operation, position)
+select distinct on (lower(sku) collate "C") lower(sku), {used}, {operation}, position
 from plain_incoming order by lower(sku) collate "C", position desc
 on conflict (sku_key) do update set
-  sku = excluded.sku, name = excluded.name, description = excluded.description,
+  {assignments},
   operation = excluded.operation, position = excluded.position, updated_at = now()
-where (plain_product.operation, plain_product.position) < (excluded.operation, excluded.position);
+where (plain_product.operation, plain_product.position) < (excluded.operation, excluded.position)"""
+_PLAIN = """
+begin;
+{create};
+\\copy plain_incoming ({columns}) from pstdin with (format csv, header)
+{upsert};
 commit;
 """
 
@@ -69,6 +74,24 @@ commit;
 """
 
 
+def plain_statements(file: Path, operation: int) -> tuple[str, str]:
+    """Returns the statements that create the temporary table for a file, and that write its products."""
+    header = _header(file)
+    used = [name for name in USED if name in header]
+    create = _PLAIN_INCOMING.format(columns=", ".join(f"{_quoted(name)} text" for name in header))
+    assignments = ", ".join(f"{name} = excluded.{name}" for name in used)
+    return create, _PLAIN_UPSERT.format(used=", ".join(used), operation=operation, assignments=assignments)
+
+
+def _header(file: Path) -> list[str]:
+    with file.open(newline="", encoding="utf-8") as lines:
+        return next(csv.reader(lines))
+
+
+def _quoted(name: str) -> str:
+    return f'"{name}"'
+
+
 @dataclass(frozen=True)
 class Psql:
     """psql with the role of the functions, and therefore with its settings."""
@@ -76,8 +99,10 @@ class Psql:
     conninfo: str
 
     def plain(self, file: Path, operation: int) -> float:
-        """Imports a three-column file into plain_product. Returns the seconds psql took."""
-        return self._run(_PLAIN.format(operation=operation), file)
+        """Imports a file into plain_product. Returns the seconds psql took."""
+        create, upsert = plain_statements(file, operation)
+        columns = ", ".join(map(_quoted, _header(file)))
+        return self._run(_PLAIN.format(create=create, columns=columns, upsert=upsert), file)
 
     def merge(self, file: Path, operation: int) -> float:
         """Imports a three-column file into product by the importer's MERGE. Returns the seconds psql took."""
