@@ -35,12 +35,34 @@ FIELD_CHARACTERS_MAX = max(HEADER_BYTES_MAX, RECORD_BYTES_MAX)
 # --- splitting ------------------------------------------------------------------------------------------------
 CHUNK_BYTES = 2 * MIB
 """A chunk ends at the last record boundary within this many bytes, or at the end of its first record."""
+WRITE_SECONDS_MAX = 15
+"""A statement that writes rows of a chunk ends after this time: the chunk then comes back in smaller pieces."""
 WRITE_SECONDS_QUICK = 5
-"""If a chunk takes longer to write than this, the import gets fewer workers at a time."""
+"""If a chunk takes longer to write than this, the import gets fewer workers at a time, and smaller pieces."""
+CUT_SECONDS = 10
+"""This much of a worker's time is kept for cutting a chunk that could not be written in the rest of it."""
+CUT_PIECES_MAX = 16
+"""A chunk is cut into about this many pieces at a time, at most twice as many; they may be cut again."""
+CUT_FACTOR = 4
+"""After a time-out, pieces have this fraction of the size that took too long."""
 MERGE_ROWS_MIN = 10_000
 """If PostgreSQL estimates fewer products than this, chunks are written by the statement without a join."""
 SCAN_BLOCK_BYTES = 8 * MIB
 """How much of the object the splitter reads at a time."""
+SPLIT_SLICE_SECONDS = 2
+"""After this time, the splitter continues in a new invocation, so that other files have their turn."""
+INLINE_BYTES_MAX = 4 * MIB
+INLINE_REWRITTEN_BYTES_MAX = 32 * MIB
+"""The splitter itself rewrites files in UTF-8 that are not larger than this, before and after."""
+CHUNK_CONCURRENCY = 16
+"""How many chunks are written at a time, unless the stage sets another number."""
+IN_FLIGHT_PER_WORKER = 2
+"""This many chunks of all imports together are sent and not done, for each that can be written at a time."""
+SPLIT_AHEAD_FACTOR = 4
+"""The splitter waits when it is this many times as many chunks ahead as may be in flight."""
+SPLIT_AHEAD_CHUNKS_MIN = 32
+WAKE_EVERY_CHUNKS = 8
+"""When half of its lead is left, the end of every eighth chunk wakes the splitter, in case a message is lost."""
 
 # --- quotes from a file in messages ---------------------------------------------------------------------------
 COLUMNS_SHOWN_MAX = 10
@@ -109,7 +131,9 @@ UNFINISHED_RETRY_SECONDS = 10
 INVOCATION_RESERVE_SECONDS = 20
 """The splitter continues itself in a new invocation when less than this is left of its time limit."""
 STALLED_SECONDS = 120
-"""If an import has not advanced for this long, the sweep sends its messages again."""
+"""If an import has not advanced for this long and messages are missing in the queues, the sweep sends them again."""
+LOST_SECONDS = 900
+"""After this time it sends them again whatever the queues say, because their counts are approximate."""
 ADVANCING_SECONDS = 120
 """Work that has advanced within this time may still be running: a dead letter does not end it."""
 ABANDONED_SECONDS = 24 * 3600
@@ -129,7 +153,11 @@ SWEEP_EVENT_SECONDS = 60
 RETRY_SECONDS_MIN = 5
 RETRY_FACTOR = 4
 RETRY_SECONDS_MAX = 300
-"""A message waits 5, 20, 80, then 300 s after a transient error: in total longer than a failover."""
+"""A message waits 5, 20, 80, then 300 s after each transient error, for as long as its queue delivers it."""
+FAULTS_MAX = 5
+"""Work that has ended with this many unexpected errors is not tried again: its message becomes a dead letter."""
+FAULT_SECONDS = 10
+"""How long such a message waits before the next try."""
 UNFINISHED_PERCENT_MAX = 99.9
 """Only completed work shows 100 percent."""
 RATE_WINDOW_SECONDS = 10

@@ -17,6 +17,8 @@ class Message(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     version: Literal[1] = 1
+    faults: int = 0
+    """How many unexpected errors its work has ended with (functions/work.py)."""
 
     def body(self) -> str:
         """The message as JSON."""
@@ -32,5 +34,11 @@ class Queues(Protocol):
     def wake(self, queue: str) -> None:
         """Lets the queue's function look for work. Best effort: the sweep finds the same work later."""
 
+    def count(self, queue: str) -> int:
+        """Returns how many messages a queue has: waiting, delayed, or being handled. Approximate. Raises Transient."""
+
     def retry_after(self, queue: str, receipt_handle: str, seconds: int) -> None:
         """Makes a received message visible again after this time, whatever its queue's time-out. Raises Transient."""
+
+    def remove(self, queue: str, receipt_handle: str) -> None:
+        """Removes a received message. Raises Transient."""

@@ -17,6 +17,13 @@ from chalicelib.telemetry import WARNING, log
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
+    from mypy_boto3_sqs.literals import QueueAttributeNameType
+
+_COUNTS: list[QueueAttributeNameType] = [
+    "ApproximateNumberOfMessages",
+    "ApproximateNumberOfMessagesDelayed",
+    "ApproximateNumberOfMessagesNotVisible",
+]
 
 
 class SqsQueues:
@@ -47,11 +54,20 @@ class SqsQueues:
         except Transient as error:
             log("a wake-up could not be sent; the sweep will find its work", level=WARNING, reason=str(error))
 
+    def count(self, queue: str) -> int:
+        with _translated(queue):
+            answer = self._sqs.get_queue_attributes(QueueUrl=self._url(queue), AttributeNames=_COUNTS)
+        return sum(int(answer["Attributes"][name]) for name in _COUNTS)
+
     def retry_after(self, queue: str, receipt_handle: str, seconds: int) -> None:
         with _translated(queue):
             self._sqs.change_message_visibility(
                 QueueUrl=self._url(queue), ReceiptHandle=receipt_handle, VisibilityTimeout=seconds
             )
+
+    def remove(self, queue: str, receipt_handle: str) -> None:
+        with _translated(queue):
+            self._sqs.delete_message(QueueUrl=self._url(queue), ReceiptHandle=receipt_handle)
 
     def _url(self, queue: str) -> str:
         if queue not in self._urls:

@@ -17,7 +17,7 @@ from chalicelib.backends.database import Database
 from chalicelib.backends.file_store import CSV_TYPE, PresignedUpload, StoredFile, StoredPart
 from chalicelib.backends.queues import Message
 from chalicelib.errors import FileGone, UploadGone
-from chalicelib.limits import UPLOAD_EXPIRES_SECONDS
+from chalicelib.limits import CHUNK_CONCURRENCY, UPLOAD_EXPIRES_SECONDS
 
 BUCKET = "memory"
 LINK = "memory:"
@@ -195,6 +195,7 @@ class RecordingQueues:
     def __init__(self) -> None:
         self.sent: dict[str, list[Mapping[str, Any]]] = {}
         self.retries: list[Retry] = []
+        self.removed: list[tuple[str, str]] = []
 
     def send(self, queue: str, messages: Sequence[Message], *, delay_seconds: int = 0) -> None:
         self.sent.setdefault(queue, []).extend(json.loads(each.body()) for each in messages)
@@ -202,14 +203,25 @@ class RecordingQueues:
     def wake(self, queue: str) -> None:
         self.send(queue, [Message()])
 
+    def count(self, queue: str) -> int:
+        return len(self.sent.get(queue, []))
+
     def retry_after(self, queue: str, receipt_handle: str, seconds: int) -> None:
         self.retries.append(Retry(queue, receipt_handle, seconds))
+
+    def remove(self, queue: str, receipt_handle: str) -> None:
+        self.removed.append((queue, receipt_handle))
 
     def take(self, queue: str) -> list[Mapping[str, Any]]:
         """Takes every message that waits in a queue."""
         return self.sent.pop(queue, [])
 
 
-def memory_backends(database: Database | str, files: MemoryFileStore, queues: RecordingQueues) -> Backends:
+def memory_backends(
+    database: Database | str,
+    files: MemoryFileStore,
+    queues: RecordingQueues,
+    chunk_concurrency: int = CHUNK_CONCURRENCY,
+) -> Backends:
     """Backends on a real database, or on a new connection to one, with these fakes."""
-    return Backends(Database(database) if isinstance(database, str) else database, files, queues)
+    return Backends(Database(database) if isinstance(database, str) else database, files, queues, chunk_concurrency)

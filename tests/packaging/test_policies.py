@@ -16,9 +16,9 @@ from chalicelib.backends.roles import ROLES
 from chalicelib.exporting.exports import EXPORTS_PREFIX
 from chalicelib.importing.imports import UPLOADS_PREFIX
 from chalicelib.importing.rejected_rows import REJECTED_PREFIX
-from chalicelib.importing.splitting import REWRITTEN_PREFIX
+from chalicelib.importing.rewriting import REWRITTEN_PREFIX
 from tests.packaging import aws_calls, reached_source
-from tests.packaging.aws_calls import Call
+from tests.packaging.aws_calls import DEAD_LETTERS, Call
 from tests.packaging.conftest import STAGE, Package
 
 OBJECT_ACTIONS = {
@@ -42,6 +42,8 @@ QUEUE_ACTIONS = {
     "get_queue_url": "sqs:GetQueueUrl",
     "send_message_batch": "sqs:SendMessage",
     "change_message_visibility": "sqs:ChangeMessageVisibility",
+    "get_queue_attributes": "sqs:GetQueueAttributes",
+    "delete_message": "sqs:DeleteMessage",
 }
 KEY_ACTIONS = {"generate_data_key": "kms:GenerateDataKey", "decrypt": "kms:Decrypt"}
 SEALED = "webhook:*"
@@ -54,12 +56,14 @@ PREFIXES = {
     "chalicelib.importing.imports": {UPLOADS_PREFIX, REWRITTEN_PREFIX},
     "chalicelib.importing.rejected_rows": {REJECTED_PREFIX},
     "chalicelib.importing.splitting": {UPLOADS_PREFIX, REWRITTEN_PREFIX},
+    "chalicelib.importing.rewriting": {UPLOADS_PREFIX, REWRITTEN_PREFIX},
     "chalicelib.repair.retention": {UPLOADS_PREFIX},
     "chalicelib.repair.sweeping": {UPLOADS_PREFIX, REWRITTEN_PREFIX},
+    "chalicelib.importing.pieces": {UPLOADS_PREFIX, REWRITTEN_PREFIX},
     "chalicelib.importing.upserting": {UPLOADS_PREFIX, REWRITTEN_PREFIX},
 }
 """The key prefixes that each module reads and writes."""
-WRITTEN = {"chalicelib.importing.imports": {UPLOADS_PREFIX}, "chalicelib.importing.splitting": {REWRITTEN_PREFIX}}
+WRITTEN = {"chalicelib.importing.imports": {UPLOADS_PREFIX}, "chalicelib.importing.rewriting": {REWRITTEN_PREFIX}}
 """The key prefixes that a module writes, if it only reads some of its prefixes."""
 WRITING = {"s3:PutObject", "s3:AbortMultipartUpload"}
 WILDCARDS = {
@@ -153,7 +157,9 @@ def _database_user(package: Package, function: str) -> str:
 def _permissions(package: Package, call: Call, operation: str, source: str | None) -> set[tuple[str, str]]:
     match call.client:
         case "queues":
-            queue = _logical_queue(package, call.queue) if call.queue else source
+            queue = source
+            if call.queue:
+                queue = f"{source}Dead" if call.queue == DEAD_LETTERS else _logical_queue(package, call.queue)
             return {(QUEUE_ACTIONS[operation], f"{queue}.Arn")}
         case "sealer":
             return {(KEY_ACTIONS[operation], f"WebhookKey.Arn for {SEALED}")}
@@ -224,7 +230,7 @@ def test_every_function_has_a_role_of_its_own(package: Package) -> None:
 def test_calls_are_found_in_the_source() -> None:
     # A check of the check: calls that are known to exist are found, also by way of other modules.
     split = aws_calls.calls_of("functions.split_upload")
-    assert Call("queues", "send", "chalicelib.importing.splitting", "chunks") in split
+    assert Call("queues", "send", "chalicelib.importing.window", "chunks") in split
     assert Call("queues", "wake", "chalicelib.events", "events") in split
     assert Call("sealer", "open", "chalicelib.webhooks.webhooks") in aws_calls.calls_of("functions.deliver_webhook")
     assert aws_calls.calls_of("functions.authorize") == set()
