@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import random
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Literal
@@ -11,6 +12,7 @@ from infra.local.client import demo_file
 
 COLUMNS_WIDE = 50
 CHANGED_EVERY = 100
+PART_OF, FEW, SAMPLE_SEED = 10, 1_000, 1
 
 Record = list[str]
 
@@ -23,6 +25,35 @@ def make(directory: Path, kind: str, rows: int) -> Path:
         KINDS[kind](partial, directory, rows)
         partial.replace(file)
     return file
+
+
+def parts(directory: Path, rows: int, count: int) -> list[Path]:
+    """Returns files with one in PART_OF of the plain file's products each, in random order and with another name."""
+    return _samples(directory, "part", rows, rows // PART_OF, count)
+
+
+def few(directory: Path, rows: int, count: int) -> list[Path]:
+    """Returns files with FEW of the plain file's products each, in random order and with another name."""
+    return _samples(directory, "few", rows, min(FEW, rows), count)
+
+
+def _samples(directory: Path, kind: str, rows: int, size: int, count: int) -> list[Path]:
+    samples = [directory / f"{kind}-{rows}-{number}.csv" for number in range(count)]
+    if not all(file.exists() for file in samples):
+        draw = random.Random(SAMPLE_SEED)
+        header, chosen = _chosen(make(directory, "plain", rows), set(draw.sample(range(rows), size)))
+        for number, file in enumerate(samples):
+            draw.shuffle(chosen)
+            with file.open("w", newline="", encoding="utf-8") as new:
+                renamed = ([f"{name} ({number})", *rest] for name, *rest in chosen)
+                csv.writer(new, lineterminator="\r\n").writerows([header, *renamed])
+    return samples
+
+
+def _chosen(file: Path, numbers: set[int]) -> tuple[Record, list[Record]]:
+    with file.open(newline="", encoding="utf-8") as lines:
+        records = csv.reader(lines)
+        return next(records), [record for number, record in enumerate(records) if number in numbers]
 
 
 def _plain(target: Path, _directory: Path, rows: int) -> None:
