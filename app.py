@@ -17,11 +17,13 @@ import functions.export_products
 import functions.fail_bulk_delete
 import functions.fail_chunk
 import functions.fail_export
+import functions.fail_rewrite
 import functions.fail_upload
 import functions.index_products
 import functions.manage_tokens
 import functions.migrate
 import functions.relay_events
+import functions.rewrite_upload
 import functions.split_upload
 import functions.sweep
 import functions.upsert_chunk
@@ -65,6 +67,11 @@ def split_upload(event: SQSEvent) -> None:
     functions.split_upload.handle(event)
 
 
+@app.on_sqs_message(queue=queue_name(stage(), "rewrites"), batch_size=1, maximum_concurrency=2)
+def rewrite_upload(event: SQSEvent) -> None:
+    functions.rewrite_upload.handle(event)
+
+
 @app.on_sqs_message(queue=queue_name(stage(), "chunks"), batch_size=1, maximum_concurrency=16)
 def upsert_chunk(event: SQSEvent) -> None:
     functions.upsert_chunk.handle(event)
@@ -105,6 +112,11 @@ def deliver_webhook(event: SQSEvent) -> None:
 @app.on_sqs_message(queue=queue_name(stage(), "uploads-dead"), batch_size=1, maximum_concurrency=2)
 def fail_upload(event: SQSEvent) -> None:
     functions.fail_upload.handle(event)
+
+
+@app.on_sqs_message(queue=queue_name(stage(), "rewrites-dead"), batch_size=1, maximum_concurrency=2)
+def fail_rewrite(event: SQSEvent) -> None:
+    functions.fail_rewrite.handle(event)
 
 
 @app.on_sqs_message(queue=queue_name(stage(), "chunks-dead"), batch_size=1, maximum_concurrency=2)

@@ -41,6 +41,20 @@ MERGE_ROWS_MIN = 10_000
 """If PostgreSQL estimates fewer products than this, chunks are written by the statement without a join."""
 SCAN_BLOCK_BYTES = 8 * MIB
 """How much of the object the splitter reads at a time."""
+SPLIT_SLICE_SECONDS = 2
+"""After this time, the splitter continues in a new invocation, so that other files have their turn."""
+INLINE_BYTES_MAX = 4 * MIB
+INLINE_REWRITTEN_BYTES_MAX = 32 * MIB
+"""The splitter itself rewrites files in UTF-8 that are not larger than this, before and after."""
+CHUNK_CONCURRENCY = 16
+"""How many chunks are written at a time, unless the stage sets another number."""
+IN_FLIGHT_PER_WORKER = 2
+"""This many chunks of all imports together are sent and not done, for each that can be written at a time."""
+SPLIT_AHEAD_FACTOR = 4
+"""The splitter waits when it is this many times as many chunks ahead as may be in flight."""
+SPLIT_AHEAD_CHUNKS_MIN = 32
+WAKE_EVERY_CHUNKS = 8
+"""When half of its lead is left, the end of every eighth chunk wakes the splitter, in case a message is lost."""
 
 # --- quotes from a file in messages ---------------------------------------------------------------------------
 COLUMNS_SHOWN_MAX = 10
@@ -89,8 +103,6 @@ IDEMPOTENCY_KEY_SECONDS = 24 * 3600
 """How long a key is kept with the answer to its request."""
 IDEMPOTENCY_CLAIM_SECONDS = 60
 """A request that has not ended after this time was killed (no API function runs longer): its key is free again."""
-SWEEP_IDEMPOTENCY_KEYS_MAX = 5_000
-"""How many expired keys one sweep removes."""
 
 # --- tokens ---------------------------------------------------------------------------------------------------
 TOKEN_NAME_CHARACTERS_MAX = 100
@@ -111,7 +123,9 @@ UNFINISHED_RETRY_SECONDS = 10
 INVOCATION_RESERVE_SECONDS = 20
 """The splitter continues itself in a new invocation when less than this is left of its time limit."""
 STALLED_SECONDS = 120
-"""If an import has not advanced for this long, the sweep sends its messages again."""
+"""If an import has not advanced for this long and messages are missing in the queues, the sweep sends them again."""
+LOST_SECONDS = 900
+"""After this time it sends them again whatever the queues say, because their counts are approximate."""
 ADVANCING_SECONDS = 120
 """Work that has advanced within this time may still be running: a dead letter does not end it."""
 ABANDONED_SECONDS = 24 * 3600
@@ -186,8 +200,6 @@ BULK_DELETE_STEP_ROWS = 5_000
 """Rows deleted in one transaction."""
 TOMBSTONE_SECONDS_MIN = 3600
 """A tombstone is kept at least this long, and as long as an import accepted before it may still write."""
-SWEEP_TOMBSTONES_MAX = 5_000
-"""How many tombstones one sweep removes."""
 
 # --- retention ------------------------------------------------------------------------------------------------
 IMPORT_DETAILS_KEPT_DAYS = 30
@@ -200,12 +212,14 @@ MESSAGES_KEPT_DAYS = 14
 """SQS keeps no message longer. For this long after its file is gone, an import is kept for messages about the file."""
 FILE_CHECK_SECONDS = 24 * 3600
 """How often S3 is asked whether it still has the file of an import that has ended."""
-SWEEP_JOBS_MAX = 5_000
-"""How many old exports, and how many old bulk deletes, one sweep removes."""
-SWEEP_DETAILS_MAX = 1_000
-"""Of how many imports one sweep removes the chunks and rejected rows."""
-SWEEP_REJECTED_ROWS_MAX = 500_000
-"""A sweep stops after this many, or somewhat more, because those of an import are removed together."""
+SWEEP_REMOVAL_SECONDS = 25
+"""For how many of its 60 seconds a sweep removes old data. The rest is for repairs, and for looking for files."""
+SWEEP_STEP_SECONDS = 1
+"""How long one step of the removal, which is a transaction, is meant to take: the next one is made to fit."""
+SWEEP_STEP_ROWS_MIN = 100
+"""How many rows the first step removes, and each step on a slow database."""
+SWEEP_STEP_ROWS_MAX = 10_000
+"""No step removes more rows, not counting those that are removed with them."""
 SWEEP_FILES_CHECKED_MAX = 300
 """Of how many imports one sweep looks for the file, which takes about six of its 60 seconds."""
 
@@ -244,8 +258,6 @@ RELAY_BATCH_EVENTS = 100
 """At most this many events get their positions and deliveries in one transaction."""
 EVENTS_KEPT_DAYS = 30
 """How long events, their deliveries and attempts are kept; those that still wait are kept longer."""
-SWEEP_EVENTS_MAX = 5_000
-"""How many old events one sweep removes."""
 WEBHOOK_CONCURRENT_MAX = 3
 """At most this many attempts at one webhook run at a time if it answers successfully and quickly; otherwise one."""
 QUICK_MILLISECONDS = 2_000

@@ -48,12 +48,20 @@ class UploadMessage(Message):
             yield record.s3.bucket.name, StoredFile(key, stored.version, stored.size, datetime.now(UTC))
 
 
+class RewriteMessage(Message):
+    """A message of the `rewrites` queue: the import's file is to be rewritten in UTF-8."""
+
+    import_id: uuid.UUID
+
+
 class ChunkMessage(Message):
     """A message of the `chunks` queue. `attempt` is the import's attempt at the time of sending."""
 
     import_id: uuid.UUID
     chunk: int
     attempt: int
+    again: bool = False
+    """Whether the chunk may have been sent before. Then, if it is done, its message does not send others again."""
 
 
 class BulkDeleteMessage(Message):

@@ -20,6 +20,7 @@ from pydantic import (
 )
 
 from chalicelib.errors import ImporterError
+from chalicelib.limits import CHUNK_CONCURRENCY
 from chalicelib.validation_texts import explained
 
 LOCAL_STAGE = "local"
@@ -47,6 +48,8 @@ class Settings(BaseModel):
     s3_public_endpoint_url: str | None = None
     """The address in presigned links, if it differs from the one that functions use (inside containers)."""
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    chunk_concurrency: int = Field(default=CHUNK_CONCURRENCY, ge=1, le=1000)
+    """How many chunks are written at a time."""
     webhook_kms_key_id: str | None = None
     """The AWS KMS key that seals webhooks' secrets."""
     webhook_key_file: str | None = None

@@ -16,7 +16,7 @@ from psycopg.types.json import Jsonb
 
 from chalicelib.backends.database import Database
 from chalicelib.errors import Conflict, Invalid
-from chalicelib.limits import IDEMPOTENCY_CLAIM_SECONDS, IDEMPOTENCY_KEY_SECONDS, SWEEP_IDEMPOTENCY_KEYS_MAX
+from chalicelib.limits import IDEMPOTENCY_CLAIM_SECONDS, IDEMPOTENCY_KEY_SECONDS
 
 
 @dataclass(frozen=True)
@@ -106,7 +106,7 @@ def release(database: Database, claimed: Claim) -> None:
         transaction.run("release_idempotency_key", token_id=claimed.token_id, key=claimed.key, claim=claimed.claim)
 
 
-def prune(database: Database) -> None:
-    """Removes some of the expired keys; the next sweep continues. Raises Transient."""
+def prune(database: Database, limit: int) -> int:
+    """Removes at most `limit` expired keys, the oldest first. Returns how many. Raises Transient."""
     with database.transaction() as transaction:
-        transaction.run("prune_idempotency_keys", key_seconds=IDEMPOTENCY_KEY_SECONDS, limit=SWEEP_IDEMPOTENCY_KEYS_MAX)
+        return transaction.run("prune_idempotency_keys", key_seconds=IDEMPOTENCY_KEY_SECONDS, limit=limit)

@@ -16,6 +16,7 @@ from chalicelib.backends.file_store import FileStore
 from chalicelib.backends.queues import Queues
 from chalicelib.backends.s3 import S3FileStore
 from chalicelib.backends.sqs import SqsQueues
+from chalicelib.limits import CHUNK_CONCURRENCY
 from chalicelib.settings import Settings
 
 RELAY_QUEUE = "events"
@@ -29,6 +30,8 @@ class Backends:
     database: Database
     files: FileStore
     queues: Queues
+    chunk_concurrency: int = CHUNK_CONCURRENCY
+    """How many chunks are written at a time."""
 
 
 def connect(settings: Settings) -> Backends:
@@ -40,4 +43,5 @@ def connect(settings: Settings) -> Backends:
         ),
         files=S3FileStore(settings.files_bucket, settings.s3_public_endpoint_url),
         queues=queues,
+        chunk_concurrency=settings.chunk_concurrency,
     )

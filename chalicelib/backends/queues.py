@@ -32,5 +32,8 @@ class Queues(Protocol):
     def wake(self, queue: str) -> None:
         """Lets the queue's function look for work. Best effort: the sweep finds the same work later."""
 
+    def count(self, queue: str) -> int:
+        """Returns how many messages a queue has: waiting, delayed, or being handled. Approximate. Raises Transient."""
+
     def retry_after(self, queue: str, receipt_handle: str, seconds: int) -> None:
         """Makes a received message visible again after this time, whatever its queue's time-out. Raises Transient."""

@@ -17,6 +17,13 @@ from chalicelib.telemetry import WARNING, log
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
+    from mypy_boto3_sqs.literals import QueueAttributeNameType
+
+_COUNTS: list[QueueAttributeNameType] = [
+    "ApproximateNumberOfMessages",
+    "ApproximateNumberOfMessagesDelayed",
+    "ApproximateNumberOfMessagesNotVisible",
+]
 
 
 class SqsQueues:
@@ -46,6 +53,11 @@ class SqsQueues:
             self.send(queue, [Message()])
         except Transient as error:
             log("a wake-up could not be sent; the sweep will find its work", level=WARNING, reason=str(error))
+
+    def count(self, queue: str) -> int:
+        with _translated(queue):
+            answer = self._sqs.get_queue_attributes(QueueUrl=self._url(queue), AttributeNames=_COUNTS)
+        return sum(int(answer["Attributes"][name]) for name in _COUNTS)
 
     def retry_after(self, queue: str, receipt_handle: str, seconds: int) -> None:
         with _translated(queue):

@@ -184,23 +184,17 @@ def lock(transaction: Transaction, import_id: uuid.UUID) -> ImportState:
     return locked
 
 
-def complete_if_done(transaction: Transaction, import_id: uuid.UUID) -> bool:
-    """Completes an import whose last chunk is done, with its event, in the caller's transaction.
+def complete(transaction: Transaction, import_id: uuid.UUID) -> None:
+    """Completes a running import whose chunks are all done, with its event, in the transaction of the last of them.
 
-    Chunks are counted in a new statement, after the import's row is locked. So when the last two chunks are done at
-    the same time, the second sees the first. Returns whether the import is still alive (processing, or just completed).
+    The caller has counted them in the statement that locked the import's row. So when the last two chunks are done at
+    the same time, the second sees the first.
     """
-    locked = lock(transaction, import_id)
-    if locked.status != "processing":
-        return False
-    fault_point("completion.after_lock")
-    if locked.split_done and transaction.value("count_open_chunks", int, import_id=import_id) == 0:
-        transaction.run("complete_import", id=import_id)
-        fault_point("completion.after_status")
-        rows = _record_event(transaction, import_id, "import.completed").rows.to_json()
-        transaction.log("import completed", import_id=import_id, rows=rows, measured={"ImportsCompleted": 1})
-        fault_point("completion.after_event")
-    return True
+    transaction.run("complete_import", id=import_id)
+    fault_point("completion.after_status")
+    rows = _record_event(transaction, import_id, "import.completed").rows.to_json()
+    transaction.log("import completed", import_id=import_id, rows=rows, measured={"ImportsCompleted": 1})
+    fault_point("completion.after_event")
 
 
 def fail(
@@ -259,10 +253,9 @@ def retry(backends: Backends, import_id: uuid.UUID) -> Import:
     except FileUnavailable as error:
         raise Conflict(f"the import cannot be retried: {error}", code=error.code) from None
     with backends.database.transaction() as transaction:
-        # Chunks before the import, as everywhere: a worker may still hold a chunk and be about to lock the import.
-        transaction.run("unsend_chunks", import_id=import_id)
         _require_retryable(lock(transaction, import_id))
         transaction.run("reopen_import", id=import_id)
+        transaction.run("send_again", id=import_id)
         reopened = get(transaction, import_id)
         transaction.log("import reopened", import_id=import_id, attempt=reopened.attempt)
     fault_point("retry.after_commit")

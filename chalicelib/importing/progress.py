@@ -76,5 +76,14 @@ def _bytes_per_second(import_: Import, done: int, now: datetime) -> float | None
         return None
     elapsed = ((import_.finished_at or now) - import_.started_at).total_seconds()
     if import_.status == "processing" and elapsed > RATE_WINDOW_SECONDS:
-        return import_.recent_bytes / RATE_WINDOW_SECONDS
+        return _recent_bytes(import_, now) / RATE_WINDOW_SECONDS
     return done / elapsed if elapsed > 0 else None
+
+
+def _recent_bytes(import_: Import, now: datetime) -> float:
+    """Returns the bytes done in about the last RATE_WINDOW_SECONDS; those of the step before count in part."""
+    step, seconds = divmod(now.timestamp(), RATE_WINDOW_SECONDS)
+    share_before = 1 - seconds / RATE_WINDOW_SECONDS
+    if step <= import_.rate_step:  # The clocks of the database and of this process may differ a little.
+        return import_.rate_bytes + import_.rate_bytes_before * share_before
+    return import_.rate_bytes * share_before if step == import_.rate_step + 1 else 0.0

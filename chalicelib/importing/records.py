@@ -79,6 +79,20 @@ class ImportState:
 
 
 @dataclass(frozen=True)
+class ChunkCounts:
+    """How many chunks an import has, and how many of them are done."""
+
+    chunk_count: int
+    chunks_done: int
+    split_done: bool
+
+    @property
+    def all_done(self) -> bool:
+        """Whether every chunk of the file is known and done."""
+        return self.split_done and self.chunks_done == self.chunk_count
+
+
+@dataclass(frozen=True)
 class ImportFile:
     """Where the file of an import is stored."""
 
@@ -119,8 +133,12 @@ class Import(ImportState, ImportFile):
     """Whether its chunks, its header and its rejected rows are still stored. Their sums always are."""
     done_bytes: int
     """Bytes of the chunks that are done."""
-    recent_bytes: int
-    """Bytes of the chunks that were done in the last RATE_WINDOW_SECONDS."""
+    rate_step: int
+    """The step of time, RATE_WINDOW_SECONDS long and counted from 1970, in which a chunk was done last."""
+    rate_bytes: int
+    """Bytes of the chunks that were done in that step."""
+    rate_bytes_before: int
+    """Bytes of the chunks that were done in the step before it."""
     created: int
     updated: int
     unchanged: int

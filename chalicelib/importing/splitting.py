@@ -7,7 +7,8 @@ import's row records what is done (`split_offset` is always a record boundary), 
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -16,26 +17,26 @@ from psycopg.types.json import Jsonb
 from chalicelib.backends import Backends
 from chalicelib.backends.database import Transaction
 from chalicelib.backends.file_store import StoredFile
-from chalicelib.backends.queues import SEND_BATCH_MESSAGES_MAX
 from chalicelib.csvfile import transcode
 from chalicelib.csvfile.boundaries import Chunk, Splitter
 from chalicelib.csvfile.filetype import refuse_non_csv
 from chalicelib.csvfile.header import Header, read_header
 from chalicelib.errors import FileUnavailable, UnreadableFile
 from chalicelib.fault_points import fault_point
-from chalicelib.importing import arrivals, imports
-from chalicelib.importing.records import Import
+from chalicelib.importing import arrivals, imports, rewriting, window
+from chalicelib.importing.records import ChunkCounts, Import
+from chalicelib.importing.rewriting import TakesLong
+from chalicelib.importing.window import Sends
 from chalicelib.limits import (
     CHUNK_BYTES,
     FILE_BYTES_MAX,
     HEADER_BYTES_MAX,
     INVOCATION_RESERVE_SECONDS,
     SCAN_BLOCK_BYTES,
+    SPLIT_SLICE_SECONDS,
 )
-from chalicelib.messages import ChunkMessage, UploadMessage
+from chalicelib.messages import RewriteMessage
 from chalicelib.telemetry import Stopwatch, log, log_context
-
-REWRITTEN_PREFIX = "rewritten/"
 
 SecondsLeft = Callable[[], float]
 
@@ -66,20 +67,24 @@ class _ImportToSplit:
     """Everything before this offset is in chunks."""
     split_line: int
     split_done: bool
-
-
-@dataclass(frozen=True)
-class _Advanced:
-    """An import to which chunks were added."""
-
     chunk_count: int
+    chunks_done: int
+    chunks_sent: int
+    unsure_from: int | None
+    """The messages of unfinished chunks from this number on may be lost; None if they are known to be sent."""
 
 
 @dataclass(frozen=True)
-class _UnsentChunk:
-    """A chunk whose message has not been sent."""
+class _Resumed(Sends):
+    """What a splitter that begins has to send."""
 
-    number: int
+    split_waits: bool
+    """Whether it is far enough ahead: then a chunk's end wakes it later."""
+
+
+@dataclass(frozen=True)
+class _Advanced(ChunkCounts, _Resumed):
+    """An import to which chunks were added."""
 
 
 def split_upload(backends: Backends, bucket: str, stored: StoredFile, seconds_left: SecondsLeft) -> None:
@@ -90,24 +95,30 @@ def split_upload(backends: Backends, bucket: str, stored: StoredFile, seconds_le
 
 
 def continue_splitting(backends: Backends, import_id: uuid.UUID, seconds_left: SecondsLeft) -> None:
-    """Splits what is not split yet and sends what is unsent; hands over to a new invocation when time runs out.
+    """Sends what may be lost, and splits on until it is far enough ahead of the finished chunks, or its time is over.
 
-    An import whose file cannot be read fails. Raises NotFound, Transient.
+    Then a chunk's end, or a message of its own, continues with the import. An import whose file cannot be read fails.
+    Raises NotFound, Transient.
     """
-    with log_context(import_id=import_id):
-        try:
-            import_ = _to_split(backends, import_id) or _begin(backends, import_id)
-            _send_unsent(backends, import_)
-            if not import_.split_done:
-                _split(backends, import_, seconds_left)
-        except _Superseded:
-            return
-        except UnreadableFile as error:
-            with backends.database.transaction() as transaction:
-                imports.fail(transaction, import_id, error.code, error.message, retryable=False)
-        except FileUnavailable as error:
-            with backends.database.transaction() as transaction:
-                imports.fail_without_file(transaction, import_id, error)
+    with log_context(import_id=import_id), _ended_if_unreadable(backends, import_id):
+        import_ = _to_split(backends, import_id) or _begin(backends, import_id)
+        if not (_waits(backends, import_) or import_.split_done):
+            _split(backends, import_, seconds_left)
+
+
+@contextmanager
+def _ended_if_unreadable(backends: Backends, import_id: uuid.UUID) -> Iterator[None]:
+    """Ends the import if its file turns out to be unreadable inside the block."""
+    try:
+        yield
+    except _Superseded:
+        return
+    except UnreadableFile as error:
+        with backends.database.transaction() as transaction:
+            imports.fail(transaction, import_id, error.code, error.message, retryable=False)
+    except FileUnavailable as error:
+        with backends.database.transaction() as transaction:
+            imports.fail_without_file(transaction, import_id, error)
 
 
 def _to_split(backends: Backends, import_id: uuid.UUID) -> _ImportToSplit | None:
@@ -116,30 +127,53 @@ def _to_split(backends: Backends, import_id: uuid.UUID) -> _ImportToSplit | None
         return transaction.one("import_to_split", _ImportToSplit, id=import_id)
 
 
+def rewrite_upload(backends: Backends, import_id: uuid.UUID) -> None:
+    """Rewrites a large file in UTF-8 and lets the splitter continue. Does nothing if its header has been read already.
+
+    An import whose file cannot be read fails. Raises NotFound, Transient.
+    """
+    with log_context(import_id=import_id), _ended_if_unreadable(backends, import_id):
+        if _to_split(backends, import_id) is None:
+            _read_head(backends, import_id, inline=False)
+        fault_point("rewrite.before_wake")
+        window.wake_splitter(backends, import_id)
+
+
 def _begin(backends: Backends, import_id: uuid.UUID) -> _ImportToSplit:
-    """Reads the head of the file: its type, its encoding, its header. Writes a copy in UTF-8 where that is needed."""
+    """Reads the head of the file. Leaves large files that have to be rewritten to `rewrite_upload`."""
+    try:
+        _read_head(backends, import_id, inline=True)
+    except TakesLong:
+        backends.queues.send("rewrites", [RewriteMessage(import_id=import_id)])
+        raise _Superseded from None
+    begun = _to_split(backends, import_id)
+    if begun is None:
+        raise _Superseded
+    return begun
+
+
+def _read_head(backends: Backends, import_id: uuid.UUID, *, inline: bool) -> None:
+    """Records the type of the file, its encoding and its header. Writes a copy in UTF-8 where that is needed."""
     with backends.database.transaction() as transaction:
         import_ = imports.get(transaction, import_id)
     if import_.status != "processing" or import_.object_version is None:
         raise _Superseded
     _require_size(import_.size_bytes)
-    key, version = import_.object_key, import_.object_version
-    data = backends.files.find(key, version)
-    head = backends.files.read(key, version, 0, min(HEADER_BYTES_MAX, data.size_bytes))
+    data = backends.files.find(import_.object_key, import_.object_version)
+    head = _head(backends, data)
     fault_point("split.after_head")
     encoding = transcode.detect(head, import_.encoding)
     if encoding is None or not encoding.gzip:
         refuse_non_csv(head)
     if encoding is not None:
-        blocks = backends.files.blocks(key, version, 0, SCAN_BLOCK_BYTES)
-        data = backends.files.write(f"{REWRITTEN_PREFIX}{import_id}.csv", transcode.utf8_blocks(blocks, encoding))
-        head = backends.files.read(data.key, data.version, 0, min(HEADER_BYTES_MAX, data.size_bytes))
+        data = rewriting.rewrite(backends, import_id, data, encoding, inline=inline)
+        head = _head(backends, data)
     fault_point("split.after_rewrite")
     _record_header(backends, import_, data, read_header(head, is_whole=len(head) == data.size_bytes))
-    begun = _to_split(backends, import_id)
-    if begun is None:
-        raise _Superseded
-    return begun
+
+
+def _head(backends: Backends, stored: StoredFile) -> bytes:
+    return backends.files.read(stored.key, stored.version, 0, min(HEADER_BYTES_MAX, stored.size_bytes))
 
 
 def _require_size(size_bytes: int) -> None:
@@ -167,6 +201,33 @@ def _record_header(backends: Backends, import_: Import, data: StoredFile, header
     fault_point("split.after_begin_commit")
 
 
+def _waits(backends: Backends, import_: _ImportToSplit) -> bool:
+    """Sends what former invocations may not have sent. Returns whether the splitter waits for chunks to be done."""
+    ahead = import_.chunk_count - import_.chunks_done
+    if import_.unsure_from is None and import_.chunks_sent == import_.chunk_count and not ahead:
+        return False
+    with backends.database.transaction() as transaction:
+        resumed = transaction.one(
+            "resume_sending",
+            _Resumed,
+            id=import_.id,
+            window=window.size(backends, transaction),
+            ahead=window.ahead_max(backends),
+        )
+    if resumed is None:
+        raise _Superseded
+    fault_point("split.after_resume")
+    window.send_unfinished(backends, import_.id, import_.attempt, resumed)
+    _note_sent(backends, import_, resumed.sends_from)
+    return resumed.split_waits
+
+
+def _note_sent(backends: Backends, import_: _ImportToSplit, sends_from: int) -> None:
+    """Until this is noted, the next splitter sends these chunks again."""
+    with backends.database.transaction() as transaction:
+        transaction.run("note_sent", id=import_.id, sends_from=sends_from)
+
+
 def _split(backends: Backends, import_: _ImportToSplit, seconds_left: SecondsLeft) -> None:
     clock = Stopwatch()
     with clock.stage("SplitMilliseconds"):
@@ -176,27 +237,39 @@ def _split(backends: Backends, import_: _ImportToSplit, seconds_left: SecondsLef
 
 
 def _split_on(backends: Backends, import_: _ImportToSplit, seconds_left: SecondsLeft) -> int:
-    """Continues to the end, or until time runs out. Returns the offset in bytes that it has reached."""
+    """Continues until the end, its time is over or it is far enough ahead. Returns the offset that it has reached."""
     header = Header.from_json(import_.header)
     start = position = _Position(import_.split_offset, import_.split_line)
+    slice_ends = seconds_left() - SPLIT_SLICE_SECONDS
     splitter = Splitter(header.delimiter, start=start.offset, line=start.line, chunk_bytes=CHUNK_BYTES)
     if start.offset < import_.data_bytes:
         for block in backends.files.blocks(import_.data_key, import_.data_version, start.offset, SCAN_BLOCK_BYTES):
-            position = _record(backends, import_, position, list(splitter.feed(block)), done=False)
+            position, waits = _record(backends, import_, position, list(splitter.feed(block)), done=False)
             # Only after some progress: otherwise the next invocation would do the same again.
-            if position > start and seconds_left() < INVOCATION_RESERVE_SECONDS:
-                fault_point("split.before_hand_over")
-                backends.queues.send("uploads", [UploadMessage(continue_import=import_.id)])
+            if position > start and (waits or seconds_left() < max(slice_ends, INVOCATION_RESERVE_SECONDS)):
+                _pause(backends, import_, waits=waits)
                 return position.offset
-    return _record(backends, import_, position, list(splitter.finish()), done=True).offset
+    position, _ = _record(backends, import_, position, list(splitter.finish()), done=True)
+    return position.offset
+
+
+def _pause(backends: Backends, import_: _ImportToSplit, *, waits: bool) -> None:
+    """Lets a later invocation continue: at once, after other files, or when a chunk's end wakes it."""
+    _note_sent(backends, import_, import_.chunks_sent)
+    fault_point("split.before_hand_over")
+    if not waits:
+        window.wake_splitter(backends, import_.id)
 
 
 def _record(
     backends: Backends, import_: _ImportToSplit, position: _Position, chunks: list[Chunk], *, done: bool
-) -> _Position:
-    """Commits the chunks with the new position, then sends them. Returns the new position."""
+) -> tuple[_Position, bool]:
+    """Commits the chunks with the new position, then sends those for which there is room in the window.
+
+    Returns the new position, and whether the splitter is far enough ahead.
+    """
     if not chunks and not done:
-        return position
+        return position, False
     fault_point("split.before_record")
     reached = _Position(chunks[-1].end, chunks[-1].next_line) if chunks else position
     with backends.database.transaction() as transaction:
@@ -209,18 +282,22 @@ def _record(
             to_line=reached.line,
             chunks=len(chunks),
             done=done,
+            window=window.size(backends, transaction),
+            ahead=window.ahead_max(backends),
         )
         if advanced is None:
             raise _Superseded
         _add_chunks(transaction, import_.id, chunks, first_number=advanced.chunk_count - len(chunks))
         fault_point("split.after_chunks")
+        if advanced.all_done:
+            imports.complete(transaction, import_.id)
         if done:
-            imports.complete_if_done(transaction, import_.id)
             fault_point("split.before_done_commit")
         fault_point("split.before_record_commit")
     fault_point("split.after_record_commit")
-    _send_unsent(backends, import_)
-    return reached
+    window.send(backends, import_.id, import_.attempt, advanced.numbers, again=False)
+    fault_point("split.after_send")
+    return reached, advanced.split_waits
 
 
 def _add_chunks(transaction: Transaction, import_id: uuid.UUID, chunks: list[Chunk], first_number: int) -> None:
@@ -239,20 +316,3 @@ def _add_chunks(transaction: Transaction, import_id: uuid.UUID, chunks: list[Chu
             for number, chunk in enumerate(chunks, first_number)
         ],
     )
-
-
-def _send_unsent(backends: Backends, import_: _ImportToSplit) -> None:
-    """Sends the message of every unsent chunk. A kill between sending and marking sends it again, which is harmless."""
-    while True:
-        with backends.database.transaction() as transaction:
-            unsent = transaction.all("unsent_chunks", _UnsentChunk, import_id=import_.id, limit=SEND_BATCH_MESSAGES_MAX)
-        if not unsent:
-            return
-        numbers = [chunk.number for chunk in unsent]
-        backends.queues.send(
-            "chunks",
-            [ChunkMessage(import_id=import_.id, chunk=number, attempt=import_.attempt) for number in numbers],
-        )
-        fault_point("split.after_send")
-        with backends.database.transaction() as transaction:
-            transaction.run("mark_chunks_sent", import_id=import_.id, numbers=numbers)

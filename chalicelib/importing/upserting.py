@@ -20,11 +20,13 @@ from chalicelib.csvfile.header import Header
 from chalicelib.csvfile.rows import RejectedRow, oversized_row, read_rows
 from chalicelib.errors import FileUnavailable
 from chalicelib.fault_points import fault_point
-from chalicelib.importing import copy_text, imports
-from chalicelib.importing.records import LockedChunk, RowCounts, Status
+from chalicelib.importing import copy_text, imports, window
+from chalicelib.importing.records import ChunkCounts, LockedChunk, RowCounts, Status
+from chalicelib.importing.window import Sends
 from chalicelib.limits import (
     MERGE_ROWS_MIN,
     OVERSIZED_ROW_BYTES_STORED,
+    RATE_WINDOW_SECONDS,
     REJECTED_BYTES_STORED_MAX,
     REJECTED_ROWS_STORED_MAX,
 )
@@ -55,6 +57,11 @@ class _ChunkToDo:
     header: Mapping[str, Any]
     data_key: str
     data_version: str
+    attempt: int
+    """The attempt of the import."""
+    sends_from: int | None
+    """When it is done: the chunks [sends_from, sends_to) are to be sent after its commit."""
+    sends_to: int | None
 
 
 @dataclass(frozen=True)
@@ -75,6 +82,15 @@ class _Written:
 
 
 @dataclass(frozen=True)
+class _Finished(ChunkCounts, Sends):
+    """The import after one more of its chunks is done, and what is to be sent after the commit."""
+
+    attempt: int
+    split_waits: bool
+    """Whether its splitter waits until fewer chunks are left."""
+
+
+@dataclass(frozen=True)
 class _Used:
     """How much of an import's allowance for stored rejected rows is used."""
 
@@ -89,6 +105,8 @@ def upsert_chunk(backends: Backends, message: ChunkMessage) -> None:
             chunk = transaction.one("chunk_to_do", _ChunkToDo, import_id=message.import_id, number=message.chunk)
         if chunk is None or chunk.done or chunk.status != "processing":
             log("chunk had nothing to do", level=DEBUG)
+            if chunk is not None and chunk.status == "processing" and not message.again:
+                _send_again(backends, chunk)
             return
         try:
             _upsert(backends, chunk)
@@ -106,12 +124,14 @@ def _upsert(backends: Backends, chunk: _ChunkToDo) -> None:
         accepted = _copy(transaction, content.products)
     fault_point("chunk.after_copy")
     with clock.stage("ChunkWriteMilliseconds"):
-        counts = _write(backends, chunk, accepted, content.rejected)
+        written = _write(backends, chunk, accepted, content.rejected)
     fault_point("chunk.after_commit")
-    if counts is not None:
+    if written is not None:
+        counts, finished = written
         measured = {f"Rows{name.capitalize()}": count for name, count in asdict(counts).items()}
         size_bytes = chunk.end_byte - chunk.start_byte
         log("chunk written", measured={**measured, "ChunkBytes": size_bytes, **clock.milliseconds})
+        _send_next(backends, chunk, finished)
 
 
 def _read(backends: Backends, chunk: _ChunkToDo, header: Header, clock: Stopwatch) -> _Content:
@@ -139,7 +159,23 @@ def _copy(transaction: Transaction, lines: bytes) -> int:
     return transaction.cursor.rowcount
 
 
-def _write(backends: Backends, chunk: _ChunkToDo, accepted: int, rejected: list[RejectedRow]) -> RowCounts | None:
+def _send_next(backends: Backends, chunk: _ChunkToDo, finished: _Finished) -> None:
+    """Sends the chunks for which this one's end made room, and wakes a splitter that has waited for it."""
+    window.send(backends, chunk.import_id, finished.attempt, finished.numbers, again=False)
+    fault_point("chunk.after_send")
+    if finished.split_waits and window.is_wake_up_due(backends, finished.chunk_count - finished.chunks_done):
+        window.wake_splitter(backends, chunk.import_id)
+
+
+def _send_again(backends: Backends, chunk: _ChunkToDo) -> None:
+    """The message of a finished chunk has come again: perhaps a worker was killed before it sent what it had to."""
+    if chunk.sends_from is not None and chunk.sends_to is not None:
+        window.send_unfinished(backends, chunk.import_id, chunk.attempt, Sends(chunk.sends_from, chunk.sends_to))
+
+
+def _write(
+    backends: Backends, chunk: _ChunkToDo, accepted: int, rejected: list[RejectedRow]
+) -> tuple[RowCounts, _Finished] | None:
     """Tries MERGE; falls back to INSERT … ON CONFLICT when another writer adds one of these SKUs at the same time.
 
     Both continue in the session that has the temporary table.
@@ -149,23 +185,28 @@ def _write(backends: Backends, chunk: _ChunkToDo, accepted: int, rejected: list[
 
     Returns None when nothing was written, because the chunk was already done or the import had ended.
     """
-    counts = None  # It stays None when the transaction is rolled back.
+    written = None  # It stays None when the transaction is rolled back.
     try:
         with backends.database.transaction(continues=True) as transaction:
             if transaction.value("seems_small", bool, rows=MERGE_ROWS_MIN):
-                counts = _write_by(transaction, "upsert_incoming", chunk, accepted, rejected)
+                written = _write_by(backends, transaction, "upsert_incoming", chunk, accepted, rejected)
             else:
                 transaction.run("lock_in_order")
-                counts = _write_by(transaction, "merge_incoming", chunk, accepted, rejected)
+                written = _write_by(backends, transaction, "merge_incoming", chunk, accepted, rejected)
     except UniqueViolation:
         with backends.database.transaction(continues=True) as transaction:
-            counts = _write_by(transaction, "upsert_incoming", chunk, accepted, rejected)
-    return counts
+            written = _write_by(backends, transaction, "upsert_incoming", chunk, accepted, rejected)
+    return written
 
 
 def _write_by(
-    transaction: Transaction, statement: str, chunk: _ChunkToDo, accepted: int, rejected: list[RejectedRow]
-) -> RowCounts:
+    backends: Backends,
+    transaction: Transaction,
+    statement: str,
+    chunk: _ChunkToDo,
+    accepted: int,
+    rejected: list[RejectedRow],
+) -> tuple[RowCounts, _Finished]:
     floor = acceptance.enter(transaction)
     locked = transaction.one("lock_chunk", LockedChunk, import_id=chunk.import_id, number=chunk.number)
     if locked is None or locked.done:
@@ -180,20 +221,26 @@ def _write_by(
     kept = _without_excess(transaction, chunk.import_id, kept)
     superseded = accepted - written.created - written.updated - written.unchanged
     counts = RowCounts(written.created, written.updated, written.unchanged, superseded, len(rejected))
-    transaction.run(
+    # Here, because a separate transaction would wait for the disk again.
+    transaction.run("empty_incoming")
+    finished = transaction.one(
         "finish_chunk",
+        _Finished,
         import_id=chunk.import_id,
         number=chunk.number,
         **asdict(counts),
         stored_rows=len(kept),
         stored_bytes=sum(row.stored_bytes for row in kept),
+        step_seconds=RATE_WINDOW_SECONDS,
+        window=window.size(backends, transaction),
     )
-    # Here, because a separate transaction would wait for the disk again.
-    transaction.run("empty_incoming")
-    if not imports.complete_if_done(transaction, chunk.import_id):
+    if finished is None:
         raise RollBack  # The import was cancelled or failed: it keeps exactly what was committed before.
+    fault_point("chunk.after_finish")
+    if finished.all_done:
+        imports.complete(transaction, chunk.import_id)
     fault_point("chunk.before_commit")
-    return counts
+    return counts, finished
 
 
 def _keep_rejected(transaction: Transaction, import_id: uuid.UUID, rejected: list[RejectedRow]) -> list[RejectedRow]:

@@ -1,6 +1,6 @@
-"""Removes old data: each sweep a limited amount, the oldest first. What one sweep leaves, the next one finds.
+"""Removes old data, the oldest first: each sweep for a limited time. What one sweep leaves, the next one finds.
 
-Events, idempotency keys, exports and bulk deletes are removed some time after they have ended. An import is
+Events, idempotency keys, tombstones, exports and bulk deletes are removed some time after they have ended. An import is
 removed in three steps, because its row is more than history:
 
 - **Its details** go first: its chunks, its header and its rejected rows. The sums of the chunks stay in its row. An
@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import uuid
 from dataclasses import dataclass
+from functools import partial
 
 from chalicelib.access import idempotency
 from chalicelib.backends import Backends
@@ -32,12 +33,11 @@ from chalicelib.limits import (
     JOBS_KEPT_DAYS,
     KEY_VERSIONS_MAX,
     MESSAGES_KEPT_DAYS,
-    SWEEP_DETAILS_MAX,
-    SWEEP_EVENTS_MAX,
     SWEEP_FILES_CHECKED_MAX,
-    SWEEP_JOBS_MAX,
-    SWEEP_REJECTED_ROWS_MAX,
+    SWEEP_REMOVAL_SECONDS,
+    TOMBSTONE_SECONDS_MIN,
 )
+from chalicelib.repair.turns import take_turns
 
 
 @dataclass(frozen=True)
@@ -61,35 +61,51 @@ class _CheckedImport:
 
 def remove_old_data(backends: Backends) -> None:
     """Does one round. What needs S3 comes last. Raises Transient."""
-    idempotency.prune(backends.database)
-    _prune_events(backends)
-    _prune_jobs(backends)
-    _remove_details(backends)
+    kinds = (remove_tombstones, _remove_events, _remove_keys, _remove_bulk_deletes, _remove_exports, _remove_details)
+    take_turns([partial(kind, backends) for kind in kinds], SWEEP_REMOVAL_SECONDS)
     _check_files(backends)
 
 
-def _prune_events(backends: Backends) -> None:
-    """Deletes old events, with the log of their deliveries."""
+def remove_tombstones(backends: Backends, limit: int) -> bool:
+    """Removes tombstones that no running or retryable import can still need."""
     with backends.database.transaction() as transaction:
-        transaction.run("prune_events", days=EVENTS_KEPT_DAYS, limit=SWEEP_EVENTS_MAX)
+        return transaction.run("purge_tombstones", age_seconds=TOMBSTONE_SECONDS_MIN, limit=limit) == limit
 
 
-def _prune_jobs(backends: Backends) -> None:
-    """Deletes old exports and bulk deletes. A late message about one of them finds nothing, and is finished."""
+def _remove_events(backends: Backends, limit: int) -> bool:
+    """Removes events, with the log of their deliveries."""
     with backends.database.transaction() as transaction:
-        transaction.run("prune_bulk_deletes", days=JOBS_KEPT_DAYS, limit=SWEEP_JOBS_MAX)
-        transaction.run("prune_exports", days=JOBS_KEPT_DAYS, limit=SWEEP_JOBS_MAX)
+        return transaction.run("prune_events", days=EVENTS_KEPT_DAYS, limit=limit) == limit
 
 
-def _remove_details(backends: Backends) -> None:
-    """Removes the details of old imports, each in a transaction of its own, so that no reader sees a part of them."""
+def _remove_keys(backends: Backends, limit: int) -> bool:
+    return idempotency.prune(backends.database, limit) == limit
+
+
+def _remove_bulk_deletes(backends: Backends, limit: int) -> bool:
+    """Removes bulk deletes. A late message about one of them, or about an export, finds nothing, and is finished."""
     with backends.database.transaction() as transaction:
-        old = transaction.all("imports_to_prune", _OldImport, days=IMPORT_DETAILS_KEPT_DAYS, limit=SWEEP_DETAILS_MAX)
-    rows_left = SWEEP_REJECTED_ROWS_MAX
+        return transaction.run("prune_bulk_deletes", days=JOBS_KEPT_DAYS, limit=limit) == limit
+
+
+def _remove_exports(backends: Backends, limit: int) -> bool:
+    with backends.database.transaction() as transaction:
+        return transaction.run("prune_exports", days=JOBS_KEPT_DAYS, limit=limit) == limit
+
+
+def _remove_details(backends: Backends, limit: int) -> bool:
+    """Removes the details of old imports, each in a transaction of its own, so that no reader sees a part of them.
+
+    An import counts as a row, and each of its rejected rows as one more.
+    """
+    with backends.database.transaction() as transaction:
+        old = transaction.all("imports_to_prune", _OldImport, days=IMPORT_DETAILS_KEPT_DAYS, limit=limit)
+    rows = 0
     for import_ in old:
-        if rows_left <= 0:
-            return
-        rows_left -= _remove_details_of(backends, import_.id)
+        rows += 1 + _remove_details_of(backends, import_.id)
+        if rows >= limit:
+            return True
+    return False
 
 
 def _remove_details_of(backends: Backends, import_id: uuid.UUID) -> int:

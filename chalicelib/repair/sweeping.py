@@ -1,7 +1,7 @@
 """The sweep: repairs lost work every minute, and removes old data.
 
 It checks the state itself, so no work depends on a message arriving. Each step is limited; what one sweep leaves, the
-next one finds. No step depends on the success of another.
+next one finds. Removal comes last, and has a limited time. No step depends on the success of another.
 """
 
 from __future__ import annotations
@@ -15,21 +15,20 @@ from chalicelib.backends import Backends
 from chalicelib.backends.file_store import StoredFile
 from chalicelib.errors import FileGone, FileRefused, FileUnavailable
 from chalicelib.fault_points import fault_point
-from chalicelib.importing import arrivals, imports
+from chalicelib.importing import arrivals, imports, window
 from chalicelib.importing.records import ImportFile
 from chalicelib.limits import (
     ABANDONED_SECONDS,
+    LOST_SECONDS,
     STALLED_SECONDS,
     SWEEP_BULK_DELETES_MAX,
     SWEEP_EVENT_SECONDS,
     SWEEP_EXPORTS_MAX,
     SWEEP_IMPORTS_MAX,
     SWEEP_LIST_VERSIONS_MAX,
-    SWEEP_TOMBSTONES_MAX,
-    TOMBSTONE_SECONDS_MIN,
     UPLOAD_GRACE_SECONDS,
 )
-from chalicelib.messages import BulkDeleteMessage, ExportMessage, UploadMessage
+from chalicelib.messages import BulkDeleteMessage, ExportMessage
 from chalicelib.repair import retention
 from chalicelib.telemetry import log
 from chalicelib.webhooks import attempts, relay
@@ -52,6 +51,17 @@ class _StalledImport(ImportFile):
     id: uuid.UUID
     abandoned: bool
     """Whether it has not advanced for so long that it ends."""
+    is_lost: bool
+    """Whether it has waited for so long that its messages count as lost, whatever the queues say."""
+
+
+@dataclass(frozen=True)
+class _Expected:
+    """How many messages about running imports the queues have if none is lost."""
+
+    chunks: int
+    uploads: int
+    """For the splitter, and for rewriting before it."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +88,6 @@ def sweep(
     _wake_stalled(backends, stalled_seconds)
     _wake_stalled_bulk_deletes(backends, stalled_seconds)
     _wake_stalled_exports(backends, stalled_seconds)
-    _purge_tombstones(backends)
     relay.wake_lost(backends.database, backends.queues)
     attempts.wake_due(backends.database, backends.queues)
     retention.remove_old_data(backends)
@@ -127,7 +136,7 @@ def _accept_dropped_files(backends: Backends, event_seconds: float) -> None:
 
 
 def _wake_stalled(backends: Backends, stalled_seconds: float) -> None:
-    """Sends the messages of imports that have not advanced for a while again; ends those that this cannot help."""
+    """Ends imports that have not advanced for too long or whose file is gone; sends lost messages of others again."""
     with backends.database.transaction() as transaction:
         stalled = transaction.all(
             "stalled_imports",
@@ -135,30 +144,55 @@ def _wake_stalled(backends: Backends, stalled_seconds: float) -> None:
             limit=SWEEP_IMPORTS_MAX,
             seconds=stalled_seconds,
             abandoned_seconds=ABANDONED_SECONDS,
+            lost_seconds=LOST_SECONDS,
         )
-    for import_ in stalled:
-        if import_.abandoned:
-            message = "The import made no progress for a day. Retry it to continue."
-            with backends.database.transaction() as transaction:
-                imports.fail(transaction, import_.id, "stalled", message, retryable=True)
-            continue
-        try:
-            backends.files.find(*import_.data_location)
-        except FileUnavailable as error:
-            with backends.database.transaction() as transaction:
-                imports.fail_without_file(transaction, import_.id, error)
-            continue
-        _wake(backends, import_.id)
+    running = [import_ for import_ in stalled if _may_continue(backends, import_)]
+    messages_are_lost = bool(running) and _are_messages_lost(backends)
+    for import_ in running:
+        if import_.is_lost or messages_are_lost:
+            _wake(backends, import_.id)
+
+
+def _may_continue(backends: Backends, import_: _StalledImport) -> bool:
+    """Ends an import that no message can help. Returns whether it still runs."""
+    if import_.abandoned:
+        message = "The import made no progress for a day. Retry it to continue."
+        with backends.database.transaction() as transaction:
+            imports.fail(transaction, import_.id, "stalled", message, retryable=True)
+        return False
+    try:
+        backends.files.find(*import_.data_location)
+    except FileUnavailable as error:
+        with backends.database.transaction() as transaction:
+            imports.fail_without_file(transaction, import_.id, error)
+        return False
+    return True
+
+
+def _are_messages_lost(backends: Backends) -> bool:
+    """Whether the queues have fewer messages than running imports need. Otherwise imports only wait for their turn.
+
+    While messages are counted, others are sent and handled, so the smaller one of two numbers from the database counts.
+    """
+    before = _expected_messages(backends)
+    chunks = backends.queues.count("chunks")
+    uploads = backends.queues.count("uploads") + backends.queues.count("rewrites")
+    after = _expected_messages(backends)
+    return chunks < min(before.chunks, after.chunks) or uploads < min(before.uploads, after.uploads)
+
+
+def _expected_messages(backends: Backends) -> _Expected:
+    with backends.database.transaction() as transaction:
+        return transaction.row("expected_messages", _Expected)
 
 
 def _wake(backends: Backends, import_id: uuid.UUID) -> None:
     with backends.database.transaction() as transaction:
-        transaction.run("unsend_chunks", import_id=import_id)
-        transaction.run("note_wake_up", id=import_id)
+        transaction.run("send_again", id=import_id)
         transaction.log("stalled import woken", import_id=import_id, measured={"Repairs": 1})
-        fault_point("sweep.after_unsend")
+        fault_point("sweep.before_wake_commit")
     fault_point("sweep.before_wake")
-    backends.queues.send("uploads", [UploadMessage(continue_import=import_id)])
+    window.wake_splitter(backends, import_id)
 
 
 def _wake_stalled_bulk_deletes(backends: Backends, stalled_seconds: float) -> None:
@@ -179,12 +213,6 @@ def _wake_stalled_exports(backends: Backends, stalled_seconds: float) -> None:
             transaction.log("stalled export woken", export_id=export.id, measured={"Repairs": 1})
     fault_point("export.before_wake")
     backends.queues.send("exports", [ExportMessage(export=export.id) for export in woken])
-
-
-def _purge_tombstones(backends: Backends) -> None:
-    """Deletes tombstones that no running or retryable import can still need."""
-    with backends.database.transaction() as transaction:
-        transaction.run("purge_tombstones", age_seconds=TOMBSTONE_SECONDS_MIN, limit=SWEEP_TOMBSTONES_MAX)
 
 
 def _accept(backends: Backends, listed: Sequence[StoredFile]) -> None:

@@ -3,34 +3,16 @@
 insert into chunk (import_id, number, start_byte, end_byte, first_line, oversized, regular)
 values (%(import_id)s, %(number)s, %(start)s, %(end)s, %(first_line)s, %(oversized)s, %(regular)s)
 
--- name: unsent_chunks
--- Chunks whose message was never sent, or that a retry or the sweep has marked as unsent.
+-- name: unfinished_chunks
+-- The unfinished ones among the chunks [first, after).
 select number from chunk
-where import_id = %(import_id)s and not done and sent_at is null
-order by number limit %(limit)s
-
--- name: mark_chunks_sent
--- The messages of these chunks have been sent.
-update chunk c set sent_at = now()
-from (
-  select import_id, number from chunk where import_id = %(import_id)s and number = any(%(numbers)s)
-  order by number for update
-) sent
-where c.import_id = sent.import_id and c.number = sent.number
-
--- name: unsend_chunks
--- Mark every unfinished chunk as unsent, so that its message is sent again.
-update chunk c set sent_at = null
-from (
-  select import_id, number from chunk where import_id = %(import_id)s and not done and sent_at is not null
-  order by number for update
-) unfinished
-where c.import_id = unfinished.import_id and c.number = unfinished.number
+where import_id = %(import_id)s and number >= %(first)s and number < %(after)s and not done
+order by number
 
 -- name: chunk_to_do
 -- What a worker needs to read the bytes and rows of a chunk.
-select c.number, c.start_byte, c.end_byte, c.first_line, c.oversized, c.regular, c.done,
-       i.id as import_id, i.status, i.operation, i.header, i.data_key, i.data_version
+select c.number, c.start_byte, c.end_byte, c.first_line, c.oversized, c.regular, c.done, c.sends_from,
+       c.sends_to, i.id as import_id, i.status, i.attempt, i.operation, i.header, i.data_key, i.data_version
 from chunk c join import i on i.id = c.import_id
 where c.import_id = %(import_id)s and c.number = %(number)s
 
@@ -38,13 +20,40 @@ where c.import_id = %(import_id)s and c.number = %(number)s
 -- After the barrier in the lock order. Two deliveries of one chunk wait for each other here.
 select done from chunk where import_id = %(import_id)s and number = %(number)s for update
 
+-- name: count_running_imports
+-- How many imports have unfinished chunks, up to a limit.
+select count(*) as total
+from (select from import where status = 'processing' and chunk_count > chunks_done limit %(limit)s) running
+
 -- name: finish_chunk
--- The chunk is done, with the outcomes of its rows, and what it uses of the import's allowance for rejected rows.
-update chunk
-set done = true, done_at = now(), created = %(created)s, updated = %(updated)s, unchanged = %(unchanged)s,
-    superseded = %(superseded)s, rejected = %(rejected)s,
-    rejected_stored = %(stored_rows)s, rejected_stored_bytes = %(stored_bytes)s
-where import_id = %(import_id)s and number = %(number)s
+-- The chunk is done, with the outcomes of its rows, and so much more of its import. Nothing here depends on the number of
+-- chunks. Returns nothing if the import has ended. The chunk remembers which chunks are to be sent after the commit, so
+-- that the next delivery of its message sends them if this one is killed.
+with counted as (
+  update import i
+  set chunks_done = i.chunks_done + 1, sum_bytes = i.sum_bytes + c.end_byte - c.start_byte,
+      sum_created = i.sum_created + %(created)s, sum_updated = i.sum_updated + %(updated)s,
+      sum_unchanged = i.sum_unchanged + %(unchanged)s, sum_superseded = i.sum_superseded + %(superseded)s,
+      sum_rejected = i.sum_rejected + %(rejected)s,
+      sum_rejected_stored = i.sum_rejected_stored + %(stored_rows)s,
+      sum_rejected_stored_bytes = i.sum_rejected_stored_bytes + %(stored_bytes)s,
+      last_done_at = statement_timestamp(), rate_step = now.step,
+      rate_bytes = case i.rate_step when now.step then i.rate_bytes else 0 end + c.end_byte - c.start_byte,
+      rate_bytes_before = case i.rate_step when now.step then i.rate_bytes_before when now.step - 1 then i.rate_bytes else 0 end,
+      chunks_sent = greatest(i.chunks_sent, least(i.chunk_count, i.chunks_done + 1 + %(window)s))
+  from chunk c, (select floor(extract(epoch from statement_timestamp()) / %(step_seconds)s)::bigint as step) now
+  where c.import_id = %(import_id)s and c.number = %(number)s and i.id = c.import_id and i.status = 'processing'
+  returning i.id, i.attempt, i.split_done, i.split_waits, i.chunk_count, i.chunks_done,
+            old.chunks_sent as sends_from, new.chunks_sent as sends_to
+)
+update chunk c
+set done = true, done_at = statement_timestamp(), created = %(created)s, updated = %(updated)s,
+    unchanged = %(unchanged)s, superseded = %(superseded)s, rejected = %(rejected)s,
+    rejected_stored = %(stored_rows)s, rejected_stored_bytes = %(stored_bytes)s,
+    sends_from = n.sends_from, sends_to = n.sends_to
+from counted n
+where c.import_id = n.id and c.number = %(number)s
+returning n.*
 
 -- name: import_throughput
 -- The rows done in each of up to `steps` equal time steps, from the start of the import to its last finished chunk. All
@@ -65,9 +74,8 @@ left join finished f on step = least(width_bucket(extract(epoch from f.done_at),
 group by step, since, until, steps order by step
 
 -- name: rejected_rows_allowance_used
--- Summed over the chunks that are done: counting the rows would take longer with every row.
-select coalesce(sum(rejected_stored), 0)::bigint as rows, coalesce(sum(rejected_stored_bytes), 0)::bigint as bytes
-from chunk where import_id = %(import_id)s
+-- What the rejected rows of finished chunks use of the import's allowance.
+select sum_rejected_stored as rows, sum_rejected_stored_bytes as bytes from import where id = %(import_id)s
 
 -- name: count_rejected_rows
 -- The stored rejected rows of an import.

@@ -49,10 +49,12 @@ select id, type, payload, created_at from event where position > %(position)s or
 
 -- name: prune_events
 -- Deletes old events with their deliveries, the oldest first. An event with a pending delivery is kept. The deliveries are
--- locked in order first: a webhook that is being deleted locks them as well.
+-- locked in order first: a webhook that is being deleted locks them as well. Ids begin with the time, so no younger event
+-- is read.
 with old as (
   select e.id from event e
   where e.relayed and e.created_at < now() - make_interval(days => %(days)s)
+    and e.id < (select uuidv7(make_interval(days => -%(days)s)))
     and not exists (select from delivery d where d.event_id = e.id and d.status = 'pending')
   order by e.id limit %(limit)s for update of e skip locked
 ), logged as (

@@ -72,31 +72,38 @@ where exists (
     and (i.object_version = o.object_version or (i.object_version is null and i.status <> 'pending'))
 )
 
+-- name: import_sums
+-- Part of other queries: the sums of an import's finished chunks.
+i.sum_bytes as done_bytes, i.sum_created as created, i.sum_updated as updated, i.sum_unchanged as unchanged,
+i.sum_superseded as superseded, i.sum_rejected as rejected, i.rate_step, i.rate_bytes, i.rate_bytes_before
+
 -- name: find_import
--- One import with the sums of its chunks. Progress is summed on reading, so writers do not contend for a counter.
-select i.*, s.* from import i cross join lateral import_sums(i.id) s
+-- One import with the sums of its chunks.
+select i.*, {import_sums} from import i
 where i.id = %(id)s
 
 -- name: import_to_split
 -- What the splitter needs of a running import whose header has been read.
-select id, attempt, data_key, data_version, data_bytes, header, split_offset, split_line, split_done
+select id, attempt, data_key, data_version, data_bytes, header, split_offset, split_line, split_done, chunk_count,
+       chunks_done, chunks_sent, unsure_from
 from import where id = %(id)s and header is not null and status = 'processing'
 
 -- name: listed_import
 -- Part of other queries: an import without its header, which may have megabytes and which no list shows.
 i.id, i.status, i.attempt, i.split_done, i.retryable, i.error_code, i.error_message, i.object_key, i.object_version,
 i.data_key, i.data_version, i.filename, i.encoding, i.size_bytes, i.data_bytes, null::jsonb as header, i.warnings,
-i.created_at, i.started_at, i.finished_at, i.details_kept, i.file_gone_at, s.*
+i.created_at, i.started_at, i.finished_at, i.details_kept, i.file_gone_at,
+{import_sums}
 
 -- name: imports_below
 -- Imports below an id, or all, newest first: ids are UUIDv7, so their order is the order of creation.
-select {listed_import} from import i cross join lateral import_sums(i.id) s
+select {listed_import} from import i
 where %(id)s::uuid is null or i.id < %(id)s
 order by i.id desc limit %(limit)s
 
 -- name: imports_above
 -- Imports above an id: the nearest first, so oldest first.
-select {listed_import} from import i cross join lateral import_sums(i.id) s
+select {listed_import} from import i
 where i.id > %(id)s
 order by i.id limit %(limit)s
 
@@ -109,10 +116,6 @@ select count(*) as total from import
 -- NO KEY: a chunk with rejected rows already holds FOR KEY SHARE on this row through its foreign key. FOR UPDATE would
 -- conflict with the same lock of another chunk, and the two chunks would deadlock.
 select * from import where id = %(id)s for no key update
-
--- name: count_open_chunks
--- A separate statement after lock_import, so that it sees every chunk committed by earlier holders of the lock.
-select count(*) from chunk where import_id = %(import_id)s and not done
 
 -- name: complete_import
 -- Every chunk is done.
@@ -140,9 +143,31 @@ set data_key = %(data_key)s, data_version = %(data_version)s, data_bytes = %(dat
 where id = %(id)s and header is null and status = 'processing'
 
 -- name: advance_splitting
--- The fence: of two splitters at the same offset, one updates the row, and the other stops.
+-- The fence: of two splitters at the same offset, one updates the row, and the other stops. Chunks are to be sent after the
+-- commit. Until `note_sent`, the next splitter sends them again.
 update import
 set split_offset = %(to_offset)s, split_line = %(to_line)s, chunk_count = chunk_count + %(chunks)s,
-    split_done = %(done)s, advanced_at = now()
+    split_done = %(done)s, advanced_at = now(),
+    chunks_sent = greatest(chunks_sent, least(chunk_count + %(chunks)s, chunks_done + %(window)s)),
+    unsure_from = case when chunks_sent < least(chunk_count + %(chunks)s, chunks_done + %(window)s)
+                       then least(unsure_from, chunks_sent) else unsure_from end,
+    split_waits = not %(done)s and chunk_count + %(chunks)s - chunks_done >= %(ahead)s
 where id = %(id)s and split_offset = %(from_offset)s and not split_done and status = 'processing'
-returning chunk_count
+returning chunk_count, chunks_done, split_done, split_waits, old.chunks_sent as sends_from, new.chunks_sent as sends_to
+
+-- name: resume_sending
+-- What a splitter that begins finds to send: what may be lost, and what there is room for.
+update import
+set chunks_sent = greatest(chunks_sent, least(chunk_count, chunks_done + %(window)s)),
+    unsure_from = least(unsure_from, chunks_sent),
+    split_waits = not split_done and chunk_count - chunks_done >= %(ahead)s
+where id = %(id)s and status = 'processing'
+returning split_waits, new.unsure_from as sends_from, new.chunks_sent as sends_to
+
+-- name: note_sent
+-- Every message of unfinished chunks from this number on has been sent.
+update import set unsure_from = null where id = %(id)s and unsure_from >= %(sends_from)s
+
+-- name: send_again
+-- Every message of the import may be lost. It counts as advanced: it is not stalled again before the same wait has passed.
+update import set unsure_from = 0, split_waits = false, advanced_at = now() where id = %(id)s

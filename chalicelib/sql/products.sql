@@ -213,14 +213,19 @@ update product set
 where id = %(id)s
 
 -- name: purge_tombstones
--- Removes tombstones below every operation that may still write. Their minimum age rules out operations whose acceptance
--- is not committed yet: no transaction lives that long.
-delete from product where id in (
-  select id from product
-  where deleted
-    and version < coalesce((
-      select min(operation) from import where status = 'processing' or (status = 'failed' and retryable)
-    ), 2147483647) << 32
+-- Removes tombstones below every operation that may still write, the oldest first: a tombstone gets its id when the product
+-- is deleted. Their minimum age rules out operations whose acceptance is not committed yet: no transaction lives that long.
+-- Only the oldest are looked at, so that nothing reads all those of the last hour to find that they are too young.
+with oldest as (
+  select id, version, updated_at from product where deleted order by id limit %(limit)s
+), removable as materialized (
+  select id, version from oldest
+  where version < coalesce((
+      select version_of(min(operation), 0) from import where status = 'processing' or (status = 'failed' and retryable)
+    ), 9223372036854775807)
     and updated_at < now() - make_interval(secs => %(age_seconds)s)
-  limit %(limit)s for update skip locked
+)
+delete from product where id in (
+  select p.id from product p join removable r on r.id = p.id
+  where p.deleted and p.version = r.version for update of p skip locked
 )

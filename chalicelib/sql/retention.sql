@@ -25,19 +25,10 @@ order by finished_at limit %(limit)s
 with chunks as (
   select import_id, number from chunk where import_id = %(id)s order by number for update
 ), removed as (
-  delete from chunk c using chunks where c.import_id = chunks.import_id and c.number = chunks.number returning c.*
-), sums as (
-  select coalesce(sum(end_byte - start_byte) filter (where done), 0) as bytes,
-         coalesce(sum(created), 0) as created, coalesce(sum(updated), 0) as updated,
-         coalesce(sum(unchanged), 0) as unchanged, coalesce(sum(superseded), 0) as superseded,
-         coalesce(sum(rejected), 0) as rejected
-  from removed
+  delete from chunk c using chunks where c.import_id = chunks.import_id and c.number = chunks.number
 )
 update import i
-set details_kept = false, header = null, sum_bytes = coalesce((i.header ->> 'end')::bigint, 0) + s.bytes,
-    sum_created = s.created, sum_updated = s.updated, sum_unchanged = s.unchanged,
-    sum_superseded = s.superseded, sum_rejected = s.rejected
-from sums s
+set details_kept = false, header = null, sum_bytes = i.sum_bytes + coalesce((i.header ->> 'end')::bigint, 0)
 where i.id = %(id)s and i.details_kept and not i.retryable and i.finished_at is not null
 
 -- name: remove_all_rejected_rows

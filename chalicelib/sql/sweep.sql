@@ -15,14 +15,17 @@ update sweep_cursor set key_marker = %(key_marker)s, version_marker = %(version_
 
 -- name: stalled_imports
 -- Running imports that neither the splitter nor a worker has advanced for a while.
-select i.id, i.data_key, i.data_version, i.object_key, i.object_version,
-       greatest(i.attempt_started_at, c.last_done_at) < now() - make_interval(secs => %(abandoned_seconds)s) as abandoned
-from import i
-cross join lateral (select max(done_at) as last_done_at from chunk where import_id = i.id) c
-where i.status = 'processing'
-  and greatest(i.advanced_at, c.last_done_at) < now() - make_interval(secs => %(seconds)s)
-order by i.created_at limit %(limit)s
+select id, data_key, data_version, object_key, object_version,
+       greatest(attempt_started_at, last_done_at) < now() - make_interval(secs => %(abandoned_seconds)s) as abandoned,
+       greatest(advanced_at, last_done_at) < now() - make_interval(secs => %(lost_seconds)s) as is_lost
+from import
+where status = 'processing' and greatest(advanced_at, last_done_at) < now() - make_interval(secs => %(seconds)s)
+order by created_at limit %(limit)s
 
--- name: note_wake_up
--- The import was woken: it is not stalled again before the same wait has passed.
-update import set advanced_at = now() where id = %(id)s
+-- name: expected_messages
+-- How many messages about running imports there are if none is lost: one for each chunk that was sent and is not done, and
+-- one for each import that is not split yet, unless its splitter waits for its chunks.
+select coalesce(sum(case when chunk_count > chunks_done then greatest(chunks_sent - chunks_done, 1) else 0 end), 0)::bigint
+         as chunks,
+       count(*) filter (where not split_done and (not split_waits or chunk_count = chunks_done)) as uploads
+from import where status = 'processing'

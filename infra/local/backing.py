@@ -30,6 +30,7 @@ def function_environment(options: Options, endpoint: Endpoint, bucket: str) -> d
         "STAGE": STAGE,
         "FILES_BUCKET": bucket,
         "LOG_LEVEL": options.log_level,
+        "CHUNK_CONCURRENCY": str(options.workers),
         "WEBHOOK_KEY_FILE": str(webhook_key_file(options.data_dir)),
         "WEBHOOK_ALLOW_CIDRS": WEBHOOK_ALLOW_CIDRS,
         **endpoint.environment(),

@@ -15,8 +15,6 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
-from importlib import import_module
-from importlib.util import find_spec
 from pathlib import Path
 
 from infra import entry
@@ -27,7 +25,6 @@ from tests.benchmark.imports import Stack
 from tests.benchmark.report import WORKERS, Bench, emptied
 
 ROWS_MAX, RUNS_MAX = 50_000_000, 100
-FAIRNESS = "tests.benchmark.fairness"
 SCENARIOS: dict[str, Callable[[Bench, Stack], None]] = {
     "paired": scenarios.paired,
     "kinds": scenarios.kinds,
@@ -40,6 +37,7 @@ SCENARIOS: dict[str, Callable[[Bench, Stack], None]] = {
     "deletes": deletes.bulk_deletes,
     "webhooks": webhooks.latency_and_rate,
     "large": scenarios.large,
+    "fairness": scenarios.small_files,
     "others": scenarios.others,
 }
 
@@ -51,8 +49,6 @@ ALONE: dict[str, Callable[[Bench], None]] = {
     "budget": stages.budget,
 }
 """Scenarios that start what they need themselves, while no other stack runs."""
-if find_spec(FAIRNESS):
-    ALONE["fairness"] = import_module(FAIRNESS).measure
 
 ALL = [*SCENARIOS, *ALONE]
 
@@ -65,7 +61,7 @@ def main(arguments: list[str]) -> int:
     options = _parse(arguments)
     directory = Path(os.environ.get("DATA_DIR") or ".local").resolve() / "benchmark"
     directory.mkdir(parents=True, exist_ok=True)
-    bench = Bench(directory, options.rows, options.runs, options.large_rows, options.partial_rows, options.base)
+    bench = Bench(directory, options.rows, options.runs, options.large_rows, options.many_rows, options.base)
     bench.results["machine"] = f"{platform.machine()}, {os.cpu_count()} processors, Python {platform.python_version()}"
     _measure(bench, options.only)
     bench.show(page.GOALS, goals.HEADER, goals.table(bench.figures, bench.base_figures))
@@ -109,7 +105,12 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--rows", type=whole_number(1, ROWS_MAX), default=500_000)
     parser.add_argument("--large-rows", type=whole_number(1, ROWS_MAX), default=5_000_000)
     parser.add_argument("--runs", type=whole_number(1, RUNS_MAX), default=3)
-    parser.add_argument("--partial-rows", type=whole_number(files.PART_OF, ROWS_MAX), default=2_000_000)
+    parser.add_argument(
+        "--many-rows",
+        type=whole_number(files.PART_OF, ROWS_MAX),
+        default=2_000_000,
+        help="of the catalogue for `partial`, and of each large file for `fairness`",
+    )
     parser.add_argument(
         "--base", help="a commit that is measured beside this version, by the scenarios of its own stacks"
     )

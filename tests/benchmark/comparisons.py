@@ -54,11 +54,11 @@ def wide(bench: Bench) -> None:
 
 def partial(bench: Bench) -> None:
     """A file of a tenth of the products, in random order and with new names."""
-    whole = bench.file("plain", bench.partial_rows)
-    parts = files.parts(bench.directory, bench.partial_rows, bench.runs)
+    whole = bench.file("plain", bench.many_rows)
+    parts = files.parts(bench.directory, bench.many_rows, bench.runs)
     with _started(bench) as ways:
         samples = turns.changes(ways, whole, parts)
-    _show(bench, "A part of the products", samples, bench.partial_rows // files.PART_OF)
+    _show(bench, "A part of the products", samples, bench.many_rows // files.PART_OF)
     _show_ratios(bench, "A part of the products", samples, PAIRS)
     _judge(bench, "partial", samples, None, PSQL)
 

@@ -26,7 +26,7 @@ class Bench:
     rows: int
     runs: int
     large_rows: int
-    partial_rows: int
+    many_rows: int
     base: str | None = None
     """The revision that is measured beside this one."""
     results: dict[str, Any] = field(default_factory=dict)

@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from tests.benchmark import psql, rivals, stages
+from tests.benchmark import fairness, psql, rivals, stages
 from tests.benchmark.comparisons import ARROW
 from tests.benchmark.imports import Measured, Stack
 from tests.benchmark.report import RATIO_HEADER, WORKERS, Bench, quotients, ratios
@@ -27,6 +27,8 @@ MEDIANS = (
     "log_megabytes",
 )
 """What is shown of an import as the median of all runs."""
+SMALL_FILES = 20
+"""How many files of 1,000 rows are measured during each kind of other work."""
 GOAL_PAIRS = {
     "first": ("import, first", "psql, plain, first"),
     "first_arrow": ("import, first", f"{ARROW}, first"),
@@ -123,6 +125,19 @@ def large(bench: Bench, stack: Stack) -> None:
     bench.show("Rows and time", ["rows", "seconds", "µs per row", "chunks ahead, at most", "peak MiB resident"], lines)
 
 
+def small_files(bench: Bench, stack: Stack) -> None:
+    """Files of 1,000 rows while other work runs."""
+    stack.clear()
+    measured = fairness.measure(stack, bench.directory, bench.many_rows, SMALL_FILES)
+    fairness.remove(bench.directory)
+    bench.show("Small files while other work runs", fairness.HEADER, [times.line for times in measured])
+    alone, *others = (times for times in measured if times.seconds and not times.at_once)
+    if others:
+        slowest = max(times.p95 for times in others)
+        bench.figures["fair_seconds"] = [slowest]
+        bench.figures["fair_ratio"] = [slowest / statistics.median(alone.seconds)]
+
+
 def scan(bench: Bench, _stack: Stack) -> None:
     """The splitter and the row rules alone, in memory."""
     lines = []
@@ -179,9 +194,9 @@ def _show_paired(bench: Bench, seconds: dict[str, list[float]]) -> None:
 def _show_costs(bench: Bench, first: list[Measured], again: list[Measured]) -> None:
     """Shows what an import costs, and what the same file again costs."""
     costs = [_costs(first), _costs(again)]
-    bench.show(
-        "What an import costs", ["", "first", "again"], [[name, *(each[name] for each in costs)] for name in costs[0]]
-    )
+    names = list(dict.fromkeys(name for each in costs for name in each))
+    lines = [[name, *(each.get(name, "–") for each in costs)] for name in names]
+    bench.show("What an import costs", ["", "first", "again"], lines)
     bench.results.setdefault("raw", []).extend(asdict(each) for each in (*first, *again))
 
 
@@ -189,8 +204,9 @@ def _costs(measured: list[Measured]) -> dict[str, Any]:
     costs: dict[str, Any] = {}
     for kind in measured[0].cpu_seconds:
         costs[f"CPU seconds, {kind}"] = statistics.median(each.cpu_seconds[kind] for each in measured)
-    for kind in measured[0].memory_mib_peak:
-        costs[f"peak MiB, {kind}"] = max(each.memory_mib_peak[kind] for each in measured)
+    # A very short import ends before memory is looked at.
+    for kind in dict.fromkeys(kind for each in measured for kind in each.memory_mib_peak):
+        costs[f"peak MiB, {kind}"] = max(each.memory_mib_peak.get(kind, 0) for each in measured)
     for name in MEDIANS:
         costs[name.replace("_", " ")] = statistics.median(getattr(each, name) for each in measured)
     idle = statistics.median(1 - each.busy_seconds / (int(WORKERS) * each.seconds) for each in measured)

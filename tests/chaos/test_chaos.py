@@ -116,7 +116,7 @@ class Stormy(StormyStack):
         while time.monotonic() < deadline:
             busy = self.sql(
                 "select application_name from pg_stat_activity where usename <> current_user and state <> 'idle'"
-                " and query ~ '(incoming|chunk|barrier)' and query !~ 'import_sums'"
+                " and query ~ '(incoming|chunk|barrier)' and query !~ 'sum_bytes as done_bytes'"
             )
             pids = [int(row["application_name"].rpartition("/")[2]) for row in busy]
             # It may end in between; then the loop looks for another one.
@@ -129,7 +129,7 @@ class Stormy(StormyStack):
 
     def send_duplicates(self, import_id: str) -> None:
         """Sends some of the chunk messages, and each time the S3 event, again."""
-        rows = self.sql("select number from chunk where import_id = %s and sent_at is not null", import_id)
+        rows = self.sql("select generate_series(0, chunks_sent - 1) as number from import where id = %s", import_id)
         for number in sorted({row["number"] for row in rows} - self._seen):
             self._seen.add(number)
             if self.chance.random() < DUPLICATED_SHARE:

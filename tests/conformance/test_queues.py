@@ -76,7 +76,8 @@ def test_more_messages_than_fit_into_a_batch_all_arrive(sender: Sender) -> None:
     sender.queues.send(QUEUE, messages)
     taken = sorted(sender.take(len(messages)), key=lambda body: int(body["chunk"]))
     assert taken == [
-        {"version": 1, "import_id": str(import_id), "chunk": message.chunk, "attempt": 1} for message in messages
+        {"version": 1, "import_id": str(import_id), "chunk": message.chunk, "attempt": 1, "again": False}
+        for message in messages
     ]
     assert [ChunkMessage.model_validate(body) for body in taken] == messages
 
@@ -90,6 +91,24 @@ def test_a_message_keeps_the_names_that_its_sender_uses(sender: Sender) -> None:
     sender.queues.send(QUEUE, [message], delay_seconds=1)
     (body,) = sender.take(1)
     assert UploadMessage.model_validate(body) == message
+
+
+def test_waiting_and_delayed_messages_are_counted_until_they_are_done(sender: Sender) -> None:
+    assert sender.queues.count(QUEUE) == 0
+    sender.queues.send(QUEUE, [Message(), Message()])
+    sender.queues.send(QUEUE, [Message()], delay_seconds=1)
+    assert sender.queues.count(QUEUE) == 3
+    assert len(sender.take(3)) == 3
+    assert sender.queues.count(QUEUE) == 0
+
+
+def test_a_message_that_is_being_handled_is_counted(ours: Emulated) -> None:
+    queues = SqsQueues(ours.stage)
+    queues.send(QUEUE, [Message()])
+    (message,) = _receive(ours)
+    assert queues.count(QUEUE) == 1
+    ours.endpoint.sqs().delete_message(QueueUrl=_url(ours), ReceiptHandle=message["ReceiptHandle"])
+    assert queues.count(QUEUE) == 0
 
 
 def test_a_wake_up_is_a_message_without_content(sender: Sender) -> None:

@@ -17,7 +17,7 @@ from chalicelib.backends.database import Database
 from chalicelib.backends.file_store import CSV_TYPE, PresignedUpload, StoredFile, StoredPart
 from chalicelib.backends.queues import Message
 from chalicelib.errors import FileGone, UploadGone
-from chalicelib.limits import UPLOAD_EXPIRES_SECONDS
+from chalicelib.limits import CHUNK_CONCURRENCY, UPLOAD_EXPIRES_SECONDS
 
 BUCKET = "memory"
 LINK = "memory:"
@@ -202,6 +202,9 @@ class RecordingQueues:
     def wake(self, queue: str) -> None:
         self.send(queue, [Message()])
 
+    def count(self, queue: str) -> int:
+        return len(self.sent.get(queue, []))
+
     def retry_after(self, queue: str, receipt_handle: str, seconds: int) -> None:
         self.retries.append(Retry(queue, receipt_handle, seconds))
 
@@ -210,6 +213,11 @@ class RecordingQueues:
         return self.sent.pop(queue, [])
 
 
-def memory_backends(database: Database | str, files: MemoryFileStore, queues: RecordingQueues) -> Backends:
+def memory_backends(
+    database: Database | str,
+    files: MemoryFileStore,
+    queues: RecordingQueues,
+    chunk_concurrency: int = CHUNK_CONCURRENCY,
+) -> Backends:
     """Backends on a real database, or on a new connection to one, with these fakes."""
-    return Backends(Database(database) if isinstance(database, str) else database, files, queues)
+    return Backends(Database(database) if isinstance(database, str) else database, files, queues, chunk_concurrency)

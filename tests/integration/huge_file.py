@@ -135,7 +135,8 @@ def split(megabytes: int) -> Report:
     files, queues = GeneratedFiles(HugeFile(megabytes)), CollectingQueues()
     # Create the clients that a function has, because they count towards its memory.
     real = backends()
-    fake = replace(real, files=cast(FileStore, files), queues=cast(Queues, queues))
+    # So many workers that the splitter never waits for them.
+    fake = replace(real, files=cast(FileStore, files), queues=cast(Queues, queues), chunk_concurrency=megabytes)
     stored = files.find(KEY)
     blocks_each = -(-stored.size_bytes // SCAN_BLOCK_BYTES // INVOCATIONS_ABOUT)
     began = [time.monotonic()]

@@ -41,9 +41,9 @@ from chalicelib.catalogue.listing import SORTS, Filters, Place
 from chalicelib.catalogue.products import Changes, Content
 from chalicelib.fault_points import switched_on
 from chalicelib.importing import splitting, upserting
-from chalicelib.limits import MERGE_ROWS_MIN
+from chalicelib.limits import MERGE_ROWS_MIN, SWEEP_STEP_ROWS_MIN
 from chalicelib.messages import ChunkMessage
-from chalicelib.repair import dead_letters, sweeping
+from chalicelib.repair import dead_letters, retention
 from infra.local.testing import Services
 from tests.integration.fakes import BUCKET, MemoryFileStore, RecordingQueues, memory_backends
 from tests.integration.killing import Killed
@@ -88,12 +88,12 @@ VISIBLE = """
     where not p.deleted and p.version >= b.floor order by sku_key
 """
 COMMITTED = """
-    select i.id, i.operation, s.rejected,
+    select i.id, i.operation, i.sum_rejected as rejected,
            array(select first_line from chunk where import_id = i.id and done order by 1) as lines,
            array(select line from rejected_row where import_id = i.id order by line) as stored_lines,
            array(select code from rejected_row where import_id = i.id order by line) as stored_codes,
            array(select raw from rejected_row where import_id = i.id order by line) as stored_raws
-    from import i cross join lateral import_sums(i.id) s
+    from import i
 """
 """The part of every import that counts: the first lines of its done chunks. Each row is one line after the header. And
 how many of these rows were rejected, and which of them are stored."""
@@ -293,7 +293,7 @@ class Histories(RuleBasedStateMachine):
 
     @rule()
     def sweep(self) -> None:
-        sweeping._purge_tombstones(self.backends)
+        retention.remove_tombstones(self.backends, SWEEP_STEP_ROWS_MIN)
 
     @rule(steps=st.integers(1, 4))
     def copy_for_search(self, steps: int) -> None:
@@ -374,8 +374,8 @@ class Histories(RuleBasedStateMachine):
     @invariant()
     def the_receipts_add_up(self) -> None:
         wrong = self.sql(
-            "select i.id from import i cross join lateral import_sums(i.id) s where i.status = 'completed'"
-            " and s.created + s.updated + s.unchanged + s.superseded + s.rejected <> (i.split_line - 2)"
+            "select id from import where status = 'completed'"
+            " and sum_created + sum_updated + sum_unchanged + sum_superseded + sum_rejected <> (split_line - 2)"
         )
         assert wrong == []
 
@@ -548,7 +548,7 @@ def test_every_history_ends_like_its_operations_in_acceptance_order(
         "chalicelib.importing.upserting.MERGE_ROWS_MIN", MERGE_ROWS_MIN
     )  # monkeypatch restores it at the end.
     monkeypatch.setattr("chalicelib.importing.upserting.REJECTED_ROWS_STORED_MAX", REJECTED_ROWS_STORED_MAX)
-    monkeypatch.setattr("chalicelib.repair.sweeping.TOMBSTONE_SECONDS_MIN", 0)
+    monkeypatch.setattr("chalicelib.repair.retention.TOMBSTONE_SECONDS_MIN", 0)
     monkeypatch.setattr("chalicelib.access.requests.REQUESTS_PER_TOKEN_PER_MINUTE_MAX", 1_000_000)
     from app import app  # reads the environment
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 RESTORE_SECONDS_MAX = 60
 CONSUMERS = {
     "uploads": "split_upload",
+    "rewrites": "rewrite_upload",
     "chunks": "upsert_chunk",
     "bulk-deletes": "bulk_delete_products",
     "exports": "export_products",
@@ -31,6 +32,7 @@ CONSUMERS = {
 }
 DEAD_LETTERS = {
     "uploads": "fail_upload",
+    "rewrites": "fail_rewrite",
     "chunks": "fail_chunk",
     "bulk-deletes": "fail_bulk_delete",
     "exports": "fail_export",

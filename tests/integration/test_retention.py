@@ -5,9 +5,11 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, Any
 
+import psycopg
 import pytest
 
 from chalicelib.backends.s3 import S3FileStore
+from chalicelib.catalogue import products
 from chalicelib.importing import rejected_rows
 from chalicelib.limits import (
     IMPORT_DETAILS_KEPT_DAYS,
@@ -15,7 +17,7 @@ from chalicelib.limits import (
     JOBS_KEPT_DAYS,
     MESSAGES_KEPT_DAYS,
 )
-from chalicelib.repair import retention, sweeping
+from chalicelib.repair import retention, sweeping, turns
 from tests.integration.test_refused_files import refusing
 
 if TYPE_CHECKING:
@@ -512,41 +514,112 @@ def fill(pipeline: Pipeline, count: int) -> None:
     pipeline.sql(FILL % {"count": count, "bucket": pipeline.services.bucket})
 
 
-def test_each_sweep_removes_as_much_as_its_limits_say_and_nothing_is_left_over(
+FILL_CHANGES = """
+    insert into webhook (url, description, events, enabled, secret)
+    values ('http://127.0.0.1:9/', '', '{*}', true, 'x');
+    insert into event (id, dedupe_key, type, payload, created_at, relayed, position)
+    select uuidv7(interval '-31 days'), n, 'product.updated', '{}', now() - interval '31 days', true, n
+    from generate_series(1, %(count)s) n;
+    insert into delivery (webhook_id, event_id, status) select webhook.id, event.id, 'delivered' from webhook, event;
+    insert into delivery_attempt (delivery_id, number, started_at, milliseconds, request_headers)
+    select id, 1, now(), 1, '{}' from delivery;
+    insert into idempotency_key (token_id, key, request_sha256, claimed_at)
+    select '%(token)s', n, sha256('x'), now() - interval '25 hours' from generate_series(1, %(count)s) n;
+"""
+
+
+def fill_changes(pipeline: Pipeline, count: int) -> None:
+    """Creates what this many edits by the API, one of them each a delete, have left after a month."""
+    (token,) = pipeline.sql("select id from api_token limit 1")
+    pipeline.sql(FILL_CHANGES % {"count": count, "token": token["id"]})
+    for number in range(count):
+        created = products.create(pipeline.backends, products.Content(f"S{number}", "x"))
+        products.delete(pipeline.backends, created.id)
+    pipeline.sql("update product set updated_at = now() - interval '2 hours'")
+
+
+def left(pipeline: Pipeline) -> dict[str, int]:
+    """How many old rows of each kind there are."""
+    events = "event where created_at < now() - interval '30 days'"
+    tables = {each: each for each in ("delivery", "delivery_attempt", "idempotency_key", "product")} | {"event": events}
+    counts = ", ".join(f"(select count(*) from {rows}) as {name}" for name, rows in tables.items())
+    return {**kept(pipeline), **pipeline.sql(f"select {counts}")[0]}
+
+
+KINDS = (
+    "event",
+    "delivery",
+    "delivery_attempt",
+    "idempotency_key",
+    "product",
+    "export",
+    "bulk_delete",
+    "chunk",
+    "rejected_row",
+)
+
+
+def in_small_steps(monkeypatch: pytest.MonkeyPatch, rows: int) -> None:
+    monkeypatch.setattr(turns, "SWEEP_STEP_ROWS_MIN", rows)
+    monkeypatch.setattr(turns, "SWEEP_STEP_ROWS_MAX", rows)
+
+
+def test_one_sweep_removes_many_steps_of_each_kind(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
+    fill(pipeline, 10)
+    fill_changes(pipeline, 10)
+    in_small_steps(monkeypatch, 3)
+
+    sweep(pipeline)
+
+    assert {name: left(pipeline)[name] for name in KINDS} == dict.fromkeys(KINDS, 0)
+
+
+def test_a_sweep_without_time_removes_one_step_of_each_kind_and_looks_for_files(
     pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name, limit in (("JOBS", 4), ("DETAILS", 4), ("FILES_CHECKED", 4), ("REJECTED_ROWS", 1000)):
-        monkeypatch.setattr(retention, f"SWEEP_{name}_MAX", limit)
+    """Each kind has its turn, however slow the others are, and so has what comes after them."""
     fill(pipeline, 10)
+    fill_changes(pipeline, 10)
+    in_small_steps(monkeypatch, 4)
+    monkeypatch.setattr(retention, "SWEEP_REMOVAL_SECONDS", 0)
+
     counts = []
     for _ in range(3):
         sweep(pipeline)
-        counts.append(kept(pipeline))
+        counts.append(left(pipeline))
 
-    assert [each["export"] for each in counts] == [6, 2, 0]
-    assert [each["bulk_delete"] for each in counts] == [6, 2, 0]
-    assert [each["chunk"] for each in counts] == [18, 6, 0]
-    assert [each["rejected_row"] for each in counts] == [18, 6, 0]
+    for name in ("event", "delivery", "delivery_attempt", "idempotency_key", "product", "export", "bulk_delete"):
+        assert [each[name] for each in counts] == [6, 2, 0], name
+    # Of an import, its rejected rows count, too: one of these has three.
+    assert [each["chunk"] for each in counts] == [27, 24, 21]
+    assert [each["rejected_row"] for each in counts] == [27, 24, 21]
+    assert pipeline.sql("select count(*) from import where file_gone_at is null") == [{"count": 0}]
+
+
+def test_a_locked_tombstone_is_left_to_the_next_sweep(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only the oldest tombstones are read. One that another writer has locked is skipped until a later sweep."""
+    fill_changes(pipeline, 3)
+    in_small_steps(monkeypatch, 2)
+    with psycopg.connect(pipeline.services.owner_conninfo) as other:
+        other.execute("select from product order by id limit 1 for update")
+        sweep(pipeline)
+        assert left(pipeline)["product"] == 2
+    sweep(pipeline)
+    assert left(pipeline)["product"] == 0
+
+
+def test_files_are_looked_for_up_to_a_limit_in_each_sweep(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(retention, "SWEEP_FILES_CHECKED_MAX", 4)
+    fill(pipeline, 10)
+    for _ in range(3):
+        sweep(pipeline)
     assert pipeline.sql("select count(*) from import where file_gone_at is null") == [{"count": 0}]
     pipeline.sql("update import set file_gone_at = now() - interval '14 days', file_check_at = now()")
-    left = []
+    imports_left = []
     for _ in range(3):
         sweep(pipeline)
-        left.append(kept(pipeline)["import"])
-    assert left == [6, 2, 0]
-
-
-def test_a_sweep_that_has_removed_many_rejected_rows_leaves_the_rest_to_the_next(
-    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(retention, "SWEEP_REJECTED_ROWS_MAX", 4)
-    fill(pipeline, 5)
-    counts = []
-    for _ in range(3):
-        sweep(pipeline)
-        counts.append(kept(pipeline)["rejected_row"])
-
-    assert counts == [9, 3, 0]
+        imports_left.append(kept(pipeline)["import"])
+    assert imports_left == [6, 2, 0]
 
 
 def test_a_file_that_cannot_be_checked_does_not_stop_the_others(

@@ -165,6 +165,17 @@ def test_catching_up_page_by_page_gives_every_event_once(pipeline: Pipeline) -> 
     assert pipeline.call("GET", "/events?after=x").status == 422
 
 
+AGE_EVENTS = """
+    with aged as (
+      select id, uuidv7(interval '-31 days') as old_id from event where payload ->> 'sku' <> 'young' order by id
+    ), moved as (
+      update delivery d set event_id = aged.old_id from aged where d.event_id = aged.id
+    )
+    update event e set id = aged.old_id, created_at = now() - interval '31 days' from aged where e.id = aged.id
+"""
+"""An event's id begins with the time at which it was created."""
+
+
 def test_old_events_are_removed_with_their_log_unless_a_delivery_is_pending(pipeline: Pipeline) -> None:
     answers = iter([Reply(), Reply(status=500)])
     with hook_server(lambda _: next(answers)) as server:
@@ -173,7 +184,7 @@ def test_old_events_are_removed_with_their_log_unless_a_delivery_is_pending(pipe
             create_product(pipeline, sku)
             pipeline.deliver_events()
         create_product(pipeline, "young")
-        pipeline.sql("update event set created_at = now() - interval '31 days' where payload ->> 'sku' <> 'young'")
+        pipeline.sql(AGE_EVENTS)
         sweeping.sweep(pipeline.backends)
 
     assert [row["sku"] for row in pipeline.sql("select payload ->> 'sku' as sku from event order by id")] == [

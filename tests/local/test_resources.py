@@ -88,9 +88,11 @@ def test_creating_resources_again_updates_them(local_services: Services) -> None
     ("parameter", "function"),
     [
         ("UploadsVisibilitySeconds", "split_upload"),
+        ("RewritesVisibilitySeconds", "rewrite_upload"),
         ("ChunksVisibilitySeconds", "upsert_chunk"),
         ("ExportsVisibilitySeconds", "export_products"),
         ("DeadVisibilitySeconds", "fail_upload"),
+        ("DeadVisibilitySeconds", "fail_rewrite"),
         ("DeadVisibilitySeconds", "fail_chunk"),
         ("DeadVisibilitySeconds", "fail_export"),
     ],

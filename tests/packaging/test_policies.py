@@ -16,7 +16,7 @@ from chalicelib.backends.roles import ROLES
 from chalicelib.exporting.exports import EXPORTS_PREFIX
 from chalicelib.importing.imports import UPLOADS_PREFIX
 from chalicelib.importing.rejected_rows import REJECTED_PREFIX
-from chalicelib.importing.splitting import REWRITTEN_PREFIX
+from chalicelib.importing.rewriting import REWRITTEN_PREFIX
 from tests.packaging import aws_calls, reached_source
 from tests.packaging.aws_calls import Call
 from tests.packaging.conftest import STAGE, Package
@@ -42,6 +42,7 @@ QUEUE_ACTIONS = {
     "get_queue_url": "sqs:GetQueueUrl",
     "send_message_batch": "sqs:SendMessage",
     "change_message_visibility": "sqs:ChangeMessageVisibility",
+    "get_queue_attributes": "sqs:GetQueueAttributes",
 }
 KEY_ACTIONS = {"generate_data_key": "kms:GenerateDataKey", "decrypt": "kms:Decrypt"}
 SEALED = "webhook:*"
@@ -54,12 +55,13 @@ PREFIXES = {
     "chalicelib.importing.imports": {UPLOADS_PREFIX, REWRITTEN_PREFIX},
     "chalicelib.importing.rejected_rows": {REJECTED_PREFIX},
     "chalicelib.importing.splitting": {UPLOADS_PREFIX, REWRITTEN_PREFIX},
+    "chalicelib.importing.rewriting": {UPLOADS_PREFIX, REWRITTEN_PREFIX},
     "chalicelib.repair.retention": {UPLOADS_PREFIX},
     "chalicelib.repair.sweeping": {UPLOADS_PREFIX, REWRITTEN_PREFIX},
     "chalicelib.importing.upserting": {UPLOADS_PREFIX, REWRITTEN_PREFIX},
 }
 """The key prefixes that each module reads and writes."""
-WRITTEN = {"chalicelib.importing.imports": {UPLOADS_PREFIX}, "chalicelib.importing.splitting": {REWRITTEN_PREFIX}}
+WRITTEN = {"chalicelib.importing.imports": {UPLOADS_PREFIX}, "chalicelib.importing.rewriting": {REWRITTEN_PREFIX}}
 """The key prefixes that a module writes, if it only reads some of its prefixes."""
 WRITING = {"s3:PutObject", "s3:AbortMultipartUpload"}
 WILDCARDS = {
@@ -224,7 +226,7 @@ def test_every_function_has_a_role_of_its_own(package: Package) -> None:
 def test_calls_are_found_in_the_source() -> None:
     # A check of the check: calls that are known to exist are found, also by way of other modules.
     split = aws_calls.calls_of("functions.split_upload")
-    assert Call("queues", "send", "chalicelib.importing.splitting", "chunks") in split
+    assert Call("queues", "send", "chalicelib.importing.window", "chunks") in split
     assert Call("queues", "wake", "chalicelib.events", "events") in split
     assert Call("sealer", "open", "chalicelib.webhooks.webhooks") in aws_calls.calls_of("functions.deliver_webhook")
     assert aws_calls.calls_of("functions.authorize") == set()

@@ -67,7 +67,7 @@ def test_cfn_lint_finds_nothing(package: Package, tmp_path: Path) -> None:
 def test_every_work_queue_has_a_dead_letter_queue(package: Package) -> None:
     queues = _queues(package)
     dead = {name for name in queues if name.endswith("Dead")}
-    assert len(dead) == len(queues) - len(dead) == 6
+    assert len(dead) == len(queues) - len(dead) == 7
     for name in set(queues) - dead:
         redrive = queues[name]["RedrivePolicy"]
         assert redrive["deadLetterTargetArn"] == {"Fn::GetAtt": [f"{name}Dead", "Arn"]}

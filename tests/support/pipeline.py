@@ -171,9 +171,10 @@ class Pipeline:
         return taken
 
     def upsert_all(self) -> None:
-        """Delivers all waiting chunk messages."""
-        for message in self.chunks():
-            self.deliver("upsert_chunk", message)
+        """Delivers all waiting chunk messages, and those that finished chunks send."""
+        while messages := self.chunks():
+            for message in messages:
+                self.deliver("upsert_chunk", message)
 
     def finish(self, import_id: str) -> dict[str, Any]:
         """Delivers messages until the import has ended."""

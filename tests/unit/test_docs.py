@@ -205,6 +205,7 @@ def test_concurrency_is_as_declared() -> None:
     dead = sum(most for name, most in at_once.items() if name.startswith("fail_"))
     working = [
         f"{at_once['split_upload']} splitting",
+        f"{at_once['rewrite_upload']} rewriting",
         f"{at_once['upsert_chunk']} upserting",
         f"{at_once['bulk_delete_products']} deleting",
         f"{at_once['export_products']} exporting",

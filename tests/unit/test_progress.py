@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 
 from chalicelib.importing.progress import Progress
 from chalicelib.importing.records import Import, Status
+from chalicelib.limits import RATE_WINDOW_SECONDS
 
 STARTED = datetime(2026, 1, 31, 12, tzinfo=UTC)
 
@@ -37,7 +39,9 @@ def import_of(size_bytes: int, data_bytes: int | None, done_bytes: int, status: 
         started_at=STARTED,
         finished_at=STARTED + timedelta(seconds=1) if status == "completed" else None,
         done_bytes=done_bytes,
-        recent_bytes=done_bytes,
+        rate_step=int(STARTED.timestamp()) // RATE_WINDOW_SECONDS,
+        rate_bytes=done_bytes,
+        rate_bytes_before=0,
         created=10,
         updated=0,
         unchanged=0,
@@ -78,3 +82,30 @@ def test_a_completed_import_has_processed_the_uploaded_file_completely() -> None
 def test_an_empty_file_has_no_progress() -> None:
     found = progress_of(import_of(0, None, 0))
     assert (found.total_bytes, found.done_bytes, found.percent, found.bytes_per_second) == (0, 0, 0.0, None)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "expected"),
+    [
+        (0, 1000),
+        (9, 1000 - 900 * 0.9),
+        (10, 100),
+        (15, 50),
+        (20, 0),
+        (3600, 0),
+    ],
+)
+def test_the_recent_rate_forgets_what_was_done_more_than_a_step_ago(seconds: int, expected: float) -> None:
+    """900 bytes were done in the step before the current one, and 100 at its beginning."""
+    started = datetime.fromtimestamp(1000 * RATE_WINDOW_SECONDS, UTC)
+    import_ = replace(
+        import_of(100_000, 100_000, 1000),
+        started_at=started - timedelta(seconds=RATE_WINDOW_SECONDS + 1),
+        rate_step=1000,
+        rate_bytes=100,
+        rate_bytes_before=900,
+    )
+
+    found = Progress.of(import_, started + timedelta(seconds=seconds))
+
+    assert found.bytes_per_second == round(expected / RATE_WINDOW_SECONDS)
