@@ -14,6 +14,7 @@
     │   ├── TooMany                  429: the token has used up what it may use at a time
     │   └── UnreadableFile           the uploaded file cannot be imported at all: its import fails with this reason
     ├── Transient                    infrastructure failed: answered as 503, retried by the queue
+    │   └── TimedOut                 the database did not do it in time: a chunk comes back in smaller pieces
     ├── FileUnavailable              a stored object cannot be read: an import of it fails with this reason
     │   ├── FileGone                 the object, or that version of it, is no longer stored
     │   └── FileRefused              S3 refuses to return it: archived, encrypted, no permission (backends/s3_errors.py)
@@ -131,6 +132,10 @@ class UnreadableFile(Rejected):
 
 class Transient(ImporterError):
     """Infrastructure failed; a later try may succeed."""
+
+
+class TimedOut(Transient):
+    """The database did not complete a statement in the time it has. Less work at a time may succeed."""
 
 
 class FileUnavailable(ImporterError):

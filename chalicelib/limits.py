@@ -35,8 +35,16 @@ FIELD_CHARACTERS_MAX = max(HEADER_BYTES_MAX, RECORD_BYTES_MAX)
 # --- splitting ------------------------------------------------------------------------------------------------
 CHUNK_BYTES = 2 * MIB
 """A chunk ends at the last record boundary within this many bytes, or at the end of its first record."""
+WRITE_SECONDS_MAX = 15
+"""A statement that writes rows of a chunk ends after this time: the chunk then comes back in smaller pieces."""
 WRITE_SECONDS_QUICK = 5
-"""If a chunk takes longer to write than this, the import gets fewer workers at a time."""
+"""If a chunk takes longer to write than this, the import gets fewer workers at a time, and smaller pieces."""
+CUT_SECONDS = 10
+"""This much of a worker's time is kept for cutting a chunk that could not be written in the rest of it."""
+CUT_PIECES_MAX = 16
+"""A chunk is cut into about this many pieces at a time, at most twice as many; they may be cut again."""
+CUT_FACTOR = 4
+"""After a time-out, pieces have this fraction of the size that took too long."""
 MERGE_ROWS_MIN = 10_000
 """If PostgreSQL estimates fewer products than this, chunks are written by the statement without a join."""
 SCAN_BLOCK_BYTES = 8 * MIB
@@ -145,7 +153,11 @@ SWEEP_EVENT_SECONDS = 60
 RETRY_SECONDS_MIN = 5
 RETRY_FACTOR = 4
 RETRY_SECONDS_MAX = 300
-"""A message waits 5, 20, 80, then 300 s after a transient error: in total longer than a failover."""
+"""A message waits 5, 20, 80, then 300 s after each transient error, for as long as its queue delivers it."""
+FAULTS_MAX = 5
+"""Work that has ended with this many unexpected errors is not tried again: its message becomes a dead letter."""
+FAULT_SECONDS = 10
+"""How long such a message waits before the next try."""
 UNFINISHED_PERCENT_MAX = 99.9
 """Only completed work shows 100 percent."""
 RATE_WINDOW_SECONDS = 10

@@ -56,6 +56,7 @@ MEASURES: Mapping[str, Measure] = {
     "ChunkParseMilliseconds": Measure(Unit.MILLISECONDS, "a chunk: parsing and checking its rows"),
     "ChunkCopyMilliseconds": Measure(Unit.MILLISECONDS, "a chunk: COPY into the temporary table"),
     "ChunkWriteMilliseconds": Measure(Unit.MILLISECONDS, "a chunk: the transaction that writes products"),
+    "ChunksTimedOut": Measure(Unit.COUNT, "chunks that the database did not write in time; they come back in pieces"),
     "EventsRelayed": Measure(Unit.COUNT, "events taken from the outbox"),
     "DeliveryMilliseconds": Measure(Unit.MILLISECONDS, "one attempt at a webhook, until its answer or failure"),
     "DeliveriesFailed": Measure(Unit.COUNT, "attempts at webhooks that failed"),

@@ -40,14 +40,21 @@ class Consumer(Generic[Kind]):
         A message about something that is not in the database is done: rows are committed before their messages are
         sent, so the row was removed because it was old, or the database was restored to an earlier state.
         """
+        message = self.kind.model_validate_json(record.body)
         try:
-            self.handler(self.kind.model_validate_json(record.body), seconds_left)
+            self.handler(message, seconds_left)
         except NotFound as error:
             log("a message refers to something that does not exist", level=WARNING, reason=error.message)
         except Transient:
             with suppress(Transient):  # Best effort: otherwise the message returns later.
                 backends().queues.retry_after(self.queue, record.receipt_handle, _wait_seconds(record))
             raise
+        except Exception:
+            self.after_fault(message, record)
+            raise
+
+    def after_fault(self, message: Kind, record: SQSRecord) -> None:
+        """What follows an unexpected error: nothing here. The message returns after its queue's visibility time-out."""
 
 
 def consumes(queue: str, kind: type[Kind]) -> Callable[[Handler[Kind]], Consumer[Kind]]:

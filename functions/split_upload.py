@@ -5,10 +5,11 @@ from __future__ import annotations
 from chalicelib.importing import splitting
 from chalicelib.messages import UploadMessage
 from functions.composition import backends
-from functions.consumers import SecondsLeft, consumes
+from functions.consumers import SecondsLeft
+from functions.work import works_on
 
 
-@consumes("uploads", UploadMessage)
+@works_on("uploads", UploadMessage)
 def handle(message: UploadMessage, seconds_left: SecondsLeft) -> None:
     """Splits each object into chunks, for as long as the invocation lasts."""
     for bucket, stored in message.objects():

@@ -1,4 +1,4 @@
-"""PostgreSQL: one connection per process, named queries, and database failures as Transient."""
+"""PostgreSQL: one connection per process, named queries, and database failures as Transient or TimedOut."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from psycopg.rows import TupleRow, tuple_row
 
 from chalicelib import telemetry
 from chalicelib.backends.records import Record, record_factory
-from chalicelib.errors import Transient
+from chalicelib.errors import TimedOut, Transient
 from chalicelib.limits import (
     CONNECTION_IDLE_SECONDS_MAX,
     CONNECTION_PROBE_SECONDS,
@@ -232,4 +232,5 @@ def _translated() -> Iterator[None]:
     try:
         yield
     except _TRANSIENT as error:
-        raise Transient(f"PostgreSQL could not complete the request: {type(error).__name__}: {error}") from error
+        kind = TimedOut if isinstance(error, pg.QueryCanceled) else Transient
+        raise kind(f"PostgreSQL could not complete the request: {type(error).__name__}: {error}") from error

@@ -17,6 +17,8 @@ class Message(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     version: Literal[1] = 1
+    faults: int = 0
+    """How many unexpected errors its work has ended with (functions/work.py)."""
 
     def body(self) -> str:
         """The message as JSON."""
@@ -37,3 +39,6 @@ class Queues(Protocol):
 
     def retry_after(self, queue: str, receipt_handle: str, seconds: int) -> None:
         """Makes a received message visible again after this time, whatever its queue's time-out. Raises Transient."""
+
+    def remove(self, queue: str, receipt_handle: str) -> None:
+        """Removes a received message. Raises Transient."""

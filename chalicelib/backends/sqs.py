@@ -65,6 +65,10 @@ class SqsQueues:
                 QueueUrl=self._url(queue), ReceiptHandle=receipt_handle, VisibilityTimeout=seconds
             )
 
+    def remove(self, queue: str, receipt_handle: str) -> None:
+        with _translated(queue):
+            self._sqs.delete_message(QueueUrl=self._url(queue), ReceiptHandle=receipt_handle)
+
     def _url(self, queue: str) -> str:
         if queue not in self._urls:
             answer = self._sqs.get_queue_url(QueueName=queue_name(self._stage, queue))

@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 from chalicelib.csvfile.header import Header
+from chalicelib.importing.pace import Pace
 
 Status = Literal["pending", "processing", "completed", "failed", "cancelled"]
 
@@ -157,7 +158,52 @@ class Import(ImportState, ImportFile):
 
 
 @dataclass(frozen=True)
+class ChunkToDo:
+    """A chunk as its worker finds it: the byte range [start_byte, end_byte), and its import."""
+
+    import_id: uuid.UUID
+    number: int
+    start_byte: int
+    end_byte: int
+    first_line: int
+    """The physical line at `start_byte`."""
+    oversized: bool
+    """A single line that is longer than a record may be."""
+    regular: bool
+    """No record in it can be too long: see `boundaries.Chunk`."""
+    done: bool
+    status: Status
+    """The status of the import."""
+    operation: int
+    """The import's place in the acceptance order."""
+    header: Mapping[str, Any]
+    data_key: str
+    data_version: str
+    piece_bytes: int | None
+    """At most this much of the file is written at a time; None: a whole chunk is."""
+    write_seconds: float | None
+    """How long a whole chunk took to write recently; None if that is not known."""
+    attempt: int
+    """The attempt of the import."""
+    sends_from: int | None
+    """When it is done: the chunks [sends_from, sends_to) are to be sent after its commit."""
+    sends_to: int | None
+
+    @property
+    def size_bytes(self) -> int:
+        """The bytes of the file that it covers."""
+        return self.end_byte - self.start_byte
+
+    @property
+    def pace(self) -> Pace:
+        """How fast the database was when the work began."""
+        return Pace(self.piece_bytes, self.write_seconds)
+
+
+@dataclass(frozen=True)
 class LockedChunk:
     """A chunk whose row is locked."""
 
     done: bool
+    end_byte: int
+    """Less than when the work began if another worker has cut the chunk since."""

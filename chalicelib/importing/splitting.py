@@ -70,6 +70,8 @@ class _ImportToSplit:
     chunk_count: int
     chunks_done: int
     chunks_sent: int
+    write_seconds: float | None
+    """How long a whole chunk took to write recently; None if that is not known."""
     unsure_from: int | None
     """The messages of unfinished chunks from this number on may be lost; None if they are known to be sent."""
 
@@ -211,7 +213,7 @@ def _waits(backends: Backends, import_: _ImportToSplit) -> bool:
             "resume_sending",
             _Resumed,
             id=import_.id,
-            window=window.size(backends, transaction),
+            window=window.size(backends, transaction, import_.write_seconds),
             ahead=window.ahead_max(backends),
         )
     if resumed is None:
@@ -282,12 +284,12 @@ def _record(
             to_line=reached.line,
             chunks=len(chunks),
             done=done,
-            window=window.size(backends, transaction),
+            window=window.size(backends, transaction, import_.write_seconds),
             ahead=window.ahead_max(backends),
         )
         if advanced is None:
             raise _Superseded
-        _add_chunks(transaction, import_.id, chunks, first_number=advanced.chunk_count - len(chunks))
+        add_chunks(transaction, import_.id, chunks, first_number=advanced.chunk_count - len(chunks))
         fault_point("split.after_chunks")
         if advanced.all_done:
             imports.complete(transaction, import_.id)
@@ -300,7 +302,8 @@ def _record(
     return reached, advanced.split_waits
 
 
-def _add_chunks(transaction: Transaction, import_id: uuid.UUID, chunks: list[Chunk], first_number: int) -> None:
+def add_chunks(transaction: Transaction, import_id: uuid.UUID, chunks: list[Chunk], first_number: int) -> None:
+    """Adds chunks that are not sent yet, numbered from `first_number` on."""
     transaction.many(
         "add_chunk",
         [

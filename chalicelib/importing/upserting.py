@@ -8,20 +8,21 @@ project: barrier, chunk, products by key, import, outbox.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from itertools import accumulate
-from typing import Any
+from math import inf
+from time import monotonic
 
 from chalicelib import acceptance
 from chalicelib.backends import Backends
 from chalicelib.backends.database import RollBack, Transaction, UniqueViolation
 from chalicelib.csvfile.header import Header
 from chalicelib.csvfile.rows import RejectedRow, oversized_row, read_rows
-from chalicelib.errors import FileUnavailable
+from chalicelib.errors import FileUnavailable, TimedOut
 from chalicelib.fault_points import fault_point
-from chalicelib.importing import copy_text, imports, window
-from chalicelib.importing.records import ChunkCounts, LockedChunk, RowCounts, Status
+from chalicelib.importing import copy_text, imports, pieces, window
+from chalicelib.importing.pieces import SecondsLeft
+from chalicelib.importing.records import ChunkCounts, ChunkToDo, LockedChunk, RowCounts
 from chalicelib.importing.window import Sends
 from chalicelib.limits import (
     MERGE_ROWS_MIN,
@@ -33,35 +34,6 @@ from chalicelib.limits import (
 from chalicelib.messages import ChunkMessage
 from chalicelib.sql import query
 from chalicelib.telemetry import DEBUG, Stopwatch, log, log_context
-
-
-@dataclass(frozen=True)
-class _ChunkToDo:
-    """A chunk as its worker finds it: the byte range [start_byte, end_byte), and its import."""
-
-    import_id: uuid.UUID
-    number: int
-    start_byte: int
-    end_byte: int
-    first_line: int
-    """The physical line at `start_byte`."""
-    oversized: bool
-    """A single line that is longer than a record may be."""
-    regular: bool
-    """No record in it can be too long: see `boundaries.Chunk`."""
-    done: bool
-    status: Status
-    """The status of the import."""
-    operation: int
-    """The import's place in the acceptance order."""
-    header: Mapping[str, Any]
-    data_key: str
-    data_version: str
-    attempt: int
-    """The attempt of the import."""
-    sends_from: int | None
-    """When it is done: the chunks [sends_from, sends_to) are to be sent after its commit."""
-    sends_to: int | None
 
 
 @dataclass(frozen=True)
@@ -98,43 +70,60 @@ class _Used:
     bytes: int
 
 
-def upsert_chunk(backends: Backends, message: ChunkMessage) -> None:
-    """Writes one chunk's products, rejected rows and counts; the last chunk completes the import. Raises Transient."""
+def _unhurried() -> float:
+    return inf
+
+
+def upsert_chunk(backends: Backends, message: ChunkMessage, seconds_left: SecondsLeft = _unhurried) -> None:
+    """Writes one chunk's products, rejected rows and counts; the last chunk completes the import. Raises Transient.
+
+    If the database is too slow for that, it writes as much as it can in time, or cuts the chunk into smaller pieces.
+    """
     with log_context(import_id=message.import_id, chunk=message.chunk, attempt=message.attempt):
         with backends.database.transaction() as transaction:
-            chunk = transaction.one("chunk_to_do", _ChunkToDo, import_id=message.import_id, number=message.chunk)
+            chunk = transaction.one("chunk_to_do", ChunkToDo, import_id=message.import_id, number=message.chunk)
         if chunk is None or chunk.done or chunk.status != "processing":
             log("chunk had nothing to do", level=DEBUG)
             if chunk is not None and chunk.status == "processing" and not message.again:
                 _send_again(backends, chunk)
             return
         try:
-            _upsert(backends, chunk)
+            _upsert_in_time(backends, chunk, message, seconds_left)
         except FileUnavailable as error:
             with backends.database.transaction() as transaction:
                 imports.fail_without_file(transaction, message.import_id, error)
 
 
-def _upsert(backends: Backends, chunk: _ChunkToDo) -> None:
+def _upsert_in_time(backends: Backends, whole: ChunkToDo, message: ChunkMessage, seconds_left: SecondsLeft) -> None:
+    began = monotonic()
+    chunk = pieces.fitted(backends, whole)
+    if chunk is not None:
+        try:
+            _upsert(backends, chunk, seconds_left)
+        except TimedOut as error:
+            pieces.give_back(backends, chunk, message, error, monotonic() - began)
+
+
+def _upsert(backends: Backends, chunk: ChunkToDo, seconds_left: SecondsLeft) -> None:
     clock = Stopwatch()
     header = Header.from_json(chunk.header)
     content = _read(backends, chunk, header, clock)
     fault_point("chunk.after_fetch")
     with clock.stage("ChunkCopyMilliseconds"), backends.database.transaction() as transaction:
+        pieces.limit_statements(transaction, seconds_left)
         accepted = _copy(transaction, content.products)
     fault_point("chunk.after_copy")
     with clock.stage("ChunkWriteMilliseconds"):
-        written = _write(backends, chunk, accepted, content.rejected)
+        written = _write(backends, chunk, accepted, content.rejected, seconds_left)
     fault_point("chunk.after_commit")
     if written is not None:
         counts, finished = written
         measured = {f"Rows{name.capitalize()}": count for name, count in asdict(counts).items()}
-        size_bytes = chunk.end_byte - chunk.start_byte
-        log("chunk written", measured={**measured, "ChunkBytes": size_bytes, **clock.milliseconds})
+        log("chunk written", measured={**measured, "ChunkBytes": chunk.size_bytes, **clock.milliseconds})
         _send_next(backends, chunk, finished)
 
 
-def _read(backends: Backends, chunk: _ChunkToDo, header: Header, clock: Stopwatch) -> _Content:
+def _read(backends: Backends, chunk: ChunkToDo, header: Header, clock: Stopwatch) -> _Content:
     start, end = chunk.start_byte, chunk.end_byte
     if chunk.oversized:
         end = min(end, start + OVERSIZED_ROW_BYTES_STORED)
@@ -159,7 +148,7 @@ def _copy(transaction: Transaction, lines: bytes) -> int:
     return transaction.cursor.rowcount
 
 
-def _send_next(backends: Backends, chunk: _ChunkToDo, finished: _Finished) -> None:
+def _send_next(backends: Backends, chunk: ChunkToDo, finished: _Finished) -> None:
     """Sends the chunks for which this one's end made room, and wakes a splitter that has waited for it."""
     window.send(backends, chunk.import_id, finished.attempt, finished.numbers, again=False)
     fault_point("chunk.after_send")
@@ -167,14 +156,14 @@ def _send_next(backends: Backends, chunk: _ChunkToDo, finished: _Finished) -> No
         window.wake_splitter(backends, chunk.import_id)
 
 
-def _send_again(backends: Backends, chunk: _ChunkToDo) -> None:
+def _send_again(backends: Backends, chunk: ChunkToDo) -> None:
     """The message of a finished chunk has come again: perhaps a worker was killed before it sent what it had to."""
     if chunk.sends_from is not None and chunk.sends_to is not None:
         window.send_unfinished(backends, chunk.import_id, chunk.attempt, Sends(chunk.sends_from, chunk.sends_to))
 
 
 def _write(
-    backends: Backends, chunk: _ChunkToDo, accepted: int, rejected: list[RejectedRow]
+    backends: Backends, chunk: ChunkToDo, accepted: int, rejected: list[RejectedRow], seconds_left: SecondsLeft
 ) -> tuple[RowCounts, _Finished] | None:
     """Tries MERGE; falls back to INSERT … ON CONFLICT when another writer adds one of these SKUs at the same time.
 
@@ -188,6 +177,7 @@ def _write(
     written = None  # It stays None when the transaction is rolled back.
     try:
         with backends.database.transaction(continues=True) as transaction:
+            pieces.limit_statements(transaction, seconds_left)
             if transaction.value("seems_small", bool, rows=MERGE_ROWS_MIN):
                 written = _write_by(backends, transaction, "upsert_incoming", chunk, accepted, rejected)
             else:
@@ -195,6 +185,7 @@ def _write(
                 written = _write_by(backends, transaction, "merge_incoming", chunk, accepted, rejected)
     except UniqueViolation:
         with backends.database.transaction(continues=True) as transaction:
+            pieces.limit_statements(transaction, seconds_left)
             written = _write_by(backends, transaction, "upsert_incoming", chunk, accepted, rejected)
     return written
 
@@ -203,15 +194,16 @@ def _write_by(
     backends: Backends,
     transaction: Transaction,
     statement: str,
-    chunk: _ChunkToDo,
+    chunk: ChunkToDo,
     accepted: int,
     rejected: list[RejectedRow],
 ) -> tuple[RowCounts, _Finished]:
     floor = acceptance.enter(transaction)
     locked = transaction.one("lock_chunk", LockedChunk, import_id=chunk.import_id, number=chunk.number)
-    if locked is None or locked.done:
-        raise RollBack
+    if locked is None or locked.done or locked.end_byte != chunk.end_byte:
+        raise RollBack  # It was written, or cut into smaller pieces, in the meantime.
     fault_point("chunk.after_lock")
+    began = monotonic()
     if chunk.header["active"] is not None and transaction.exists("any_blank_active"):
         transaction.run("inherit_active")
     written = transaction.row(statement, _Written, operation=chunk.operation, floor=floor)
@@ -232,11 +224,12 @@ def _write_by(
         stored_rows=len(kept),
         stored_bytes=sum(row.stored_bytes for row in kept),
         step_seconds=RATE_WINDOW_SECONDS,
-        window=window.size(backends, transaction),
+        window=window.size(backends, transaction, chunk.write_seconds),
     )
     if finished is None:
         raise RollBack  # The import was cancelled or failed: it keeps exactly what was committed before.
     fault_point("chunk.after_finish")
+    pieces.note_write(transaction, chunk, monotonic() - began)
     if finished.all_done:
         imports.complete(transaction, chunk.import_id)
     fault_point("chunk.before_commit")
@@ -251,7 +244,8 @@ def _keep_rejected(transaction: Transaction, import_id: uuid.UUID, rejected: lis
     if not rejected:
         return []
     kept = _fitting(transaction, import_id, rejected)
-    transaction.many("add_rejected_row", [{"import_id": import_id, **row._asdict()} for row in kept])
+    columns = {name: [getattr(row, name) for row in kept] for name in RejectedRow._fields}
+    transaction.run("add_rejected_rows", import_id=import_id, **columns)
     return kept
 
 

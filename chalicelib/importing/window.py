@@ -19,6 +19,7 @@ from dataclasses import dataclass
 
 from chalicelib.backends import Backends
 from chalicelib.backends.database import Transaction
+from chalicelib.importing import pace
 from chalicelib.limits import IN_FLIGHT_PER_WORKER, SPLIT_AHEAD_CHUNKS_MIN, SPLIT_AHEAD_FACTOR, WAKE_EVERY_CHUNKS
 from chalicelib.messages import ChunkMessage, UploadMessage
 
@@ -41,11 +42,14 @@ class _Number:
     number: int
 
 
-def size(backends: Backends, transaction: Transaction) -> int:
-    """Returns how many chunks of one import may be in flight at this moment: an equal share, at least one."""
+def size(backends: Backends, transaction: Transaction, write_seconds: float | None) -> int:
+    """Returns how many chunks of one import may be in flight at this moment: an equal share, at least one.
+
+    Less if its chunks take long to write: see `pace.window`.
+    """
     in_flight_max = _in_flight_max(backends)
     running = transaction.value("count_running_imports", int, limit=in_flight_max)
-    return max(in_flight_max // max(running, 1), 1)
+    return pace.window(in_flight_max, running, write_seconds)
 
 
 def ahead_max(backends: Backends) -> int:

@@ -12,13 +12,23 @@ order by number
 -- name: chunk_to_do
 -- What a worker needs to read the bytes and rows of a chunk.
 select c.number, c.start_byte, c.end_byte, c.first_line, c.oversized, c.regular, c.done, c.sends_from,
-       c.sends_to, i.id as import_id, i.status, i.attempt, i.operation, i.header, i.data_key, i.data_version
+       c.sends_to, i.id as import_id, i.status, i.attempt, i.operation, i.header, i.data_key, i.data_version,
+       i.piece_bytes, i.write_seconds
 from chunk c join import i on i.id = c.import_id
 where c.import_id = %(import_id)s and c.number = %(number)s
 
 -- name: lock_chunk
 -- After the barrier in the lock order. Two deliveries of one chunk wait for each other here.
-select done from chunk where import_id = %(import_id)s and number = %(number)s for update
+select done, end_byte from chunk where import_id = %(import_id)s and number = %(number)s for update
+
+-- name: limit_statements
+-- Until the end of the transaction, a statement ends after this time, and its wait for a lock after half of it.
+select limit_statements(%(seconds)s)
+
+-- name: shorten_chunk
+-- The chunk keeps the first of its pieces.
+update chunk set end_byte = %(end)s, regular = %(regular)s
+where import_id = %(import_id)s and number = %(number)s
 
 -- name: count_running_imports
 -- How many imports have unfinished chunks, up to a limit.
@@ -81,10 +91,11 @@ select sum_rejected_stored as rows, sum_rejected_stored_bytes as bytes from impo
 -- The stored rejected rows of an import.
 select count(*) from rejected_row where import_id = %(import_id)s
 
--- name: add_rejected_row
--- Store a rejected row.
+-- name: add_rejected_rows
+-- Store rejected rows, in one statement, so that the limit of a statement holds for all of them.
 insert into rejected_row (import_id, line, column_name, code, message, raw)
-values (%(import_id)s, %(line)s, %(column)s, %(code)s, %(message)s, %(raw)s)
+select %(import_id)s::uuid, *
+from unnest(%(line)s::bigint[], %(column)s::text[], %(code)s::text[], %(message)s::text[], %(raw)s::bytea[])
 
 -- name: remove_rejected_rows
 -- Those for which the import has no room.

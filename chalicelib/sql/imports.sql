@@ -85,7 +85,7 @@ where i.id = %(id)s
 -- name: import_to_split
 -- What the splitter needs of a running import whose header has been read.
 select id, attempt, data_key, data_version, data_bytes, header, split_offset, split_line, split_done, chunk_count,
-       chunks_done, chunks_sent, unsure_from
+       chunks_done, chunks_sent, write_seconds, unsure_from
 from import where id = %(id)s and header is not null and status = 'processing'
 
 -- name: listed_import
@@ -134,6 +134,15 @@ update import
 set status = 'processing', attempt = attempt + 1, error_code = null, error_message = null, retryable = false,
     finished_at = null, attempt_started_at = now(), advanced_at = now(), indexed = false
 where id = %(id)s
+
+-- name: count_pieces
+-- Pieces of a chunk become chunks of their own, with the next numbers.
+update import set chunk_count = chunk_count + %(pieces)s, advanced_at = now() where id = %(id)s
+returning chunk_count
+
+-- name: note_pace
+-- How fast the database is, for the chunks that follow.
+update import set piece_bytes = %(piece_bytes)s, write_seconds = %(write_seconds)s where id = %(id)s
 
 -- name: begin_splitting
 -- Record what the head of the file says. Only the first splitter changes the row.

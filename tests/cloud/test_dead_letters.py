@@ -1,7 +1,6 @@
-"""Work that fails at every attempt, as deployed: a consumer of the dead-letter queue ends it with a reason.
+"""Work that ends with an unexpected error at every try, as deployed: it becomes a dead letter, and ends with a reason.
 
-The work fails because the functions lose a database privilege that nothing else needs. During that time, the queue has
-a short visibility time-out, so that five attempts take seconds instead of an hour.
+The work fails because the functions lose a database privilege that nothing else needs.
 """
 
 from __future__ import annotations
@@ -19,26 +18,18 @@ from infra.local.processes.deadline import wait_until
 from tests.cloud.deployed import Deployed
 from tests.support.log_lines import with_message
 
-ATTEMPTS = 5
-"""MaxReceiveCount in infra/resources.yml. The consumer of the dead-letter queue receives the message again."""
-VISIBILITY_SECONDS = "1"
 EMPTY_SECONDS_MAX = 120.0
 CONTENT = b"sku,name\nDEAD-1,one\nDEAD-2,two\n"
 
 
 @contextmanager
-def failing(cloud: Deployed, queue: str, privilege: str) -> Iterator[None]:
-    """The functions lack `privilege` until the block ends. A message that failed is delivered again at once."""
-    sqs = cloud.account.client("sqs")
-    url, name = cloud.queue_url(queue), "VisibilityTimeout"
-    before = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=[name])["Attributes"][name]
-    sqs.set_queue_attributes(QueueUrl=url, Attributes={name: VISIBILITY_SECONDS})
+def failing(cloud: Deployed, privilege: str) -> Iterator[None]:
+    """The functions lack `privilege` until the block ends."""
     cloud.execute(f"revoke {privilege} from {ROLES['upsert_chunk']}")
     try:
         yield
     finally:
         cloud.execute(f"grant {privilege} to {ROLES['upsert_chunk']}")
-        sqs.set_queue_attributes(QueueUrl=url, Attributes={name: before})
 
 
 def is_empty(cloud: Deployed, queue: str) -> bool:
@@ -65,7 +56,7 @@ def test_an_import_that_fails_at_every_attempt_ends_and_can_be_retried(
     cloud: Deployed, queue: str, privilege: str, consumer: str, code: str
 ) -> None:
     assert cloud.wait_for_end(f"/imports/{cloud.upload(CONTENT)}")["status"] == "completed"
-    with failing(cloud, queue, privilege):
+    with failing(cloud, privilege):
         path = f"/imports/{cloud.upload(CONTENT)}"
         first = cloud.wait_for_end(path)
         # This time the message comes from the API, not from S3.
@@ -79,9 +70,7 @@ def test_an_import_that_fails_at_every_attempt_ends_and_can_be_retried(
         assert (ended["status"], ended["error"]["code"], ended["error"]["retryable"]) == ("failed", code, True)
     assert (third["status"], third["rows"]["total"]) == ("completed", 2)
     ends = [line for line in with_message(cloud.lines(consumer), "import failed") if line["import_id"] == first["id"]]
-    assert [(line["code"], line["receive_count"], line["ImportsFailed"]) for line in ends] == [
-        (code, ATTEMPTS + 1, 1)
-    ] * 2
+    assert [(line["code"], line["ImportsFailed"]) for line in ends] == [(code, 1)] * 2
 
 
 @pytest.mark.parametrize(
@@ -105,7 +94,7 @@ def test_a_job_that_fails_at_every_attempt_ends_and_the_next_one_completes(
         return f"{route}/{cloud.json('POST', route, body)['id']}"
 
     before = cloud.wait_for_end(job())
-    with failing(cloud, queue, privilege):
+    with failing(cloud, privilege):
         path = job()
         # A dead letter does not end a job that may have advanced recently.
         cloud.execute(f"update {table} set advanced_at = advanced_at - interval '{ADVANCING_SECONDS + 1} s'")
@@ -116,4 +105,4 @@ def test_a_job_that_fails_at_every_attempt_ends_and_the_next_one_completes(
     assert [each["status"] for each in (before, failed, after)] == ["completed", "failed", "completed"]
     assert failed["error"]["code"] == code
     ends = [line for line in cloud.lines(consumer) if line.get(f"{table}_id") == failed["id"]]
-    assert [(line["code"], line["receive_count"]) for line in ends] == [(code, ATTEMPTS + 1)]
+    assert [line["code"] for line in ends] == [code]

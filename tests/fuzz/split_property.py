@@ -77,6 +77,7 @@ def check(data: bytes) -> None:
     products, rejections = csv_oracle.judged(records, case.header)
     assert accepted == products
     assert [(row.line, row.code, row.raw) for row in rejected] == rejections
+    assert read(case, [piece for chunk in chunks for piece in cut(case, chunk)]) == (accepted, rejected)
     if chunks:
         at = case.resume_at % len(chunks)
         assert split(case, chunks[at].end, chunks[at].next_line) == chunks[at + 1 :]
@@ -101,6 +102,17 @@ def split(case: Case, start: int, line: int) -> list[Chunk]:
     for block in blocks(case, start):
         chunks += splitter.feed(block)
     return chunks + list(splitter.finish())
+
+
+def cut(case: Case, chunk: Chunk) -> list[Chunk]:
+    """Returns the pieces of a chunk that a slow database gets, cut from the bytes of the chunk alone."""
+    if chunk.oversized:
+        return [chunk]
+    size = max((chunk.end - chunk.start) // 4, 1)
+    splitter = Splitter(
+        case.header.delimiter, chunk.start, chunk.first_line, size, record_bytes_max=case.record_bytes_max
+    )
+    return [*splitter.feed(case.file[chunk.start : chunk.end]), *splitter.finish()]
 
 
 def blocks(case: Case, at: int) -> Iterator[bytes]:

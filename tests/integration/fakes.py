@@ -195,6 +195,7 @@ class RecordingQueues:
     def __init__(self) -> None:
         self.sent: dict[str, list[Mapping[str, Any]]] = {}
         self.retries: list[Retry] = []
+        self.removed: list[tuple[str, str]] = []
 
     def send(self, queue: str, messages: Sequence[Message], *, delay_seconds: int = 0) -> None:
         self.sent.setdefault(queue, []).extend(json.loads(each.body()) for each in messages)
@@ -207,6 +208,9 @@ class RecordingQueues:
 
     def retry_after(self, queue: str, receipt_handle: str, seconds: int) -> None:
         self.retries.append(Retry(queue, receipt_handle, seconds))
+
+    def remove(self, queue: str, receipt_handle: str) -> None:
+        self.removed.append((queue, receipt_handle))
 
     def take(self, queue: str) -> list[Mapping[str, Any]]:
         """Takes every message that waits in a queue."""

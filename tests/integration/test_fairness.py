@@ -339,7 +339,7 @@ def test_the_end_of_a_chunk_progress_and_the_sweep_read_a_few_rows(
     shop.upsert(shop.take_chunk())
     with shop.backends.database.transaction() as transaction:
         imports.get(transaction, uuid.UUID(import_id))
-        window.size(shop.backends, transaction)
+        window.size(shop.backends, transaction, None)
     shop.sweep()
     _flush(shop.backends)
 

@@ -38,9 +38,11 @@ from tests.integration.fakes import BUCKET, MemoryFileStore, RecordingQueues, me
 from tests.integration.killing import Killed
 from tests.support import indexing
 from tests.support.hook_server import Received, Reply, hook_server
+from tests.support.slow_database import rows_at_a_time
 
 ROUNDS_MAX = 60
 CHUNK_ROWS = 90
+SLOW_ROWS = 5
 KILLED_ON = {"the first time": {1}, "twice in a row": {1, 2}, "the second time": {2}}
 ONCE_ONLY = {
     "split.before_done_commit", "completion.after_status", "completion.after_event", "fail.after_status",
@@ -227,6 +229,13 @@ def scenario_poison(world: World, sql: SQL) -> None:
     assert sql("select count(*) from event where type = 'import.failed'") == [(1,)]
 
 
+def scenario_slow(world: World, sql: SQL) -> None:
+    """The database writes only a few rows at a time: chunks come back in pieces, some of them more than once."""
+    with rows_at_a_time(sql, SLOW_ROWS):
+        scenario_import(world, sql)
+    assert sql("select count(*) from chunk")[0][0] > CHUNK_ROWS / SLOW_ROWS
+
+
 def scenario_bulk_delete(world: World, sql: SQL) -> None:
     """The first message is lost; all products are deleted in steps; a product written in the meantime stays."""
     splitting.split_upload(world.backends, BUCKET, world.files.put("uploads/a.csv", CONTENT), lambda: 60.0)
@@ -339,6 +348,8 @@ def scenario_of(point: str) -> tuple[Callable[[World, SQL], None], Callable[[SQL
     stage = point.partition(".")[0]
     if stage in {"sweep", "arrival"}:
         return scenario_lost, check_import
+    if stage == "pieces":
+        return scenario_slow, check_import
     if stage in {"fail", "retry", "dead_letter"}:
         return scenario_poison, check_import
     if stage == "bulk_delete":

@@ -110,7 +110,7 @@ def test_a_query_that_locks_no_children_deletes_only_rows_without_any(services: 
     [
         (("lock_import", "lock_chunk"), "lock_chunk locks chunk after import"),
         (("add_export_part", "lock_exports"), "lock_exports strengthens a lock of export"),
-        (("lock_chunk", "merge_incoming", "add_rejected_row", "lock_import", "add_event"), ""),
+        (("lock_chunk", "merge_incoming", "add_rejected_rows", "lock_import", "add_event"), ""),
     ],
 )
 def test_a_transaction_that_may_deadlock_is_found(services: Services, names: tuple[str, ...], fault: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 
 from chalicelib.backends.s3 import S3FileStore
 from chalicelib.errors import Transient
-from chalicelib.limits import RETRY_SECONDS_MIN
+from chalicelib.limits import FAULTS_MAX, RETRY_SECONDS_MIN
 from functions.invocations import InvocationFailed
 from tests.support.pipeline import Pipeline
 
@@ -48,6 +49,37 @@ def test_a_chunk_that_failed_for_now_returns_after_the_first_wait(
     assert again["Attributes"]["ApproximateReceiveCount"] == "2"
     pipeline.deliver("upsert_chunk", again)
     assert pipeline.show(import_id)["status"] == "completed"
+
+
+def test_a_chunk_that_ended_with_a_bug_is_replaced_by_a_copy_that_counts_it(
+    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("functions.work.FAULT_SECONDS", 0)
+    url = pipeline.services.queue_urls["product-importer-local-chunks"]
+    import_id = pipeline.upload(CONTENT)
+    pipeline.split_next()
+    message = _receive(pipeline, url)
+    with monkeypatch.context() as broken:
+        broken.setattr(S3FileStore, "read", _crash)
+        for faults in range(1, FAULTS_MAX):
+            with pytest.raises(InvocationFailed, match=r"^ZeroDivisionError: "):
+                pipeline.deliver("upsert_chunk", message)
+            message = _receive(pipeline, url)
+            assert json.loads(message["Body"])["faults"] == faults
+        with pytest.raises(InvocationFailed):
+            pipeline.deliver("upsert_chunk", message)
+    counts = pipeline.sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
+    assert {name: count for name, count in counts.items() if "NumberOf" in name and count != "0"} == {}
+
+    dead = pipeline.receive("chunks-dead", POLL_SECONDS)
+    assert dead is not None
+    pipeline.deliver("fail_chunk", dead)
+
+    assert pipeline.show(import_id)["error"]["code"] == "chunk_failed"
+
+
+def _crash(*_: object, **__: object) -> None:
+    raise ZeroDivisionError("broken on purpose")
 
 
 def _fail(*_: object, **__: object) -> None:

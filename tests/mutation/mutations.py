@@ -40,6 +40,8 @@ S3_ERRORS = "chalicelib/backends/s3_errors.py"
 ARRIVALS = "chalicelib/importing/arrivals.py"
 ATTEMPTS = "chalicelib/webhooks/attempts.py"
 DATABASE = "chalicelib/backends/database.py"
+PIECES = "tests/integration/test_pieces.py"
+PIECES_SQL = "chalicelib/sql/migrations/0018_pieces.sql"
 ORDERS = "tests/integration/test_orders.py"
 REJECTED_ROWS = "chalicelib/importing/rejected_rows.py"
 REJECTED_CSV = "tests/unit/test_rejected_csv.py"
@@ -88,6 +90,21 @@ def mutated(mutation: Mutation, text: str) -> str:
 
 
 MUTATIONS = (
+    Mutation("chunk cut in the meantime, not written whole", "chalicelib/importing/upserting.py",
+             "locked.done or locked.end_byte != chunk.end_byte", "locked.done", (PIECES,)),
+    Mutation("chunk changed in the meantime, not cut", "chalicelib/importing/pieces.py",
+             "locked is None or locked.done or locked.end_byte != chunk.end_byte", "locked is None", (PIECES,)),
+    Mutation("ended import, chunk not cut", "chalicelib/importing/pieces.py",
+             '.status != "processing":', '.status == "no status":', (PIECES,)),
+    Mutation("limit of a chunk's statements", PIECES_SQL, "set_config('statement_timeout', ceil(1000",
+             "set_config('statement_timeout', ceil(1000000", (PIECES,)),
+    Mutation("shorter limit of waits for locks", PIECES_SQL, "ceil(500 *", "ceil(5000 *", (PIECES,)),
+    Mutation("count of a message's unexpected errors", "functions/work.py", "message.faults + 1", "1",
+             ("tests/unit/test_consumers.py",)),
+    Mutation("copy in the place of a message", "functions/work.py",
+             "queues.remove(self.queue, record.receipt_handle)", "pass", ("tests/integration/test_retries.py",)),
+    Mutation("remembered size of pieces", "chalicelib/importing/pieces.py",
+             "fitting.size_bytes > 2 * fitting.piece_bytes", "fitting.size_bytes < 0", (PIECES,)),
     Mutation("version comparison", SQL,
              "case when excluded.name_version > p.name_version then excluded.name else p.name end", "excluded.name",
              ("tests/integration/test_delivery.py",),
@@ -183,7 +200,7 @@ MUTATIONS = (
     Mutation("unique event key", "chalicelib/sql/migrations/0001_catalogue.sql",
              "dedupe_key text not null unique", "dedupe_key text not null", ("tests/integration/test_races.py",)),
     Mutation("a done chunk is not done again", "chalicelib/importing/upserting.py",
-             "if locked is None or locked.done:", "if locked is None:", ("tests/integration/test_orders.py",)),
+             "if locked is None or locked.done or", "if locked is None or", ("tests/integration/test_orders.py",)),
     Mutation("version id on reads", FILE_STORE, ", VersionId=version, Range", ", Range",
              ("tests/integration/test_delivery.py",)),
     Mutation("attempt of a dead letter", "chalicelib/repair/dead_letters.py", "attempt=message.attempt", "attempt=None",

@@ -14,13 +14,17 @@ from dataclasses import dataclass
 
 from tests.packaging.reached_source import Module, modules, reached
 
+DEAD_LETTERS = "its dead letters"
 CLIENTS = ("files", "queues", "sealer")
 """The attributes whose methods call AWS."""
 
 
 @dataclass(frozen=True, order=True)
 class Call:
-    """A method of a client, the calling module, and the name of the queue; None for the function's own queue."""
+    """A method of a client, the calling module, and the name of the queue.
+
+    None stands for the function's own queue, DEAD_LETTERS for the dead letters of that queue.
+    """
 
     client: str
     method: str
@@ -97,6 +101,8 @@ def _text(module: Module, node: ast.expr) -> str | None:
     match node:
         case ast.Constant(value=str(text)):
             return text
+        case ast.Attribute(attr="dead_letters"):
+            return DEAD_LETTERS
         case ast.Name(id=name) if name in module.constants:
             return module.constants[name]
         case ast.Name(id=name) if name in module.imports:

@@ -18,7 +18,7 @@ from chalicelib.importing.imports import UPLOADS_PREFIX
 from chalicelib.importing.rejected_rows import REJECTED_PREFIX
 from chalicelib.importing.rewriting import REWRITTEN_PREFIX
 from tests.packaging import aws_calls, reached_source
-from tests.packaging.aws_calls import Call
+from tests.packaging.aws_calls import DEAD_LETTERS, Call
 from tests.packaging.conftest import STAGE, Package
 
 OBJECT_ACTIONS = {
@@ -43,6 +43,7 @@ QUEUE_ACTIONS = {
     "send_message_batch": "sqs:SendMessage",
     "change_message_visibility": "sqs:ChangeMessageVisibility",
     "get_queue_attributes": "sqs:GetQueueAttributes",
+    "delete_message": "sqs:DeleteMessage",
 }
 KEY_ACTIONS = {"generate_data_key": "kms:GenerateDataKey", "decrypt": "kms:Decrypt"}
 SEALED = "webhook:*"
@@ -58,6 +59,7 @@ PREFIXES = {
     "chalicelib.importing.rewriting": {UPLOADS_PREFIX, REWRITTEN_PREFIX},
     "chalicelib.repair.retention": {UPLOADS_PREFIX},
     "chalicelib.repair.sweeping": {UPLOADS_PREFIX, REWRITTEN_PREFIX},
+    "chalicelib.importing.pieces": {UPLOADS_PREFIX, REWRITTEN_PREFIX},
     "chalicelib.importing.upserting": {UPLOADS_PREFIX, REWRITTEN_PREFIX},
 }
 """The key prefixes that each module reads and writes."""
@@ -155,7 +157,9 @@ def _database_user(package: Package, function: str) -> str:
 def _permissions(package: Package, call: Call, operation: str, source: str | None) -> set[tuple[str, str]]:
     match call.client:
         case "queues":
-            queue = _logical_queue(package, call.queue) if call.queue else source
+            queue = source
+            if call.queue:
+                queue = f"{source}Dead" if call.queue == DEAD_LETTERS else _logical_queue(package, call.queue)
             return {(QUEUE_ACTIONS[operation], f"{queue}.Arn")}
         case "sealer":
             return {(KEY_ACTIONS[operation], f"WebhookKey.Arn for {SEALED}")}

@@ -1,4 +1,4 @@
-"""A message that failed on a transient error returns to its own queue after 5, 20, 80, then 300 s."""
+"""A message that failed for now returns to its own queue after 5, 20, 80, then 300 s; a bug is tried a few times."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ from chalice.app import SQSEvent
 
 import app
 from chalicelib.errors import NotFound, Transient
-from functions import consumers
+from chalicelib.limits import FAULTS_MAX
+from chalicelib.messages import UploadMessage
+from functions import consumers, work
 from functions.consumers import Consumer, SecondsLeft
 from tests.integration.fakes import MemoryFileStore, RecordingQueues, Retry, memory_backends
 
@@ -25,6 +27,9 @@ QUEUES = {
     if hasattr(source, "queue")
 }
 """The queue that each consumer is bound to, by the name of the function."""
+WORKERS = {name for name, queue in QUEUES.items() if f"{queue}-dead" in QUEUES.values()}
+DEAD = {name: next(each for each in QUEUES if QUEUES[each] == f"{QUEUES[name]}-dead") for name in WORKERS}
+"""The consumer of the dead letters of each worker's queue."""
 
 
 @pytest.fixture
@@ -33,6 +38,7 @@ def queues(monkeypatch: pytest.MonkeyPatch) -> RecordingQueues:
     fake = RecordingQueues()
     backends = memory_backends("postgresql://", MemoryFileStore(), fake)
     monkeypatch.setattr(consumers, "backends", lambda: backends)
+    monkeypatch.setattr(work, "backends", lambda: backends)
     return fake
 
 
@@ -63,12 +69,59 @@ def test_a_message_that_failed_for_now_returns_to_its_own_queue_after_a_growing_
             failing(_event(json.dumps(FIELDS), count))
     waits = (5, 20, 80, 300, 300, 300)
     assert queues.retries == [Retry(QUEUES[function], "handle", seconds) for seconds in waits]
+    assert (queues.sent, queues.removed) == ({}, [])
 
 
-def test_a_bug_leaves_a_message_to_its_queue_s_own_time_out(queues: RecordingQueues) -> None:
+@pytest.mark.parametrize("function", sorted(set(QUEUES) - WORKERS))
+def test_a_bug_leaves_a_message_to_its_queue_s_own_time_out(function: str, queues: RecordingQueues) -> None:
+    """Of dead letters, and of messages that the sweep sends again."""
+    with pytest.raises(ZeroDivisionError):
+        _failing(_consumer(function), ZeroDivisionError())(_event(json.dumps(FIELDS), 1))
+    assert (queues.retries, queues.sent, queues.removed) == ([], {}, [])
+
+
+@pytest.mark.parametrize("function", sorted(WORKERS))
+@pytest.mark.parametrize("received", [1, 90], ids=["at once", "after a long outage"])
+def test_a_bug_ends_in_the_dead_letters_after_a_few_tries(
+    function: str, received: int, queues: RecordingQueues
+) -> None:
+    """However often the message was delivered before: outages and throttling are not what it counts."""
+    failing, queue = _failing(_consumer(function), ZeroDivisionError()), QUEUES[function]
+    body = json.dumps(FIELDS)
+    for faults in range(1, FAULTS_MAX + 1):
+        with pytest.raises(ZeroDivisionError):
+            failing(_event(body, received))
+        assert queues.removed == [(queue, "handle")] * faults
+        [copy] = queues.take(queue if faults < FAULTS_MAX else f"{queue}-dead")
+        assert copy["faults"] == faults
+        body = json.dumps(copy)
+    assert (queues.sent, queues.retries) == ({}, [])
+    dead = _consumer(DEAD[function])
+    assert json.loads(dead.kind.model_validate_json(body).body()) == copy, (
+        "the consumer of the dead letters reads all of it"
+    )
+
+
+def test_a_copy_of_an_event_names_the_same_object(queues: RecordingQueues) -> None:
+    stored = {"key": "uploads/a+b%C3%A9.csv", "size": 7, "versionId": "v1", "eTag": "more"}
+    event = json.dumps({"Records": [{"s3": {"bucket": {"name": "files", "arn": "more"}, "object": stored}}]})
+    with pytest.raises(ZeroDivisionError):
+        _failing(_consumer("split_upload"), ZeroDivisionError())(_event(event, 1))
+    [copy] = queues.take("uploads")
+    [(bucket, found)] = UploadMessage.model_validate(copy).objects()
+    assert (bucket, found.key, found.version, found.size_bytes) == ("files", "uploads/a bé.csv", "v1", 7)
+
+
+def test_a_message_that_cannot_be_copied_returns_as_it_was(
+    queues: RecordingQueues, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise Transient("SQS is down, too")
+
+    monkeypatch.setattr(queues, "send", refuse)
     with pytest.raises(ZeroDivisionError):
         _failing(_consumer("upsert_chunk"), ZeroDivisionError())(_event(json.dumps(FIELDS), 1))
-    assert queues.retries == []
+    assert queues.removed == []
 
 
 def test_a_message_about_a_thing_that_does_not_exist_is_finished(queues: RecordingQueues) -> None:

@@ -17,6 +17,7 @@ TRIES = yaml.safe_load(read(RESOURCES))["Parameters"]["MaxReceiveCount"]["Defaul
 WAITS = [
     min(limits.RETRY_SECONDS_MIN * limits.RETRY_FACTOR**tried, limits.RETRY_SECONDS_MAX) for tried in range(TRIES - 1)
 ]
+RETRIED_HOURS = sum(WAITS) // 3600
 QUESTIONS_PER_IMPORT = 3
 """To S3: when the import ends, when its file is gone, when its row is removed."""
 STATEMENTS = {
@@ -28,9 +29,14 @@ STATEMENTS = {
         f"while it is behind, counted up to {limits.CATALOGUE_COUNT_ROWS_MAX:,}",
         f"after {limits.WALK_ROWS_MAX:,} products, continues as if rare",
         f"in steps of {limits.INDEX_STEP_ROWS:,} products",
+        f"A statement that writes a chunk ends after {limits.WRITE_SECONDS_MAX} s",
+        f"Pieces that still take more than {limits.WRITE_SECONDS_QUICK} s become smaller",
+        f"Waits for other writers** end after {limits.WRITE_SECONDS_MAX / 2} s",
         f"the delivery stays claimed for {limits.DELIVERY_LEASE_SECONDS} s",
         f"A claim is a lease of {limits.DELIVERY_LEASE_SECONDS} seconds",
-        f"the message is retried after {', '.join(map(str, WAITS))} s",
+        f"retried after {', '.join(map(str, WAITS[:3]))}, then every {WAITS[3]} s, for {RETRIED_HOURS} hours",
+        f"the next try is {limits.FAULT_SECONDS} s later",
+        f"after {limits.FAULTS_MAX} of them, the dead-letter consumer ends the work",
         f"after the visibility time-out; {TRIES} tries",
         f"the connection is closed after {limits.CONNECTION_UNANSWERED_SECONDS_MAX} s",
         f"one that was idle for {limits.CONNECTION_IDLE_SECONDS_MAX // 60} minutes is not used",

@@ -131,8 +131,8 @@ def test_every_query_is_used() -> None:
          ["there is no query 'shown_product'; did you mean 'shown_products'?"]),
         ('transaction.composed(("shown_products", "with_id"), key=1)',
          ["shown_products + with_id: no parameter 'key'", "shown_products + with_id: the parameter 'id' is missing"]),
-        ('transaction.many("add_rejected_row", [{"import_ids": 1, **row} for row in rows])',
-         ["add_rejected_row: no parameter 'import_ids'; did you mean 'import_id'?"]),
+        ('transaction.many("add_rejected_rows", [{"import_ids": 1, **row} for row in rows])',
+         ["add_rejected_rows: no parameter 'import_ids'; did you mean 'import_id'?"]),
     ],
 )  # fmt: skip
 def test_what_is_misspelt_is_named(source: str, descriptions: list[str]) -> None:
