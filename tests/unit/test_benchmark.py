@@ -42,7 +42,8 @@ def test_the_time_of_a_program_counts_after_it_has_ended() -> None:
     before = processor.tree_seconds(psutil.Process().pid)
     busy = "import time\nwhile time.process_time() < 0.3: pass"
     subprocess.run([sys.executable, "-c", busy], check=True, timeout=60)
-    assert processor.tree_seconds(psutil.Process().pid) - before >= 0.3
+    # The clock of a process that has ended has steps of 10 ms.
+    assert processor.tree_seconds(psutil.Process().pid) - before > 0.25
 
 
 # --- goals --------------------------------------------------------------------------------------------------------
@@ -112,14 +113,15 @@ def test_a_goal_that_was_not_measured_keeps_its_last_figure() -> None:
 # --- files and statements -----------------------------------------------------------------------------------------
 
 
-def test_a_part_has_a_tenth_of_the_products_in_another_order_each_time_and_new_names(tmp_path: Path) -> None:
+def test_a_part_has_other_products_each_time_in_random_order_and_with_new_names(tmp_path: Path) -> None:
     whole = {row["sku"]: row for row in _rows(files.make(tmp_path, "plain", 200))}
-    one, other = (_rows(file) for file in files.parts(tmp_path, 200, 2))
-    assert [row["sku"] for row in one] != [row["sku"] for row in other]
-    assert {row["sku"] for row in one} == {row["sku"] for row in other}
-    assert len(one) == 20
-    for number, rows in enumerate((one, other)):
-        for row in rows:
+    parts = [_rows(file) for file in files.parts(tmp_path, 200, 2)]
+    one, other = ([row["sku"] for row in part] for part in parts)
+    assert set(one) != set(other)
+    assert one != sorted(one, key=list(whole).index)
+    for number, part in enumerate(parts):
+        assert len(part) == 20
+        for row in part:
             assert row == {**whole[row["sku"]], "name": f"{whole[row['sku']]['name']} ({number})"}
 
 
