@@ -51,7 +51,7 @@ class _Number:
 def size(backends: Backends, transaction: Transaction, write_seconds: float | None) -> int:
     """Returns how many chunks of one import may be in flight at this moment: an equal share, at least one.
 
-    Less if its chunks take long to write: see `pace.window`.
+    It is smaller while a chunk of this import takes long to write: see `pace.window`.
     """
     in_flight_max = _in_flight_max(backends)
     running = transaction.value("count_running_imports", int, limit=in_flight_max)

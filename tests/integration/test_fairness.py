@@ -305,7 +305,7 @@ def test_an_import_that_has_waited_very_long_is_woken_whatever_the_queues_say(sh
     shop.sweep(STALLED_SECONDS)
 
     assert shop.queues.sent["uploads"] == [
-        {"version": 1, "Records": [], "continue_import": import_id},
+        {"version": 1, "faults": 0, "Records": [], "continue_import": import_id},
     ]
 
 
