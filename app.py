@@ -93,6 +93,14 @@ def export_products(event: SQSEvent) -> None:
     functions.export_products.handle(event)
 
 
+# --- changes → search index -------------------------------------------------------------------------------------
+
+
+@app.on_sqs_message(queue=queue_name(stage(), "changes"), batch_size=1, maximum_concurrency=2)
+def index_products(event: SQSEvent) -> None:
+    functions.index_products.handle(event)
+
+
 # --- events → deliveries → the customer's server -----------------------------------------------------------------
 
 
@@ -140,11 +148,6 @@ def fail_export(event: SQSEvent) -> None:
 @app.schedule(Rate(1, unit=Rate.MINUTES))
 def sweep(event: CloudWatchEvent) -> None:
     functions.sweep.handle(event)
-
-
-@app.schedule(Rate(1, unit=Rate.MINUTES))
-def index_products(event: CloudWatchEvent) -> None:
-    functions.index_products.handle(event)
 
 
 @app.lambda_function(name="migrate")

@@ -72,7 +72,7 @@ POINTS = (
     "delivery.after_record",
     "indexing.between_steps",
     "indexing.after_range",
-    "indexing.before_end_commit",
+    "indexing.before_commit",
 )
 
 _on_reach: Callable[[str], None] | None = None

@@ -106,8 +106,6 @@ LIST_TEXT_CHARACTERS_MAX = 500
 CURSOR_CHARACTERS_MAX = 1_500
 """Room for the longest key of a SKU: 64 characters, each becoming three in NFC, of four bytes each, in base64."""
 FILTER_CHARACTERS_MAX = 255
-CATALOGUE_COUNT_ROWS_MAX = 50_000
-"""Up to this many products are counted exactly if the search copy does not know their number; more are estimated."""
 POLL_SECONDS = 1
 """How long clients are asked to wait before they check running work again."""
 IDEMPOTENCY_KEY_CHARACTERS_MAX = 255
@@ -201,13 +199,30 @@ SAMPLE_PAGES = 750
 """A filter is first tried on a sample of this many pages of the table (8 KiB, some ten products each)."""
 SAMPLE_MATCHES_MIN = 25
 """A filter is common if at least this many products of the sample match: about one in 300."""
+SAMPLE_MATCHES_SURE = 100
+"""With fewer matches than this, an estimate of their number may be wrong by a third: a larger sample is taken."""
+SAMPLE_FACTOR = 4
+"""How many times as large it is."""
+SAMPLE_SEED = 1
+"""Which pages are in the sample: always the same, so that the total does not change when a page is loaded again."""
 WALK_ROWS_MAX = 25_000
 """For a page of a common filter, at most this many products are read in order before the index is used instead."""
-SEARCH_EDITS_MAX = 10_000
-"""With more edits than this beside the search copy, it is not used: every search would have to read all of them."""
+SEARCH_CHANGES_MAX = 10_000
+"""With more changed products than this beside the search copy, it is not used: every search would have to read all of
+them."""
 INDEX_STEP_ROWS = 5_000
 INDEX_STEP_BYTES = 8 * MIB
 """At most this many products, and bytes of their descriptions, are copied in one transaction."""
+INDEX_STEP_CHANGES = 5_000
+"""At most this many changes (edits, or chunks of imports) are taken from the record at a time."""
+INDEX_AGAIN_SECONDS = 1
+"""After this time, indexing looks again for changes that could not be copied yet."""
+INDEX_SMALL_ROWS = 2_000
+"""A change of at most this many products is copied at once, even while an import is running."""
+INDEX_WAIT_SECONDS_MAX = 60
+"""While an import is running, larger changes wait at most this long before they are copied."""
+WAKE_SOON_SECONDS = 1
+"""How long a wake-up for many small changes is delayed, so that one message serves them all."""
 
 # --- products and bulk deletes --------------------------------------------------------------------------------
 WRITE_ATTEMPTS_MAX = 5

@@ -129,10 +129,10 @@ set status = %(status)s::import_status, error_code = %(error_code)s, error_messa
 where id = %(id)s
 
 -- name: reopen_import
--- Start the next attempt of a failed import. The search index has to take in its products again.
+-- Start the next attempt of a failed import.
 update import
 set status = 'processing', attempt = attempt + 1, error_code = null, error_message = null, retryable = false,
-    finished_at = null, attempt_started_at = now(), advanced_at = now(), indexed = false
+    finished_at = null, attempt_started_at = now(), advanced_at = now()
 where id = %(id)s
 
 -- name: count_pieces

@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 import yaml
 
-from chalicelib.limits import CHUNK_CONCURRENCY
 from chalicelib.telemetry import MEASURES, log
 from functions.logs import NAMESPACE
 from infra.deploy import packaging
@@ -68,7 +67,7 @@ def test_cfn_lint_finds_nothing(package: Package, tmp_path: Path) -> None:
 def test_every_work_queue_has_a_dead_letter_queue(package: Package) -> None:
     queues = _queues(package)
     dead = {name for name in queues if name.endswith("Dead")}
-    assert len(dead) == len(queues) - len(dead) == 7
+    assert len(dead) == len(queues) - len(dead) == 8
     for name in set(queues) - dead:
         redrive = queues[name]["RedrivePolicy"]
         assert redrive["deadLetterTargetArn"] == {"Fn::GetAtt": [f"{name}Dead", "Arn"]}
@@ -90,18 +89,7 @@ def test_visibility_time_out_is_six_times_the_functions_time_out(package: Packag
                 assert event["Properties"]["BatchSize"] == 1
                 assert _value(package, event["Properties"]["ScalingConfig"]["MaximumConcurrency"]) >= 2
                 checked += 1
-    assert checked == 12
-
-
-def test_how_many_chunks_are_written_at_a_time_is_a_parameter(package: Package) -> None:
-    """All functions know it, because those that send chunks need it as well."""
-    (event,) = package.functions["upsert_chunk"]["Events"].values()
-    reference = {"Ref": "ChunkConcurrency"}
-    assert event["Properties"]["ScalingConfig"]["MaximumConcurrency"] == reference
-    assert package.template["Parameters"]["ChunkConcurrency"]["Default"] == CHUNK_CONCURRENCY
-    assert package.template["Parameters"]["ChunkConcurrency"]["MinValue"] == 2, "the least that Lambda accepts"
-    for function in package.functions.values():
-        assert function["Environment"]["Variables"]["CHUNK_CONCURRENCY"] == reference
+    assert checked == 13
 
 
 def test_everything_at_rest_is_encrypted(package: Package) -> None:
