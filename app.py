@@ -27,7 +27,7 @@ import functions.rewrite_upload
 import functions.split_upload
 import functions.sweep
 import functions.upsert_chunk
-from chalicelib.settings import queue_name, stage
+from chalicelib.settings import chunk_concurrency, queue_name, stage
 from functions import invocations, logs
 from functions.api import (
     bulk_deletes,
@@ -72,7 +72,7 @@ def rewrite_upload(event: SQSEvent) -> None:
     functions.rewrite_upload.handle(event)
 
 
-@app.on_sqs_message(queue=queue_name(stage(), "chunks"), batch_size=1, maximum_concurrency=16)
+@app.on_sqs_message(queue=queue_name(stage(), "chunks"), batch_size=1, maximum_concurrency=chunk_concurrency())
 def upsert_chunk(event: SQSEvent) -> None:
     functions.upsert_chunk.handle(event)
 

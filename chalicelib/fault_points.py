@@ -37,7 +37,6 @@ POINTS = (
     "chunk.after_commit",
     "chunk.after_send",
     "pieces.before_cut_commit",
-    "pieces.before_wake",
     "pieces.after_cut",
     "pieces.after_send",
     "completion.after_status",

@@ -245,8 +245,10 @@ def _write_by(
     kept = _without_excess(transaction, chunk.import_id, kept)
     superseded = accepted - written.created - written.updated - written.unchanged
     counts = RowCounts(written.created, written.updated, written.unchanged, superseded, len(rejected))
+    pace = chunk.pace.after_write(chunk.size_bytes, monotonic() - began)
     # Here, because a separate transaction would wait for the disk again.
     transaction.run("empty_incoming")
+    room = window.size(backends, transaction, pace.write_seconds)
     finished = transaction.one(
         "finish_chunk",
         _Finished,
@@ -256,12 +258,13 @@ def _write_by(
         stored_rows=len(kept),
         stored_bytes=sum(row.stored_bytes for row in kept),
         step_seconds=RATE_WINDOW_SECONDS,
-        window=window.size(backends, transaction, chunk.write_seconds),
+        window=room,
+        refill=window.refill(room),
     )
     if finished is None:
         raise RollBack  # The import was cancelled or failed: it keeps exactly what was committed before.
     fault_point("chunk.after_finish")
-    pieces.note_write(transaction, chunk, monotonic() - began)
+    pieces.note_pace(transaction, chunk, pace)
     if finished.all_done:
         imports.complete(transaction, chunk.import_id)
     fault_point("chunk.before_commit")

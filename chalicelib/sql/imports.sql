@@ -85,7 +85,7 @@ where i.id = %(id)s
 -- name: import_to_split
 -- What the splitter needs of a running import whose header has been read.
 select id, attempt, data_key, data_version, data_bytes, header, split_offset, split_line, split_done, chunk_count,
-       chunks_done, chunks_sent, write_seconds, unsure_from
+       chunks_done, chunks_sent, unsure_from, write_seconds
 from import where id = %(id)s and header is not null and status = 'processing'
 
 -- name: listed_import

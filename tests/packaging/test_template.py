@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
+from chalicelib.limits import CHUNK_CONCURRENCY
 from chalicelib.telemetry import MEASURES, log
 from functions.logs import NAMESPACE
 from infra.deploy import packaging
@@ -27,7 +28,7 @@ DEAD_DAYS = 14
 VISIBILITY_FACTOR = 6
 LINT_SECONDS_MAX = 120
 STANDALONE = tuple(f"{part}.yml" for part in STANDALONE_PARTS)
-ENVIRONMENT = {"STAGE", "FILES_BUCKET", "DATABASE_HOST", "DATABASE_USER"}
+ENVIRONMENT = {"STAGE", "FILES_BUCKET", "DATABASE_HOST", "DATABASE_USER", "CHUNK_CONCURRENCY"}
 API_GATEWAY_STATUSES = {
     **dict.fromkeys(("BAD_REQUEST_BODY", "BAD_REQUEST_PARAMETERS"), "400"),
     "UNAUTHORIZED": "401",
@@ -87,9 +88,20 @@ def test_visibility_time_out_is_six_times_the_functions_time_out(package: Packag
                 queue = by_name[event["Properties"]["Queue"]["Fn::Sub"].rpartition(":")[2]]
                 assert _value(package, queue["VisibilityTimeout"]) >= VISIBILITY_FACTOR * function["Timeout"]
                 assert event["Properties"]["BatchSize"] == 1
-                assert event["Properties"]["ScalingConfig"]["MaximumConcurrency"] >= 2
+                assert _value(package, event["Properties"]["ScalingConfig"]["MaximumConcurrency"]) >= 2
                 checked += 1
-    assert checked == 10
+    assert checked == 12
+
+
+def test_how_many_chunks_are_written_at_a_time_is_a_parameter(package: Package) -> None:
+    """All functions know it, because those that send chunks need it as well."""
+    (event,) = package.functions["upsert_chunk"]["Events"].values()
+    reference = {"Ref": "ChunkConcurrency"}
+    assert event["Properties"]["ScalingConfig"]["MaximumConcurrency"] == reference
+    assert package.template["Parameters"]["ChunkConcurrency"]["Default"] == CHUNK_CONCURRENCY
+    assert package.template["Parameters"]["ChunkConcurrency"]["MinValue"] == 2, "the least that Lambda accepts"
+    for function in package.functions.values():
+        assert function["Environment"]["Variables"]["CHUNK_CONCURRENCY"] == reference
 
 
 def test_everything_at_rest_is_encrypted(package: Package) -> None:
