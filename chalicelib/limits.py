@@ -45,6 +45,8 @@ CUT_PIECES_MAX = 16
 """A chunk is cut into about this many pieces at a time, at most twice as many; they may be cut again."""
 CUT_FACTOR = 4
 """After a time-out, pieces have this fraction of the size that took too long."""
+CHUNK_LINES_MAX = 20_000
+"""It ends within this many physical lines, too: short rows take as long to write as long ones."""
 MERGE_ROWS_MIN = 10_000
 """If PostgreSQL estimates fewer products than this, chunks are written by the statement without a join."""
 SCAN_BLOCK_BYTES = 8 * MIB
@@ -58,6 +60,8 @@ CHUNK_CONCURRENCY = 16
 """How many chunks are written at a time, unless the stage sets another number."""
 IN_FLIGHT_PER_WORKER = 2
 """This many chunks of all imports together are sent and not done, for each that can be written at a time."""
+REFILL_CHUNKS_MAX = 8
+"""A chunk's end sends others once there is room for half of the window, or for this many."""
 SPLIT_AHEAD_FACTOR = 4
 """The splitter waits when it is this many times as many chunks ahead as may be in flight."""
 SPLIT_AHEAD_CHUNKS_MIN = 32

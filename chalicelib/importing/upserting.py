@@ -216,6 +216,7 @@ def _write_by(
     pace = chunk.pace.after_write(chunk.size_bytes, monotonic() - began)
     # Here, because a separate transaction would wait for the disk again.
     transaction.run("empty_incoming")
+    room = window.size(backends, transaction, pace.write_seconds)
     finished = transaction.one(
         "finish_chunk",
         _Finished,
@@ -225,7 +226,8 @@ def _write_by(
         stored_rows=len(kept),
         stored_bytes=sum(row.stored_bytes for row in kept),
         step_seconds=RATE_WINDOW_SECONDS,
-        window=window.size(backends, transaction, pace.write_seconds),
+        window=room,
+        refill=window.refill(room),
     )
     if finished is None:
         raise RollBack  # The import was cancelled or failed: it keeps exactly what was committed before.

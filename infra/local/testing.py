@@ -14,7 +14,7 @@ import sys
 import threading
 from collections import deque
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -127,11 +127,16 @@ class RunningStack:
     directory: Path
 
 
-@contextmanager
-def running_stack(directory: Path, **environment: str) -> Iterator[RunningStack]:
+def running_stack(directory: Path, **environment: str) -> AbstractContextManager[RunningStack]:
     """Starts `python -m infra.local`, waits for its Ready line, stops it at the end. PORT defaults to a free one."""
+    return running_checkout(ROOT, directory, environment)
+
+
+@contextmanager
+def running_checkout(project: Path, directory: Path, environment: Mapping[str, str]) -> Iterator[RunningStack]:
+    """The same for another checkout of this project, with the packages of this one."""
     variables = {**clean_environment(), "PORT": str(free_port()), **environment, "DATA_DIR": str(directory)}
-    process = start_process([sys.executable, "-m", "infra.local"], variables)
+    process = start_process([sys.executable, "-m", "infra.local"], variables, project)
     output: list[str] = []
     # Without a reader the pipe fills up, and the stack stalls.
     reader = threading.Thread(target=_read_on, args=(process, output), daemon=True)

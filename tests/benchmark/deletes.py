@@ -5,6 +5,7 @@ Before each measurement the table is filled from a saved table. The time for tha
 
 from __future__ import annotations
 
+import statistics
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -15,6 +16,7 @@ import requests
 from infra.local.processes.deadline import wait_until
 from tests.benchmark.imports import RESPONSE_SECONDS_MAX, Stack
 from tests.benchmark.psql import Psql
+from tests.benchmark.report import RATIO_HEADER, Bench, ratios
 
 END_SECONDS_MAX = 300.0
 COLUMNS = (
@@ -104,3 +106,20 @@ def _rows(stack: Stack) -> int:
     found = stack.database.execute("select count(*) from product").fetchone()
     assert found is not None
     return int(found[0])
+
+
+def bulk_deletes(bench: Bench, stack: Stack) -> None:
+    """Deleting all products, compared with psql."""
+    stack.clear()
+    stack.run(bench.file("plain"))
+    save(stack)
+    results = measure(stack, bench.runs)
+    forget(stack)
+    lines: list[list[Any]] = []
+    for name, each in results.items():
+        log = statistics.median(each.log_megabytes) if each.log_megabytes else "–"
+        lines.append([name, statistics.median(each.seconds), min(each.seconds), max(each.seconds), log])
+    bench.show("Bulk delete", ["what", "median, s", "min", "max", "log, MB"], lines)
+    pairs = [(one, other) for other in ("psql, DELETE", "psql, TRUNCATE") for one in results if one.startswith("API")]
+    seconds = {name: each.seconds for name, each in results.items()}
+    bench.show("Bulk delete: ratios, pair by pair", RATIO_HEADER, ratios(seconds, pairs))

@@ -35,6 +35,8 @@ class Times:
 
     work: str
     seconds: list[float] = field(default_factory=list)
+    at_once: bool = False
+    """Whether the files were sent at the same time, so that they also wait for each other."""
 
     @property
     def p95(self) -> float:
@@ -86,7 +88,7 @@ def _sampled(work: str, stack: Stack, small: Path, samples: int, is_running: Cal
 def _at_once(stack: Stack, small: Path, work: str) -> Times:
     uploads = [stack.upload(small) for _ in range(SMALL_AT_ONCE)]
     seconds = [_seconds_of(stack, import_id, stored_at) for import_id, stored_at in uploads]
-    return Times(f"{work}; {SMALL_AT_ONCE} small files at once", seconds)
+    return Times(f"{work}; {SMALL_AT_ONCE} small files at once", seconds, at_once=True)
 
 
 def _seconds_of(stack: Stack, import_id: str, stored_at: float) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import random
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Literal
@@ -11,6 +12,7 @@ from infra.local.client import demo_file
 
 COLUMNS_WIDE = 50
 CHANGED_EVERY = 100
+PART_OF, FEW = 10, 1_000
 
 Record = list[str]
 
@@ -23,6 +25,37 @@ def make(directory: Path, kind: str, rows: int) -> Path:
         KINDS[kind](partial, directory, rows)
         partial.replace(file)
     return file
+
+
+def parts(directory: Path, rows: int, count: int) -> list[Path]:
+    """Returns files with one in PART_OF of the plain file's products each, in random order and with another name."""
+    return [_sample(directory, "part", rows, rows // PART_OF, number) for number in range(count)]
+
+
+def few(directory: Path, rows: int, count: int) -> list[Path]:
+    """Returns files with FEW of the plain file's products each, in random order and with another name."""
+    return [_sample(directory, "few", rows, min(FEW, rows), number) for number in range(count)]
+
+
+def _sample(directory: Path, kind: str, rows: int, size: int, number: int) -> Path:
+    """Each number draws other products: what an earlier file has changed is in memory, and close together."""
+    file = directory / f"{kind}-{rows}-{number}.csv"
+    if not file.exists():
+        draw = random.Random(number)
+        header, chosen = _chosen(make(directory, "plain", rows), set(draw.sample(range(rows), size)))
+        draw.shuffle(chosen)
+        partial = file.with_suffix(".partial")
+        with partial.open("w", newline="", encoding="utf-8") as new:
+            renamed = ([f"{name} ({number})", *rest] for name, *rest in chosen)
+            csv.writer(new, lineterminator="\r\n").writerows([header, *renamed])
+        partial.replace(file)
+    return file
+
+
+def _chosen(file: Path, numbers: set[int]) -> tuple[Record, list[Record]]:
+    with file.open(newline="", encoding="utf-8") as lines:
+        records = csv.reader(lines)
+        return next(records), [record for number, record in enumerate(records) if number in numbers]
 
 
 def _plain(target: Path, _directory: Path, rows: int) -> None:

@@ -19,6 +19,7 @@ from chalicelib.backends.database import Database
 from chalicelib.catalogue import search_index
 from infra.local.processes.deadline import wait_until
 from infra.local.testing import RunningStack
+from tests.benchmark import processor
 
 SAMPLE_SECONDS = 0.02
 MEMORY_SECONDS = 0.25
@@ -27,6 +28,8 @@ RESPONSE_SECONDS_MAX = 60.0
 STATISTICS_SECONDS_MAX = 60.0
 MEBIBYTE = 1024 * 1024
 RUNNING = ("pending", "processing")
+CATALOGUE = ("product", "product_search", "product_search_edit", "product_change", "catalogue_change")
+"""The tables of products and of what follows from them; one that no longer exists is left out."""
 _REPORT = re.compile(r"REPORT RequestId: \S+\tDuration: ([\d.]+) ms")
 
 
@@ -62,7 +65,10 @@ class Stack:
 
     def clear(self) -> None:
         """Empties the catalogue and writes everything to disk, so that this does not slow down the next measurement."""
-        self.database.execute("truncate product, product_search, product_search_edit")
+        named = "select string_agg(name, ', ') from unnest(%s::text[]) as name where to_regclass(name) is not null"
+        tables = self.database.execute(named, [list(CATALOGUE)]).fetchone()
+        assert tables is not None
+        self.database.execute(f"truncate {tables[0]}; update catalogue_total set total = 0".encode())
         self.database.execute("checkpoint")
 
     @contextmanager
@@ -80,6 +86,14 @@ class Stack:
         search_index.index_products(database, lambda: 60.0)
         database.close()
         return time.monotonic() - began
+
+    def index_is_current(self) -> bool:
+        """Returns whether lists use a search index that is up to date."""
+        headers = {"Authorization": f"Bearer {self.stack.file.token}"}
+        url = f"{self.stack.file.url}/api/products?limit=1"
+        answer = requests.get(url, headers=headers, timeout=RESPONSE_SECONDS_MAX)
+        answer.raise_for_status()
+        return bool(answer.json()["search_index"] == "current")
 
     def run(self, file: Path) -> Measured:
         """Imports a file. Raises AssertionError if it does not complete."""
@@ -162,7 +176,7 @@ class Stack:
     @contextmanager
     def _accounted(self, results: list[Measured]) -> Iterator[None]:
         """Fills in CPU seconds, memory and busy time by kind of process."""
-        before, log_at, written = self._cpu(), self._log_size(), self.log_bytes()
+        before, log_at, written = processor.stack_seconds(self.stack.file), self._log_size(), self.log_bytes()
         stop = threading.Event()
         peaks: dict[str, int] = {}
         sampler = threading.Thread(target=self._sample_memory, args=(stop, peaks))
@@ -172,9 +186,9 @@ class Stack:
         finally:
             stop.set()
             sampler.join()
-        after = self._cpu()
+        after = processor.stack_seconds(self.stack.file)
         for result in results:
-            result.cpu_seconds = {kind: after[kind] - before.get(kind, 0.0) for kind in after}
+            result.cpu_seconds = processor.spent(before, after)
             result.memory_mib_peak = peaks
             result.log_megabytes = (self.log_bytes() - written) / 1_000_000
             result.busy_seconds = self._busy_seconds(log_at)
@@ -194,16 +208,6 @@ class Stack:
             log.seek(start if start <= self._log_size() else 0)
             return sum(float(milliseconds) for milliseconds in _REPORT.findall(log.read().decode())) / 1000
 
-    def _cpu(self) -> dict[str, float]:
-        spent: dict[str, float] = {}
-        for kind, process in self._processes():
-            try:
-                times = process.cpu_times()
-            except psutil.NoSuchProcess:
-                continue
-            spent[kind] = spent.get(kind, 0.0) + times.user + times.system
-        return spent
-
     def _sample_memory(self, stop: threading.Event, peaks: dict[str, int]) -> None:
         while not stop.wait(MEMORY_SECONDS):
             for kind, process in self._processes():
@@ -216,8 +220,8 @@ class Stack:
 
     def _processes(self) -> Iterator[tuple[str, psutil.Process]]:
         pids = self.stack.file.pids
-        yield "supervisor and pollers", psutil.Process(pids["supervisor"])
-        for kind, name in (("PostgreSQL", "postgres"), ("S3 and SQS", "emulator"), ("functions", "functions")):
+        yield processor.REST, psutil.Process(pids["supervisor"])
+        for kind, name in processor.GROUPS.items():
             for process in psutil.Process(pids[name]).children(recursive=True):
                 yield kind, process
 

@@ -44,8 +44,8 @@ def _stages(results: dict[str, Any]) -> list[tuple[str, float]]:
 
 def _processors(results: dict[str, Any]) -> list[tuple[str, float]]:
     prefix = "CPU seconds, "
-    lines = results["What the import costs"]
-    return [(line["what"].removeprefix(prefix), line["median"]) for line in lines if line["what"].startswith(prefix)]
+    lines = results["What an import costs"]
+    return [(line[""].removeprefix(prefix), line["first"]) for line in lines if line[""].startswith(prefix)]
 
 
 def _svg(charts: list[tuple[str, list[tuple[str, float]]]]) -> str:

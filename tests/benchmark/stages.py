@@ -6,6 +6,8 @@ wrapped during the measurement.
 
 from __future__ import annotations
 
+import os
+import statistics
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -13,6 +15,7 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
+from chalicelib.backends import migrations
 from chalicelib.backends.database import Database, Transaction
 from chalicelib.backends.s3 import S3FileStore
 from chalicelib.backends.sqs import SqsQueues
@@ -21,6 +24,8 @@ from chalicelib.csvfile.header import read_header
 from chalicelib.csvfile.rows import read_rows
 from chalicelib.importing import copy_text, splitting, upserting
 from chalicelib.limits import CHUNK_BYTES, HEADER_BYTES_MAX, SCAN_BLOCK_BYTES
+from infra.local.testing import backing_services
+from tests.benchmark.report import Bench, emptied
 from tests.support.pipeline import Pipeline
 
 UPSERTS = {"merge_incoming", "upsert_incoming"}
@@ -166,8 +171,8 @@ def _timed_transaction(clock: Clock, transaction: Callable[..., Any]) -> Callabl
     """Times begin and commit: what is left of a transaction without its queries and the caller's own time."""
 
     @contextmanager
-    def timed(database: Database) -> Iterator[Transaction]:
-        manager = transaction(database)
+    def timed(database: Database, **options: Any) -> Iterator[Transaction]:
+        manager = transaction(database, **options)
         with clock.stage("begin and commit"):
             entered = manager.__enter__()
         try:
@@ -180,3 +185,26 @@ def _timed_transaction(clock: Clock, transaction: Callable[..., Any]) -> Callabl
                 manager.__exit__(None, None, None)
 
     return timed
+
+
+def budget(bench: Bench) -> None:
+    """Where the time goes, stage by stage, with one worker and no parallelism."""
+    from functions.composition import backends
+
+    directory = bench.directory / "services"
+    with backing_services(emptied(directory)) as services:
+        os.environ.update(services.environment)
+        migrations.migrate(services.owner_conninfo)
+        from tests.support.pipeline import new_pipeline  # imports app.py, which reads the environment
+
+        pipeline = new_pipeline(services)
+        runs = []
+        for _ in range(bench.runs):
+            pipeline.reset()
+            pipeline.sql("checkpoint")
+            runs.append(measure(pipeline, bench.file("plain")))
+        backends().database.close()
+    medians = {stage: statistics.median(run[stage] for run in runs) for stage in runs[0]}
+    total = sum(medians.values())
+    lines = [[stage, seconds, f"{seconds / total:.0%}"] for stage, seconds in medians.items()]
+    bench.show("Time by stage, one worker", ["stage", "seconds", "share"], [*lines, ["all", total, "100%"]])

@@ -13,8 +13,9 @@ import statistics
 import threading
 import time
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from typing import Any
 
 import boto3
@@ -26,12 +27,14 @@ from chalicelib.backends.database import Database
 from chalicelib.backends.sqs import SqsQueues
 from infra.local.processes.deadline import wait_until
 from tests.benchmark.imports import Stack
+from tests.benchmark.report import Bench
 from tests.support.hook_server import HookServer, Reply, hook_server
 from tests.support.storm import aws_environment
 
 IDLE_EVENTS = 60
 IDLE_WAIT_SECONDS_MAX = 10.0
 MANY_EVENTS = 1_000
+MANY_WEBHOOKS = 20
 MANY_SECONDS_MAX = 300.0
 TRIALS = 20
 QUICK_WEBHOOKS = 18
@@ -196,3 +199,49 @@ def _call(stack: Stack, method: str, path: str, body: Any = None) -> requests.Re
     answer = requests.request(method, f"{stack.stack.file.url}{path}", json=body, headers=headers, timeout=30)
     answer.raise_for_status()
     return answer
+
+
+def latency_and_rate(bench: Bench, stack: Stack) -> None:
+    """Latency and rate, also next to slow or silent receivers; and what subscribers cost an import."""
+    deliveries_per_second(stack, MANY_WEBHOOKS)  # Everything is warm from here on.
+    lines: list[list[Any]] = []
+    header = ["what", "values", "median", "p95", "max", "medians of runs", "p95 of runs"]
+    measures = (
+        ("idle: commit to first byte, ms", idle),
+        ("POST …/test to its status code, ms", trials),
+        ("flow to 18: commit to first byte, ms", partial(flow, bad=False)),
+        ("the same with a silent and a slow one, ms", partial(flow, bad=True)),
+    )
+    # One run of each in turn, so that other load on the machine affects all of them.
+    rounds = [[measure(stack) for _, measure in measures] for _ in range(bench.runs)]
+    for (name, _), runs in zip(measures, zip(*rounds, strict=True), strict=True):
+        every = [value for run in runs for value in run]
+        spread = (_range(statistics.median(run) for run in runs), _range(percentile_95(run) for run in runs))
+        lines.append([name, len(every), statistics.median(every), percentile_95(every), max(every), *spread])
+    bench.show("Webhooks: latency", header, lines)
+    rates = {count: [deliveries_per_second(stack, count) for _ in range(bench.runs)] for count in (1, MANY_WEBHOOKS)}
+    lines = [[count, statistics.median(each), min(each), max(each)] for count, each in rates.items()]
+    bench.show("Webhooks: deliveries per second, 1,000 events", ["webhooks", "median", "min", "max"], lines)
+    _subscribed_imports(bench, stack)
+
+
+def _subscribed_imports(bench: Bench, stack: Stack) -> None:
+    lines = []
+    file = bench.file("plain")
+    stack.clear()
+    stack.run(file)
+    for _ in range(bench.runs):
+        stack.clear()
+        alone = stack.run(file).seconds
+        stack.clear()
+        with subscribed_everywhere(stack, MANY_WEBHOOKS) as server:
+            subscribed = stack.run(file).seconds
+            assert server.wait_for(lambda got: len(got) >= MANY_WEBHOOKS, IDLE_WAIT_SECONDS_MAX)
+        lines.append([alone, subscribed, subscribed / alone])
+    header = ["no webhook, s", f"{MANY_WEBHOOKS} webhooks, s", "ratio"]
+    bench.show(f"An import of {bench.rows:,} rows with subscribers", header, lines)
+
+
+def _range(values: Iterable[float]) -> str:
+    ordered = sorted(values)
+    return f"{ordered[0]:,.0f}–{ordered[-1]:,.0f}"

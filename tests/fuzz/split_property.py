@@ -36,6 +36,7 @@ class Case:
     header: Header
     record_bytes_max: int
     chunk_bytes: int
+    lines_max: int
     block_sizes: tuple[int, int]
     resume_at: int
     content: bytes
@@ -51,6 +52,7 @@ class Case:
             header=header,
             record_bytes_max=_size(cap),
             chunk_bytes=_size(chunk),
+            lines_max=1 + chunk % 8 if chunk % 3 == 0 else SIZE_UNLIMITED,
             block_sizes=(BLOCK_SIZES[blocks >> 4], BLOCK_SIZES[blocks & 15]),
             resume_at=resume_at,
             content=content,
@@ -71,7 +73,7 @@ def check(data: bytes) -> None:
         csv_oracle.records(case.content, case.record_bytes_max, case.header.delimiter, case.header.lines + 1)
     )
     assert [(chunk.start, chunk.end, chunk.oversized) for chunk in chunks] == csv_oracle.packed(
-        records, case.chunk_bytes, case.header.end
+        records, case.chunk_bytes, case.lines_max, case.header.end
     )
     accepted, rejected = read(case, chunks)
     products, rejections = csv_oracle.judged(records, case.header)
@@ -97,7 +99,14 @@ def check_tiles(case: Case, chunks: list[Chunk]) -> None:
 
 def split(case: Case, start: int, line: int) -> list[Chunk]:
     """Returns all chunks from a record boundary on, fed block by block."""
-    splitter = Splitter(case.header.delimiter, start, line, case.chunk_bytes, record_bytes_max=case.record_bytes_max)
+    splitter = Splitter(
+        case.header.delimiter,
+        start,
+        line,
+        case.chunk_bytes,
+        record_bytes_max=case.record_bytes_max,
+        lines_max=case.lines_max,
+    )
     chunks: list[Chunk] = []
     for block in blocks(case, start):
         chunks += splitter.feed(block)

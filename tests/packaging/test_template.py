@@ -90,7 +90,7 @@ def test_visibility_time_out_is_six_times_the_functions_time_out(package: Packag
                 assert event["Properties"]["BatchSize"] == 1
                 assert _value(package, event["Properties"]["ScalingConfig"]["MaximumConcurrency"]) >= 2
                 checked += 1
-    assert checked == 10
+    assert checked == 12
 
 
 def test_how_many_chunks_are_written_at_a_time_is_a_parameter(package: Package) -> None:

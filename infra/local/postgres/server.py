@@ -60,10 +60,17 @@ class Postgres:
     """A server that is starting; after `wait_ready` it answers and has the database `importer`."""
 
     def __init__(
-        self, directory: Path, port: int, logbook: LogBook, say: Callable[[str], None], *, power_may_fail: bool = True
+        self,
+        directory: Path,
+        port: int,
+        logbook: LogBook,
+        say: Callable[[str], None],
+        *,
+        settings: Mapping[str, str] = SETTINGS,
+        power_may_fail: bool = True,
     ) -> None:
         self.port = port
-        self._settings = SETTINGS if power_may_fail else {**SETTINGS, **UNSAFE_SETTINGS}
+        self._settings = settings if power_may_fail else {**settings, **UNSAFE_SETTINGS}
         self._directory = directory.resolve()
         self._data = self._directory / "postgres"
         self._logbook = logbook
