@@ -30,6 +30,8 @@ LOGS = "tests/unit/test_logs.py"
 REDACTION = "tests/unit/test_redaction.py"
 EVENTS_SQL = "chalicelib/sql/events.sql"
 DELIVERIES_SQL = "chalicelib/sql/deliveries.sql"
+PLAIN_COPY = "chalicelib/importing/plain_copy.py"
+PLAIN_ROWS = "tests/unit/test_plain_copy.py"
 POST = "chalicelib/webhooks/outbound/post.py"
 URLS = "chalicelib/webhooks/outbound/urls.py"
 HOSTS = "chalicelib/webhooks/outbound/hosts.py"
@@ -141,6 +143,25 @@ MUTATIONS = (
              also=("-- name: any_field_wins", CHANGES + "-- name: any_field_wins")),
     Mutation("inherited active cells", "chalicelib/importing/upserting.py",
              'transaction.run("inherit_active")', "pass", ("tests/integration/test_import.py",)),
+    Mutation("NUL is for the row rules", PLAIN_COPY, 'b"\\0" in data or ', "", (PLAIN_ROWS,)),
+    Mutation("a CR without LF is for the row rules", PLAIN_COPY,
+             ' or data.count(b"\\r") != data.count(b"\\r\\n")', "", (PLAIN_ROWS,)),
+    Mutation("white space at the beginning is for the row rules", PLAIN_COPY, r"(?!\s){bare}", "{bare}", (PLAIN_ROWS,)),
+    Mutation("white space at the beginning, inside quotes", PLAIN_COPY,
+             r'"(?!["\s])[^"]', r'"(?!")[^"]', (PLAIN_ROWS,)),
+    Mutation("white space at the end is for the row rules", PLAIN_COPY, r"(?<!\s)", "", (PLAIN_ROWS,)),
+    Mutation("a long SKU is for the row rules", PLAIN_COPY,
+             "_trimmed(bare, SKU_CHARACTERS_MAX)", "_trimmed(bare, NAME_CHARACTERS_MAX)", (PLAIN_ROWS,)),
+    Mutation("a long description is for the row rules", PLAIN_COPY,
+             r"{bare}{{0,{characters}}}+", "{bare}*+", (PLAIN_ROWS,)),
+    Mutation("values for active that PostgreSQL reads differently are for the row rules", PLAIN_COPY,
+             "(?ai:true|", "(?i:true|active|", (PLAIN_ROWS,)),
+    Mutation("rows with different line ends are for the row rules", PLAIN_COPY, r"(?:{line_end}|\Z)", r"(?:\r?\n|\Z)",
+             (PLAIN_ROWS,)),
+    Mutation("a line inside quotes does not begin a row", PLAIN_COPY, "line and not before & 1", "line", (PLAIN_ROWS,)),
+    Mutation("empty text is not null", SQL, ", force_not_null ({})", "", ("tests/integration/test_plain_copy.py",)),
+    Mutation("a chunk that COPY refuses is parsed", "chalicelib/importing/upserting.py",
+             "if content.unparsed is None:\n            raise", "raise", ("tests/integration/test_plain_copy.py",)),
     Mutation("tombstone", SQL,
              "update product set\n  id = next_product_id(), name = '', description = '', active = true,"
              " deleted = true,\n  version = %(version)s, name_version = %(version)s, description_version = %(version)s,"
@@ -208,8 +229,8 @@ MUTATIONS = (
     Mutation("a splitter sends again what may be lost", "chalicelib/importing/splitting.py",
              "window.send_unfinished(backends, import_.id, import_.attempt, resumed)", "pass",
              ("tests/integration/test_delivery.py",)),
-    Mutation("a window of chunks in flight", "chalicelib/importing/pace.py",
-             "share = in_flight_max // max(running_imports, 1)", "share = 1_000_000",
+    Mutation("a window of chunks in flight", "chalicelib/importing/window.py",
+             "return pace.window(in_flight_max, running, write_seconds)", "return 1_000_000",
              ("tests/integration/test_fairness.py",)),
     Mutation("a finished chunk sends again what its worker could not", "chalicelib/importing/upserting.py",
              "                _send_again(backends, chunk)", "                pass",
@@ -252,10 +273,10 @@ MUTATIONS = (
              "judge if reader.line_num == 1 else _refuse_unclosed", "judge",
              ("tests/unit/test_rows.py",)),
     Mutation("COPY in a transaction of its own", "chalicelib/importing/upserting.py",
-             "        accepted = _copy(transaction, content.products)\n",
-             "        acceptance.enter(transaction)\n"
-             "        transaction.exists(\"lock_chunk\", import_id=chunk.import_id, number=chunk.number)\n"
-             "        accepted = _copy(transaction, content.products)\n",
+             "            return content, _copy(transaction, content)\n",
+             "            acceptance.enter(transaction)\n"
+             "            transaction.exists(\"lock_chunk\", import_id=chunk.import_id, number=chunk.number)\n"
+             "            return content, _copy(transaction, content)\n",
              ("tests/integration/test_freeze.py",)),
     Mutation("idle transactions are ended", MIGRATIONS,
              '    "idle_in_transaction_session_timeout": f"{IDLE_IN_TRANSACTION_SECONDS_MAX}s",\n', "",
@@ -621,8 +642,8 @@ MUTATIONS = (
     Mutation("a retry has a short wait at all", "functions/consumers.py",
              "backends().queues.retry_after(self.queue, record.receipt_handle, _wait_seconds(record))", "pass",
              ("tests/unit/test_consumers.py", "tests/integration/test_retries.py")),
-    Mutation("a consumer knows its own queue", "functions/upsert_chunk.py", '@consumes("chunks", ',
-             '@consumes("uploads", ', ("tests/unit/test_consumers.py",)),
+    Mutation("a consumer knows its own queue", "functions/upsert_chunk.py", '@works_on("chunks", ',
+             '@works_on("uploads", ', ("tests/unit/test_consumers.py",)),
     Mutation("messages about missing things are finished", "functions/consumers.py",
              "except NotFound as error:", "except ZeroDivisionError as error:",
              ("tests/integration/test_restore.py",)),
