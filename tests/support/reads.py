@@ -14,7 +14,8 @@ READ = """
 
 
 def rows_read(pipeline: Pipeline, table: str) -> int:
-    """Returns what all sessions have read so far, including everything that `pipeline.backends` did."""
+    """Returns what sessions have read so far, including everything that `pipeline.backends` and the owner did."""
+    pipeline.sql("select pg_stat_force_next_flush()")
     pipeline.backends.database.connection().execute("select pg_stat_force_next_flush()")
     (read,) = pipeline.sql(READ, table)
     return int(read["rows"])
