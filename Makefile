@@ -29,7 +29,7 @@ USER_VALUES := FILE ENCODING ROWS NAME SCOPE EXPIRES PARAMETERS CONFIRM OSV_URL
 $(foreach name,$(USER_VALUES),$(if $(filter command%,$(origin $(name))),$(eval export override $(name) := $$(value $(name)))))
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo import psql token tokens revoke-token quick test bench bench-rivals chaos mutate fuzz schemathesis huge
+.PHONY: help run demo import psql token tokens revoke-token quick test bench bench-rivals chaos slow-database mutate fuzz schemathesis huge
 .PHONY: check check-web format emulator clean package conformance up down deploy destroy lock update audit lambda-dependencies cloud-test cloud-emulator
 
 help: ## Show this list
@@ -77,7 +77,10 @@ bench-rivals: $(INSTALLED) emulator $(RIVALS_VENV)/.installed ## Compare imports
 	$(RUN) infra tests.benchmark --only others $(BENCH_ARGS)
 
 chaos: $(INSTALLED) emulator ## Import 500,000 rows and send 2,000 events while processes are killed (CHAOS_SEED= repeats a run)
-	CHAOS=long $(PYTEST) tests/chaos -s --timeout 1800
+	CHAOS=long $(PYTEST) tests/chaos -s --timeout 1800 --deselect tests/chaos/test_slow_database.py
+
+slow-database: $(INSTALLED) emulator ## Import while PostgreSQL is slow, frozen for a minute, throttled to a tenth, and failing over
+	CHAOS=long $(PYTEST) tests/chaos/test_slow_database.py -s --timeout 3600
 
 mutate: $(INSTALLED) emulator ## Remove one safety mechanism at a time, and check that a test fails
 	$(RUN) infra tests.mutation.mutate

@@ -27,7 +27,7 @@ import functions.rewrite_upload
 import functions.split_upload
 import functions.sweep
 import functions.upsert_chunk
-from chalicelib.settings import queue_name, stage
+from chalicelib.settings import chunk_concurrency, queue_name, stage
 from functions import invocations, logs
 from functions.api import (
     bulk_deletes,
@@ -72,7 +72,7 @@ def rewrite_upload(event: SQSEvent) -> None:
     functions.rewrite_upload.handle(event)
 
 
-@app.on_sqs_message(queue=queue_name(stage(), "chunks"), batch_size=1, maximum_concurrency=16)
+@app.on_sqs_message(queue=queue_name(stage(), "chunks"), batch_size=1, maximum_concurrency=chunk_concurrency())
 def upsert_chunk(event: SQSEvent) -> None:
     functions.upsert_chunk.handle(event)
 
@@ -91,6 +91,14 @@ def bulk_delete_products(event: SQSEvent) -> None:
 @app.on_sqs_message(queue=queue_name(stage(), "exports"), batch_size=1, maximum_concurrency=2)
 def export_products(event: SQSEvent) -> None:
     functions.export_products.handle(event)
+
+
+# --- changes → search index -------------------------------------------------------------------------------------
+
+
+@app.on_sqs_message(queue=queue_name(stage(), "changes"), batch_size=1, maximum_concurrency=2)
+def index_products(event: SQSEvent) -> None:
+    functions.index_products.handle(event)
 
 
 # --- events → deliveries → the customer's server -----------------------------------------------------------------
@@ -140,11 +148,6 @@ def fail_export(event: SQSEvent) -> None:
 @app.schedule(Rate(1, unit=Rate.MINUTES))
 def sweep(event: CloudWatchEvent) -> None:
     functions.sweep.handle(event)
-
-
-@app.schedule(Rate(1, unit=Rate.MINUTES))
-def index_products(event: CloudWatchEvent) -> None:
-    functions.index_products.handle(event)
 
 
 @app.lambda_function(name="migrate")

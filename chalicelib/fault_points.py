@@ -37,7 +37,6 @@ POINTS = (
     "chunk.after_commit",
     "chunk.after_send",
     "pieces.before_cut_commit",
-    "pieces.before_wake",
     "pieces.after_cut",
     "pieces.after_send",
     "completion.after_status",
@@ -73,7 +72,7 @@ POINTS = (
     "delivery.after_record",
     "indexing.between_steps",
     "indexing.after_range",
-    "indexing.before_end_commit",
+    "indexing.before_commit",
 )
 
 _on_reach: Callable[[str], None] | None = None

@@ -35,6 +35,8 @@ FIELD_CHARACTERS_MAX = max(HEADER_BYTES_MAX, RECORD_BYTES_MAX)
 # --- splitting ------------------------------------------------------------------------------------------------
 CHUNK_BYTES = 2 * MIB
 """A chunk ends at the last record boundary within this many bytes, or at the end of its first record."""
+PLAIN_COLUMNS_IGNORED_MAX = 16
+"""Chunks with more columns that are not used are parsed: to send all of them to the database would take longer."""
 WRITE_SECONDS_MAX = 15
 """A statement that writes rows of a chunk ends after this time: the chunk then comes back in smaller pieces."""
 WRITE_SECONDS_QUICK = 5
@@ -45,6 +47,8 @@ CUT_PIECES_MAX = 16
 """A chunk is cut into about this many pieces at a time, at most twice as many; they may be cut again."""
 CUT_FACTOR = 4
 """After a time-out, pieces have this fraction of the size that took too long."""
+CHUNK_LINES_MAX = 20_000
+"""It ends within this many physical lines, too: short rows take as long to write as long ones."""
 MERGE_ROWS_MIN = 10_000
 """If PostgreSQL estimates fewer products than this, chunks are written by the statement without a join."""
 SCAN_BLOCK_BYTES = 8 * MIB
@@ -58,6 +62,8 @@ CHUNK_CONCURRENCY = 16
 """How many chunks are written at a time, unless the stage sets another number."""
 IN_FLIGHT_PER_WORKER = 2
 """This many chunks of all imports together are sent and not done, for each that can be written at a time."""
+REFILL_CHUNKS_MAX = 8
+"""A chunk's end sends others once there is room for half of the window, or for this many."""
 SPLIT_AHEAD_FACTOR = 4
 """The splitter waits when it is this many times as many chunks ahead as may be in flight."""
 SPLIT_AHEAD_CHUNKS_MIN = 32
@@ -102,8 +108,6 @@ LIST_TEXT_CHARACTERS_MAX = 500
 CURSOR_CHARACTERS_MAX = 1_500
 """Room for the longest key of a SKU: 64 characters, each becoming three in NFC, of four bytes each, in base64."""
 FILTER_CHARACTERS_MAX = 255
-CATALOGUE_COUNT_ROWS_MAX = 50_000
-"""Up to this many products are counted exactly if the search copy does not know their number; more are estimated."""
 POLL_SECONDS = 1
 """How long clients are asked to wait before they check running work again."""
 IDEMPOTENCY_KEY_CHARACTERS_MAX = 255
@@ -197,13 +201,30 @@ SAMPLE_PAGES = 750
 """A filter is first tried on a sample of this many pages of the table (8 KiB, some ten products each)."""
 SAMPLE_MATCHES_MIN = 25
 """A filter is common if at least this many products of the sample match: about one in 300."""
+SAMPLE_MATCHES_SURE = 100
+"""With fewer matches than this, an estimate of their number may be wrong by a third: a larger sample is taken."""
+SAMPLE_FACTOR = 4
+"""How many times as large it is."""
+SAMPLE_SEED = 1
+"""Which pages are in the sample: always the same, so that the total does not change when a page is loaded again."""
 WALK_ROWS_MAX = 25_000
 """For a page of a common filter, at most this many products are read in order before the index is used instead."""
-SEARCH_EDITS_MAX = 10_000
-"""With more edits than this beside the search copy, it is not used: every search would have to read all of them."""
+SEARCH_CHANGES_MAX = 10_000
+"""With more changed products than this beside the search copy, it is not used: every search would have to read all of
+them."""
 INDEX_STEP_ROWS = 5_000
 INDEX_STEP_BYTES = 8 * MIB
 """At most this many products, and bytes of their descriptions, are copied in one transaction."""
+INDEX_STEP_CHANGES = 5_000
+"""At most this many changes (edits, or chunks of imports) are taken from the record at a time."""
+INDEX_AGAIN_SECONDS = 1
+"""After this time, indexing looks again for changes that could not be copied yet."""
+INDEX_SMALL_ROWS = 2_000
+"""A change of at most this many products is copied at once, even while an import is running."""
+INDEX_WAIT_SECONDS_MAX = 60
+"""While an import is running, larger changes wait at most this long before they are copied."""
+WAKE_SOON_SECONDS = 1
+"""How long a wake-up for many small changes is delayed, so that one message serves them all."""
 
 # --- products and bulk deletes --------------------------------------------------------------------------------
 WRITE_ATTEMPTS_MAX = 5

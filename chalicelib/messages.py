@@ -80,6 +80,10 @@ class EventsMessage(Message):
     """A message of the `events` queue. It only wakes the relay; the events are in the outbox."""
 
 
+class ChangesMessage(Message):
+    """A message of the `changes` queue. It only wakes indexing; what changed is in the record of changes."""
+
+
 class TurnMessage(Message):
     """A message of the `deliveries` queue: this webhook may have deliveries due."""
 

@@ -115,6 +115,11 @@ def stage() -> str:
     return os.environ.get("STAGE", LOCAL_STAGE)
 
 
+def chunk_concurrency() -> int:
+    """How many chunks are written at a time. app.py needs it while it is being packaged, like the stage."""
+    return int(os.environ.get("CHUNK_CONCURRENCY", CHUNK_CONCURRENCY))
+
+
 def trace_id() -> str | None:
     """The X-Ray trace of the current invocation; Lambda sets it for each one."""
     return os.environ.get("_X_AMZN_TRACE_ID")

@@ -1,14 +1,14 @@
-"""Scheduled every minute: updates the search index, which filtered lists use."""
+"""Consumer of the `changes` queue: updates the search index, which filtered lists use."""
 
 from __future__ import annotations
 
-from chalice.app import CloudWatchEvent
-
 from chalicelib.catalogue import search_index
+from chalicelib.messages import ChangesMessage
 from functions.composition import backends
-from functions.consumers import seconds_left_of
+from functions.consumers import SecondsLeft, consumes
 
 
-def handle(event: CloudWatchEvent) -> None:
-    """Indexes what is new, for as long as the invocation lasts."""
-    search_index.index_products(backends().database, seconds_left_of(event))
+@consumes("changes", ChangesMessage)
+def handle(_: ChangesMessage, seconds_left: SecondsLeft) -> None:
+    """Indexes every change that has not been indexed."""
+    search_index.index_changes(backends(), seconds_left)

@@ -5,10 +5,11 @@ from __future__ import annotations
 from chalicelib.importing import splitting
 from chalicelib.messages import RewriteMessage
 from functions.composition import backends
-from functions.consumers import SecondsLeft, consumes
+from functions.consumers import SecondsLeft
+from functions.work import works_on
 
 
-@consumes("rewrites", RewriteMessage)
+@works_on("rewrites", RewriteMessage)
 def handle(message: RewriteMessage, _: SecondsLeft) -> None:
     """Rewrites the file of an import."""
     splitting.rewrite_upload(backends(), message.import_id)

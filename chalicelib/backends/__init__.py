@@ -21,6 +21,8 @@ from chalicelib.settings import Settings
 
 RELAY_QUEUE = "events"
 """The queue that wakes the relay when there are new events."""
+CHANGES_QUEUE = "changes"
+"""The queue that wakes `index_products` when products have changed."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +41,10 @@ def connect(settings: Settings) -> Backends:
     queues = SqsQueues(settings.stage)
     return Backends(
         database=Database(
-            partial(conninfo, settings), announce=partial(queues.wake, RELAY_QUEUE), pooled=settings.database_pooled
+            partial(conninfo, settings),
+            announce=partial(queues.wake, RELAY_QUEUE),
+            announce_changes=partial(queues.wake_soon, CHANGES_QUEUE),
+            pooled=settings.database_pooled,
         ),
         files=S3FileStore(settings.files_bucket, settings.s3_public_endpoint_url),
         queues=queues,

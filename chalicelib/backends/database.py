@@ -58,19 +58,22 @@ class Database:
     If it breaks inside a transaction, that raises Transient, and nothing is repeated here.
 
     `conninfo` may be a function. It is called for every connection, so that a changed password is found. `announce` is
-    called after the commit of a transaction that recorded events. `pooled` says that a proxy shares connections:
-    statements are not prepared then, because they would tie a connection to one caller.
+    called after the commit of a transaction that recorded events, `announce_changes` after one that changed products.
+    `pooled` says that a proxy shares connections: statements are not prepared then, because they would tie a connection
+    to one caller.
     """
 
     def __init__(
         self,
         conninfo: str | Callable[[], str],
         announce: Callable[[], None] = lambda: None,
+        announce_changes: Callable[[], None] = lambda: None,
         *,
         pooled: bool = False,
     ) -> None:
         self._conninfo = conninfo
         self._announce = announce
+        self._announce_changes = announce_changes
         self._pooled = pooled
         self._connection: psycopg.Connection[TupleRow] | None = None
         self._begun_at = 0.0
@@ -107,6 +110,8 @@ class Database:
             return
         if transaction.announces:
             self._announce()
+        if transaction.changes_products:
+            self._announce_changes()
         for write_line in transaction.afterwards:
             write_line()
 
@@ -163,6 +168,8 @@ class Transaction:
         self.cursor = cursor
         self.announces = False
         """Whether it recorded events: the relay is woken after the commit."""
+        self.changes_products = False
+        """Whether it changed what readers see of products: indexing is woken after the commit."""
         self.afterwards: list[Callable[[], None]] = []
         """Writes the lines to log after the commit."""
 

@@ -31,8 +31,11 @@ class Queues(Protocol):
     def send(self, queue: str, messages: Sequence[Message], *, delay_seconds: int = 0) -> None:
         """Sends messages, to arrive after the delay. Raises Transient, after which some may have been sent."""
 
-    def wake(self, queue: str) -> None:
+    def wake(self, queue: str, *, delay_seconds: int = 0) -> None:
         """Lets the queue's function look for work. Best effort: the sweep finds the same work later."""
+
+    def wake_soon(self, queue: str) -> None:
+        """Does the same after a moment. A message that this process sent, and that is still delayed, serves, too."""
 
     def count(self, queue: str) -> int:
         """Returns how many messages a queue has: waiting, delayed, or being handled. Approximate. Raises Transient."""

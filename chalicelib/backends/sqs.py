@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -12,6 +13,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from chalicelib.backends.clients import DATA_READ_SECONDS_MAX, client_config
 from chalicelib.backends.queues import SEND_BATCH_MESSAGES_MAX, Message
 from chalicelib.errors import Transient
+from chalicelib.limits import WAKE_SOON_SECONDS
 from chalicelib.settings import queue_name
 from chalicelib.telemetry import WARNING, log
 
@@ -32,6 +34,7 @@ class SqsQueues:
     def __init__(self, stage: str) -> None:
         self._stage = stage
         self._urls: dict[str, str] = {}
+        self._woken_at: dict[str, float] = {}
         self._sqs: SQSClient = boto3.client("sqs", config=client_config(DATA_READ_SECONDS_MAX))
 
     def send(self, queue: str, messages: Sequence[Message], *, delay_seconds: int = 0) -> None:
@@ -48,11 +51,19 @@ class SqsQueues:
             if answer.get("Failed"):
                 raise Transient(f"SQS refused {len(answer['Failed'])} messages for {queue}")
 
-    def wake(self, queue: str) -> None:
+    def wake(self, queue: str, *, delay_seconds: int = 0) -> None:
         try:
-            self.send(queue, [Message()])
+            self.send(queue, [Message()], delay_seconds=delay_seconds)
         except Transient as error:
             log("a wake-up could not be sent; the sweep will find its work", level=WARNING, reason=str(error))
+
+    def wake_soon(self, queue: str) -> None:
+        # Wall-clock time: the monotonic clock may stop while a function is frozen between two invocations. For half of
+        # the delay, the message has certainly not been received.
+        now = time.time()
+        if not 0 <= now - self._woken_at.get(queue, 0.0) < WAKE_SOON_SECONDS / 2:
+            self._woken_at[queue] = now
+            self.wake(queue, delay_seconds=WAKE_SOON_SECONDS)
 
     def count(self, queue: str) -> int:
         with _translated(queue):

@@ -28,6 +28,7 @@ def add(
     transaction.run(
         "record_change", version=version, created=created, deleted=deleted, created_id=created_id, keys=list(keys)
     )
+    transaction.changes_products = True
 
 
 def total(transaction: Transaction) -> int:

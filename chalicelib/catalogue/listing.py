@@ -16,13 +16,16 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 from chalicelib.backends.database import Transaction
+from chalicelib.catalogue import change_record
 from chalicelib.catalogue.products import Product
 from chalicelib.errors import NotFound
 from chalicelib.limits import (
-    CATALOGUE_COUNT_ROWS_MAX,
+    SAMPLE_FACTOR,
     SAMPLE_MATCHES_MIN,
+    SAMPLE_MATCHES_SURE,
     SAMPLE_PAGES,
-    SEARCH_EDITS_MAX,
+    SAMPLE_SEED,
+    SEARCH_CHANGES_MAX,
     WALK_ROWS_MAX,
 )
 
@@ -103,18 +106,19 @@ class _SearchState:
     """What decides how a page is found; see the query `search_state`."""
 
     ready: bool
-    """Whether the search index, with the noted edits, covers every product."""
+    """Whether the search index, with the changes that it lacks, covers every product."""
     indexable: bool
     """Whether the index can narrow down this search."""
-    shown: int | None
-    """How many products readers see; not None when it is ready."""
     pages: int
     """The size of the table."""
 
 
 @dataclass(frozen=True)
 class _Sample:
+    """How many products of a sample pass the filters, and how many it has in all."""
+
     matches: int
+    rows: int
 
 
 @dataclass(frozen=True)
@@ -166,7 +170,7 @@ class Place:
 class Results:
     """The products of one page, in the order of the list, and how many products the whole list has.
 
-    `index_is_current` is False while the search index lacks an import: results are the same, but rare words are slow.
+    `index_is_current` is False while the search index lacks much: results are the same, but rare words are slow.
     """
 
     products: list[Product]
@@ -179,12 +183,12 @@ def find(transaction: Transaction, filters: Filters, place: Place) -> Results:
     """Returns one page of the products that pass the filters."""
     given = filters.given()
     state = _search_state(transaction, given)
-    results = _filtered(transaction, given, place, state) if given else _whole(transaction, place, state)
+    results = _filtered(transaction, given, place, state) if given else _whole(transaction, place)
     return replace(results, index_is_current=state.ready)
 
 
-def _whole(transaction: Transaction, place: Place, state: _SearchState) -> Results:
-    return Results(_walk(transaction, {}, place), *_size(transaction, state))
+def _whole(transaction: Transaction, place: Place) -> Results:
+    return Results(_walk(transaction, {}, place), change_record.total(transaction))
 
 
 def _filtered(transaction: Transaction, given: Mapping[str, Any], place: Place, state: _SearchState) -> Results:
@@ -224,7 +228,9 @@ def _find_all(transaction: Transaction, given: Mapping[str, Any], place: Place, 
     seek, order = place.fragments()
     source: Sequence[str] = ("found_in_catalogue", *conditions(given))
     if state.ready:
-        source = ("found_in_index", *_indexed(given), "found_in_edits", *conditions(given), "found_in_edits_end")
+        indexed = ("found_in_index", "indexed_products", *_indexed(given))
+        changed = ("found_in_changes", "unindexed_keys", "found_in_both", *conditions(given), "found_in_both_end")
+        source = (*indexed, *changed)
     transaction.run("with_indexes" if state.ready and state.indexable else "in_parallel")
     names = (
         *source,
@@ -242,26 +248,27 @@ def _find_all(transaction: Transaction, given: Mapping[str, Any], place: Place, 
 
 def _search_state(transaction: Transaction, given: Mapping[str, Any]) -> _SearchState:
     texts = [value for value in given.values() if isinstance(value, str)]
-    return transaction.row("search_state", _SearchState, texts=texts, edits_max=SEARCH_EDITS_MAX)
+    return transaction.row("search_state", _SearchState, texts=texts, changes_max=SEARCH_CHANGES_MAX)
 
 
 def _estimate_if_common(transaction: Transaction, given: Mapping[str, Any], state: _SearchState) -> int | None:
-    """Estimates from a sample how many products pass, to two digits. None when the sample has too few of them."""
+    """Estimates from a sample how many products pass, to two digits. None when the sample has too few of them.
+
+    If it has enough to tell that they are common, but not how common, a larger sample decides.
+    """
     if state.pages <= SAMPLE_PAGES:
         return None
-    share = SAMPLE_PAGES / state.pages
-    names = ("sample_index", *_indexed(given)) if state.ready else ("sample", *conditions(given))
-    (sample,) = transaction.composed(names, _Sample, percent=100 * share, **given)
+    sample = _sample(transaction, given, state, SAMPLE_PAGES)
     if sample.matches < SAMPLE_MATCHES_MIN:
         return None
-    return int(float(f"{sample.matches / share:.1e}"))
+    if sample.matches < SAMPLE_MATCHES_SURE:
+        sample = _sample(transaction, given, state, SAMPLE_FACTOR * SAMPLE_PAGES)
+    return int(float(f"{change_record.total(transaction) * sample.matches / sample.rows:.1e}"))
 
 
-def _size(transaction: Transaction, state: _SearchState) -> tuple[int, bool]:
-    """Returns how many products there are, and whether that is an estimate."""
-    if state.ready and state.shown is not None:
-        return state.shown, False
-    counted = transaction.value("count_shown", int, limit=CATALOGUE_COUNT_ROWS_MAX + 1)
-    if counted <= CATALOGUE_COUNT_ROWS_MAX:
-        return counted, False
-    return max(CATALOGUE_COUNT_ROWS_MAX, transaction.value("estimate_products", int)), True
+def _sample(transaction: Transaction, given: Mapping[str, Any], state: _SearchState, pages: int) -> _Sample:
+    by_index = ("sample_index", *_indexed(given), "sample_index_end")
+    names = by_index if state.ready else ("sample", *conditions(given), "sample_end")
+    percent = min(100.0, 100 * pages / state.pages)
+    (sample,) = transaction.composed(names, _Sample, percent=percent, seed=SAMPLE_SEED, **given)
+    return sample

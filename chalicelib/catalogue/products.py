@@ -18,7 +18,7 @@ from typing import Any
 from chalicelib import acceptance, events
 from chalicelib.backends import Backends
 from chalicelib.backends.database import RollBack, Transaction
-from chalicelib.catalogue import change_record, search_index
+from chalicelib.catalogue import change_record
 from chalicelib.errors import Conflict, NotFound, PreconditionFailed, Transient
 from chalicelib.limits import EVENT_DESCRIPTION_BYTES_MAX, WRITE_ATTEMPTS_MAX
 
@@ -96,7 +96,6 @@ def create(backends: Backends, content: Content) -> Product:
             created = _put(transaction, content, floor)
             if created is not None:
                 change_record.add(transaction, created.version, created_id=created.id)
-                search_index.note(transaction, key, created.version, +1)
                 _record_event(transaction, "product.created", created)
                 return created
     raise Transient(f"other writers keep changing the SKU {content.sku}")
@@ -162,7 +161,6 @@ def _rename(transaction: Transaction, current: _Row, changes: Changes, floor: in
     renamed = _put(transaction, content, floor, version, product_id=current.id, created_at=current.created_at)
     if renamed is not None:
         change_record.add(transaction, version, keys=[current.sku_key, renamed.sku_key])
-        search_index.note(transaction, renamed.sku_key, version, +1)
         _record_event(transaction, "product.updated", renamed)
     return renamed
 
@@ -171,7 +169,6 @@ def _bury(transaction: Transaction, current: _Row) -> int:
     """Turns a locked row into a tombstone. Returns its version."""
     version = _next_version(transaction)
     transaction.run("bury_product", id=current.id, version=version)
-    search_index.note(transaction, current.sku_key, version, -1)
     return version
 
 
@@ -198,7 +195,6 @@ def _put(
 def _edit(transaction: Transaction, product_id: int, changes: Changes) -> Product:
     version = _next_version(transaction)
     edited = transaction.row("edit_product", Product, id=product_id, version=version, **asdict(changes))
-    search_index.note(transaction, edited.sku_key, version)
     if edited.content_version == version:
         change_record.add(transaction, version, keys=[edited.sku_key])
         _record_event(transaction, "product.updated", edited)

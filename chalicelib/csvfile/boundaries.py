@@ -12,8 +12,9 @@ scans a mebibyte at a time, and a line end is the end of a record if the number 
 every search stops at the next one that it needs. A forgotten quote makes the text after it be read again, but not once
 per line: where two records meet that are both still inside quotes, they continue identically. So all lines below a
 forgotten quote share one search for its end (see `_Window._record_end`). The work for one chunk is therefore at most a
-few times `chunk_bytes` + `RECORD_BYTES_MAX`, and any two consecutive chunks advance by more than `chunk_bytes`: the
-time is linear in the size of the file, whatever it contains.
+few times `chunk_bytes` + `RECORD_BYTES_MAX`, and any two consecutive chunks advance by more than `chunk_bytes` or
+`lines_max` lines, of which a file has a limited number. So the time is linear in the size of the file, whatever it
+contains.
 """
 
 from __future__ import annotations
@@ -22,14 +23,17 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cache
+from itertools import islice
 
 from chalicelib.errors import UnreadableFile
-from chalicelib.limits import CHUNK_BYTES, LINES_MAX, RECORD_BYTES_MAX
+from chalicelib.limits import CHUNK_BYTES, CHUNK_LINES_MAX, KIB, LINES_MAX, RECORD_BYTES_MAX
 
 _QUOTE = ord('"')
 _LF = ord("\n")
 _CR = ord("\r")
 _LINE_END = re.compile(rb"\r\n?|\n")
+_COUNT_STEP_BYTES = 64 * KIB
+"""Lines are counted in steps of this size, so that a chunk of short lines does not cost more than its bytes."""
 _LINE_ENDS_TRIED_MAX = 100
 """How many line ends inside quotes are tried, backwards, before falling back to the slower method."""
 
@@ -57,8 +61,9 @@ class Splitter:
 
     `start` is the absolute offset of the first byte that will be fed, which must be a record boundary, and `line` its
     physical line number. There is no other state: a new splitter that starts at the `end` and `next_line` of any chunk
-    continues with the same chunks. A chunk ends at the last record boundary within `chunk_bytes` of its start, or at
-    the end of its first record if that is longer. The chunks cover the file from `start` on, without gaps or overlaps.
+    continues with the same chunks. A chunk ends at the last record boundary within `chunk_bytes` and `lines_max`
+    physical lines of its start, or at the end of its first record if that is longer. The chunks cover the file from
+    `start` on, without gaps or overlaps.
 
     Raises UnreadableFile (`too_many_lines`) when the file has more lines than an import can number.
     """
@@ -71,9 +76,11 @@ class Splitter:
         chunk_bytes: int = CHUNK_BYTES,
         *,
         record_bytes_max: int = RECORD_BYTES_MAX,
+        lines_max: int = CHUNK_LINES_MAX,
     ) -> None:
         self._delimiter = ord(delimiter)
         self._chunk_bytes = chunk_bytes
+        self._lines_max = lines_max
         self._record_bytes_max = record_bytes_max
         # To cut a chunk, all records that start in it must be in the window, and the two bytes after them.
         self._needed_bytes = chunk_bytes + record_bytes_max + 2
@@ -113,7 +120,7 @@ class Splitter:
     def _cut_window(self) -> Iterator[Chunk]:
         window = self._window
         while self._at < window.size and (window.is_last or window.size - self._at >= self._needed_bytes):
-            end = None if self._skipping else window.cut(self._at, self._chunk_bytes)
+            end = None if self._skipping else window.cut(self._at, self._chunk_bytes, self._lines_max)
             if end is not None:
                 yield self._chunk_to(end, oversized=False)
                 continue
@@ -160,9 +167,9 @@ class _Window:
         self._path_end = 0
         self._well_formed = _well_formed(delimiter)
 
-    def cut(self, start: int, chunk_bytes: int) -> int | None:
+    def cut(self, start: int, chunk_bytes: int, lines_max: int) -> int | None:
         """Returns the end of the chunk at `start`; None when its first line is longer than a record may be."""
-        limit = min(start + chunk_bytes, self.known)
+        limit = self._end_of_lines(start, min(start + chunk_bytes, self.known), lines_max)
         horizon = min(limit + self._record_bytes_max, self.known)
         record = self._path_end = self.well_formed_end = self._well_formed_end(start, limit)
         end: int | None = record
@@ -177,6 +184,21 @@ class _Window:
                 break
             record = end
         return record if record > start else end
+
+    def _end_of_lines(self, start: int, limit: int, lines_max: int) -> int:
+        """Returns the end of the physical line that is the `lines_max`th one from `start` on, at most `limit`."""
+        lines_left = lines_max
+        while start < limit:
+            stop = min(start + _COUNT_STEP_BYTES, limit)
+            if self.data[stop - 1] == _CR and self.data[stop] == _LF:
+                stop = min(stop + 1, limit)
+            lines = self.line_ends(start, stop)
+            if lines >= lines_left:
+                *_, last = islice(_LINE_END.finditer(self.data, start, stop), lines_left)
+                return last.end()
+            lines_left -= lines
+            start = stop
+        return limit
 
     def _well_formed_end(self, start: int, limit: int) -> int:
         """Returns a record boundary in [start, limit]: the last one that is cheap to prove."""

@@ -21,7 +21,7 @@ from chalicelib.importing import imports, splitting
 from chalicelib.importing.pace import Pace
 from chalicelib.importing.records import ChunkToDo, LockedChunk
 from chalicelib.limits import CUT_PIECES_MAX, CUT_SECONDS, WRITE_SECONDS_MAX
-from chalicelib.messages import ChunkMessage, UploadMessage
+from chalicelib.messages import ChunkMessage
 from chalicelib.telemetry import WARNING, log
 
 SecondsLeft = Callable[[], float]
@@ -68,9 +68,8 @@ def give_back(backends: Backends, chunk: ChunkToDo, message: ChunkMessage, error
         fault_point("pieces.after_send")
 
 
-def note_write(transaction: Transaction, chunk: ChunkToDo, seconds: float) -> None:
+def note_pace(transaction: Transaction, chunk: ChunkToDo, pace: Pace) -> None:
     """Remembers how fast a chunk was written, if chunks that follow should know. The import is locked."""
-    pace = chunk.pace.after_write(chunk.size_bytes, seconds)
     if pace.is_slow or chunk.pace.is_slow:
         transaction.run("note_pace", id=chunk.import_id, **asdict(pace))
 
@@ -102,10 +101,7 @@ def _cut(backends: Backends, chunk: ChunkToDo, pace: Pace) -> ChunkToDo | None:
         transaction.log("chunk cut", pieces=1 + len(others), piece_bytes=pace.piece_bytes)
         fault_point("pieces.before_cut_commit")
         left = replace(chunk, end_byte=first.end, regular=first.regular, **asdict(pace))
-    if left is not None:
-        fault_point("pieces.before_wake")
-        backends.queues.send("uploads", [UploadMessage(continue_import=chunk.import_id)])
-    return left
+    return left  # noqa: RET504  # the block may end early
 
 
 def _pieces(backends: Backends, chunk: ChunkToDo, piece_bytes: int) -> list[Chunk]:

@@ -179,15 +179,15 @@ class ChunkToDo:
     header: Mapping[str, Any]
     data_key: str
     data_version: str
-    piece_bytes: int | None
-    """At most this much of the file is written at a time; None: a whole chunk is."""
-    write_seconds: float | None
-    """How long a whole chunk took to write recently; None if that is not known."""
     attempt: int
     """The attempt of the import."""
     sends_from: int | None
     """When it is done: the chunks [sends_from, sends_to) are to be sent after its commit."""
     sends_to: int | None
+    piece_bytes: int | None
+    """At most this much of the file is written at a time; None: a whole chunk is."""
+    write_seconds: float | None
+    """How long a whole chunk took to write recently; None if that is not known."""
 
     @property
     def size_bytes(self) -> int:

@@ -70,10 +70,10 @@ class _ImportToSplit:
     chunk_count: int
     chunks_done: int
     chunks_sent: int
-    write_seconds: float | None
-    """How long a whole chunk took to write recently; None if that is not known."""
     unsure_from: int | None
     """The messages of unfinished chunks from this number on may be lost; None if they are known to be sent."""
+    write_seconds: float | None
+    """How long a whole chunk took to write recently; None if that is not known."""
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,10 @@ from dataclasses import asdict, dataclass
 from itertools import accumulate
 from math import inf
 from time import monotonic
+from typing import LiteralString
+
+from psycopg import DataError
+from psycopg.sql import Composed
 
 from chalicelib import acceptance
 from chalicelib.backends import Backends
@@ -20,7 +24,7 @@ from chalicelib.csvfile.header import Header
 from chalicelib.csvfile.rows import RejectedRow, oversized_row, read_rows
 from chalicelib.errors import FileUnavailable, TimedOut
 from chalicelib.fault_points import fault_point
-from chalicelib.importing import copy_text, imports, pieces, window
+from chalicelib.importing import copy_text, imports, pieces, plain_copy, window
 from chalicelib.importing.pieces import SecondsLeft
 from chalicelib.importing.records import ChunkCounts, ChunkToDo, LockedChunk, RowCounts
 from chalicelib.importing.window import Sends
@@ -33,15 +37,18 @@ from chalicelib.limits import (
 )
 from chalicelib.messages import ChunkMessage
 from chalicelib.sql import query
-from chalicelib.telemetry import DEBUG, Stopwatch, log, log_context
+from chalicelib.telemetry import DEBUG, WARNING, Stopwatch, log, log_context
 
 
 @dataclass(frozen=True)
 class _Content:
-    """What a chunk contains: the products in COPY's text format, and the rejected rows."""
+    """What a chunk contains: the products, the statement that copies them, and the rejected rows."""
 
     products: bytes
+    statement: LiteralString | Composed
     rejected: list[RejectedRow]
+    unparsed: bytes | None = None
+    """The bytes of the chunk, if its rows are copied as they are in the file."""
 
 
 @dataclass(frozen=True)
@@ -109,9 +116,8 @@ def _upsert(backends: Backends, chunk: ChunkToDo, seconds_left: SecondsLeft) -> 
     header = Header.from_json(chunk.header)
     content = _read(backends, chunk, header, clock)
     fault_point("chunk.after_fetch")
-    with clock.stage("ChunkCopyMilliseconds"), backends.database.transaction() as transaction:
-        pieces.limit_statements(transaction, seconds_left)
-        accepted = _copy(transaction, content.products)
+    with clock.stage("ChunkCopyMilliseconds"):
+        content, accepted = _copied(backends, content, header, chunk, seconds_left)
     fault_point("chunk.after_copy")
     with clock.stage("ChunkWriteMilliseconds"):
         written = _write(backends, chunk, accepted, content.rejected, seconds_left)
@@ -128,22 +134,48 @@ def _read(backends: Backends, chunk: ChunkToDo, header: Header, clock: Stopwatch
     if chunk.oversized:
         end = min(end, start + OVERSIZED_ROW_BYTES_STORED)
         head = backends.files.read(chunk.data_key, chunk.data_version, start, end)
-        return _Content(b"", [oversized_row(head, chunk.first_line)])
+        return _Content(b"", query("copy_incoming"), [oversized_row(head, chunk.first_line)])
     with clock.stage("ChunkReadMilliseconds"):
         data = backends.files.read(chunk.data_key, chunk.data_version, start, end)
-    rejected: list[RejectedRow] = []
     with clock.stage("ChunkParseMilliseconds"):
-        rows = read_rows(data, header, chunk.first_line, rejected.append, regular=chunk.regular)
-        return _Content(copy_text.encode(rows, holds_delimiter=copy_text.DELIMITER.encode() in data), rejected)
+        return _plain_content(data, header, chunk) or _content(data, header, chunk)
 
 
-def _copy(transaction: Transaction, lines: bytes) -> int:
+def _plain_content(data: bytes, header: Header, chunk: ChunkToDo) -> _Content | None:
+    """Returns the content of a chunk in which all rows are plain, without parsing them."""
+    plain = plain_copy.read(data, header, chunk.first_line) if chunk.regular else None
+    return None if plain is None else _Content(plain.lines, plain.statement, [], data)
+
+
+def _content(data: bytes, header: Header, chunk: ChunkToDo) -> _Content:
+    rejected: list[RejectedRow] = []
+    rows = read_rows(data, header, chunk.first_line, rejected.append, regular=chunk.regular)
+    products = copy_text.encode(rows, holds_delimiter=copy_text.DELIMITER.encode() in data)
+    return _Content(products, query("copy_incoming"), rejected)
+
+
+def _copied(
+    backends: Backends, content: _Content, header: Header, chunk: ChunkToDo, seconds_left: SecondsLeft
+) -> tuple[_Content, int]:
+    """Copies a chunk's products. Returns its content, parsed if PostgreSQL refused it unparsed, and their number."""
+    try:
+        with backends.database.transaction() as transaction:
+            pieces.limit_statements(transaction, seconds_left)
+            return content, _copy(transaction, content)
+    except DataError as error:
+        if content.unparsed is None:
+            raise
+        log("a chunk that was not parsed was refused, and is parsed now", level=WARNING, reason=type(error).__name__)
+        return _copied(backends, _content(content.unparsed, header, chunk), header, chunk, seconds_left)
+
+
+def _copy(transaction: Transaction, content: _Content) -> int:
     """Copies a chunk's products into the temporary table, which outlives the transaction. Returns their number."""
     transaction.run("create_incoming")
     if transaction.exists("any_incoming"):
         transaction.run("empty_incoming")
-    with transaction.cursor.copy(query("copy_incoming")) as copy:
-        copy.write(lines)
+    with transaction.cursor.copy(content.statement) as copy:
+        copy.write(content.products)
         fault_point("chunk.inside_copy")
     return transaction.cursor.rowcount
 
@@ -207,14 +239,17 @@ def _write_by(
     if chunk.header["active"] is not None and transaction.exists("any_blank_active"):
         transaction.run("inherit_active")
     written = transaction.row(statement, _Written, operation=chunk.operation, floor=floor)
+    transaction.changes_products = written.unchanged < accepted
     fault_point("chunk.after_upsert")
     kept = _keep_rejected(transaction, chunk.import_id, rejected)
     fault_point("chunk.after_rejected")
     kept = _without_excess(transaction, chunk.import_id, kept)
     superseded = accepted - written.created - written.updated - written.unchanged
     counts = RowCounts(written.created, written.updated, written.unchanged, superseded, len(rejected))
+    pace = chunk.pace.after_write(chunk.size_bytes, monotonic() - began)
     # Here, because a separate transaction would wait for the disk again.
     transaction.run("empty_incoming")
+    room = window.size(backends, transaction, pace.write_seconds)
     finished = transaction.one(
         "finish_chunk",
         _Finished,
@@ -224,12 +259,13 @@ def _write_by(
         stored_rows=len(kept),
         stored_bytes=sum(row.stored_bytes for row in kept),
         step_seconds=RATE_WINDOW_SECONDS,
-        window=window.size(backends, transaction, chunk.write_seconds),
+        window=room,
+        refill=window.refill(room),
     )
     if finished is None:
         raise RollBack  # The import was cancelled or failed: it keeps exactly what was committed before.
     fault_point("chunk.after_finish")
-    pieces.note_write(transaction, chunk, monotonic() - began)
+    pieces.note_pace(transaction, chunk, pace)
     if finished.all_done:
         imports.complete(transaction, chunk.import_id)
     fault_point("chunk.before_commit")

@@ -20,7 +20,13 @@ from dataclasses import dataclass
 from chalicelib.backends import Backends
 from chalicelib.backends.database import Transaction
 from chalicelib.importing import pace
-from chalicelib.limits import IN_FLIGHT_PER_WORKER, SPLIT_AHEAD_CHUNKS_MIN, SPLIT_AHEAD_FACTOR, WAKE_EVERY_CHUNKS
+from chalicelib.limits import (
+    IN_FLIGHT_PER_WORKER,
+    REFILL_CHUNKS_MAX,
+    SPLIT_AHEAD_CHUNKS_MIN,
+    SPLIT_AHEAD_FACTOR,
+    WAKE_EVERY_CHUNKS,
+)
 from chalicelib.messages import ChunkMessage, UploadMessage
 
 
@@ -45,11 +51,16 @@ class _Number:
 def size(backends: Backends, transaction: Transaction, write_seconds: float | None) -> int:
     """Returns how many chunks of one import may be in flight at this moment: an equal share, at least one.
 
-    Less if its chunks take long to write: see `pace.window`.
+    It is smaller while a chunk of this import takes long to write: see `pace.window`.
     """
     in_flight_max = _in_flight_max(backends)
     running = transaction.value("count_running_imports", int, limit=in_flight_max)
     return pace.window(in_flight_max, running, write_seconds)
+
+
+def refill(window: int) -> int:
+    """Returns for how many chunks there must be room before a chunk's end sends some. It saves requests."""
+    return min(max(window // 2, 1), REFILL_CHUNKS_MAX)
 
 
 def ahead_max(backends: Backends) -> int:

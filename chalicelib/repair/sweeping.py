@@ -13,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 
 from chalicelib.backends import Backends
 from chalicelib.backends.file_store import StoredFile
+from chalicelib.catalogue import search_index
 from chalicelib.errors import FileGone, FileRefused, FileUnavailable
 from chalicelib.fault_points import fault_point
 from chalicelib.importing import arrivals, imports, window
@@ -90,6 +91,7 @@ def sweep(
     _wake_stalled_exports(backends, stalled_seconds)
     relay.wake_lost(backends.database, backends.queues)
     attempts.wake_due(backends.database, backends.queues)
+    search_index.wake_lost(backends.database, backends.queues)
     retention.remove_old_data(backends)
 
 

@@ -10,7 +10,7 @@ insert into product_change (position, sku_key) select r.position, k from recorde
 -- name: total_products
 -- The number of all products that readers see. Without adding up the catalogue: only what was not added to the total yet.
 select coalesce(
-  t.total + (select coalesce(sum(created - deleted), 0) from catalogue_change where transaction >= t.added_to)::bigint,
+  t.total + (select coalesce(sum(created - deleted), 0) from catalogue_change where stage = 0)::bigint,
   (select count(*) from product p, barrier b where not p.deleted and p.version >= b.floor)
 ) as total
 from catalogue_total t

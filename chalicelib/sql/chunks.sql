@@ -36,9 +36,10 @@ select count(*) as total
 from (select from import where status = 'processing' and chunk_count > chunks_done limit %(limit)s) running
 
 -- name: finish_chunk
--- The chunk is done, with the outcomes of its rows, and so much more of its import. Nothing here depends on the number of
--- chunks. Returns nothing if the import has ended. The chunk remembers which chunks are to be sent after the commit, so
--- that the next delivery of its message sends them if this one is killed.
+-- The chunk is done, with the outcomes of its rows, and its import has these more. Nothing here depends on the number of
+-- chunks. Returns nothing if the import has ended. If there is room for at least `refill` chunks, the window is filled: the
+-- chunk remembers which ones are to be sent after the commit, so that the next delivery of its message sends them if this
+-- worker is killed.
 with counted as (
   update import i
   set chunks_done = i.chunks_done + 1, sum_bytes = i.sum_bytes + c.end_byte - c.start_byte,
@@ -50,7 +51,9 @@ with counted as (
       last_done_at = statement_timestamp(), rate_step = now.step,
       rate_bytes = case i.rate_step when now.step then i.rate_bytes else 0 end + c.end_byte - c.start_byte,
       rate_bytes_before = case i.rate_step when now.step then i.rate_bytes_before when now.step - 1 then i.rate_bytes else 0 end,
-      chunks_sent = greatest(i.chunks_sent, least(i.chunk_count, i.chunks_done + 1 + %(window)s))
+      chunks_sent = case when i.chunks_done + 1 + %(window)s - i.chunks_sent >= %(refill)s
+                         then greatest(i.chunks_sent, least(i.chunk_count, i.chunks_done + 1 + %(window)s))
+                         else i.chunks_sent end
   from chunk c, (select floor(extract(epoch from statement_timestamp()) / %(step_seconds)s)::bigint as step) now
   where c.import_id = %(import_id)s and c.number = %(number)s and i.id = c.import_id and i.status = 'processing'
   returning i.id, i.attempt, i.split_done, i.split_waits, i.chunk_count, i.chunks_done,

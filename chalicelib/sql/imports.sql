@@ -85,7 +85,7 @@ where i.id = %(id)s
 -- name: import_to_split
 -- What the splitter needs of a running import whose header has been read.
 select id, attempt, data_key, data_version, data_bytes, header, split_offset, split_line, split_done, chunk_count,
-       chunks_done, chunks_sent, write_seconds, unsure_from
+       chunks_done, chunks_sent, unsure_from, write_seconds
 from import where id = %(id)s and header is not null and status = 'processing'
 
 -- name: listed_import
@@ -129,10 +129,10 @@ set status = %(status)s::import_status, error_code = %(error_code)s, error_messa
 where id = %(id)s
 
 -- name: reopen_import
--- Start the next attempt of a failed import. The search index has to take in its products again.
+-- Start the next attempt of a failed import.
 update import
 set status = 'processing', attempt = attempt + 1, error_code = null, error_message = null, retryable = false,
-    finished_at = null, attempt_started_at = now(), advanced_at = now(), indexed = false
+    finished_at = null, attempt_started_at = now(), advanced_at = now()
 where id = %(id)s
 
 -- name: count_pieces

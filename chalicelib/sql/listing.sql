@@ -91,47 +91,41 @@ select * from (
 -- Second part of walk: how many products to look at.
 limit %(looked_at_max)s) p where true
 
--- name: count_shown
--- Counts the products that readers see, up to the limit.
-select count(*) as counted from (
-  select from product p where not p.deleted and p.version >= (select floor from barrier) limit %(limit)s
-) counted
-
--- name: estimate_products
--- Estimates the number of products from the table's statistics, which include tombstones and rows that a bulk delete has
--- not removed yet.
-select case when reltuples > 0 then reltuples else pg_stat_get_live_tuples(oid) end::bigint as estimated
-from pg_class where oid = 'product'::regclass
-
 -- name: search_state
--- What decides how a page is found. `ready`: whether every product is in the search index or among the noted edits.
--- `indexable`: whether one of the texts has three letters or digits in a row, or there are no texts: the index cannot find
--- anything shorter. `shown`: how many products readers see, if it is ready. `pages`: the size of the table.
+-- What decides how a page is found. `ready`: whether the search index, with the changes that it does not contain yet, has
+-- every product, and these changes are few. `indexable`: whether one of the texts has three letters or digits in a row, or
+-- there are no texts: the index cannot find anything shorter. `pages`: the size of the table.
 select
-  s.shown_count is not null
-    and not exists (select from import where operation is not null and not indexed)
-    and waiting.edits <= %(edits_max)s as ready,
+  s.built and waiting.products <= %(changes_max)s as ready,
   not exists (select from unnest(%(texts)s::text[]))
     or exists (
       select from unnest(%(texts)s::text[]) as t, unnest(show_trgm(sku_key(t))) as trigram
       where strpos(trigram, ' ') = 0
     ) as indexable,
-  case when s.floor = b.floor then s.shown_count else 0 end + waiting.shown_change as shown,
   pg_relation_size('product') / current_setting('block_size')::integer as pages
-from product_search_state s, barrier b, lateral (
-  select count(*) as edits, coalesce(sum(shown_change) filter (where version >= b.floor), 0)::bigint as shown_change
-  from (select * from product_search_edit limit %(edits_max)s + 1) e
+from product_search_state s, (
+  select coalesce(sum(1 + products + coalesce(last_id - first_id, 0)), 0) as products
+  from (select products, first_id, last_id from catalogue_change where stage < 2 limit %(changes_max)s + 1) c
 ) waiting
 
 -- name: sample
--- Counts the matching products in some of the table's pages, the same ones every time. The caller appends the filters.
-select count(*) as matches from product p tablesample system (%(percent)s) repeatable (1)
+-- Counts the products in some of the table's pages, the same ones every time, and those that match. The caller appends the
+-- filters, then sample_end.
+select count(*) as rows, count(*) filter (where true
+
+-- name: sample_end
+-- Second part of sample.
+) as matches from product p tablesample system (%(percent)s) repeatable (%(seed)s)
 where not p.deleted and p.version >= (select floor from barrier)
 
 -- name: sample_index
 -- The same in the search index, which has the texts folded. The content of a product that readers see is above the floor.
--- The caller appends the conditions on the index.
-select count(*) as matches from product_search s tablesample system (%(percent)s) repeatable (1)
+-- The caller appends the conditions on the index, then sample_index_end.
+select count(*) as rows, count(*) filter (where true
+
+-- name: sample_index_end
+-- Second part of sample_index.
+) as matches from product_search s tablesample system (%(percent)s) repeatable (%(seed)s)
 where s.content_version >= (select floor from barrier)
 
 -- name: with_indexes
@@ -139,15 +133,33 @@ where s.content_version >= (select floor from barrier)
 select prefer_indexes()
 
 -- name: found_in_index
--- Every product that passes the filters, by the search index. The caller appends the conditions on the index, then
--- found_in_edits.
+-- Every product that passes the filters, by the search index. The caller appends indexed_products and its conditions, then
+-- found_in_changes.
 with hits as materialized (
-  select s.sku_key, s.content_version from product_search s where true
 
--- name: found_in_edits
--- Adds the noted edits, and joins with the catalogue. A product whose content is as it was indexed has passed the filters;
--- they decide about the others. The caller appends the filters, then found_in_edits_end.
-  union all select sku_key, null from product_search_edit
+-- name: indexed_products
+-- What the search index contains. The caller appends the conditions on the index.
+select s.sku_key, s.content_version from product_search s where true
+
+-- name: found_in_changes
+-- Adds the changed products. The caller appends unindexed_keys, then found_in_both.
+  union all
+
+-- name: unindexed_keys
+-- The products that the index may not contain as they are, by the record of changes. `offset 0` keeps each range of ids a
+-- scan of its own.
+select k.sku_key, null::bigint as content_version
+from catalogue_change c join product_change k on k.position = c.position where c.stage < 2
+union all
+select p.sku_key, null
+from catalogue_change c cross join lateral (
+  select sku_key from product where id between c.first_id and c.last_id offset 0
+) p
+where c.stage < 2 and c.created > 0
+
+-- name: found_in_both
+-- Joins what was found with the catalogue. A product whose content is as it was indexed has passed the filters; they decide
+-- about the others. The caller appends the filters, then found_in_both_end.
 ), matching as materialized (
   select p.id, p.sku_key
   from (select sku_key, max(content_version) as content_version from hits group by sku_key) h
@@ -155,8 +167,8 @@ with hits as materialized (
   where not p.deleted and p.version >= (select floor from barrier)
     and (p.content_version = h.content_version or (true
 
--- name: found_in_edits_end
--- Last part of found_in_edits. The caller appends matching_page.
+-- name: found_in_both_end
+-- Last part of found_in_both. The caller appends matching_page.
     ))
 
 -- name: indexed_sku

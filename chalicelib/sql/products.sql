@@ -7,7 +7,11 @@ create temporary table if not exists incoming (
   description text,
   active boolean,
   -- The line that `active` comes from, if it is not the row's own: see inherit_active.
-  active_line bigint
+  active_line bigint,
+  -- Columns of the file that are not used, for copy_plain_incoming.
+  ignored_0 text, ignored_1 text, ignored_2 text, ignored_3 text, ignored_4 text, ignored_5 text,
+  ignored_6 text, ignored_7 text, ignored_8 text, ignored_9 text, ignored_10 text, ignored_11 text,
+  ignored_12 text, ignored_13 text, ignored_14 text, ignored_15 text
 ) on commit preserve rows
 
 -- name: any_incoming
@@ -21,6 +25,10 @@ truncate incoming
 -- name: copy_incoming
 -- Loads the rows of a chunk.
 copy incoming (line, sku, name, description, active) from stdin with (delimiter E'\x01')
+
+-- name: copy_plain_incoming
+-- Loads the rows of a chunk as they are in the file. To fill in: the columns, the delimiter, and which columns are text.
+copy incoming (line, {}) from stdin with (format csv, delimiter {}, force_not_null ({}))
 
 -- name: any_blank_active
 -- Whether inherit_active has anything to do.

@@ -58,12 +58,10 @@ where id = %(id)s and finished_at is not null
 update import set file_gone_at = null where id = %(id)s
 
 -- name: remove_import
--- Removes an import that ended long ago, and whose file has been gone for longer than any message about it is kept. The
--- search index must have its products: otherwise lists would use the index without them.
+-- Removes an import that ended long ago, and whose file has been gone for longer than any message about it is kept.
 delete from import i
 where i.id = %(id)s and i.finished_at <= now() - make_interval(days => %(days)s)
   and i.file_gone_at <= now() - make_interval(days => %(message_days)s)
-  and (i.indexed or i.operation is null)
   and not i.details_kept
   and not exists (select from chunk c where c.import_id = i.id)
   and not exists (select from rejected_row r where r.import_id = i.id)

@@ -1,64 +1,134 @@
--- name: note_edit
--- Notes an edit, in its own transaction, so that lists find it before it is indexed.
-insert into product_search_edit (sku_key, version, shown_change) values (%(key)s, %(version)s, %(shown_change)s)
-
 -- name: lock_search_state
--- Locks the state of indexing. Returns no row while another invocation has it.
-select after_key from product_search_state for update skip locked
+-- Locks the state of indexing; a second invocation waits. `after_key`: how far the walk has come.
+select begun, at_position, at_key, at_id, after_key from product_search_state for update
 
--- name: is_import_running
--- Whether indexing must wait.
-select exists (select from import where status = 'processing') as running
+-- name: any_being_copied
+-- Whether changes have been chosen that are not copied completely.
+select 1 from catalogue_change where stage = 1 limit 1
+
+-- name: begin_index
+-- Begins a new index: a walk copies what is there, and the record has what changes from now on.
+update product_search_state set begun = true, after_key = '', copied_floor = b.floor from barrier b
+
+-- name: begin_walk
+-- Begins a walk, if a bulk delete has hidden products that are in the index. Lists use the index in the meantime.
+update product_search_state s set after_key = '', copied_floor = b.floor from barrier b where s.copied_floor <> b.floor
+
+-- name: choose_changes
+-- Chooses changes to copy, and adds them to the number of products. While an import is running, large changes wait, but not
+-- too long: copying takes a processor from the import, and chunks that run at once create products whose ids lie between
+-- each other's, so a range that is read for many of them is read about once. `cost` is how many products are read for a
+-- change at most. Returns how many were chosen.
+with waiting as (
+  select position, products + coalesce(last_id - first_id + 1, 0) as cost, at from catalogue_change
+  where stage = 0 order by position limit %(changes)s
+), chosen as (
+  update catalogue_change set stage = 1
+  where position in (
+    select position from waiting
+    where cost <= %(small)s
+      or not exists (select from import where status = 'processing')
+      or (select min(at) from waiting) < now() - make_interval(secs => %(seconds)s)
+  )
+  returning created - deleted as change
+), added as (
+  update catalogue_total set total = total + (select sum(change) from chosen) where exists (select from chosen)
+), begun as (
+  update product_search_state set at_position = 0, at_key = '', at_id = 0 where exists (select from chosen)
+)
+select count(*) as chosen from chosen
 
 -- name: searchable_products
--- Part of index_edits and index_range: products in the form that the index stores.
+-- Part of other queries: products in the form that the index stores.
 select p.sku_key, p.content_version, folded(p.name) as name, folded(p.description) as description, p.active
 
 -- name: replace_searchable
--- Part of index_edits and index_range: replaces what the index has under the key.
+-- Part of other queries: replaces what the index has under the key.
 on conflict (sku_key) do update set
   content_version = excluded.content_version, name = excluded.name, description = excluded.description,
   active = excluded.active
 
--- name: index_edits
--- Indexes the oldest noted edits. Their effect on the number of products counts unless a bulk delete came after them.
--- `shown_count * 0` starts from zero after a bulk delete, but leaves null (never counted) as null.
-with edits as (
-  delete from product_search_edit
-  where id in (select id from product_search_edit order by id limit %(limit)s)
-  returning sku_key, version, shown_change
-), keys as (
-  select k.sku_key, p.sku_key is not null as shown
-  from (select distinct sku_key from edits) k
-  left join product p on p.sku_key = k.sku_key and not p.deleted and p.version >= (select floor from barrier)
+-- name: copy_changed
+-- Copies the next products that the chosen changes name, limited in rows and in bytes, and removes entries without a
+-- product. Returns the last key, or nulls when there are no more. The nested loop reads no more than it returns.
+with state as (
+  select at_position, at_key from product_search_state
+), named as (
+  select c.position, k.sku_key
+  from (
+    select c.position from catalogue_change c, state
+    where c.stage = 1 and c.products > 0 and c.position >= state.at_position order by c.position
+  ) c cross join lateral (
+    select k.sku_key from product_change k, state
+    where k.position = c.position and (c.position > state.at_position or k.sku_key > state.at_key)
+    order by k.sku_key
+  ) k
+  order by c.position, k.sku_key limit %(rows)s
+), found as (
+  select n.position, n.sku_key, p.id, p.content_version, p.name, p.description, p.active,
+         not p.deleted and p.version >= (select floor from barrier) as shown,
+         coalesce(sum(octet_length(p.description)) over (order by n.position, n.sku_key), 0)
+           - coalesce(octet_length(p.description), 0) as bytes_before
+  from named n left join product p on p.sku_key = n.sku_key
+), looked_at as (
+  select distinct on (sku_key) * from found where bytes_before < %(bytes)s order by sku_key
 ), gone as (
-  delete from product_search s using keys k where s.sku_key = k.sku_key and not k.shown
+  delete from product_search s using looked_at p where s.sku_key = p.sku_key and p.shown is not true
 ), written as (
   insert into product_search (sku_key, content_version, name, description, active)
   {searchable_products}
-  from keys k join product p on p.sku_key = k.sku_key where k.shown
+  from looked_at p left join product_search s on s.sku_key = p.sku_key
+  where p.shown and s.content_version is distinct from p.content_version
   {replace_searchable}
-), counted as (
-  update product_search_state s set
-    shown_count = case when s.floor = b.floor then s.shown_count else s.shown_count * 0 end
-                  + (select coalesce(sum(shown_change) filter (where version >= b.floor), 0) from edits),
-    floor = b.floor
-  from barrier b where exists (select from edits)
 )
-select count(*) as edits from edits
+select position as at_position, sku_key as at_key from (
+  select position, sku_key from found where bytes_before < %(bytes)s
+  order by position desc, sku_key desc limit 1
+) last
 
--- name: begin_indexing
--- Starts a pass over the catalogue if there is a reason: ended imports that are not indexed, a bulk delete, or no index yet.
-update product_search_state s set after_key = '', imports = ended.imports, copied_floor = b.floor
-from barrier b, (
-  select coalesce(array_agg(id || ':' || attempt), '{}') as imports
-  from import where operation is not null and not indexed and status not in ('pending', 'processing')
-) ended
-where s.shown_count is null or s.copied_floor <> b.floor or ended.imports <> '{}'
+-- name: copy_created
+-- Copies the next products that the chosen changes created, in the order of their ids, limited in rows and in bytes.
+-- Returns the last id, or null when there are no more. Ranges of ids that overlap are read once.
+with state as (
+  select at_id from product_search_state
+), ranges as (
+  select unnest(range_agg(int8range(first_id, last_id, '[]'))) as ids from catalogue_change where stage = 1 and created > 0
+), next_products as (
+  select p.*
+  from (
+    select greatest(lower(ids), state.at_id + 1) as first, upper(ids) - 1 as last
+    from ranges, state where upper(ids) > state.at_id + 1 order by 1
+  ) r cross join lateral (
+    select p.id, p.sku_key, p.content_version, p.name, p.description, p.active,
+           not p.deleted and p.version >= (select floor from barrier) as shown
+    from product p where p.id between r.first and r.last order by p.id limit %(rows)s
+  ) p
+  order by r.first, p.id limit %(rows)s
+), looked_at as (
+  select * from (
+    select *, sum(octet_length(description)) over (order by id) - octet_length(description) as bytes_before
+    from next_products
+  ) p where bytes_before < %(bytes)s
+), written as (
+  insert into product_search (sku_key, content_version, name, description, active)
+  {searchable_products}
+  from looked_at p left join product_search s on s.sku_key = p.sku_key
+  where p.shown and s.content_version is distinct from p.content_version
+  {replace_searchable}
+)
+select max(id) as at_id from looked_at
+
+-- name: advance_copying
+-- Records how far the chosen changes have been copied.
+update product_search_state set at_position = %(at_position)s, at_key = %(at_key)s, at_id = %(at_id)s
+
+-- name: end_copying
+-- All chosen changes are in the index.
+update catalogue_change set stage = 2 where stage = 1
 
 -- name: index_range
--- Indexes the next products in the order of their keys, limited in rows and in bytes: writes those that differ, and removes
--- entries without a product. Returns the last key, or null at the end of both tables.
+-- Walks over the next products in the order of their keys, limited in rows and in bytes: writes those that differ, and
+-- removes entries without a product. Returns the last key, or null at the end of both tables.
 with next_products as (
   select sku_key, content_version, name, description, active,
          not deleted and version >= (select floor from barrier) as shown,
@@ -74,39 +144,44 @@ with next_products as (
   ) as key
 ), looked_at as (
   select p.* from next_products p, last where last.key is null or p.sku_key <= last.key
+), gone as (
+  delete from product_search s using last
+  where s.sku_key > %(after)s and (last.key is null or s.sku_key <= last.key)
+    and not exists (select from looked_at p where p.sku_key = s.sku_key and p.shown)
 ), written as (
   insert into product_search (sku_key, content_version, name, description, active)
   {searchable_products}
   from looked_at p left join product_search s on s.sku_key = p.sku_key
   where p.shown and s.content_version is distinct from p.content_version
   {replace_searchable}
-), gone as (
-  delete from product_search s using last
-  where s.sku_key > %(after)s and (last.key is null or s.sku_key <= last.key)
-    and not exists (select from looked_at p where p.sku_key = s.sku_key and p.shown)
 )
 select key as last_key from last
 
--- name: advance_indexing
--- Records how far the pass has come.
+-- name: advance_walk
+-- Records how far the walk has come.
 update product_search_state set after_key = %(after)s
+
+-- name: end_walk
+-- Everything from before the walk is in the index.
+update product_search_state set after_key = null, built = true
 
 -- name: sort_in_product_search
 -- Moves new entries from the pending list of the trigram index into the index.
 select sort_in_product_search()
 
--- name: end_indexing
--- Ends a pass: marks the imports that it covers as indexed, and counts the products. One statement and therefore one
--- snapshot: the count and the edits that are still noted agree.
-with ended as (
-  select i.id from import i join product_search_state s on i.id || ':' || i.attempt = any(s.imports)
-  where i.operation is not null and not i.indexed and i.status not in ('pending', 'processing')
-  order by i.id for no key update of i
-), indexed as (
-  update import i set indexed = true from ended where i.id = ended.id
+-- name: prune_changes
+-- Deletes the oldest changes that are in the index. Returns how many.
+with old as (
+  select position from (
+    select position, sum(products) over (order by position) - products as products_before
+    from (select position, products from catalogue_change where stage = 2 order by position limit %(changes)s) oldest
+  ) c where products_before < %(rows)s
+), keys as (
+  delete from product_change k using old where k.position = old.position
 )
-update product_search_state set
-  after_key = null, imports = '{}', floor = b.floor,
-  shown_count = (select count(*) from product p where not p.deleted and p.version >= b.floor)
-              - (select coalesce(sum(shown_change) filter (where e.version >= b.floor), 0) from product_search_edit e)
-from barrier b
+delete from catalogue_change c using old where c.position = old.position
+
+-- name: any_unindexed
+-- Finds work for index_products, for the sweep: changes, a walk after a bulk delete, or a new index.
+select 1 from product_search_state s, barrier b
+where not s.built or s.copied_floor <> b.floor or exists (select from catalogue_change where stage < 2)

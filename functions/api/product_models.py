@@ -116,7 +116,7 @@ class ProductPage(Page[ListedProduct]):
 
     search_index: Annotated[
         Literal["current", "behind"],
-        Field(description="Behind for a minute or two after an import: results are the same, rare words take longer"),
+        Field(description="Behind for some time after a large import: results are the same, rare words take longer"),
     ]
 
 

@@ -1,5 +1,7 @@
 """Adds to the template what every function needs: a name, a database role, a log group and alarms.
 
+app.py says how many messages of a queue are handled at a time. For chunks, this is a parameter of the stage.
+
 Chalice names functions in camel case and lets CloudFormation choose the physical names. Here each function gets the
 name from app.py, because log groups, policies and alarms refer to it.
 """
@@ -17,6 +19,7 @@ from infra.deploy.gateway_responses import gateway_responses
 FUNCTION = "AWS::Serverless::Function"
 API_FUNCTION = "APIHandler"
 MIGRATE = "Migrate"
+UPSERT_CHUNK = "UpsertChunk"
 OWNER = "importer_owner"
 """The database role that owns the tables: MasterUsername in infra/deploy/database.yml."""
 API = "RestAPI"
@@ -45,6 +48,8 @@ def finish(template: dict[str, Any], stage: str) -> dict[str, Any]:
         # The group has to exist before the function writes to it: Lambda would create one that keeps logs for ever.
         function["DependsOn"] = f"{logical}Logs"
         resources.update(_log_group_and_alarms(logical, name))
+    for mapping in functions_of(template)[UPSERT_CHUNK]["Properties"]["Events"].values():
+        mapping["Properties"]["ScalingConfig"]["MaximumConcurrency"] = {"Ref": "ChunkConcurrency"}
     api = resources[API]["Properties"]
     body = api[PLACEHOLDER_BODY]
     body["x-amazon-apigateway-gateway-responses"] = gateway_responses()

@@ -88,7 +88,10 @@ class Stack:
         return time.monotonic() - began
 
     def index_is_current(self) -> bool:
-        """Returns whether lists use a search index that is up to date."""
+        """Returns whether lists use a search index, and it has every change."""
+        recorded = self.database.execute("select to_regclass('catalogue_change')").fetchone()
+        if recorded != (None,) and self.database.execute("select 1 from catalogue_change where stage < 2").fetchone():
+            return False
         headers = {"Authorization": f"Bearer {self.stack.file.token}"}
         url = f"{self.stack.file.url}/api/products?limit=1"
         answer = requests.get(url, headers=headers, timeout=RESPONSE_SECONDS_MAX)

@@ -76,7 +76,14 @@ def test_more_messages_than_fit_into_a_batch_all_arrive(sender: Sender) -> None:
     sender.queues.send(QUEUE, messages)
     taken = sorted(sender.take(len(messages)), key=lambda body: int(body["chunk"]))
     assert taken == [
-        {"version": 1, "import_id": str(import_id), "chunk": message.chunk, "attempt": 1, "again": False}
+        {
+            "version": 1,
+            "faults": 0,
+            "import_id": str(import_id),
+            "chunk": message.chunk,
+            "attempt": 1,
+            "again": False,
+        }
         for message in messages
     ]
     assert [ChunkMessage.model_validate(body) for body in taken] == messages

@@ -1,4 +1,4 @@
-"""The fuzzed property: a file gives the rows that csv.reader sees, however it is cut, fed and resumed.
+"""The fuzzed property: a file gives the rows that csv.reader sees, however it is cut, fed, resumed and copied.
 
 A plain function of bytes, for any engine: coverage-guided in `fuzz_boundaries.py`, seeded in `tests/unit/test_fuzz.py`.
 """
@@ -13,7 +13,7 @@ from chalicelib.csvfile.boundaries import Chunk, Splitter
 from chalicelib.csvfile.header import DELIMITERS, Header, read_header
 from chalicelib.csvfile.rows import RejectedRow, Row, oversized_row, read_rows
 from chalicelib.limits import OVERSIZED_ROW_BYTES_STORED
-from tests.support import csv_oracle
+from tests.support import csv_oracle, plain_rows
 
 BLOCK_SIZES = (1, 2, 3, 5, 7, 8, 13, 16, 21, 32, 48, 64, 100, 256, 1000, 4096)
 COLUMNS = (("sku", "name", "description", "active"), ("name", "sku"), ("active", "x", "sku", "name"))
@@ -36,6 +36,7 @@ class Case:
     header: Header
     record_bytes_max: int
     chunk_bytes: int
+    lines_max: int
     block_sizes: tuple[int, int]
     resume_at: int
     content: bytes
@@ -51,6 +52,7 @@ class Case:
             header=header,
             record_bytes_max=_size(cap),
             chunk_bytes=_size(chunk),
+            lines_max=1 + chunk % 8 if chunk % 3 == 0 else SIZE_UNLIMITED,
             block_sizes=(BLOCK_SIZES[blocks >> 4], BLOCK_SIZES[blocks & 15]),
             resume_at=resume_at,
             content=content,
@@ -71,16 +73,26 @@ def check(data: bytes) -> None:
         csv_oracle.records(case.content, case.record_bytes_max, case.header.delimiter, case.header.lines + 1)
     )
     assert [(chunk.start, chunk.end, chunk.oversized) for chunk in chunks] == csv_oracle.packed(
-        records, case.chunk_bytes, case.header.end
+        records, case.chunk_bytes, case.lines_max, case.header.end
     )
     accepted, rejected = read(case, chunks)
     products, rejections = csv_oracle.judged(records, case.header)
     assert accepted == products
     assert [(row.line, row.code, row.raw) for row in rejected] == rejections
+    check_plain(case, chunks)
     assert read(case, [piece for chunk in chunks for piece in cut(case, chunk)]) == (accepted, rejected)
     if chunks:
         at = case.resume_at % len(chunks)
         assert split(case, chunks[at].end, chunks[at].next_line) == chunks[at + 1 :]
+
+
+def check_plain(case: Case, chunks: list[Chunk]) -> None:
+    """Checks that PostgreSQL reads a chunk as the row rules do if it is passed on as it is in the file."""
+    for chunk in chunks:
+        data = case.file[chunk.start : chunk.end]
+        found = plain_rows.read(data, case.header, chunk.first_line) if chunk.regular else None
+        if found is not None:
+            assert (found, []) == read(case, [chunk])
 
 
 def check_tiles(case: Case, chunks: list[Chunk]) -> None:
@@ -97,7 +109,14 @@ def check_tiles(case: Case, chunks: list[Chunk]) -> None:
 
 def split(case: Case, start: int, line: int) -> list[Chunk]:
     """Returns all chunks from a record boundary on, fed block by block."""
-    splitter = Splitter(case.header.delimiter, start, line, case.chunk_bytes, record_bytes_max=case.record_bytes_max)
+    splitter = Splitter(
+        case.header.delimiter,
+        start,
+        line,
+        case.chunk_bytes,
+        record_bytes_max=case.record_bytes_max,
+        lines_max=case.lines_max,
+    )
     chunks: list[Chunk] = []
     for block in blocks(case, start):
         chunks += splitter.feed(block)

@@ -200,8 +200,11 @@ class RecordingQueues:
     def send(self, queue: str, messages: Sequence[Message], *, delay_seconds: int = 0) -> None:
         self.sent.setdefault(queue, []).extend(json.loads(each.body()) for each in messages)
 
-    def wake(self, queue: str) -> None:
-        self.send(queue, [Message()])
+    def wake(self, queue: str, *, delay_seconds: int = 0) -> None:
+        self.send(queue, [Message()], delay_seconds=delay_seconds)
+
+    def wake_soon(self, queue: str) -> None:
+        self.wake(queue)
 
     def count(self, queue: str) -> int:
         return len(self.sent.get(queue, []))

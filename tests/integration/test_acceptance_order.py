@@ -386,7 +386,7 @@ class Histories(RuleBasedStateMachine):
         with self.backends.database.transaction() as transaction:
             everything = listing.find(transaction, Filters(), BY_SKU)
             found = listing.find(transaction, Filters(name="THREE"), BY_SKU)
-            state = transaction.row("search_state", SearchState, texts=["three"], edits_max=100)
+            state = transaction.row("search_state", SearchState, texts=["three"], changes_max=100)
         wanted = {row["id"] for row in visible if row["name"] == "three"}
         assert ({row.id for row in found.products}, found.total) == (wanted, len(wanted))
         assert everything.total == len(visible)

@@ -258,7 +258,7 @@ def test_a_deployed_index_is_filled_again_and_no_edit_is_lost(
     services: Services, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The migration waits for a list that has seen the index filled, so that it does not find it empty."""
-    every = migrations._migrations()
+    every = [each for each in migrations._migrations() if each[0] < "0019"]
     older = [each for each in every if each[0] < "0010"]
     with psycopg.connect(services.owner_conninfo, autocommit=True) as owner:
         owner.execute("drop database if exists folded_search")

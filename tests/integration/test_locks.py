@@ -23,8 +23,12 @@ LOCK_TIMEOUT = "100ms"
 LOCKED_IN_ORDER_OTHERWISE = {
     "merge_incoming",  # by the plan, see test_orders
     "upsert_incoming",  # by the order of its rows
-    "index_edits",  # one invocation at a time: product_search_state
+    "copy_changed",  # one invocation at a time: product_search_state
+    "copy_created",
     "index_range",
+    "choose_changes",
+    "end_copying",
+    "prune_changes",
     "remove_rejected_rows",  # rows that the same transaction has added
     "remove_all_rejected_rows",  # nothing else locks the rows of an import that has ended
     "relay_events",  # one invocation at a time: relay_state

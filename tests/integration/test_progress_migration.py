@@ -66,7 +66,7 @@ def finish_as_before(connection: Connection, number: int) -> None:
 
 
 def finish(connection: Connection, number: int) -> None:
-    parameters = {"import_id": _import_id(connection), "number": number, "window": 1, "step_seconds": 10}
+    parameters = {"import_id": _import_id(connection), "number": number, "window": 1, "refill": 1, "step_seconds": 10}
     with connection.transaction():
         connection.execute(query("finish_chunk"), {**parameters, **FINISHED, "stored_rows": 1, "stored_bytes": 30})
 

@@ -75,11 +75,6 @@ def drop_and_finish(pipeline: Pipeline, content: bytes, key: str = KEY) -> str:
     return import_id
 
 
-def indexed(pipeline: Pipeline) -> None:
-    """The search index has every product."""
-    pipeline.sql("update import set indexed = true")
-
-
 def source_of(pipeline: Pipeline, sku: str) -> dict[str, Any]:
     (found,) = pipeline.call("GET", f"/products?sku={sku}").json["items"]
     source: dict[str, Any] = found["source"]
@@ -101,7 +96,6 @@ def test_an_old_file_that_is_still_stored_is_not_imported_again_as_the_newest(pi
     """The lifecycle rules are late: the file of the older import is still listed when its row has reached its age."""
     old = drop_and_finish(pipeline, OLD)
     new = drop_and_finish(pipeline, NEW, "uploads/another.csv")
-    indexed(pipeline)
     expire(pipeline, new)
 
     for days in (1, IMPORTS_KEPT_DAYS, MESSAGES_KEPT_DAYS, 1, 1):
@@ -126,7 +120,6 @@ def test_a_file_behind_a_delete_marker_is_still_stored(pipeline: Pipeline) -> No
     """It is listed, so it would be imported again; and a person can bring it back by deleting the marker."""
     import_id = drop_and_finish(pipeline, OLD)
     pipeline.s3.delete_object(Bucket=pipeline.services.bucket, Key=KEY)
-    indexed(pipeline)
 
     for days in (1, IMPORTS_KEPT_DAYS, MESSAGES_KEPT_DAYS):
         pass_days(pipeline, days)
@@ -136,7 +129,6 @@ def test_a_file_behind_a_delete_marker_is_still_stored(pipeline: Pipeline) -> No
 
 def test_a_refusal_of_s3_is_no_confirmation(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
     import_id = drop_and_finish(pipeline, OLD)
-    indexed(pipeline)
     monkeypatch.setattr(S3FileStore, "find", refusing("uploads/"))
 
     for days in (1, IMPORTS_KEPT_DAYS, MESSAGES_KEPT_DAYS):
@@ -195,7 +187,6 @@ def test_an_upload_that_arrives_after_its_cancelled_import_was_checked_keeps_the
 
 def test_a_file_of_another_bucket_is_not_looked_for_in_this_one(pipeline: Pipeline) -> None:
     import_id = drop_and_finish(pipeline, OLD)
-    indexed(pipeline)
     expire(pipeline)
     pipeline.sql("update import set bucket = 'another'")
 
@@ -207,26 +198,12 @@ def test_a_file_of_another_bucket_is_not_looked_for_in_this_one(pipeline: Pipeli
 
 def test_an_import_is_kept_until_no_message_about_its_file_can_exist(pipeline: Pipeline) -> None:
     drop_and_finish(pipeline, OLD)
-    indexed(pipeline)
     pass_days(pipeline, IMPORTS_KEPT_DAYS)
     expire(pipeline)
     pass_days(pipeline, 1)
 
     pass_days(pipeline, MESSAGES_KEPT_DAYS - 1)
     assert kept(pipeline)["import"] == 1
-    pass_days(pipeline, 1)
-    assert kept(pipeline)["import"] == 0
-
-
-def test_an_import_is_kept_until_the_search_index_has_its_products(pipeline: Pipeline) -> None:
-    drop_and_finish(pipeline, OLD)
-    expire(pipeline)
-    for days in (1, IMPORTS_KEPT_DAYS, MESSAGES_KEPT_DAYS):
-        pass_days(pipeline, days)
-    assert kept(pipeline)["import"] == 1
-    assert pipeline.call("GET", "/products?q=old").json["search_index"] == "behind"
-
-    indexed(pipeline)
     pass_days(pipeline, 1)
     assert kept(pipeline)["import"] == 0
 
@@ -253,7 +230,6 @@ def test_a_product_still_says_that_it_comes_from_a_file_that_is_no_longer_kept(p
     import_id = drop_and_finish(pipeline, OLD)
     edited = pipeline.call("POST", "/products", {"sku": "B", "name": "edited"})
     assert edited.status == 201
-    indexed(pipeline)
     known = {"kind": "import", "import_id": import_id, "filename": "dropped.csv", "line": 2}
     sweep(pipeline)
     assert source_of(pipeline, "A") == {**known, "file_kept": True}
@@ -444,7 +420,6 @@ def test_late_messages_write_nothing_whatever_has_been_removed(pipeline: Pipelin
     again = {"Body": f'{{"continue_import": "{import_id}"}}'}
     drop_and_finish(pipeline, NEW, "uploads/another.csv")
     _, export = finished_export(pipeline)
-    indexed(pipeline)
     catalogue = pipeline.products()
     content = pipeline.sql("select * from product")
 
@@ -481,7 +456,6 @@ def test_the_acceptance_order_does_not_start_again(pipeline: Pipeline) -> None:
     drop_and_finish(pipeline, OLD)
     finished_bulk_delete(pipeline)
     drop_and_finish(pipeline, OLD)
-    indexed(pipeline)
     expire(pipeline)
     for days in (1, IMPORTS_KEPT_DAYS):
         pass_days(pipeline, days)
@@ -499,9 +473,8 @@ FILL = """
     select 'completed', '{}', 0, now() - interval '31 days' from generate_series(1, %(count)s);
     insert into bulk_delete (status, operation, total, finished_at)
     select 'completed', n, 0, now() - interval '31 days' from generate_series(1, %(count)s) n;
-    insert into import (status, filename, bucket, object_key, object_version, size_bytes, finished_at, operation,
-                        indexed)
-    select 'completed', 'old', '%(bucket)s', 'uploads/' || n, 'gone' || n, 1, now() - interval '400 days', n, true
+    insert into import (status, filename, bucket, object_key, object_version, size_bytes, finished_at, operation)
+    select 'completed', 'old', '%(bucket)s', 'uploads/' || n, 'gone' || n, 1, now() - interval '400 days', n
     from generate_series(1, %(count)s) n;
     insert into chunk (import_id, number, start_byte, end_byte, first_line, oversized, regular, done)
     select id, number, 0, 1, 2, false, true, true from import, generate_series(0, 2) number;

@@ -88,6 +88,9 @@ def _calls_in(module: Module, node: ast.AST) -> Iterator[Call]:
             case ast.Assign(targets=[ast.Attribute(attr="announces")]):
                 # Database.transaction wakes the relay after the commit.
                 yield Call("queues", "wake", module.name, "events")
+            case ast.Assign(targets=[ast.Attribute(attr="changes_products")]):
+                # … or indexing.
+                yield Call("queues", "wake_soon", module.name, "changes")
 
 
 def _client(owner: ast.expr) -> str | None:

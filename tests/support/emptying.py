@@ -23,7 +23,6 @@ WRITTEN = """
 """Tables with rows, with the space of deleted rows, or with statistics, which would influence the planner."""
 RESET = f"""
     update relay_state set last_position = 0; update barrier set floor = 0;
-    update catalogue_total set total = 0, added_to = '0';
     update sweep_cursor set key_marker = null, version_marker = null;
     {indexing.FORGET};
     select setval(seqrelid, seqstart, false) from pg_sequence

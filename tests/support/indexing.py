@@ -6,11 +6,11 @@ from chalicelib.backends import Backends
 from chalicelib.catalogue import search_index
 
 FORGET = (
-    "delete from product_search; delete from product_search_edit;"
-    "update product_search_state"
-    " set after_key = null, imports = '{}', copied_floor = 0, shown_count = null, floor = 0"
+    "delete from product_search; delete from catalogue_change; delete from product_change;"
+    "update catalogue_total set total = 0;"
+    "update product_search_state set begun = false, built = false, after_key = null, copied_floor = 0"
 )
-"""SQL that makes it empty and unused, as in a new database."""
+"""SQL that makes it empty and unused, and the record of changes empty, as in a new database."""
 
 
 def fill(backends: Backends) -> None:

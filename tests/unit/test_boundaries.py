@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from chalicelib.csvfile.boundaries import Chunk, Splitter
 from chalicelib.errors import UnreadableFile
-from chalicelib.limits import KIB, LINES_MAX, MIB
+from chalicelib.limits import CHUNK_LINES_MAX, KIB, LINES_MAX, MIB
 from tests.support.csv_oracle import packed, physical_lines, records
 
 FRAGMENTS = (
@@ -48,22 +48,25 @@ def split(
     *,
     cap: int = 1000,
     chunk: int = 64,
+    lines: int = CHUNK_LINES_MAX,
     block: int = 64,
     delimiter: str = ",",
     start: int = 0,
     line: int = 1,
 ) -> list[Chunk]:
     """Returns all chunks of `data[start:]`, fed in blocks."""
-    splitter = Splitter(delimiter, start, line, chunk, record_bytes_max=cap)
+    splitter = Splitter(delimiter, start, line, chunk, record_bytes_max=cap, lines_max=lines)
     chunks: list[Chunk] = []
     for at in range(start, len(data), block):
         chunks += splitter.feed(data[at : at + block])
     return chunks + list(splitter.finish())
 
 
-def expected_chunks(data: bytes, cap: int, chunk: int, delimiter: str = ",") -> list[tuple[int, int, bool]]:
+def expected_chunks(
+    data: bytes, cap: int, chunk: int, delimiter: str = ",", lines: int = CHUNK_LINES_MAX
+) -> list[tuple[int, int, bool]]:
     """Returns the records that csv.reader sees, packed greedily."""
-    return packed(records(data, cap, delimiter), chunk)
+    return packed(records(data, cap, delimiter), chunk, lines)
 
 
 def bounds(chunks: Sequence[Chunk]) -> list[tuple[int, int, bool]]:
@@ -76,6 +79,28 @@ def bounds(chunks: Sequence[Chunk]) -> list[tuple[int, int, bool]]:
 @example(data=b'\n","\n,a""\r\naaaa\n,""\r"\n"\n"\r""\r\n"\n', cap=8, chunk=64, block=64)
 def test_chunks_are_the_records_csv_reader_sees_packed_greedily(data: bytes, cap: int, chunk: int, block: int) -> None:
     assert bounds(split(data, cap=cap, chunk=chunk, block=block)) == expected_chunks(data, cap, chunk)
+
+
+@settings(max_examples=1000, deadline=None)
+@given(
+    data=hostile_files | forgotten_quotes,
+    cap=record_caps,
+    chunk=chunk_sizes,
+    lines=st.integers(1, 6),
+    step=st.integers(1, 9),
+    block=block_sizes,
+)
+@example(data=b"a\r\nb\r\nc\rd\n", cap=16, chunk=MIB, lines=1, step=2, block=3)
+def test_a_chunk_has_at_most_so_many_lines_from_any_boundary_on(
+    data: bytes, cap: int, chunk: int, lines: int, step: int, block: int
+) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("chalicelib.csvfile.boundaries._COUNT_STEP_BYTES", step)
+        chunks = split(data, cap=cap, chunk=chunk, lines=lines, block=block)
+        for index, last in enumerate(chunks):
+            resumed = split(data, cap=cap, chunk=chunk, lines=lines, block=block, start=last.end, line=last.next_line)
+            assert resumed == chunks[index + 1 :]
+    assert bounds(chunks) == expected_chunks(data, cap, chunk, lines=lines)
 
 
 @settings(max_examples=1500, deadline=None)

@@ -190,7 +190,7 @@ def test_every_setting_of_the_local_stack_is_listed() -> None:
     assert listed == settings - {"STOP_WITH_PARENT"} | {"PARAMETER_", "DATA_DIR"}
 
 
-ALONE = ("sweep", "index", "migration", "tokens")
+ALONE = ("sweep", "migration", "tokens")
 """What deploy.md calls the functions without a queue that connect directly: one connection each."""
 
 
@@ -209,6 +209,7 @@ def test_concurrency_is_as_declared() -> None:
         f"{at_once['upsert_chunk']} upserting",
         f"{at_once['bulk_delete_products']} deleting",
         f"{at_once['export_products']} exporting",
+        f"{at_once['index_products']} indexing",
     ]
     total = sum(at_once.values()) + len(ALONE)
     assert f"| {total}: {', '.join(working)}, {dead} for dead letters, {', '.join(ALONE)} |" in page

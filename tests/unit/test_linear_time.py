@@ -20,6 +20,7 @@ from chalicelib.csvfile.header import read_header
 from chalicelib.csvfile.rows import read_rows
 from chalicelib.csvfile.transcode import ENCODINGS, Encoding, utf8_blocks
 from chalicelib.errors import ImporterError
+from chalicelib.importing import plain_copy
 from chalicelib.limits import CHUNK_BYTES, HEADER_BYTES_MAX, MIB
 from chalicelib.webhooks.outbound import urls
 from functions.api import request_parsing
@@ -45,6 +46,17 @@ def takes_linear_time(call: Callable[..., Any], *arguments: Any) -> None:
 def test_urls(unit: str, form: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(urls, "URL_CHARACTERS_MAX", 2 * LONG)
     takes_linear_time(lambda: urls.parse(form.format(unit * (20_000 // len(unit)))))
+
+
+@pytest.mark.parametrize(
+    "unit", ["a", '"', '""', ",", "a,b,", '"a",', 'a,b,"""",\n', "a,b,c\n", " ", "\n", 'a"', '"\n']
+)
+@pytest.mark.parametrize("end", ["", '"', "\0", "\n"])
+def test_plain_rows(unit: str, end: str) -> None:
+    header = read_header(b"sku,name,description,active\n", is_whole=True)
+    for begin in ("", "A,Lamp,", 'A,Lamp,"', 'A,"'):
+        data = (begin + unit * (CHUNK_BYTES // len(unit)) + end).encode()
+        takes_linear_time(plain_copy.read, data, header, 2)
 
 
 @pytest.mark.parametrize("unit", ["a", " ", "\t", "!", "\x7f", "ü", ":"])
