@@ -238,7 +238,7 @@ def _write_by(
     began = monotonic()
     if chunk.header["active"] is not None and transaction.exists("any_blank_active"):
         transaction.run("inherit_active")
-    written = transaction.row(statement, _Written, operation=chunk.operation, floor=floor)
+    written = transaction.row(statement, _Written, operation=locked.operation, floor=floor)
     transaction.changes_products = written.unchanged < accepted
     fault_point("chunk.after_upsert")
     kept = _keep_rejected(transaction, chunk.import_id, rejected)
