@@ -52,6 +52,12 @@ PRODUCT_COLUMNS = """
 """
 
 
+@pytest.fixture(autouse=True)
+def all_chunks_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Orders are those of all chunks: windows are tested in test_fairness."""
+    monkeypatch.setattr("chalicelib.importing.window.IN_FLIGHT_PER_WORKER", 100)
+
+
 def to_do(message: Message) -> ChunkMessage:
     """Returns the content of a message of the chunks queue."""
     return ChunkMessage.model_validate_json(message["Body"])
