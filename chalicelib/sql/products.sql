@@ -91,7 +91,7 @@ updated_at = case when {content_changes} then now() else p.updated_at end
 
 -- name: outcome
 -- Part of merge_incoming and upsert_incoming: the outcome of a row, which depends on what was there before, and what is
--- recorded of it.
+-- recorded of it: the id of a product that was created, the key of one that changed.
 case
   when old.id is null then 'created'
   when %(operation)s in (operation_of(old.version), operation_of(old.name_version),
@@ -100,31 +100,28 @@ case
   when new.content_version = old.content_version then 'unchanged'
   else 'updated'
 end as outcome,
-new.id, new.sku_key, new.content_version is distinct from old.content_version as is_changed
+case when old.id is null or new.id <> old.id then new.id end as created_id,
+case when new.id = old.id and new.content_version <> old.content_version then new.sku_key end as changed_key
 
 -- name: record_outcomes
 -- Part of merge_incoming and upsert_incoming: the counts for the receipt. Records what changed.
-, change as (
-  select nextval('catalogue_change_position_seq') as position
+, counted as (
+  select count(*) filter (where outcome = 'created') as created,
+         count(*) filter (where outcome = 'updated') as updated,
+         count(*) filter (where outcome = 'unchanged') as unchanged,
+         min(created_id) as first_id, max(created_id) as last_id,
+         array_agg(changed_key) filter (where changed_key is not null) as changed_keys
+  from written
+), change as (
+  select nextval('catalogue_change_position_seq') as position, * from counted
+  where first_id is not null or changed_keys is not null
 ), changed as (
-  insert into product_change (position, sku_key)
-  select change.position, written.sku_key from change, written where outcome <> 'created' and is_changed
-  returning 1
+  insert into product_change (position, sku_key) select position, unnest(changed_keys) from change
 ), recorded as (
   insert into catalogue_change (position, operation, created, first_id, last_id, products)
-  select change.position, %(operation)s, counted.created, counted.first_id, counted.last_id, counted.changed
-  from change, (
-    select count(*) filter (where outcome = 'created') as created,
-           count(*) filter (where outcome <> 'created' and is_changed) as changed,
-           min(id) filter (where outcome = 'created') as first_id, max(id) filter (where outcome = 'created') as last_id
-    from written
-  ) counted
-  where counted.created > 0 or counted.changed > 0
+  select position, %(operation)s, created, first_id, last_id, coalesce(cardinality(changed_keys), 0) from change
 )
-select count(*) filter (where outcome = 'created') as created,
-       count(*) filter (where outcome = 'updated') as updated,
-       count(*) filter (where outcome = 'unchanged') as unchanged
-from written
+select created, updated, unchanged from counted
 
 -- name: seems_small
 -- Whether the catalogue has few rows, according to the statistics. A table without statistics (-1) does not count as small.
