@@ -151,8 +151,8 @@ def sweep(event: CloudWatchEvent) -> None:
 
 
 @app.lambda_function(name="migrate")
-def migrate(event: dict[str, Any], context: Any) -> dict[str, list[str]]:  # noqa: ARG001
-    return functions.migrate.migrate(event)
+def migrate(event: dict[str, Any], context: Any) -> dict[str, Any]:
+    return functions.migrate.migrate(event, lambda: float(context.get_remaining_time_in_millis()) / 1000)
 
 
 @app.lambda_function(name="manage_tokens")

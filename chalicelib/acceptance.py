@@ -5,9 +5,10 @@ row. It makes no difference in which order they really run, how often, and on ho
 
 - **Operation number.** An operation takes the next number when it is accepted: an import when its object is first seen
   in S3, an edit or delete after it has locked the rows that it writes, a bulk delete after it has closed the barrier.
-- **Version.** The operation number in the upper bits and the line in the file in the lower 32 (0 for an edit). The
-  existence of a product, its name, description and active switch each have their own version. A write wins a field
-  only with a newer version, so work may be done late, twice or in any order.
+- **Version.** The operation number in the upper bits and the line in the file in the lower ones (0 for an edit). Only
+  functions of the database pack and unpack versions: `version_at`, `operation_of`, `line_of`. The existence of a
+  product, its name, description and active switch each have their own version. A write wins a field only with a newer
+  version, so work may be done late, twice or in any order.
 - **Tombstone.** A delete is also a write: it leaves a row marked as deleted, with the version of the delete, so that an
   older import cannot bring the product back.
 - **Floor.** A bulk delete raises the floor to its version. Rows below the floor do not exist for any reader or writer,
@@ -19,9 +20,6 @@ row. It makes no difference in which order they really run, how often, and on ho
 from __future__ import annotations
 
 from chalicelib.backends.database import Transaction
-
-LINE_BITS = 32
-"""The lower bits of a version contain the line. `version_of` in SQL packs versions in the same way."""
 
 
 def enter(transaction: Transaction) -> int:
@@ -40,21 +38,14 @@ def next_operation(transaction: Transaction) -> int:
     return transaction.value("next_operation", int)
 
 
-def raise_floor(transaction: Transaction, operation: int) -> None:
-    """From now on, everything accepted before this operation counts as deleted. The barrier must be closed."""
-    transaction.run("raise_floor", operation=operation)
+def next_version(transaction: Transaction) -> int:
+    """Takes the next operation number. Returns the version that an edit writes: this operation, without a line."""
+    return transaction.value("next_version", int)
 
 
-def version_of(operation: int, line: int = 0) -> int:
-    """Returns the version that a line of an operation writes; line 0 is an edit."""
-    return (operation << LINE_BITS) + line
+def raise_floor(transaction: Transaction, operation: int) -> int:
+    """From now on, everything accepted before this operation counts as deleted. The barrier must be closed.
 
-
-def operation_of(version: int) -> int:
-    """Returns the operation that wrote a version."""
-    return version >> LINE_BITS
-
-
-def line_of(version: int) -> int:
-    """Returns the line of the file that wrote a version; 0 for an edit."""
-    return version & ((1 << LINE_BITS) - 1)
+    Returns the new floor: the version of this operation.
+    """
+    return transaction.value("raise_floor", int, operation=operation)

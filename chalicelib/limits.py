@@ -18,8 +18,8 @@ HEADER_BYTES_MAX = 1 * MIB
 COLUMNS_MAX = 10_000
 RECORD_BYTES_MAX = 1 * MIB
 """A longer record is treated as an unclosed quote: its first physical line is rejected, the next starts a record."""
-LINES_MAX = 2**32 - 1
-"""The version of a row holds its line in 32 bits."""
+LINES_MAX = 2**25 - 1
+"""The version of a row holds its line in 25 bits."""
 FILE_HEAD_BYTES = 4 * KIB
 """The type of a file is detected from this many bytes at its beginning."""
 TRANSCODE_STEP_BYTES = 1 * MIB

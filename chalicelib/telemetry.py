@@ -30,6 +30,7 @@ class Unit(StrEnum):
     COUNT = "Count"
     BYTES = "Bytes"
     MILLISECONDS = "Milliseconds"
+    PERCENT = "Percent"
 
 
 @dataclass(frozen=True)
@@ -64,6 +65,8 @@ MEASURES: Mapping[str, Measure] = {
     "ExportsFailed": Measure(Unit.COUNT, "exports that failed"),
     "ProductsDeleted": Measure(Unit.COUNT, "products removed by bulk deletes"),
     "BulkDeletesFailed": Measure(Unit.COUNT, "bulk deletes that failed"),
+    "WrongSkuKeys": Measure(Unit.COUNT, "products whose stored key is not that of their SKU; an alarm watches this"),
+    "OperationNumbersUsedPercent": Measure(Unit.PERCENT, "operation numbers used so far; an alarm watches this"),
     "Repairs": Measure(Unit.COUNT, "lost or late work that the sweep restarted"),
     "RequestMilliseconds": Measure(Unit.MILLISECONDS, "one API request, inside its function"),
     "AuthenticationsFailed": Measure(

@@ -167,7 +167,7 @@ def _rename(transaction: Transaction, current: _Row, changes: Changes, floor: in
 
 def _bury(transaction: Transaction, current: _Row) -> int:
     """Turns a locked row into a tombstone. Returns its version."""
-    version = _next_version(transaction)
+    version = acceptance.next_version(transaction)
     transaction.run("bury_product", id=current.id, version=version)
     return version
 
@@ -186,14 +186,14 @@ def _put(
         _Row,
         id=product_id,
         created_at=created_at,
-        version=_next_version(transaction) if version is None else version,
+        version=acceptance.next_version(transaction) if version is None else version,
         floor=floor,
         **asdict(content),
     )
 
 
 def _edit(transaction: Transaction, product_id: int, changes: Changes) -> Product:
-    version = _next_version(transaction)
+    version = acceptance.next_version(transaction)
     edited = transaction.row("edit_product", Product, id=product_id, version=version, **asdict(changes))
     if edited.content_version == version:
         change_record.add(transaction, version, keys=[edited.sku_key])
@@ -237,11 +237,6 @@ def _refuse_unexpected(locked: Product, expected: Container[int] | None) -> None
 def _key(transaction: Transaction, sku: str) -> str:
     """Returns the SKU's key, computed where it is defined: in the database."""
     return transaction.value("key_of", str, sku=sku)
-
-
-def _next_version(transaction: Transaction) -> int:
-    """Returns a new version for an edit: the next operation, without a line."""
-    return acceptance.version_of(acceptance.next_operation(transaction))
 
 
 def _beginning(description: str) -> str:

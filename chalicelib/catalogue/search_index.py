@@ -26,6 +26,7 @@ from chalicelib.limits import (
     INDEX_WAIT_SECONDS_MAX,
     INVOCATION_RESERVE_SECONDS,
 )
+from chalicelib.telemetry import ERROR
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,8 @@ class _Changed:
 
     at_position: int
     at_key: str
+    wrong_keys: int
+    """Products that were read, and whose key is not that of their SKU."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +55,7 @@ class _Created:
     """Up to which id created products were copied; None when none were left."""
 
     at_id: int | None
+    wrong_keys: int
 
 
 @dataclass(frozen=True)
@@ -59,6 +63,7 @@ class _Range:
     """A range of keys that the walk has passed, up to `last_key`; None at the end of the catalogue."""
 
     last_key: str | None
+    wrong_keys: int
 
 
 def index_changes(backends: Backends, seconds_left: Callable[[], float]) -> None:
@@ -107,15 +112,23 @@ def _copy(transaction: Transaction, state: _State) -> bool:
     transaction.run("lock_in_order")  # Nested loops over indexes: they read no more than the rows that are copied.
     changed = transaction.one("copy_changed", _Changed, **limits)
     if changed is not None:
+        _report_wrong_keys(transaction, changed.wrong_keys)
         transaction.run("advance_copying", **asdict(changed), at_id=state.at_id)
         return True
     created = transaction.row("copy_created", _Created, **limits)
     if created.at_id is not None:
+        _report_wrong_keys(transaction, created.wrong_keys)
         transaction.run("advance_copying", at_position=state.at_position, at_key=state.at_key, at_id=created.at_id)
         return True
     transaction.run("sort_in_product_search")
     transaction.run("end_copying")
     return True
+
+
+def _report_wrong_keys(transaction: Transaction, products: int) -> None:
+    """Only the statements that write products keep keys right, so each product that is read is checked."""
+    if products:
+        transaction.log("products with wrong keys", level=ERROR, measured={"WrongSkuKeys": products})
 
 
 def _choose(transaction: Transaction) -> bool:
@@ -130,6 +143,7 @@ def _walk(transaction: Transaction, state: _State) -> bool:
         return transaction.run("begin_walk") == 1
     passed = transaction.row("index_range", _Range, after=state.after_key, rows=INDEX_STEP_ROWS, bytes=INDEX_STEP_BYTES)
     fault_point("indexing.after_range")
+    _report_wrong_keys(transaction, passed.wrong_keys)
     if passed.last_key is not None:
         transaction.run("advance_walk", after=passed.last_key)
         return True

@@ -6,7 +6,6 @@ import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from chalicelib.acceptance import line_of, operation_of
 from chalicelib.backends.database import Transaction
 from chalicelib.catalogue.products import Product
 
@@ -24,29 +23,18 @@ class Source:
 
 
 @dataclass(frozen=True)
-class _ImportFile:
-    """An import and its operation number."""
+class _VersionSource(Source):
+    """The source of one version. Only the database unpacks versions."""
 
-    operation: int
-    id: uuid.UUID
-    filename: str
-    file_kept: bool
+    version: int
 
 
 def sources_of(transaction: Transaction, products: Iterable[Product]) -> dict[int, Source | None]:
-    """Returns the source of each content version of these products; None for an edit."""
+    """Returns the source of each content version of these products; None for an edit.
+
+    An edit has no line. So a version with a line comes from an import, even if that is no longer kept.
+    """
     versions = {product.content_version for product in products}
-    operations = sorted({operation_of(version) for version in versions})
-    files = transaction.all("imports_of_operations", _ImportFile, operations=operations)
-    by_operation = {file.operation: file for file in files}
-    return {version: _source(version, by_operation.get(operation_of(version))) for version in versions}
-
-
-def _source(version: int, file: _ImportFile | None) -> Source | None:
-    """An edit has no line. So a version with a line comes from an import, even if that is no longer kept."""
-    line = line_of(version)
-    if not line:
-        return None
-    if file is None:
-        return Source(None, None, line, file_kept=False)
-    return Source(file.id, file.filename, line, file.file_kept)
+    found = transaction.all("sources_of_versions", _VersionSource, versions=sorted(versions))
+    by_version = {source.version: source for source in found}
+    return {version: by_version.get(version) for version in versions}

@@ -15,6 +15,7 @@ from io import StringIO
 from itertools import chain
 from typing import NamedTuple, NoReturn
 
+from chalicelib import skus
 from chalicelib.csvfile.boundaries import Chunk, Splitter
 from chalicelib.csvfile.header import UNCLOSED_SENTINEL, Header, shortened
 from chalicelib.limits import (
@@ -47,6 +48,7 @@ ROW_TOO_LONG = "row_too_long"
 QUOTE_UNCLOSED = "quote_unclosed"
 """The code of a line that opens a quote: the rest of its row, if there is any, was read as rows of its own."""
 _new_tuple = tuple.__new__
+_INVISIBLE = frozenset(skus.INVISIBLE)
 _UNDECODABLE = re.compile("[\udc80-\udcff]")
 """The surrogates to which the surrogateescape error handler decodes bytes that are not UTF-8."""
 _DESCRIPTION_CHARACTERS_SAFE = DESCRIPTION_BYTES_MAX // 4
@@ -150,6 +152,7 @@ def _read_piece(data: bytes, piece: Chunk, rules: _Rules, reject: Reject) -> Ite
             is_clean
             and len(cells) == width
             and 0 < len(sku := cells[sku_at].strip()) <= SKU_CHARACTERS_MAX
+            and sku[0] not in _INVISIBLE
             and 0 < len(name := cells[name_at].strip()) <= NAME_CHARACTERS_MAX
             and (description_at is None or len(cells[description_at]) <= _DESCRIPTION_CHARACTERS_SAFE)
             and (active_at is None or cells[active_at] in _ACTIVE)
@@ -275,6 +278,12 @@ class _Rules:
                 return None
             _refuse_length("sku", "SKU", sku, SKU_CHARACTERS_MAX)
             _refuse_length("name", "name", name, NAME_CHARACTERS_MAX)
+        if skus.is_empty(sku):
+            raise _Refused(
+                "sku",
+                "sku_missing",
+                "The SKU has only invisible characters, so it is empty. Every product needs a SKU.",
+            )
         description = None
         if self._description is not None:
             description = cells[self._description]

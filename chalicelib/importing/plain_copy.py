@@ -15,6 +15,7 @@ from itertools import accumulate, count, groupby
 
 from psycopg import sql
 
+from chalicelib import skus
 from chalicelib.csvfile.header import Header
 from chalicelib.limits import (
     DESCRIPTION_BYTES_MAX,
@@ -117,7 +118,8 @@ def _plain_rows(header: Header, line_end: str) -> re.Pattern[str]:
         header.active: rf'(?:{_ACTIVE}?+|"{_ACTIVE}")',
         header.description: _description(bare),
         header.name: _trimmed(bare, NAME_CHARACTERS_MAX),
-        header.sku: _trimmed(bare, SKU_CHARACTERS_MAX),
+        # One of invisible characters alone begins with one. The row parser decides which these are.
+        header.sku: rf'(?!"?[{skus.INVISIBLE}])' + _trimmed(bare, SKU_CHARACTERS_MAX),
     }
     ignored = rf"(?:{_QUOTED}|{bare}*+)"
     fields = groupby(patterns.get(at, ignored) for at in range(header.width))

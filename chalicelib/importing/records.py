@@ -174,8 +174,6 @@ class ChunkToDo:
     done: bool
     status: Status
     """The status of the import."""
-    operation: int
-    """The import's place in the acceptance order."""
     header: Mapping[str, Any]
     data_key: str
     data_version: str
@@ -205,5 +203,7 @@ class LockedChunk:
     """A chunk whose row is locked."""
 
     done: bool
+    operation: int
+    """The import's place in the acceptance order."""
     end_byte: int
     """Less than when the work began if another worker has cut the chunk since."""

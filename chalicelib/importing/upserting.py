@@ -213,7 +213,6 @@ def _write(
             if transaction.value("seems_small", bool, rows=MERGE_ROWS_MIN):
                 written = _write_by(backends, transaction, "upsert_incoming", chunk, accepted, rejected)
             else:
-                transaction.run("lock_in_order")
                 written = _write_by(backends, transaction, "merge_incoming", chunk, accepted, rejected)
     except UniqueViolation:
         with backends.database.transaction(continues=True) as transaction:
@@ -238,7 +237,9 @@ def _write_by(
     began = monotonic()
     if chunk.header["active"] is not None and transaction.exists("any_blank_active"):
         transaction.run("inherit_active")
-    written = transaction.row(statement, _Written, operation=chunk.operation, floor=floor)
+    if statement == "merge_incoming":
+        transaction.run("lock_in_order")  # Not earlier: other statements join the rows of the chunk with each other.
+    written = transaction.row(statement, _Written, operation=locked.operation, floor=floor)
     transaction.changes_products = written.unchanged < accepted
     fault_point("chunk.after_upsert")
     kept = _keep_rejected(transaction, chunk.import_id, rejected)

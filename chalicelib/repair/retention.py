@@ -69,6 +69,7 @@ def remove_old_data(backends: Backends) -> None:
 def remove_tombstones(backends: Backends, limit: int) -> bool:
     """Removes tombstones that no running or retryable import can still need."""
     with backends.database.transaction() as transaction:
+        transaction.run("lock_barrier")  # A migration that closes it may change what versions mean.
         return transaction.run("purge_tombstones", age_seconds=TOMBSTONE_SECONDS_MIN, limit=limit) == limit
 
 

@@ -93,6 +93,7 @@ def sweep(
     attempts.wake_due(backends.database, backends.queues)
     search_index.wake_lost(backends.database, backends.queues)
     retention.remove_old_data(backends)
+    _measure_operations(backends)
 
 
 def _accept_lost_uploads(backends: Backends) -> None:
@@ -215,6 +216,16 @@ def _wake_stalled_exports(backends: Backends, stalled_seconds: float) -> None:
             transaction.log("stalled export woken", export_id=export.id, measured={"Repairs": 1})
     fault_point("export.before_wake")
     backends.queues.send("exports", [ExportMessage(export=export.id) for export in woken])
+
+
+def _measure_operations(backends: Backends) -> None:
+    """Reports how many of all operation numbers are used. When they end, nothing can be changed. An alarm warns first.
+
+    It is measured every minute, because the alarm sees the last hour only.
+    """
+    with backends.database.transaction() as transaction:
+        percent = transaction.value("operation_numbers_used", float)
+    log("operation numbers used", measured={"OperationNumbersUsedPercent": round(percent, 6)})
 
 
 def _accept(backends: Backends, listed: Sequence[StoredFile]) -> None:

@@ -36,7 +36,7 @@ select * from bulk_delete where id = %(id)s for update
 -- Removes the next rows below the floor, tombstones included, in the order of their keys.
 with doomed as (
   select id, sku_key, deleted from product
-  where sku_key > %(last_key)s and version < version_of(%(operation)s, 0)
+  where sku_key > %(last_key)s and version < version_at(%(operation)s, 0)
   order by sku_key limit %(limit)s for update
 ), gone as (
   delete from product p using doomed d where p.id = d.id returning d.sku_key, d.deleted
@@ -45,7 +45,7 @@ select count(*) as rows, count(*) filter (where not deleted) as products, max(sk
 
 -- name: any_left_to_delete
 -- Whether any row below the floor is left after this key.
-select 1 from product where sku_key > %(last_key)s and version < version_of(%(operation)s, 0) limit 1
+select 1 from product where sku_key > %(last_key)s and version < version_at(%(operation)s, 0) limit 1
 
 -- name: advance_bulk_delete
 -- Records a step, which may be the last one.

@@ -12,14 +12,16 @@ order by number
 -- name: chunk_to_do
 -- What a worker needs to read the bytes and rows of a chunk.
 select c.number, c.start_byte, c.end_byte, c.first_line, c.oversized, c.regular, c.done, c.sends_from,
-       c.sends_to, i.id as import_id, i.status, i.attempt, i.operation, i.header, i.data_key, i.data_version,
+       c.sends_to, i.id as import_id, i.status, i.attempt, i.header, i.data_key, i.data_version,
        i.piece_bytes, i.write_seconds
 from chunk c join import i on i.id = c.import_id
 where c.import_id = %(import_id)s and c.number = %(number)s
 
 -- name: lock_chunk
--- After the barrier in the lock order. Two deliveries of one chunk wait for each other here.
-select done, end_byte from chunk where import_id = %(import_id)s and number = %(number)s for update
+-- After the barrier in the lock order. Two deliveries of one chunk wait for each other here. The import's operation is read
+-- under the barrier, because a migration may renumber all operations while it is closed.
+select c.done, c.end_byte, i.operation from chunk c join import i on i.id = c.import_id
+where c.import_id = %(import_id)s and c.number = %(number)s for update of c
 
 -- name: limit_statements
 -- Until the end of the transaction, a statement ends after this time, and its wait for a lock after half of it.

@@ -20,14 +20,14 @@ and strpos(p.sku_key, (select sku_key(%(sku)s::text))) > 0
 -- name: with_name
 -- Condition: the name contains the text. Folding can cost twenty times as much as lower-casing, which therefore comes first
 -- and rules out most names (see certain_part). If the name is ASCII, and the whole text is certain, it decides alone.
-and strpos(lower(p.name collate pg_c_utf8), (select certain_part(%(name)s::text))) > 0
+and strpos(lowered(p.name), (select certain_part(%(name)s::text))) > 0
 and ((octet_length(p.name) = length(p.name)
       and (select certain_part(%(name)s::text) = sku_key(%(name)s::text)))
      or strpos(folded(p.name), (select sku_key(%(name)s::text))) > 0)
 
 -- name: with_description
 -- Condition: the description contains the text.
-and strpos(lower(p.description collate pg_c_utf8), (select certain_part(%(description)s::text))) > 0
+and strpos(lowered(p.description), (select certain_part(%(description)s::text))) > 0
 and ((octet_length(p.description) = length(p.description)
       and (select certain_part(%(description)s::text) = sku_key(%(description)s::text)))
      or strpos(folded(p.description), (select sku_key(%(description)s::text))) > 0)
@@ -35,10 +35,10 @@ and ((octet_length(p.description) = length(p.description)
 -- name: with_text
 -- Condition: the SKU, the name or the description contains the text.
 and (strpos(p.sku_key, (select sku_key(%(q)s::text))) > 0
-  or (strpos(lower(p.name collate pg_c_utf8), (select certain_part(%(q)s::text))) > 0
+  or (strpos(lowered(p.name), (select certain_part(%(q)s::text))) > 0
       and ((octet_length(p.name) = length(p.name) and (select certain_part(%(q)s::text) = sku_key(%(q)s::text)))
            or strpos(folded(p.name), (select sku_key(%(q)s::text))) > 0))
-  or (strpos(lower(p.description collate pg_c_utf8), (select certain_part(%(q)s::text))) > 0
+  or (strpos(lowered(p.description), (select certain_part(%(q)s::text))) > 0
       and ((octet_length(p.description) = length(p.description) and (select certain_part(%(q)s::text) = sku_key(%(q)s::text)))
            or strpos(folded(p.description), (select sku_key(%(q)s::text))) > 0)))
 
@@ -213,6 +213,10 @@ select counted.total, p.id is not null as has_product, p.* from (select count(*)
 -- Second part of matching_page. The caller appends the order again.
 ) m on m.id = p.id) p on true
 
--- name: imports_of_operations
--- The imports that products come from, as far as they are kept.
-select operation, id, filename, file_gone_at is null as file_kept from import where operation = any(%(operations)s)
+-- name: sources_of_versions
+-- The lines that versions come from, and the imports, as far as they are kept. The version of an edit has no line.
+select v.version, line_of(v.version) as line, i.id as import_id, i.filename,
+       coalesce(i.file_gone_at is null and i.id is not null, false) as file_kept
+from unnest(%(versions)s::bigint[]) as v (version)
+left join import i on i.operation = operation_of(v.version)
+where line_of(v.version) > 0

@@ -50,9 +50,9 @@ where last.key = sku_key(i.sku) and i.active is null
 -- write above the floor, and wins over everything below it.
 select distinct on (key)
   key, sku, name, coalesce(description, '') as description, coalesce(active, true) as active,
-  version_of(%(operation)s, line) as version, version_of(%(operation)s, line) as name_version,
-  case when description is null then %(floor)s else version_of(%(operation)s, line) end as description_version,
-  case when active is null then %(floor)s else version_of(%(operation)s, coalesce(active_line, line)) end as active_version
+  version_at(%(operation)s, line) as version, version_at(%(operation)s, line) as name_version,
+  case when description is null then %(floor)s else version_at(%(operation)s, line) end as description_version,
+  case when active is null then %(floor)s else version_at(%(operation)s, coalesce(active_line, line)) end as active_version
 from (select sku_key(sku) collate "C" as key, * from incoming offset 0) keyed
 order by key, line desc
 
@@ -219,18 +219,18 @@ where id = %(id)s
 
 -- name: purge_tombstones
 -- Removes tombstones below every operation that may still write, the oldest first: a tombstone gets its id when the product
--- is deleted. Their minimum age rules out operations whose acceptance is not committed yet: no transaction lives that long.
+-- is deleted, and the same version everywhere. Their minimum age rules out operations whose acceptance is not committed yet: no transaction lives that long.
 -- Only the oldest are looked at, so that nothing reads all those of the last hour to find that they are too young.
 with oldest as (
-  select id, version, updated_at from product where deleted order by id limit %(limit)s
+  select id, content_version, updated_at from product where deleted order by id limit %(limit)s
 ), removable as materialized (
-  select id, version from oldest
-  where version < coalesce((
-      select version_of(min(operation), 0) from import where status = 'processing' or (status = 'failed' and retryable)
+  select id, content_version from oldest
+  where content_version < coalesce((
+      select version_at(min(operation), 0) from import where status = 'processing' or (status = 'failed' and retryable)
     ), 9223372036854775807)
     and updated_at < now() - make_interval(secs => %(age_seconds)s)
 )
 delete from product where id in (
   select p.id from product p join removable r on r.id = p.id
-  where p.deleted and p.version = r.version for update of p skip locked
+  where p.deleted and p.content_version = r.content_version for update of p skip locked
 )

@@ -65,7 +65,7 @@ with state as (
   ) k
   order by c.position, k.sku_key limit %(rows)s
 ), found as (
-  select n.position, n.sku_key, p.id, p.content_version, p.name, p.description, p.active,
+  select n.position, n.sku_key, p.id, p.sku, p.content_version, p.name, p.description, p.active,
          not p.deleted and p.version >= (select floor from barrier) as shown,
          coalesce(sum(octet_length(p.description)) over (order by n.position, n.sku_key), 0)
            - coalesce(octet_length(p.description), 0) as bytes_before
@@ -81,7 +81,9 @@ with state as (
   where p.shown and s.content_version is distinct from p.content_version
   {replace_searchable}
 )
-select position as at_position, sku_key as at_key from (
+select position as at_position, sku_key as at_key,
+       (select count(*) from looked_at p where p.shown and p.sku_key <> sku_key(p.sku)) as wrong_keys
+from (
   select position, sku_key from found where bytes_before < %(bytes)s
   order by position desc, sku_key desc limit 1
 ) last
@@ -99,7 +101,7 @@ with state as (
     select greatest(lower(ids), state.at_id + 1) as first, upper(ids) - 1 as last
     from ranges, state where upper(ids) > state.at_id + 1 order by 1
   ) r cross join lateral (
-    select p.id, p.sku_key, p.content_version, p.name, p.description, p.active,
+    select p.id, p.sku, p.sku_key, p.content_version, p.name, p.description, p.active,
            not p.deleted and p.version >= (select floor from barrier) as shown
     from product p where p.id between r.first and r.last order by p.id limit %(rows)s
   ) p
@@ -116,7 +118,7 @@ with state as (
   where p.shown and s.content_version is distinct from p.content_version
   {replace_searchable}
 )
-select max(id) as at_id from looked_at
+select max(id) as at_id, count(*) filter (where shown and sku_key <> sku_key(sku)) as wrong_keys from looked_at
 
 -- name: advance_copying
 -- Records how far the chosen changes have been copied.
@@ -130,7 +132,7 @@ update catalogue_change set stage = 2 where stage = 1
 -- Walks over the next products in the order of their keys, limited in rows and in bytes: writes those that differ, and
 -- removes entries without a product. Returns the last key, or null at the end of both tables.
 with next_products as (
-  select sku_key, content_version, name, description, active,
+  select sku, sku_key, content_version, name, description, active,
          not deleted and version >= (select floor from barrier) as shown,
          sum(octet_length(description)) over (order by sku_key) - octet_length(description) as bytes_before
   from (select * from product where sku_key > %(after)s order by sku_key limit %(rows)s) ordered
@@ -155,7 +157,8 @@ with next_products as (
   where p.shown and s.content_version is distinct from p.content_version
   {replace_searchable}
 )
-select key as last_key from last
+select key as last_key, (select count(*) from looked_at p where p.shown and p.sku_key <> sku_key(p.sku)) as wrong_keys
+from last
 
 -- name: advance_walk
 -- Records how far the walk has come.

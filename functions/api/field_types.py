@@ -12,11 +12,13 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, AwareDatetime, BeforeValidator, Field, GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import CoreSchema, core_schema
 
+from chalicelib import skus
 from chalicelib.limits import DESCRIPTION_BYTES_MAX, NAME_CHARACTERS_MAX, SKU_CHARACTERS_MAX
 
 NO_NUL = {"pattern": r"^[^\x00]*$"}
 """What the validators below refuse, for the OpenAPI document."""
 _NOT_BLANK = {"pattern": r"^[^\x00]*[^\x00\s\x1c-\x1f\x85][^\x00]*$"}
+_VISIBLE = {"pattern": rf"^[^\x00]*[^\x00\s\x1c-\x1f\x85{skus.INVISIBLE_PATTERN}][^\x00]*$"}
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,12 @@ def storable_text(text: str) -> str:
     return text
 
 
+def _visible(sku: str) -> str:
+    if skus.is_empty(sku):
+        raise ValueError("has only invisible characters; enter at least one that is visible")
+    return sku
+
+
 def _short_enough(description: str) -> str:
     size_bytes = len(description.encode("utf-8", "surrogatepass"))
     if size_bytes > DESCRIPTION_BYTES_MAX:
@@ -79,10 +87,11 @@ Sku = Annotated[
     Field(
         min_length=1,
         max_length=SKU_CHARACTERS_MAX,
-        description="Trimmed. Not case-sensitive: `abc` and `ABC` are the same SKU",
-        json_schema_extra={**_NOT_BLANK},
+        description="Trimmed. Not case-sensitive: `abc` and `ABC` are the same SKU. Invisible characters do not count",
+        json_schema_extra={**_VISIBLE},
     ),
     BeforeValidator(_trimmed),
+    AfterValidator(_visible),
     AfterValidator(storable_text),
 ]
 Name = Annotated[

@@ -52,6 +52,8 @@ ANY_ORIGIN = "*"
 """The default in earlier versions."""
 OF_MIGRATE = (MIGRATE, f"{MIGRATE}Role", f"{MIGRATE}Logs")
 """The resources without which the function `migrate` cannot run."""
+MIGRATION_INVOCATIONS_MAX = 100
+"""A migration that needs more invocations than this, of five minutes each, fails; the next deployment continues it."""
 
 
 def main(arguments: list[str]) -> int:
@@ -221,13 +223,31 @@ def uploaded_template(account: Account, artifacts: str, out: Path) -> str:
 
 
 def migrate(account: Account, stage: str, *, contract: bool = True) -> None:
-    """Runs the missing migrations; without `contract`, only those that take nothing away. Raises MigrationFailed."""
+    """Runs the missing migrations; without `contract`, only those that take nothing away. Raises MigrationFailed.
+
+    A long migration does not finish in one invocation. Each of them continues where the one before has stopped.
+    """
+    for _ in range(MIGRATION_INVOCATIONS_MAX):
+        migrated = _migrate_once(account, stage, contract=contract)
+        report(f"Migrations applied: {', '.join(migrated['applied']) or 'none (the schema is up to date)'}")
+        for each in migrated["reports"]:
+            report(each)
+        if migrated["finished"]:
+            return
+        report("A migration has not finished yet, and continues")
+    raise MigrationFailed(
+        f"The migration has not finished after {MIGRATION_INVOCATIONS_MAX} invocations. Deploy again to continue it."
+    )
+
+
+def _migrate_once(account: Account, stage: str, *, contract: bool) -> dict[str, Any]:
     event = json.dumps({"contract": contract})
     response = account.lambda_.invoke(FunctionName=_migrate_function(stage), Payload=event)
     result = response["Payload"].read().decode()
     if "FunctionError" in response:
         raise MigrationFailed(f"The migration failed. See the log of {_migrate_function(stage)}. It returned: {result}")
-    report(f"Migrations applied: {', '.join(json.loads(result)['applied']) or 'none (the schema is up to date)'}")
+    migrated: dict[str, Any] = json.loads(result)
+    return migrated
 
 
 def upload_url(account: Account, stage: str) -> str:

@@ -140,11 +140,13 @@ class Supervisor:
 
     def _migrate(self, database: _Database) -> None:
         try:
-            applied = migrations.migrate(database.owner_conninfo)
+            migrated = migrations.advance(database.owner_conninfo)
         except MigrationError as error:
             raise MigrationFailed(str(error)) from error
-        for name in applied:
+        for name in migrated.applied:
             self._say(f"Applied the migration {name}")
+        for report in migrated.reports:
+            self._say(report)
 
     def _watched(
         self, stack: StackFile, database: _Database, s3_and_sqs: Emulator, zygote: ZygoteClient

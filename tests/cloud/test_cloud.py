@@ -51,7 +51,7 @@ def test_migrations_are_run_only_once(cloud: Deployed) -> None:
     assert cloud.query("select count(*) as migrations from schema_migration") != [{"migrations": 0}]
     answer = cloud.run("migrate")
     assert "FunctionError" not in answer
-    assert json.loads(answer["Payload"].read()) == {"applied": []}
+    assert json.loads(answer["Payload"].read()) == {"applied": [], "reports": [], "finished": True}
 
 
 def test_a_file_is_imported_and_its_products_are_exported(cloud: Deployed) -> None:

@@ -102,7 +102,7 @@ UNDONE = """
     where i.status = 'processing' and not c.done order by c.import_id, c.number
 """
 
-skus = st.sampled_from(["a", "A", "b", "B", "é", "E\u0301", "c"])
+skus = st.sampled_from(["a", "A", "a\u200b", "b", "B", "é", "E\u0301", "c"])
 names = st.sampled_from(["one", "two", "three"])
 descriptions = st.sampled_from(["", "x", "y"])
 actives = st.sampled_from([True, False])

@@ -246,7 +246,7 @@ def scenario_bulk_delete(world: World, sql: SQL) -> None:
     sql(
         "insert into product (sku, sku_key, name, description, active, version, name_version, description_version,"
         " active_version, content_version) select 'after', 'after', 'n', '', true, v, v, v, v, v"
-        " from (select version_of(nextval('operation'), 0) as v)"
+        " from (select version_at(nextval('operation'), 0) as v)"
     )
     world.pump(lambda: sql("select 1 from bulk_delete where status in ('pending', 'processing')") == [])
 
@@ -267,7 +267,7 @@ def scenario_export(world: World, sql: SQL) -> None:
         "insert into product (sku, sku_key, name, description, active, version, name_version, description_version,"
         " active_version, content_version) select 'S-' || n, 's-' || n,"
         " repeat(n::text, case when n < 50 then 1 else 20 end), '',"
-        " n % 2 = 0, v, v, v, v, v from generate_series(1, 99) n, (select version_of(nextval('operation'), 0) as v)"
+        " n % 2 = 0, v, v, v, v, v from generate_series(1, 99) n, (select version_at(nextval('operation'), 0) as v)"
     )
     world.until_done(lambda backends: None if sql("select 1 from export") else _accept_export(backends))
     world.waiting.clear()
@@ -333,7 +333,7 @@ def scenario_indexing(world: World, sql: SQL) -> None:
     sql(
         "insert into product (sku, sku_key, name, description, active, version, name_version, description_version,"
         " active_version, content_version) select 'S-' || n, 's-' || n, 'Lamp ' || n, '', true, v, v, v, v, v"
-        f" from generate_series(1, {INDEXED_PRODUCTS}) n, (select version_of(nextval('operation'), 0) as v)"
+        f" from generate_series(1, {INDEXED_PRODUCTS}) n, (select version_at(nextval('operation'), 0) as v)"
     )
     world.until_done(indexing.fill)
     for number in range(CREATED_PRODUCTS):

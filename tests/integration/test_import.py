@@ -346,6 +346,24 @@ def test_a_catalogue_that_seems_small_is_written_without_a_join(
     assert [name for name in used if name.endswith("_incoming")] == [statement]
 
 
+def test_rows_that_inherit_their_switch_are_joined_before_the_planner_may_only_use_nested_loops(
+    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A nested loop would compare each row of the chunk that has no value with each row that has one."""
+    used = []
+
+    def watched(self: Transaction, name: str, /, **parameters: Any) -> int:
+        used.append(name)
+        return original(self, name, **parameters)
+
+    original = Transaction.run
+    monkeypatch.setattr(Transaction, "run", watched)
+
+    pipeline.run(b"sku,name,active\nA,x,no\nA,y,\n")
+
+    assert used.index("inherit_active") < used.index("lock_in_order")
+
+
 def test_in_a_large_catalogue_each_row_of_a_chunk_is_looked_up_by_index(pipeline: Pipeline) -> None:
     """The reason for the limit: if the statistics report this many rows, the plan looks up one key at a time."""
     pipeline.run(b"sku,name\nA,x\n")

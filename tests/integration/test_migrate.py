@@ -73,8 +73,10 @@ def test_the_old_code_works_until_it_is_replaced(
     _use_a_token(old_code)
 
     def migrate(event: dict[str, Any]) -> list[str]:
-        applied: dict[str, list[str]] = app.migrate(event, LambdaContext("migrate", 256, "test", "test", 30))
-        return applied["applied"]
+        migrated: dict[str, Any] = app.migrate(event, LambdaContext("migrate", 256, "test", "test", 30))
+        assert migrated["finished"]
+        applied: list[str] = migrated["applied"]
+        return applied
 
     before = migrate({"contract": False})
     _use_a_token(old_code)

@@ -550,3 +550,14 @@ def test_the_code_before_does_not_use_the_index_while_a_deployment_is_under_way(
         database.close()
     with psycopg.connect(services.owner_conninfo, autocommit=True) as owner:
         owner.execute("drop database deployed_search")
+
+
+def test_a_product_whose_key_is_wrong_is_reported(pipeline: Pipeline, caplog: pytest.LogCaptureFixture) -> None:
+    pipeline.run(b"sku,name\na,one\nb,two\n")
+    pipeline.sql("update product set sku = 'c' where sku_key = 'a'")
+
+    with caplog.at_level("ERROR"):
+        indexing.fill(pipeline.backends)
+
+    measured = [record.details.measured for record in caplog.records]  # type: ignore[attr-defined]
+    assert {"WrongSkuKeys": 1} in measured

@@ -5,9 +5,11 @@ from __future__ import annotations
 import sys
 import unicodedata
 
+from chalicelib import skus
 from tests.support.pipeline import Pipeline
 
 SPACES = [chr(code) for code in range(sys.maxunicode + 1) if chr(code).isspace()]
+INVISIBLE = "\u00ad\u200b\u200c\u200d\u2060\ufeff"
 SLOW = "normalize(lower(normalize(btrim(sku, %s), NFC) collate pg_c_utf8), NFC)"
 
 
@@ -43,6 +45,38 @@ def test_every_code_point_keeps_its_key_however_it_is_composed(pipeline: Pipelin
     )
 
     assert found == []
+
+
+def test_invisible_characters_do_not_count_wherever_they_are(pipeline: Pipeline) -> None:
+    forms = ["{}a-é", "a{}-é", "a-e{}\u0301", "a-é{}", " {} a-é", "A-É{} \t", "{0}{0}a-é"]
+    written = [form.format(each) for form in forms for each in INVISIBLE]
+
+    found = pipeline.sql("select distinct sku_key(sku) as key from unnest(%s::text[]) sku", written)
+
+    assert found == [{"key": "a-é"}]
+
+
+def test_no_other_character_is_left_out(pipeline: Pipeline) -> None:
+    letters = [chr(code) for code in range(1, sys.maxunicode + 1) if not 0xD800 <= code < 0xE000]
+
+    found = pipeline.sql("select sku from unnest(%s::text[]) sku where sku_key('x' || sku || 'x') = 'xx'", letters)
+
+    assert sorted(row["sku"] for row in found) == sorted(INVISIBLE)
+
+
+def test_python_and_the_database_agree_on_what_is_empty(pipeline: Pipeline) -> None:
+    letters = [chr(code) for code in range(1, sys.maxunicode + 1) if not 0xD800 <= code < 0xE000]
+    texts = [*letters, "\u200b \ufeff", " \u00ad\t", "\u200b.\u200b"]
+
+    found = pipeline.sql("select sku from unnest(%s::text[]) sku where sku_key(sku) = ''", texts)
+
+    assert {row["sku"] for row in found} == {sku for sku in texts if skus.is_empty(sku)}
+
+
+def test_final_sigma_is_sigma(pipeline: Pipeline) -> None:
+    found = pipeline.sql("select distinct sku_key(sku) as key from unnest(%s::text[]) sku", ["ΟΔΌΣ", "οδός", "οδόσ"])
+
+    assert found == [{"key": "οδόσ"}]
 
 
 def test_upper_and_lower_case_are_the_same_sku(pipeline: Pipeline) -> None:

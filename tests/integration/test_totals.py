@@ -166,7 +166,7 @@ FILL = """
              select to_char(w, '"word"FM00"x"') from generate_series(1, %s) w
              where hashint4(n * 64 + w) & 65535 < 65536 * (0.006 + (w / 60.0) ^ 3)
            ), ' '), repeat('x', n %% 200), true, v, v, v, v, v
-    from generate_series(1, %s) n, (select version_of(nextval('operation'), 1) as v) operation
+    from generate_series(1, %s) n, (select version_at(nextval('operation'), 1) as v) operation
 """
 """Each word has a share of the products, from one in 150 to half of them."""
 PRODUCTS = 30_000

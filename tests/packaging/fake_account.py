@@ -59,6 +59,8 @@ class FakeAccount:
     failing_stack: str | None = None
     """The name of a stack whose creation fails."""
     migration_fails: bool = False
+    unfinished_migrations: int = 0
+    """After this many invocations, a migration has finished."""
     outputs_after: dict[str, dict[str, str]] = field(default_factory=dict)
     """Outputs that a stack has once it is next changed."""
     invocations: list[Invocation] = field(default_factory=list)
@@ -222,7 +224,9 @@ class _Lambda:
         self._fake.invocations.append(Invocation(json.loads(Payload), copy.deepcopy(self._fake.stacks)[app]))
         if self._fake.migration_fails:
             return {"FunctionError": "Unhandled", "Payload": io.BytesIO(b'{"errorMessage": "no database"}')}
-        return {"Payload": io.BytesIO(b'{"applied": ["0001_catalogue.sql"]}')}
+        finished = len(self._fake.invocations) > self._fake.unfinished_migrations
+        answer = {"applied": ["0001_catalogue.sql"], "reports": ["2 products have gone"], "finished": finished}
+        return {"Payload": io.BytesIO(json.dumps(answer).encode())}
 
 
 class _Ec2:

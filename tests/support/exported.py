@@ -73,6 +73,6 @@ def add_long_products(pipeline: Pipeline, count: int) -> None:
         "insert into product (sku, sku_key, name, description, active, version, name_version, description_version,"
         " active_version, content_version)"
         " select 'P-' || n, 'p-' || n, 'name ' || n, repeat('0123456789abcde\n', 4096), true, v, v, v, v, v"
-        " from generate_series(1, %s) n, (select version_of(nextval('operation'), 0) as v) one",
+        " from generate_series(1, %s) n, (select version_at(nextval('operation'), 0) as v) one",
         count,
     )

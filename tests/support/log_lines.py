@@ -12,7 +12,7 @@ from functions.logs import JsonLines
 
 Line = dict[str, Any]
 
-UNITS = {"Count", "Bytes", "Milliseconds"}
+UNITS = {"Count", "Bytes", "Milliseconds", "Percent"}
 """The units of CloudWatch that we use."""
 NAME_CHARACTERS_MAX = 1024
 METRICS_MAX = 100

@@ -62,7 +62,7 @@ def _parameter(name: str) -> int | None:
 def _database_setting(name: str) -> int | None:
     migrations = "".join(read(file) for file in sorted((ROOT / "chalicelib/sql/migrations").glob("*.sql")))
     found = re.findall(rf"alter role importer set {re.escape(name)} = '(\d+)s'", migrations)
-    found += re.findall(rf"create sequence {re.escape(name)} [^;]*\bmaxvalue (\d+)", migrations)
+    found += re.findall(rf"(?:create|alter) sequence {re.escape(name)} [^;]*\bmaxvalue (\d+)", migrations)
     return int(found[-1]) if found else None
 
 

@@ -183,6 +183,7 @@ def test_trailing_empty_cells_beyond_the_header_are_accepted() -> None:
         (b"s,n\n", None, "too_few_fields"),
         (b"s,n,d,1,x\n", None, "too_many_fields"),
         (b" ,n,d,1\n", "sku", "sku_missing"),
+        ("\u200b \ufeff,n,d,1\n".encode(), "sku", "sku_missing"),
         (b"s,,d,1\n", "name", "name_missing"),
         (b"s" * (SKU_CHARACTERS_MAX + 1) + b",n,d,1\n", "sku", "sku_too_long"),
         (b"s," + b"n" * (NAME_CHARACTERS_MAX + 1) + b",d,1\n", "name", "name_too_long"),
