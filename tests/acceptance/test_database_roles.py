@@ -22,9 +22,11 @@ from psycopg.conninfo import conninfo_to_dict
 from chalicelib.backends.roles import FUNCTION_ROLES, ROLES
 from chalicelib.messages import (
     BulkDeleteMessage,
+    ChangesMessage,
     ChunkMessage,
     EventsMessage,
     ExportMessage,
+    RewriteMessage,
     TurnMessage,
     UploadMessage,
 )
@@ -39,14 +41,16 @@ COMMAND_SECONDS_MAX = 60
 UNKNOWN = uuid.UUID(int=0)
 MESSAGES = {
     "uploads": UploadMessage(continue_import=UNKNOWN),
+    "rewrites": RewriteMessage(import_id=UNKNOWN),
     "chunks": ChunkMessage(import_id=UNKNOWN, chunk=0, attempt=1),
     "bulk-deletes": BulkDeleteMessage(bulk_delete=UNKNOWN),
     "exports": ExportMessage(export=UNKNOWN),
+    "changes": ChangesMessage(),
     "events": EventsMessage(),
     "deliveries": TurnMessage(webhook=UNKNOWN),
 }
 """For each queue, a message about something that the function looks for in the database, and does not find."""
-DEAD = ("uploads", "chunks", "bulk-deletes", "exports")
+DEAD = ("uploads", "rewrites", "chunks", "bulk-deletes", "exports")
 PROCESS = re.compile(r"\tProcess: (\d+)$", re.MULTILINE)
 
 
