@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import accumulate, count, groupby
+from itertools import accumulate, count, groupby, repeat
 
 from psycopg import sql
 
@@ -83,7 +83,7 @@ def _text(data: bytes) -> str | None:
 def _numbered(text: str, delimiter: str, first_line: int) -> tuple[str, int]:
     """Writes its number before each line that begins a row: those after an even number of quotes. Counts the rows."""
     lines = text.split("\n")
-    is_inside = list(map((1).__and__, accumulate([line.count('"') for line in lines], initial=0)))
+    is_inside = list(map((1).__and__, accumulate(map(str.count, lines, repeat('"')), initial=0)))
     # An empty line is part of a field, or what follows the last line end.
     numbered = [
         f"{number}{delimiter}{line}" if line and not inside else line
