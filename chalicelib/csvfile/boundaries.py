@@ -32,6 +32,7 @@ _QUOTE = ord('"')
 _LF = ord("\n")
 _CR = ord("\r")
 _LINE_END = re.compile(rb"\r\n?|\n")
+_LONE_CR = re.compile(rb"\r(?!\n)")
 _COUNT_STEP_BYTES = 64 * KIB
 """Lines are counted in steps of this size, so that a chunk of short lines does not cost more than its bytes."""
 _LINE_ENDS_TRIED_MAX = 100
@@ -159,9 +160,8 @@ class _Window:
         self.known = self.size if is_last else max(self.size - 2, 0)
         self._delimiter = delimiter
         self._record_bytes_max = record_bytes_max
-        self._has_lone_cr = b"\r" in data and (
-            data.count(b"\r", 0, self.known) != data.count(b"\r\n", 0, self.known + 1)
-        )
+        lone_cr = _LONE_CR.search(data, 0, self.known + 1)
+        self._has_lone_cr = lone_cr is not None and lone_cr.start() < self.known
         self.well_formed_end = 0
         """How far the last chunk is known to be well formed, without a record that is too long."""
         self._path_end = 0

@@ -49,6 +49,12 @@ class _Content:
     rejected: list[RejectedRow]
     unparsed: bytes | None = None
     """The bytes of the chunk, if its rows are copied as they are in the file."""
+    count: int | None = None
+    """How many rows COPY must find, if they were not parsed."""
+
+
+class _Miscounted(Exception):
+    """COPY has read another number of rows than it was given."""
 
 
 @dataclass(frozen=True)
@@ -144,7 +150,7 @@ def _read(backends: Backends, chunk: ChunkToDo, header: Header, clock: Stopwatch
 def _plain_content(data: bytes, header: Header, chunk: ChunkToDo) -> _Content | None:
     """Returns the content of a chunk in which all rows are plain, without parsing them."""
     plain = plain_copy.read(data, header, chunk.first_line) if chunk.regular else None
-    return None if plain is None else _Content(plain.lines, plain.statement, [], data)
+    return None if plain is None else _Content(plain.lines, plain.statement, [], data, plain.count)
 
 
 def _content(data: bytes, header: Header, chunk: ChunkToDo) -> _Content:
@@ -161,23 +167,28 @@ def _copied(
     try:
         with backends.database.transaction() as transaction:
             pieces.limit_statements(transaction, seconds_left)
-            return content, _copy(transaction, content)
-    except DataError as error:
+            return content, _copy(transaction, content, chunk.first_line)
+    except (DataError, _Miscounted) as error:
         if content.unparsed is None:
             raise
         log("a chunk that was not parsed was refused, and is parsed now", level=WARNING, reason=type(error).__name__)
         return _copied(backends, _content(content.unparsed, header, chunk), header, chunk, seconds_left)
 
 
-def _copy(transaction: Transaction, content: _Content) -> int:
+def _copy(transaction: Transaction, content: _Content, first_line: int) -> int:
     """Copies a chunk's products into the temporary table, which outlives the transaction. Returns their number."""
     transaction.run("create_incoming")
     if transaction.exists("any_incoming"):
         transaction.run("empty_incoming")
+    if content.unparsed is not None:
+        transaction.run("number_incoming", first_line=first_line)
     with transaction.cursor.copy(content.statement) as copy:
         copy.write(content.products)
         fault_point("chunk.inside_copy")
-    return transaction.cursor.rowcount
+    copied = transaction.cursor.rowcount
+    if content.count not in {None, copied}:
+        raise _Miscounted
+    return copied
 
 
 def _send_next(backends: Backends, chunk: ChunkToDo, finished: _Finished) -> None:

@@ -61,12 +61,11 @@ begin;
 commit;
 """
 
-# The importer's own temporary table and statement. psql copies only the file's columns, so a sequence counts the lines.
+# The importer's own temporary table and statement. psql copies only the file's columns; PostgreSQL counts the lines.
 _OURS = """
 begin;
 {create_incoming};
-create temporary sequence line start 2;
-alter table incoming alter line set default nextval('line');
+alter table incoming alter line restart with 2;
 \\copy incoming (name, sku, description) from pstdin with (format csv, header)
 {lock_in_order};
 {statement};

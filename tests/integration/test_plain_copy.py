@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
 import psycopg
 import pytest
@@ -76,12 +77,15 @@ def test_an_import_of_plain_rows_has_the_same_result_as_one_of_parsed_rows(
     assert plain[0]["created"] == 2
 
 
-def test_a_chunk_that_postgresql_refuses_is_parsed(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("given", [b"not,a,row\n", b"D,Door\n"])
+def test_a_chunk_that_postgresql_refuses_or_reads_differently_is_parsed(
+    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch, given: bytes
+) -> None:
     read = plain_copy.read
 
     def broken(data: bytes, header: Header, first_line: int) -> plain_copy.PlainRows | None:
         plain = read(data, header, first_line)
-        return plain and plain_copy.PlainRows(plain.lines + b"not,a,row\n", plain.statement)
+        return plain and replace(plain, lines=plain.lines + given)
 
     monkeypatch.setattr(plain_copy, "read", broken)
 
@@ -111,8 +115,19 @@ def copied(
     if plain is None:
         return None
     connection.execute(query("empty_incoming"))
+    connection.execute(query("number_incoming"), {"first_line": 7})
     with connection.cursor() as cursor:
         with cursor.copy(plain.statement) as copy:
             copy.write(plain.lines)
+        assert cursor.rowcount == plain.count
         found = cursor.execute("select line, sku, name, description, active from incoming order by line").fetchall()
     return [Row(*each) for each in found]  # type: ignore[arg-type]
+
+
+def test_every_row_has_the_number_of_its_line(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("chalicelib.importing.splitting.CHUNK_BYTES", 40)
+
+    pipeline.run(b'sku,name\nA,Lamp\nB,Desk\nC,Chair\nD,"Door\nof oak"\nE,Shelf\nF,"6"" nail"\nG,Bench\n')
+
+    found = pipeline.sql("select sku, line_of(version) as line from product order by sku")
+    assert [(row["sku"], row["line"]) for row in found] == list(zip("ABCDEFG", (2, 3, 4, 5, 7, 8, 9), strict=True))

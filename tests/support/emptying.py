@@ -25,7 +25,8 @@ RESET = f"""
     update relay_state set last_position = 0; update barrier set floor = 0;
     update sweep_cursor set key_marker = null, version_marker = null;
     {indexing.FORGET};
-    select setval(seqrelid, seqstart, false) from pg_sequence
+    select setval(s.seqrelid, s.seqstart, false) from pg_sequence s join pg_class c on c.oid = s.seqrelid
+    where c.relnamespace = 'public'::regnamespace
 """
 
 

@@ -16,7 +16,10 @@ def read(data: bytes, header: Header, first_line: int) -> list[Row] | None:
     plain = plain_copy.read(data, header, first_line)
     if plain is None:
         return None
-    found = postgres_csv.records(plain.lines.decode(), header.delimiter)
+    found = list(postgres_csv.records(plain.lines.decode(), header.delimiter))
+    assert len(found) == plain.count
+    if plain.lines == data:
+        found = [[str(number), *fields] for number, fields in enumerate(found, start=first_line)]
     return [_row(fields, header) for fields in found]
 
 
