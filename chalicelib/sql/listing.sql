@@ -19,7 +19,10 @@ and strpos(p.sku_key, (select sku_key(%(sku)s::text))) > 0
 
 -- name: with_name
 -- Condition: the name contains the text. Folding can cost twenty times as much as lower-casing, which therefore comes first
--- and rules out most names (see certain_part). If the name is ASCII, and the whole text is certain, it decides alone.
+-- and rules out most names (see certain_part); one character comes before that (see rare_mark). If the name is ASCII, and the
+-- whole text is certain, lower-casing decides alone.
+and (strpos(p.name, (select rare_mark(%(name)s::text))) > 0
+     or strpos(p.name, (select upper(rare_mark(%(name)s::text)))) > 0)
 and strpos(lowered(p.name), (select certain_part(%(name)s::text))) > 0
 and ((octet_length(p.name) = length(p.name)
       and (select certain_part(%(name)s::text) = sku_key(%(name)s::text)))
@@ -27,6 +30,8 @@ and ((octet_length(p.name) = length(p.name)
 
 -- name: with_description
 -- Condition: the description contains the text.
+and (strpos(p.description, (select rare_mark(%(description)s::text))) > 0
+     or strpos(p.description, (select upper(rare_mark(%(description)s::text)))) > 0)
 and strpos(lowered(p.description), (select certain_part(%(description)s::text))) > 0
 and ((octet_length(p.description) = length(p.description)
       and (select certain_part(%(description)s::text) = sku_key(%(description)s::text)))
@@ -35,10 +40,14 @@ and ((octet_length(p.description) = length(p.description)
 -- name: with_text
 -- Condition: the SKU, the name or the description contains the text.
 and (strpos(p.sku_key, (select sku_key(%(q)s::text))) > 0
-  or (strpos(lowered(p.name), (select certain_part(%(q)s::text))) > 0
+  or ((strpos(p.name, (select rare_mark(%(q)s::text))) > 0
+       or strpos(p.name, (select upper(rare_mark(%(q)s::text)))) > 0)
+      and strpos(lowered(p.name), (select certain_part(%(q)s::text))) > 0
       and ((octet_length(p.name) = length(p.name) and (select certain_part(%(q)s::text) = sku_key(%(q)s::text)))
            or strpos(folded(p.name), (select sku_key(%(q)s::text))) > 0))
-  or (strpos(lowered(p.description), (select certain_part(%(q)s::text))) > 0
+  or ((strpos(p.description, (select rare_mark(%(q)s::text))) > 0
+       or strpos(p.description, (select upper(rare_mark(%(q)s::text)))) > 0)
+      and strpos(lowered(p.description), (select certain_part(%(q)s::text))) > 0
       and ((octet_length(p.description) = length(p.description) and (select certain_part(%(q)s::text) = sku_key(%(q)s::text)))
            or strpos(folded(p.description), (select sku_key(%(q)s::text))) > 0)))
 
@@ -197,10 +206,11 @@ and s.active = %(active)s
 select prefer_parallel()
 
 -- name: found_in_catalogue
--- Every product that passes the filters, by the catalogue itself. The caller appends the filters, then matching_page.
+-- Every product that passes the filters, by the catalogue itself. The caller appends the filters, then matching_page. The key
+-- of the barrier keeps the planner from starting processes for its one row, when it has no statistics of that table.
 with matching as materialized (
   select p.id, p.sku_key from product p
-  where not p.deleted and p.version >= (select floor from barrier)
+  where not p.deleted and p.version >= (select floor from barrier where single_row)
 
 -- name: matching_page
 -- Counts the matches and returns one page of them. The caller appends the place, order and limit of the page, then
