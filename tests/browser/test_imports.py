@@ -179,7 +179,7 @@ def test_an_import_that_failed_on_our_side_can_be_retried(page: Page, shop: Shop
     import_file(page, b"sku,name\nRETRY-1,Again\n", "retried.csv")
     expect(status(page)).to_have_text("Completed")
     shop.sql(
-        "update import set status = 'failed', retryable = true, error_code = 'chunk_failed',"
+        "update import set status = 'failed', chunks_done = 0, retryable = true, error_code = 'chunk_failed',"
         " error_message = 'A part of the file could not be imported.' where filename = 'retried.csv'"
     )
     shop.sql(

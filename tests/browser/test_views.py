@@ -61,8 +61,11 @@ def fail_midway(shop: Shop, import_id: str) -> None:
     """Makes a finished import one whose last chunk could not be written."""
     shop.sql(
         "update import set status = 'failed', retryable = true, error_code = 'chunk_failed', error_message ="
-        " 'Part 2 of the file could not be written after several tries, because of an error on our side.'"
-        " where id = %s",
+        " 'Part 2 of the file could not be written after several tries, because of an error on our side.',"
+        " chunks_done = chunks_done - 1, sum_created = sum_created - last.created, sum_bytes = sum_bytes - last.bytes"
+        " from (select created, end_byte - start_byte as bytes from chunk where import_id = %s"
+        "       order by number desc limit 1) last where id = %s",
+        import_id,
         import_id,
     )
     shop.sql(

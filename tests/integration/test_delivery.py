@@ -24,6 +24,8 @@ RECEIPT = {"total": 100, "created": 37, "updated": 0, "unchanged": 0, "supersede
 @pytest.fixture(autouse=True)
 def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("chalicelib.importing.splitting.CHUNK_BYTES", 200)
+    # All chunks are sent at once: windows are tested in test_fairness.
+    monkeypatch.setattr("chalicelib.importing.window.IN_FLIGHT_PER_WORKER", 100)
 
 
 def events(pipeline: Pipeline) -> list[dict[str, Any]]:

@@ -69,9 +69,10 @@ def test_a_synced_folder_imports_its_products_and_shows_what_was_ignored(pipelin
     assert len(pipeline.products()) == len(GOOD)
     types = pipeline.sql("select type, count(*) from event group by type")
     assert types == [{"type": "import.completed", "count": len(GOOD)}]
-    assert pipeline.sql("select count(*), max(operation) from import where operation is not null") == [
-        {"count": len(GOOD), "max": len(GOOD)}
-    ], "an ignored file takes no place in the acceptance order"
+    places = "select count(*), max(operation) - min(operation) + 1 as places from import where operation is not null"
+    assert pipeline.sql(places) == [{"count": len(GOOD), "places": len(GOOD)}], (
+        "an ignored file takes no place in the acceptance order"
+    )
 
 
 def test_an_ignored_file_is_recorded_once(pipeline: Pipeline) -> None:
