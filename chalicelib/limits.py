@@ -206,6 +206,8 @@ SAMPLE_MATCHES_SURE = 100
 """With fewer matches than this, an estimate of their number may be wrong by a third: a larger sample is taken."""
 SAMPLE_FACTOR = 4
 """How many times as large it is."""
+SAMPLE_FEW_PAGES = 40
+"""A sample of this many pages shows which words half of all SKUs contain."""
 SAMPLE_SEED = 1
 """Which pages are in the sample: always the same, so that the total does not change when a page is loaded again."""
 WALK_ROWS_MAX = 25_000

@@ -21,6 +21,7 @@ from chalicelib.catalogue.products import Product
 from chalicelib.errors import NotFound
 from chalicelib.limits import (
     SAMPLE_FACTOR,
+    SAMPLE_FEW_PAGES,
     SAMPLE_MATCHES_MIN,
     SAMPLE_MATCHES_SURE,
     SAMPLE_PAGES,
@@ -70,6 +71,8 @@ _INDEXED = {
     "active": "indexed_active",
 }
 """The same filters on the search index."""
+_LOOKED_UP = {**_INDEXED, "sku": "looked_up_sku"}
+"""The same when the trigrams in the index are used."""
 
 
 @dataclass(frozen=True)
@@ -206,9 +209,9 @@ def conditions(given: Iterable[str]) -> tuple[str, ...]:
     return tuple(_CONDITIONS[name] for name in given)
 
 
-def _indexed(given: Iterable[str]) -> tuple[str, ...]:
+def _indexed(given: Iterable[str], fragments: Mapping[str, str] = _INDEXED) -> tuple[str, ...]:
     """Returns the fragments that apply the given filters to an entry `s` of the search index."""
-    return tuple(_INDEXED[name] for name in given)
+    return tuple(fragments[name] for name in given)
 
 
 def _walk(
@@ -228,7 +231,7 @@ def _find_all(transaction: Transaction, given: Mapping[str, Any], place: Place, 
     seek, order = place.fragments()
     source: Sequence[str] = ("found_in_catalogue", *conditions(given))
     if state.ready:
-        indexed = ("found_in_index", "indexed_products", *_indexed(given))
+        indexed = ("found_in_index", "indexed_products", *_indexed(given, _LOOKED_UP if state.indexable else _INDEXED))
         changed = ("found_in_changes", "unindexed_keys", "found_in_both", *conditions(given), "found_in_both_end")
         source = (*indexed, *changed)
     transaction.run("with_indexes" if state.ready and state.indexable else "in_parallel")
@@ -241,7 +244,8 @@ def _find_all(transaction: Transaction, given: Mapping[str, Any], place: Place, 
         "matching_page_end",
         order,
     )
-    matches = transaction.composed(names, _Match, **place.values(), **given)
+    few = {"few_percent": _percent(state, SAMPLE_FEW_PAGES), "seed": SAMPLE_SEED}
+    matches = transaction.composed(names, _Match, **few, **place.values(), **given)
     products: list[Product] = [match for match in matches if match.has_product]
     return Results(products[::-1] if place.backwards else products, matches[0].total)
 
@@ -269,6 +273,11 @@ def _estimate_if_common(transaction: Transaction, given: Mapping[str, Any], stat
 def _sample(transaction: Transaction, given: Mapping[str, Any], state: _SearchState, pages: int) -> _Sample:
     by_index = ("sample_index", *_indexed(given), "sample_index_end")
     names = by_index if state.ready else ("sample", *conditions(given), "sample_end")
-    percent = min(100.0, 100 * pages / state.pages)
+    percent = _percent(state, pages)
     (sample,) = transaction.composed(names, _Sample, percent=percent, seed=SAMPLE_SEED, **given)
     return sample
+
+
+def _percent(state: _SearchState, pages: int) -> float:
+    """Returns which share of the table this many pages are, in percent."""
+    return min(100.0, 100 * pages / max(1, state.pages))

@@ -19,7 +19,10 @@ and strpos(p.sku_key, (select sku_key(%(sku)s::text))) > 0
 
 -- name: with_name
 -- Condition: the name contains the text. Folding can cost twenty times as much as lower-casing, which therefore comes first
--- and rules out most names (see certain_part). If the name is ASCII, and the whole text is certain, it decides alone.
+-- and rules out most names (see certain_part); one character comes before that (see rare_mark). If the name is ASCII, and the
+-- whole text is certain, lower-casing decides alone.
+and (strpos(p.name, (select rare_mark(%(name)s::text))) > 0
+     or strpos(p.name, (select upper(rare_mark(%(name)s::text)))) > 0)
 and strpos(lowered(p.name), (select certain_part(%(name)s::text))) > 0
 and ((octet_length(p.name) = length(p.name)
       and (select certain_part(%(name)s::text) = sku_key(%(name)s::text)))
@@ -27,6 +30,8 @@ and ((octet_length(p.name) = length(p.name)
 
 -- name: with_description
 -- Condition: the description contains the text.
+and (strpos(p.description, (select rare_mark(%(description)s::text))) > 0
+     or strpos(p.description, (select upper(rare_mark(%(description)s::text)))) > 0)
 and strpos(lowered(p.description), (select certain_part(%(description)s::text))) > 0
 and ((octet_length(p.description) = length(p.description)
       and (select certain_part(%(description)s::text) = sku_key(%(description)s::text)))
@@ -35,10 +40,14 @@ and ((octet_length(p.description) = length(p.description)
 -- name: with_text
 -- Condition: the SKU, the name or the description contains the text.
 and (strpos(p.sku_key, (select sku_key(%(q)s::text))) > 0
-  or (strpos(lowered(p.name), (select certain_part(%(q)s::text))) > 0
+  or ((strpos(p.name, (select rare_mark(%(q)s::text))) > 0
+       or strpos(p.name, (select upper(rare_mark(%(q)s::text)))) > 0)
+      and strpos(lowered(p.name), (select certain_part(%(q)s::text))) > 0
       and ((octet_length(p.name) = length(p.name) and (select certain_part(%(q)s::text) = sku_key(%(q)s::text)))
            or strpos(folded(p.name), (select sku_key(%(q)s::text))) > 0))
-  or (strpos(lowered(p.description), (select certain_part(%(q)s::text))) > 0
+  or ((strpos(p.description, (select rare_mark(%(q)s::text))) > 0
+       or strpos(p.description, (select upper(rare_mark(%(q)s::text)))) > 0)
+      and strpos(lowered(p.description), (select certain_part(%(q)s::text))) > 0
       and ((octet_length(p.description) = length(p.description) and (select certain_part(%(q)s::text) = sku_key(%(q)s::text)))
            or strpos(folded(p.description), (select sku_key(%(q)s::text))) > 0)))
 
@@ -175,6 +184,28 @@ where c.stage < 2 and c.created > 0
 -- Condition on the search index: the SKU contains the text.
 and s.sku_key like (select containing(%(sku)s::text))
 
+-- name: looked_up_sku
+-- The same, for an index scan. Words that half of all SKUs have, such as a prefix `sku`, are left out of the pattern: the scan
+-- would read the longest lists of the index for them, and rule out little. A small sample shows which. All that is found is
+-- compared with the whole text.
+and s.sku_key like (
+  select case when bool_or(word and not common) then '%%' || string_agg(pattern, '' order by place) || '%%'
+              else containing(%(sku)s::text) end
+  from (
+    select place, word, common, case when common then '%%' else
+      replace(replace(replace(part, '\', '\\'), '%%', '\%%'), '_', '\_') end as pattern
+    from (
+      select place, part, length(part) >= 3 and part ~ '[[:alnum:]]' as word,
+        length(part) >= 3 and part ~ '[[:alnum:]]' and (
+          select 2 * count(*) filter (where strpos(e.sku_key, part) > 0) > count(*)
+          from product_search e tablesample system (%(few_percent)s) repeatable (%(seed)s)
+        ) as common
+      from regexp_matches(sku_key(%(sku)s::text), '[[:alnum:]]+|[^[:alnum:]]+', 'g') with ordinality as m (parts, place),
+           unnest(parts) as part
+    ) parts
+  ) patterns
+) and strpos(s.sku_key, (select sku_key(%(sku)s::text))) > 0
+
 -- name: indexed_name
 -- Condition on the search index: the name contains the text.
 and s.name like (select containing(%(name)s::text))
@@ -197,10 +228,11 @@ and s.active = %(active)s
 select prefer_parallel()
 
 -- name: found_in_catalogue
--- Every product that passes the filters, by the catalogue itself. The caller appends the filters, then matching_page.
+-- Every product that passes the filters, by the catalogue itself. The caller appends the filters, then matching_page. The key
+-- of the barrier keeps the planner from starting processes for its one row, when it has no statistics of that table.
 with matching as materialized (
   select p.id, p.sku_key from product p
-  where not p.deleted and p.version >= (select floor from barrier)
+  where not p.deleted and p.version >= (select floor from barrier where single_row)
 
 -- name: matching_page
 -- Counts the matches and returns one page of them. The caller appends the place, order and limit of the page, then

@@ -38,6 +38,7 @@ ATOMS = [
     *("e", "E", "\u0301", "\u0327", "\u0327\u0301", "\u0301\u0327", "\u00e9", "\u00c9", "\u00e7"),
     *("i", "I", "\u0130", "I\u0307", "i\u0307", "\u0131", "\u00df", "\u1e9e", "\u03c3", "\u03a3", "\u03c2"),
     *("\u01f0", "J\u030c", "\u0390", "\u03aa\u0301", "\u1fbe", "\u03b9", "K", "\u212a", "\u212b", "\u2126"),
+    *("B", "q", "Q", "7", "0"),
     *(";", "\u037e", "`", "\u1fef", "%", "_", "\\", "'", "a", "b", "c", "x", " ", "  ", "\U0001f9e8", "\ufe0f"),
     *("\ud55c", "\u1112\u1161\u11ab", "\ud558", "\u11ab", "\u0439", "\u0438\u0306", "\u0416"),
     *(
@@ -253,6 +254,32 @@ def test_certain_characters_come_from_themselves_alone(pipeline: Pipeline) -> No
             assert letter in row["decomposed"], row
             assert len(row["decomposed"]) == 1, row
     assert not [letter for letter in certain if unicodedata.combining(letter)]
+
+
+def test_a_rare_mark_comes_from_itself_and_its_capital_alone(pipeline: Pipeline) -> None:
+    """If folding a text gives a mark, the text contains it or its capital, composed or decomposed."""
+    marks = {
+        row["given"]
+        for row in pipeline.sql("select given from unnest(%s::text[]) given where rare_mark(given) = given", LETTERS)
+    } - {""}
+    assert {"0", "9", "q", "z"} < marks
+    assert not marks & {"k", "i", "e", " "}
+    every = [unicodedata.normalize(form, letter) for letter in LETTERS for form in ("NFC", "NFD")]
+    every += LETTERS
+
+    rows = pipeline.sql("select given, folded(given) as folded from unnest(%s::text[]) given", every)
+
+    for row in rows:
+        for mark in marks.intersection(row["folded"]):
+            assert {mark, mark.upper()} & set(row["given"]), row
+
+
+@pytest.mark.parametrize(
+    ("wanted", "mark"),
+    [("Unobtainium", ""), ("00012", "2"), ("Kettle", ""), ("\u212az", "z"), ("\u0130x", "x"), ("é", ""), ("%_", "")],
+)
+def test_the_rare_mark_of_a_filter(pipeline: Pipeline, wanted: str, mark: str) -> None:
+    assert pipeline.sql("select rare_mark(%s) as mark", wanted) == [{"mark": mark}]
 
 
 @pytest.mark.parametrize(

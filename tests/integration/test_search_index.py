@@ -441,6 +441,35 @@ def test_a_rare_word_is_found_without_scanning_the_catalogue(pipeline: Pipeline)
     assert not re.search(r"Seq Scan on product\b", plan), plan
 
 
+@pytest.mark.parametrize(
+    "sku", ["sku-0012", "SKU-0012 ", "u-0012", "sku", "sku-00_2", "sku%12", "0012-sku", "zz", "sku-\\"]
+)
+def test_words_that_most_skus_have_change_nothing_about_what_is_found(pipeline: Pipeline, sku: str) -> None:
+    skus = [f"SKU-{number:04}" for number in range(40)]
+    skus += ["X-0012", "0012-SKU", "SKU-00_2", "SKU%12", "SKU-\\", "ZZ-SKU-0012"]
+    pipeline.run(("sku,name\n" + "".join(f"{each},Lamp\n" for each in skus)).encode())
+    indexing.fill(pipeline.backends)
+
+    with pipeline.backends.database.transaction() as transaction:
+        found = find(transaction, Filters(sku=sku), Place(SORTS["id"], 100))
+
+    wanted = {each for each in skus if sku.strip().lower() in each.lower()}
+    assert ({each.sku for each in found.products}, found.total) == (wanted, len(wanted))
+    assert found.index_is_current
+
+
+def test_words_that_most_skus_have_are_not_looked_up(pipeline: Pipeline) -> None:
+    pipeline.run(("sku,name\n" + "".join(f"SKU-{number:04},Lamp\n" for number in range(300))).encode())
+    indexing.fill(pipeline.backends)
+    pattern = query("looked_up_sku").split("s.sku_key like (")[1].split(") and strpos")[0]
+
+    for sku, expected in (("SKU-0012", "%%-0012%"), ("sku", "%sku%"), ("lamp-0012", "%lamp-0012%")):
+        values = {"sku": sku, "few_percent": 100, "seed": 1}
+        with pipeline.backends.database.transaction() as transaction:
+            rows = transaction.cursor.connection.execute(f"select ({pattern})".encode(), values).fetchall()
+        assert [*rows[0]] == [expected]
+
+
 def test_a_text_without_trigrams_is_looked_for_in_the_folded_texts(pipeline: Pipeline) -> None:
     pipeline.run(("sku,name\n" + "".join(f"S{n},Lamp {n}\n" for n in range(3000)) + "X,ZQ\n").encode())
     indexing.fill(pipeline.backends)
