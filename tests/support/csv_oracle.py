@@ -21,6 +21,7 @@ from chalicelib.limits import (
 
 YES = ("true", "yes", "y", "1", "t", "on", "active")
 NO = ("false", "no", "n", "0", "f", "off", "inactive")
+INVISIBLE = "\u00ad\u200b\u200c\u200d\u2060\ufeff"
 
 Bounds = tuple[int, int, bool]
 """The start and end of a chunk, and whether it is a line longer than a record may be."""
@@ -147,7 +148,9 @@ def _field_fault(cells: list[str], header: Header) -> str | None:
         "sku_too_long": len(sku) > SKU_CHARACTERS_MAX,
         "name_missing": not name,
         "name_too_long": len(name) > NAME_CHARACTERS_MAX,
+        "sku_invisible": all(each.isspace() or each in INVISIBLE for each in sku),
         "description_too_long": len((description or "").encode()) > DESCRIPTION_BYTES_MAX,
         "active_invalid": active not in ("", *YES, *NO),
     }
-    return next((code for code, is_so in faults.items() if is_so), None)
+    code = next((code for code, is_so in faults.items() if is_so), None)
+    return "sku_missing" if code == "sku_invisible" else code
