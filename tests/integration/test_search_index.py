@@ -389,10 +389,11 @@ def test_two_invocations_at_once_take_turns(pipeline: Pipeline, monkeypatch: pyt
 
 
 def waits_for_a_lock(pipeline: Pipeline) -> bool:
-    """Waits until a session waits for another one."""
+    """Waits until a session waits for the state of indexing: without its lock, it would wait for an entry later on."""
     deadline = time.monotonic() + 20
     while time.monotonic() < deadline:
-        if pipeline.sql("select 1 from pg_stat_activity where cardinality(pg_blocking_pids(pid)) > 0"):
+        waiting = pipeline.sql("select query from pg_stat_activity where cardinality(pg_blocking_pids(pid)) > 0")
+        if any("from product_search_state for update" in row["query"] for row in waiting):
             return True
         time.sleep(0.01)
     return False
