@@ -92,7 +92,7 @@ def _run(package: Package, program: str, *arguments: str) -> str:
 @needs_lambdas_platform
 def test_every_handler_can_be_imported_from_the_package_alone(package: Package) -> None:
     handlers = [function["Handler"] for function in package.functions.values()]
-    assert len(handlers) == 16
+    assert len(handlers) == 18
     files = json.loads(_run(package, IMPORT_EVERYTHING, json.dumps(handlers)))
     foreign = [file for file in files if "site-packages" in file]
     assert not foreign
