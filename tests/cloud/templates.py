@@ -29,6 +29,8 @@ def application_template(packaged: dict[str, Any], database_authority: Path) -> 
             for policy in resource["Properties"].get("Policies", []):
                 _add_required_actions(policy["PolicyDocument"]["Statement"])
                 _remove_unknown_condition(policy["PolicyDocument"]["Statement"])
+        for event in resource["Properties"].get("Events", {}).values():
+            _put_number(event["Properties"].get("ScalingConfig", {}), "MaximumConcurrency", template["Parameters"])
     for logical, function in functions_of(template).items():
         function["Properties"]["Environment"]["Variables"]["DATABASE_CA_FILE"] = str(database_authority)
         if name_of(logical) in SENDS_TO_THIS_MACHINE:
@@ -41,6 +43,12 @@ def gateway_responses(template: dict[str, Any]) -> dict[str, dict[str, Any]]:
     definition: dict[str, Any] = template["Resources"]["RestAPI"]["Properties"]["DefinitionBody"]
     responses: dict[str, dict[str, Any]] = definition["x-amazon-apigateway-gateway-responses"]
     return responses
+
+
+def _put_number(properties: dict[str, Any], name: str, parameters: dict[str, Any]) -> None:
+    """Puts a parameter's default in place of a reference: the emulator resolves it to text, AWS to a number."""
+    if isinstance(properties.get(name), dict):
+        properties[name] = int(parameters[properties[name]["Ref"]]["Default"])
 
 
 def _remove_unknown_condition(statements: list[dict[str, Any]]) -> None:
