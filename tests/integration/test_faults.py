@@ -209,7 +209,7 @@ def scenario_lost(world: World, sql: SQL) -> None:
 
 def scenario_poison(world: World, sql: SQL) -> None:
     """One chunk ends up in the dead-letter queue; a person retries the import."""
-    stored: StoredFile = world.files.put("uploads/a.csv", CONTENT)
+    stored: StoredFile = world.files.put("uploads/a.csv", CONTENT.decode("utf-16").encode())
     splitting.split_upload(world.backends, BUCKET, stored, lambda: 60.0)
     first, *rest = world.queues.take("chunks")
     world.waiting.append(("chunks-dead", first))
@@ -238,7 +238,8 @@ def scenario_slow(world: World, sql: SQL) -> None:
 
 def scenario_bulk_delete(world: World, sql: SQL) -> None:
     """The first message is lost; all products are deleted in steps; a product written in the meantime stays."""
-    splitting.split_upload(world.backends, BUCKET, world.files.put("uploads/a.csv", CONTENT), lambda: 60.0)
+    stored = world.files.put("uploads/a.csv", CONTENT.decode("utf-16").encode())
+    splitting.split_upload(world.backends, BUCKET, stored, lambda: 60.0)
     for message in world.queues.take("chunks"):
         upserting.upsert_chunk(world.backends, chunk_message(message))
     world.until_done(lambda backends: None if sql("select 1 from bulk_delete") else _accept(backends))
