@@ -201,7 +201,7 @@ def scenario_lost(world: World, sql: SQL) -> None:
     world.files.put("uploads/a.csv", CONTENT)
     while not sql("select 1 from chunk"):
         world.survive(lambda backends: sweeping.sweep(backends, stalled_seconds=0, event_seconds=0))
-        for queue, message in [each for each in world.waiting if each[0] == "uploads"]:
+        for queue, message in [each for each in world.waiting if each[0] in ("uploads", "rewrites")]:
             world.survive(lambda backends, q=queue, m=message: _handle(backends, q, m))  # type: ignore[misc]
     world.waiting.clear()
     world.pump(lambda: ended(sql))
