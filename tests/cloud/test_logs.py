@@ -47,9 +47,11 @@ def lines_about(cloud: Deployed, import_id: str) -> list[Line]:
         return [line for line in lines if line.get("import_id") == import_id and line["message"] != "request answered"]
 
     # Lambda passes on the lines of an invocation at its end, a little later than its effects can be seen.
-    wait_until(
-        lambda: len(with_message(logged(), "chunk written")) == CHUNKS, LOGGED_SECONDS_MAX, "every chunk is logged"
-    )
+    def is_complete() -> bool:
+        lines = logged()
+        return len(with_message(lines, "chunk written")) == CHUNKS and bool(with_message(lines, "import registered"))
+
+    wait_until(is_complete, LOGGED_SECONDS_MAX, "every step is logged")
     return logged()
 
 
