@@ -70,7 +70,6 @@ test: $(INSTALLED) cloud-emulator $(SCHEMATHESIS_VENV)/.installed emulator lambd
 	$(PYTEST) -n $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
 
 bench: $(INSTALLED) emulator ## Compare imports with others, and show which goals are missed (BENCH_ARGS='--runs 5 --only paired')
-	@$(MAKE) --no-print-directory $(RIVALS_VENV)/.installed || echo "The other importers cannot be installed here: they are left out."
 	$(RUN) infra tests.benchmark $(BENCH_ARGS)
 
 bench-rivals: $(INSTALLED) emulator $(RIVALS_VENV)/.installed ## Compare imports with psql, pyarrow and pgpq, dlt and, if it is installed, pgloader
