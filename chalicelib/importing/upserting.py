@@ -1,8 +1,8 @@
 """Writes one chunk of an import into the catalogue, in one transaction.
 
-Bytes are fetched and parsed before any lock is taken, and COPY fills a temporary table in its own transaction. So a
-worker that freezes while it sends rows holds nothing that others need. Locks are then taken in the one order of the
-project: barrier, chunk, products by key, import, outbox.
+Its rows are fetched, and COPY fills a temporary table with them, before any lock is taken (chunk_rows.py). So a worker
+that freezes while it sends rows holds nothing that others need. Locks are then taken in the one order of the project:
+barrier, chunk, products by key, import, outbox.
 """
 
 from __future__ import annotations
@@ -12,49 +12,27 @@ from dataclasses import asdict, dataclass
 from itertools import accumulate
 from math import inf
 from time import monotonic
-from typing import LiteralString
-
-from psycopg import DataError
-from psycopg.sql import Composed
 
 from chalicelib import acceptance
 from chalicelib.backends import Backends
 from chalicelib.backends.database import RollBack, Transaction, UniqueViolation
 from chalicelib.csvfile.header import Header
-from chalicelib.csvfile.rows import RejectedRow, oversized_row, read_rows
+from chalicelib.csvfile.rows import RejectedRow
 from chalicelib.errors import FileUnavailable, TimedOut
 from chalicelib.fault_points import fault_point
-from chalicelib.importing import copy_text, imports, pieces, plain_copy, window
+from chalicelib.importing import chunk_rows, imports, pieces, window
+from chalicelib.importing.pace import Pace
 from chalicelib.importing.pieces import SecondsLeft
 from chalicelib.importing.records import ChunkCounts, ChunkToDo, LockedChunk, RowCounts
 from chalicelib.importing.window import Sends
 from chalicelib.limits import (
     MERGE_ROWS_MIN,
-    OVERSIZED_ROW_BYTES_STORED,
     RATE_WINDOW_SECONDS,
     REJECTED_BYTES_STORED_MAX,
     REJECTED_ROWS_STORED_MAX,
 )
 from chalicelib.messages import ChunkMessage
-from chalicelib.sql import query
-from chalicelib.telemetry import DEBUG, WARNING, Stopwatch, log, log_context
-
-
-@dataclass(frozen=True)
-class _Content:
-    """What a chunk contains: the products, the statement that copies them, and the rejected rows."""
-
-    products: bytes
-    statement: LiteralString | Composed
-    rejected: list[RejectedRow]
-    unparsed: bytes | None = None
-    """The bytes of the chunk, if its rows are copied as they are in the file."""
-    count: int | None = None
-    """How many rows COPY must find, if they were not parsed."""
-
-
-class _Miscounted(Exception):
-    """COPY has read another number of rows than it was given."""
+from chalicelib.telemetry import DEBUG, Stopwatch, log, log_context
 
 
 @dataclass(frozen=True)
@@ -120,10 +98,10 @@ def _upsert_in_time(backends: Backends, whole: ChunkToDo, message: ChunkMessage,
 def _upsert(backends: Backends, chunk: ChunkToDo, seconds_left: SecondsLeft) -> None:
     clock = Stopwatch()
     header = Header.from_json(chunk.header)
-    content = _read(backends, chunk, header, clock)
+    content = chunk_rows.read(backends, chunk, header, clock)
     fault_point("chunk.after_fetch")
     with clock.stage("ChunkCopyMilliseconds"):
-        content, accepted = _copied(backends, content, header, chunk, seconds_left)
+        content, accepted = chunk_rows.copy(backends, content, header, chunk, seconds_left)
     fault_point("chunk.after_copy")
     with clock.stage("ChunkWriteMilliseconds"):
         written = _write(backends, chunk, accepted, content.rejected, seconds_left)
@@ -133,62 +111,6 @@ def _upsert(backends: Backends, chunk: ChunkToDo, seconds_left: SecondsLeft) -> 
         measured = {f"Rows{name.capitalize()}": count for name, count in asdict(counts).items()}
         log("chunk written", measured={**measured, "ChunkBytes": chunk.size_bytes, **clock.milliseconds})
         _send_next(backends, chunk, finished)
-
-
-def _read(backends: Backends, chunk: ChunkToDo, header: Header, clock: Stopwatch) -> _Content:
-    start, end = chunk.start_byte, chunk.end_byte
-    if chunk.oversized:
-        end = min(end, start + OVERSIZED_ROW_BYTES_STORED)
-        head = backends.files.read(chunk.data_key, chunk.data_version, start, end)
-        return _Content(b"", query("copy_incoming"), [oversized_row(head, chunk.first_line)])
-    with clock.stage("ChunkReadMilliseconds"):
-        data = backends.files.read(chunk.data_key, chunk.data_version, start, end)
-    with clock.stage("ChunkParseMilliseconds"):
-        return _plain_content(data, header, chunk) or _content(data, header, chunk)
-
-
-def _plain_content(data: bytes, header: Header, chunk: ChunkToDo) -> _Content | None:
-    """Returns the content of a chunk in which all rows are plain, without parsing them."""
-    plain = plain_copy.read(data, header, chunk.first_line) if chunk.regular else None
-    return None if plain is None else _Content(plain.lines, plain.statement, [], data, plain.count)
-
-
-def _content(data: bytes, header: Header, chunk: ChunkToDo) -> _Content:
-    rejected: list[RejectedRow] = []
-    rows = read_rows(data, header, chunk.first_line, rejected.append, regular=chunk.regular)
-    products = copy_text.encode(rows, holds_delimiter=copy_text.DELIMITER.encode() in data)
-    return _Content(products, query("copy_incoming"), rejected)
-
-
-def _copied(
-    backends: Backends, content: _Content, header: Header, chunk: ChunkToDo, seconds_left: SecondsLeft
-) -> tuple[_Content, int]:
-    """Copies a chunk's products. Returns its content, parsed if PostgreSQL refused it unparsed, and their number."""
-    try:
-        with backends.database.transaction() as transaction:
-            pieces.limit_statements(transaction, seconds_left)
-            return content, _copy(transaction, content, chunk.first_line)
-    except (DataError, _Miscounted) as error:
-        if content.unparsed is None:
-            raise
-        log("a chunk that was not parsed was refused, and is parsed now", level=WARNING, reason=type(error).__name__)
-        return _copied(backends, _content(content.unparsed, header, chunk), header, chunk, seconds_left)
-
-
-def _copy(transaction: Transaction, content: _Content, first_line: int) -> int:
-    """Copies a chunk's products into the temporary table, which outlives the transaction. Returns their number."""
-    transaction.run("create_incoming")
-    if transaction.exists("any_incoming"):
-        transaction.run("empty_incoming")
-    if content.unparsed is not None:
-        transaction.run("number_incoming", first_line=first_line)
-    with transaction.cursor.copy(content.statement) as copy:
-        copy.write(content.products)
-        fault_point("chunk.inside_copy")
-    copied = transaction.cursor.rowcount
-    if content.count not in {None, copied}:
-        raise _Miscounted
-    return copied
 
 
 def _send_next(backends: Backends, chunk: ChunkToDo, finished: _Finished) -> None:
@@ -261,6 +183,18 @@ def _write_by(
     pace = chunk.pace.after_write(chunk.size_bytes, monotonic() - began)
     # Here, because a separate transaction would wait for the disk again.
     transaction.run("empty_incoming")
+    return counts, _finish(backends, transaction, chunk, counts, kept, pace)
+
+
+def _finish(
+    backends: Backends,
+    transaction: Transaction,
+    chunk: ChunkToDo,
+    counts: RowCounts,
+    kept: list[RejectedRow],
+    pace: Pace,
+) -> _Finished:
+    """Counts the chunk as done, and completes its import if it was the last one."""
     room = window.size(backends, transaction, pace.write_seconds)
     finished = transaction.one(
         "finish_chunk",
@@ -281,7 +215,7 @@ def _write_by(
     if finished.all_done:
         imports.complete(transaction, chunk.import_id)
     fault_point("chunk.before_commit")
-    return counts, finished
+    return finished
 
 
 def _keep_rejected(transaction: Transaction, import_id: uuid.UUID, rejected: list[RejectedRow]) -> list[RejectedRow]:

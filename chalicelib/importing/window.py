@@ -2,7 +2,7 @@
 
 All running imports share what may be in flight, so a chunk waits only behind a few others, however large the files of
 other imports are. Chunks are sent in the order of their numbers, so one count on the import's row says which were sent.
-Whoever raises it, a finished chunk or the splitter, sends these chunks after its commit. If it is killed before that:
+A finished chunk and the splitter raise it, and send these chunks after their commit. If one is killed before that:
 
 - the message of a finished chunk is delivered again, and sends what the chunk has noted (`sends_from`, `sends_to`),
 - the message of the splitter is delivered again, and sends what is marked on the import's row (`unsure_from`),

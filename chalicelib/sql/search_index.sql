@@ -38,12 +38,12 @@ with waiting as (
 )
 select count(*) as chosen from chosen
 
--- name: searchable_products
--- Part of other queries: products in the form that the index stores.
+-- name: index_looked_at
+-- Part of other queries: writes the products that were looked at into the index where it differs, folded.
+insert into product_search (sku_key, content_version, name, description, active)
 select p.sku_key, p.content_version, folded(p.name) as name, folded(p.description) as description, p.active
-
--- name: replace_searchable
--- Part of other queries: replaces what the index has under the key.
+from looked_at p left join product_search s on s.sku_key = p.sku_key
+where p.shown and s.content_version is distinct from p.content_version
 on conflict (sku_key) do update set
   content_version = excluded.content_version, name = excluded.name, description = excluded.description,
   active = excluded.active
@@ -75,11 +75,7 @@ with state as (
 ), gone as (
   delete from product_search s using looked_at p where s.sku_key = p.sku_key and p.shown is not true
 ), written as (
-  insert into product_search (sku_key, content_version, name, description, active)
-  {searchable_products}
-  from looked_at p left join product_search s on s.sku_key = p.sku_key
-  where p.shown and s.content_version is distinct from p.content_version
-  {replace_searchable}
+  {index_looked_at}
 )
 select position as at_position, sku_key as at_key,
        (select count(*) from looked_at p where p.shown and p.sku_key <> sku_key(p.sku)) as wrong_keys
@@ -112,11 +108,7 @@ with state as (
     from next_products
   ) p where bytes_before < %(bytes)s
 ), written as (
-  insert into product_search (sku_key, content_version, name, description, active)
-  {searchable_products}
-  from looked_at p left join product_search s on s.sku_key = p.sku_key
-  where p.shown and s.content_version is distinct from p.content_version
-  {replace_searchable}
+  {index_looked_at}
 )
 select max(id) as at_id, count(*) filter (where shown and sku_key <> sku_key(sku)) as wrong_keys from looked_at
 
@@ -151,11 +143,7 @@ with next_products as (
   where s.sku_key > %(after)s and (last.key is null or s.sku_key <= last.key)
     and not exists (select from looked_at p where p.sku_key = s.sku_key and p.shown)
 ), written as (
-  insert into product_search (sku_key, content_version, name, description, active)
-  {searchable_products}
-  from looked_at p left join product_search s on s.sku_key = p.sku_key
-  where p.shown and s.content_version is distinct from p.content_version
-  {replace_searchable}
+  {index_looked_at}
 )
 select key as last_key, (select count(*) from looked_at p where p.shown and p.sku_key <> sku_key(p.sku)) as wrong_keys
 from last

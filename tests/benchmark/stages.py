@@ -22,7 +22,7 @@ from chalicelib.backends.sqs import SqsQueues
 from chalicelib.csvfile.boundaries import Splitter
 from chalicelib.csvfile.header import read_header
 from chalicelib.csvfile.rows import read_rows
-from chalicelib.importing import copy_text, plain_copy, splitting, upserting
+from chalicelib.importing import chunk_rows, copy_text, plain_copy, splitting
 from chalicelib.limits import CHUNK_BYTES, HEADER_BYTES_MAX, SCAN_BLOCK_BYTES
 from infra.local.testing import backing_services
 from tests.benchmark.report import Bench, emptied
@@ -124,7 +124,7 @@ def _wrapped(clock: Clock) -> Iterator[None]:
         patch(SqsQueues, "send", "send messages")
         patch(copy_text, "encode", "decode, parse, validate, encode")
         patch(plain_copy, "read", "decode, parse, validate, encode")
-        patch(upserting, "_copy", "COPY")
+        patch(chunk_rows, "_copy", "COPY")
         for method in ("run", "one", "row", "value", "exists", "all", "many"):
             patch(Transaction, method, _query_stage)
         patches.enter_context(mock.patch.object(S3FileStore, "blocks", _timed_blocks(clock, S3FileStore.blocks)))

@@ -60,7 +60,7 @@ PREFIXES = {
     "chalicelib.repair.retention": {UPLOADS_PREFIX},
     "chalicelib.repair.sweeping": {UPLOADS_PREFIX, REWRITTEN_PREFIX},
     "chalicelib.importing.pieces": {UPLOADS_PREFIX, REWRITTEN_PREFIX},
-    "chalicelib.importing.upserting": {UPLOADS_PREFIX, REWRITTEN_PREFIX},
+    "chalicelib.importing.chunk_rows": {UPLOADS_PREFIX, REWRITTEN_PREFIX},
 }
 """The key prefixes that each module reads and writes."""
 WRITTEN = {"chalicelib.importing.imports": {UPLOADS_PREFIX}, "chalicelib.importing.rewriting": {REWRITTEN_PREFIX}}
